@@ -1,0 +1,182 @@
+//! Condition types and reasons: the fixed words of `status.conditions`, which scripts and alerts may rely on.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// One condition, in the form of `meta.v1.Condition`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// What is spoken of: one of [`ConditionType`].
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 316))]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    #[schemars(with = "ConditionStatus")]
+    pub status: String,
+    /// One of [`Reason`].
+    #[schemars(length(min = 1, max = 1024))]
+    pub reason: String,
+    /// For people: which object, and what to do next.
+    #[schemars(length(max = 32768))]
+    pub message: String,
+    /// When the status last changed.
+    #[schemars(schema_with = "date_time")]
+    pub last_transition_time: Time,
+    /// Generation of the spec this speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+fn date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time"})
+}
+
+/// Schema of a condition's status.
+struct ConditionStatus;
+
+impl JsonSchema for ConditionStatus {
+    fn schema_name() -> Cow<'static, str> {
+        "ConditionStatus".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "enum": ["True", "False", "Unknown"]})
+    }
+}
+
+/// Makes an enum of words whose text is the variant's own name, with a list of all of them.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// Every word there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word as it stands in the API.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a condition speaks of.
+    ConditionType {
+        /// The whole drive serves: every other condition that gates it is true.
+        Ready,
+        /// The operator is still bringing the cluster to what the spec says (kstatus).
+        Reconciling,
+        /// Nothing will happen before somebody changes something (kstatus).
+        Stalled,
+        /// Every secret that services use is there.
+        SecretsReady,
+        /// Every service runs the version asked for, with all its pods ready.
+        ServicesReady,
+        /// The route and its certificate are there. Absent without `spec.exposure`.
+        ExposureReady,
+        /// Metrics and alerts are set up. Absent without `spec.monitoring`; never holds up Ready.
+        MonitoringReady,
+    }
+}
+
+words! {
+    /// Why a condition is as it is.
+    Reason {
+        /// All is as the spec says.
+        AllReady,
+        /// The spec says `suspend: true`.
+        Suspended,
+        /// The spec says `paused: true`.
+        Paused,
+        /// Pods are starting, or a new version is replacing the old one.
+        RollingOut,
+        /// A service's pods cannot start or do not stay up.
+        PodsFailing,
+        /// A roll-out made no progress within its time.
+        RolloutStuck,
+        /// Nothing asks for it.
+        NotNeeded,
+        /// A Secret that a service uses is not there.
+        SecretMissing,
+        /// A Secret that a service uses lacks a key.
+        SecretKeyMissing,
+        /// All Secrets are there.
+        SecretsAvailable,
+        /// All services run as asked.
+        ServicesAvailable,
+        /// The route is in place.
+        RouteConfigured,
+        /// The certificate has not been issued yet.
+        CertificatePending,
+        /// cert-manager, which the drive asks for, is not installed.
+        CertManagerMissing,
+        /// Metrics and alerts are in place.
+        MonitoringConfigured,
+        /// The Prometheus Operator, which the drive asks for, is not installed.
+        PrometheusOperatorMissing,
+        /// The spec asks for something impossible; every problem is listed.
+        InvalidSpec,
+        /// The stored object does not decode as this version of the kind.
+        Undecodable,
+        /// Another, older drive makes objects of the same names.
+        NameTaken,
+        /// An object of the same name is there and was not made by this drive.
+        ForeignObject,
+        /// The API server refused an object for good.
+        Refused,
+        /// The operator lacks a permission.
+        Forbidden,
+        /// The API server could not be reached or asked to try again.
+        ApiUnavailable,
+        /// The operator is at work.
+        Progressing,
+        /// There is nothing the operator cannot go on with.
+        NotStalled,
+    }
+}
+
+impl Condition {
+    /// A condition that speaks of `generation` and changed at `now`.
+    pub fn new(
+        type_: ConditionType,
+        status: bool,
+        reason: Reason,
+        message: impl Into<String>,
+        generation: Option<i64>,
+        now: &Time,
+    ) -> Self {
+        Self {
+            type_: type_.as_str().to_owned(),
+            status: if status { "True" } else { "False" }.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: message.into(),
+            last_transition_time: now.clone(),
+            observed_generation: generation,
+        }
+    }
+
+    /// Whether the status is `True`.
+    pub fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}

@@ -1,0 +1,90 @@
+//! The root kind.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Exposure, Monitoring, SecretSource, Service};
+use crate::status::RecruitmentDriveStatus;
+
+/// One recruitment season of one campus: what runs, where its data lives and how people reach it.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ras.dev",
+    version = "v1alpha1",
+    kind = "RecruitmentDrive",
+    plural = "recruitmentdrives",
+    namespaced,
+    status = "RecruitmentDriveStatus",
+    shortname = "drive",
+    shortname = "rd",
+    category = "ras",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "One recruitment season of one campus: what runs, where its data lives and how people reach it.",
+    validation = Rule::new("self.metadata.name.size() <= 40").message("metadata.name may have at most 40 characters: the names of everything the drive makes begin with it"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must begin with a lower-case letter and hold only a-z, 0-9 and '-': Services are named after it"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Services", type_ = "string", json_path = ".status.servicesReady", description = "Services ready / services in the drive"),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.exposure) || self.services.exists(s, has(s.ports) && s.ports.exists(p, has(p.path)))")
+    .message("exposure needs at least one port with a path: set spec.services[].ports[].path on what people should reach")
+    .field_path(".exposure"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name))))")
+    .message("every env[].secret.name must be the name of an entry in spec.secrets")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.envFrom) || s.envFrom.all(e, has(self.secrets) && self.secrets.exists(x, x.name == e.secret)))")
+    .message("every envFrom[].secret must be the name of an entry in spec.secrets")
+    .field_path(".services"))]
+pub struct RecruitmentDriveSpec {
+    /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`.
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub services: Vec<Service>,
+
+    /// Credentials that services use by name, so that no manifest contains them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub secrets: Vec<SecretSource>,
+
+    /// How people reach the portal. Absent: it is reached from inside the cluster only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+
+    /// Metrics and alerts for this drive. Absent: none are set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<Monitoring>,
+
+    /// Names of Secrets in the drive's namespace with which its images are pulled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub image_pull_secrets: Vec<String>,
+
+    /// true: every service is scaled to nothing and everything else is kept. Back to false: each service
+    /// comes back with the number of replicas it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+
+    /// true: the operator changes nothing of this drive, repairs nothing and says so in its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+}
+
+impl RecruitmentDriveSpec {
+    /// Whether every service is to be scaled to nothing.
+    pub fn is_suspended(&self) -> bool {
+        self.suspend.unwrap_or(false)
+    }
+
+    /// Whether the operator is to change nothing.
+    pub fn is_paused(&self) -> bool {
+        self.paused.unwrap_or(false)
+    }
+}

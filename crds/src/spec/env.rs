@@ -1,0 +1,51 @@
+//! Environment variables.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// One environment variable: a value, or a key of one of the drive's secrets.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.secret)")
+    .message("an environment variable has either a value or a secret"))]
+pub struct EnvVar {
+    /// Name of the variable.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub name: String,
+
+    /// Value of the variable; `$(VAR)` refers to a variable above, `$$(VAR)` stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32768))]
+    pub value: Option<String>,
+
+    /// Takes the value from a secret of this drive. The pod reads it; the operator never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretKeyRef>,
+}
+
+/// One key of one of the drive's secrets.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of an entry in `spec.secrets`.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+
+    /// Key in that secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// A whole secret as environment.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvFrom {
+    /// Name of an entry in `spec.secrets`.
+    #[schemars(length(min = 1, max = 40))]
+    pub secret: String,
+
+    /// Put before each key to make the variable's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    pub prefix: Option<String>,
+}

@@ -1,0 +1,68 @@
+//! How people reach the portal.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How people reach the portal: one host, whose paths lead to the services' ports.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Exposure {
+    /// Host name people type, for instance `placement.example.edu`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    pub host: String,
+
+    /// Certificate of the host. Absent: plain HTTP, or TLS that something in front of the cluster ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+
+    /// Ingress class. Absent: the platform's, or the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub ingress_class_name: Option<String>,
+
+    /// Annotations for the ingress controller, added to the platform's. Those that inject configuration
+    /// (`…-snippet`) are refused, for they would let a drive take over the controller.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = Rule::new("self.all(k, !k.contains('snippet'))")
+        .message("snippet annotations are refused: they let a drive take over the ingress controller"))]
+    #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('cert-manager.io/'))")
+        .message("cert-manager's annotations come from exposure.tls.issuer: set that instead"))]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Certificate of the host: issued by cert-manager, or a Secret that is there.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.issuer) != has(self.secretName)")
+    .message("tls has exactly one of issuer and secretName"))]
+#[x_kube(validation = Rule::new("!has(self.issuerKind) || has(self.issuer)")
+    .message("issuerKind goes with issuer"))]
+pub struct Tls {
+    /// Name of the cert-manager issuer that makes and renews the certificate, into the Secret `<drive>-tls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub issuer: Option<String>,
+
+    /// Kind of that issuer. Absent: the platform's, or ClusterIssuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_kind: Option<IssuerKind>,
+
+    /// A Secret of type `kubernetes.io/tls` in the drive's namespace that somebody else keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
+}
+
+/// Kind of a cert-manager issuer.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IssuerKind {
+    /// For the whole cluster.
+    #[default]
+    ClusterIssuer,
+    /// Of the drive's namespace.
+    Issuer,
+}

@@ -1,0 +1,22 @@
+//! Files put into a program's file system.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// A file that is in place before the program starts.
+///
+/// It is written inside the pod, into memory, so that secrets in it are seen by the pod alone, and mounted
+/// as a single file: what the image has beside it stays. A change of it restarts this service and no other.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// Absolute path of the file in the container, for instance `/app/secret.yml`.
+    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))]
+    pub path: String,
+
+    /// Content of the file. `$(VAR)` is replaced by a variable of this service's environment, as in
+    /// Kubernetes' own args: `$$(VAR)` stays as `$(VAR)`, and a name that is not a variable stays as it is.
+    /// Never write a secret here: put it under `spec.secrets`, give it a name in `env`, and refer to that.
+    #[schemars(length(max = 65536))]
+    pub content: String,
+}

@@ -1,0 +1,27 @@
+//! The parts of a drive's `spec`, one file a part.
+
+pub mod container;
+pub mod env;
+pub mod exposure;
+pub mod file;
+pub mod monitoring;
+pub mod port;
+pub mod probe;
+pub mod replicas;
+pub mod secret;
+pub mod security;
+pub mod service;
+pub mod volume;
+
+pub use container::{PullPolicy, Resources, Sidecar};
+pub use env::{EnvFrom, EnvVar, SecretKeyRef};
+pub use exposure::{Exposure, IssuerKind, Tls};
+pub use file::File;
+pub use monitoring::{Alerts, Metrics, Monitoring};
+pub use port::{EgressRule, Port, Protocol};
+pub use probe::Probe;
+pub use replicas::{Autoscaling, RolloutStrategy};
+pub use secret::{DeletionPolicy, ExistingSecret, Generate, SecretSource};
+pub use security::{PodSecurity, Scheduling, Toleration, TolerationEffect, TolerationOperator};
+pub use service::Service;
+pub use volume::{AccessMode, ExistingClaim, Scratch, Volume};

@@ -1,0 +1,135 @@
+//! A service: one program of the portal.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, PodSecurity, Port, Probe, PullPolicy,
+    Resources, RolloutStrategy, Scheduling, Sidecar, Volume,
+};
+
+/// One program of the portal: an image, what it listens on, what it needs and how many of it run.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
+    .message("replicas and autoscaling exclude each other: remove one of them"))]
+#[x_kube(validation = Rule::new("!has(self.volumes) || !self.volumes.exists(v, has(v.size) && (!has(v.accessMode) || v.accessMode != 'ReadWriteMany')) || (!has(self.autoscaling) && (!has(self.replicas) || self.replicas <= 1))")
+    .message("a service with a volume that one pod alone can write runs as one replica: set replicas to 1, remove autoscaling, or give the volume accessMode ReadWriteMany"))]
+#[x_kube(validation = Rule::new("!has(self.probe) || (has(self.ports) && self.ports.exists(p, p.name == self.probe.port))")
+    .message("probe.port must be the name of one of this service's ports"))]
+#[x_kube(validation = Rule::new("!has(self.metrics) || (has(self.ports) && self.ports.exists(p, p.name == self.metrics.port))")
+    .message("metrics.port must be the name of one of this service's ports"))]
+#[x_kube(validation = Rule::new("!has(self.autoscaling) || !has(self.autoscaling.targetCPUUtilization) || !has(self.resources) || !has(self.resources.requests) || 'cpu' in self.resources.requests")
+    .message("autoscaling by targetCPUUtilization is a share of the CPU request: set resources.requests.cpu, or leave resources.requests out for the default"))]
+#[x_kube(validation = Rule::new("!has(self.autoscaling) || !has(self.autoscaling.targetMemoryUtilization) || !has(self.resources) || !has(self.resources.requests) || 'memory' in self.resources.requests")
+    .message("autoscaling by targetMemoryUtilization is a share of the memory request: set resources.requests.memory, or leave resources.requests out for the default"))]
+pub struct Service {
+    /// Name of the service, unique in the drive. Its Deployment and Service are named `<drive>-<name>`.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// Image to run, by tag or digest, for instance `registry.example.com/ras-backend:2026.07`.
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    pub image: String,
+
+    /// When the image is pulled. Absent: Kubernetes decides (Always for `:latest`, else IfNotPresent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+
+    /// Replaces the image's entry point. `$(VAR)` is expanded from this service's environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub command: Vec<String>,
+
+    /// Replaces the image's arguments. `$(VAR)` is expanded from this service's environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub args: Vec<String>,
+
+    /// What the program listens on. A program that only works in the background has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(q, q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))")
+        .message("two ports may not have the same number"))]
+    #[x_kube(validation = Rule::new("self.all(p, !has(p.path) || self.exists_one(q, has(q.path) && q.path == p.path))")
+        .message("two ports may not have the same path"))]
+    pub ports: Vec<Port>,
+
+    /// How many pods run. Absent, and without autoscaling: one to begin with, then whatever `kubectl scale` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+
+    /// Let Kubernetes choose the number of pods by load. Excludes `replicas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+
+    /// How a new version replaces the old one. Absent: RollingUpdate, or Recreate where a volume of this
+    /// service can be mounted by one pod at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStrategy>,
+
+    /// Environment of the program, in this order. A value may use variables above it as `$(VAR)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+
+    /// Whole secrets as environment: each key of the secret becomes a variable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub env_from: Vec<EnvFrom>,
+
+    /// Files put in place before the program starts, written inside the pod from this service's environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub files: Vec<File>,
+
+    /// Storage of the program beside its read-only image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("self.all(v, self.exists_one(w, w.path == v.path))")
+        .message("two volumes may not have the same path"))]
+    pub volumes: Vec<Volume>,
+
+    /// How Kubernetes finds out that the program serves. Absent: a service with ports is ready once its
+    /// first TCP port accepts connections; nothing is guessed about paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
+
+    /// Where the program exports metrics in Prometheus' text format, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+
+    /// CPU and memory of one pod. Absent: requests of 100m CPU and 128Mi memory, a limit of 512Mi memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+
+    /// Seconds a pod gets to finish its work after it was told to stop. Absent: 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86400))]
+    pub termination_grace_period_seconds: Option<i64>,
+
+    /// Which nodes the pods may run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduling: Option<Scheduling>,
+
+    /// What this service needs beyond the restricted pod security that every pod has. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_security: Option<PodSecurity>,
+
+    /// Helper containers that live in the same pod and see the same volumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub sidecars: Vec<Sidecar>,
+
+    /// The only addresses outside the drive that pods may open connections to, beside the cluster's DNS.
+    /// Absent: not restricted. An empty list: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub egress: Option<Vec<EgressRule>>,
+}

@@ -1,0 +1,102 @@
+//! Volumes: what a program may write to.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::DeletionPolicy;
+use crate::Quantity;
+
+/// One volume of a service: kept storage of a size, a claim that is there already, or scratch space.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.size), has(self.existing), has(self.scratch)].exists_one(x, x)")
+    .message("a volume has exactly one of size, existing and scratch"))]
+#[x_kube(validation = Rule::new("has(self.size) || !(has(self.storageClassName) || has(self.accessMode) || has(self.deletionPolicy))")
+    .message("storageClassName, accessMode and deletionPolicy go with size"))]
+#[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
+    .message("size can grow and never shrink: Kubernetes cannot make a volume smaller"))]
+#[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName))")
+    .message("storageClassName cannot be changed: add a volume with another name and copy the data"))]
+#[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.accessMode) ? self.accessMode : 'ReadWriteOnce') == (has(oldSelf.accessMode) ? oldSelf.accessMode : 'ReadWriteOnce')")
+    .message("accessMode cannot be changed: add a volume with another name and copy the data"))]
+pub struct Volume {
+    /// Name of the volume, unique in the service.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// Folder in the container where it is mounted.
+    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))]
+    pub path: String,
+
+    /// Size of a volume that outlives pods, for instance `20Gi`. It can grow later where the storage class allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Quantity>,
+
+    /// A PersistentVolumeClaim of this namespace that is there already. It is used and never changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<ExistingClaim>,
+
+    /// Space that is empty when a pod starts and gone when it stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<Scratch>,
+
+    /// Storage class. Absent: the platform's, or the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+
+    /// Who may mount it at the same time. Absent: ReadWriteOnce, and the service then runs as one replica
+    /// whose old pod stops before the new one starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_mode: Option<AccessMode>,
+
+    /// What happens to the volume when it is removed from the drive or the drive is deleted. Absent: Retain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// Who may mount a volume at the same time, in Kubernetes' words.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessMode {
+    /// One node.
+    #[default]
+    ReadWriteOnce,
+    /// One pod.
+    ReadWriteOncePod,
+    /// Many nodes, where the storage can do that.
+    ReadWriteMany,
+}
+
+impl AccessMode {
+    /// The name Kubernetes uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadWriteOnce => "ReadWriteOnce",
+            Self::ReadWriteOncePod => "ReadWriteOncePod",
+            Self::ReadWriteMany => "ReadWriteMany",
+        }
+    }
+}
+
+/// A claim that is there already.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExistingClaim {
+    /// Name of the PersistentVolumeClaim.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+}
+
+/// Space that lives as long as its pod.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Scratch {
+    /// Most it may hold; a pod that exceeds it is evicted. Absent: 1Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_limit: Option<Quantity>,
+
+    /// true: kept in memory, which counts against the memory limit. Absent: on the node's disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<bool>,
+}

@@ -1,0 +1,11 @@
+//! The edge to the API server: the client, the informers with what they remember, and which optional APIs exist.
+
+pub mod capabilities;
+pub mod client;
+pub mod informers;
+pub mod kind;
+pub mod observe;
+pub mod ownership;
+pub mod pods;
+pub mod record;
+pub mod store;

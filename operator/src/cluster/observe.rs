@@ -1,0 +1,137 @@
+//! Turns what the API server sends into a [`Record`]. Pure.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+
+use crate::cluster::kind::Kind;
+use crate::cluster::ownership::{applies_replicas, our_entries};
+use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record};
+use crate::drive::build::labels;
+use crate::drive::fetch::SecretFacts;
+
+/// What is remembered of an object with this metadata.
+pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
+    let managed = meta.managed_fields.as_deref().unwrap_or_default();
+    Record {
+        uid: meta.uid.as_deref().unwrap_or_default().into(),
+        version: version(meta),
+        deleting: meta.deletion_timestamp.is_some(),
+        drive: drive_label(meta).map(Into::into),
+        owner: owner(meta),
+        applied: meta.annotations.as_ref().and_then(|a| a.get(labels::APPLIED)).map(|hash| hash.as_str().into()),
+        fields: fields(managed),
+        detail: match kind {
+            Kind::Secret => Detail::Secret(secret(meta)),
+            Kind::Deployment => Detail::Deployment(DeploymentState {
+                generation: meta.generation.unwrap_or_default(),
+                applies_replicas: applies_replicas(managed),
+                replicas_before_suspend: replicas_before_suspend(meta),
+                ..DeploymentState::default()
+            }),
+            Kind::ServiceAccount
+            | Kind::ConfigMap
+            | Kind::PersistentVolumeClaim
+            | Kind::NetworkPolicy
+            | Kind::Service
+            | Kind::HorizontalPodAutoscaler
+            | Kind::PodDisruptionBudget
+            | Kind::Ingress
+            | Kind::ServiceMonitor
+            | Kind::PrometheusRule => Detail::None,
+        },
+    }
+}
+
+/// What is remembered of a Deployment, whose state the status needs.
+pub fn deployment(object: &Deployment) -> Record {
+    let mut record = record(Kind::Deployment, &object.metadata);
+    if let Detail::Deployment(state) = &mut record.detail {
+        state.replicas = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        if let Some(status) = &object.status {
+            state.observed_generation = status.observed_generation.unwrap_or_default();
+            state.current = status.replicas.unwrap_or_default();
+            state.updated = status.updated_replicas.unwrap_or_default();
+            state.ready = status.ready_replicas.unwrap_or_default();
+            state.available = status.available_replicas.unwrap_or_default();
+            for condition in status.conditions.iter().flatten() {
+                let message = || Some(condition.message.as_deref().unwrap_or_default().into());
+                if condition.type_ == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded") {
+                    state.stuck = message();
+                }
+                if condition.type_ == "ReplicaFailure" && condition.status == "True" {
+                    state.cannot_create = message();
+                }
+            }
+        }
+    }
+    record
+}
+
+fn version(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default()
+}
+
+/// The drive that the labels name, when they also name us as the manager.
+fn drive_label(meta: &ObjectMeta) -> Option<&str> {
+    let all = meta.labels.as_ref()?;
+    (all.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER))
+        .then(|| all.get(labels::DRIVE).map(String::as_str))
+        .flatten()
+}
+
+fn owner(meta: &ObjectMeta) -> Owner {
+    let references = meta.owner_references.as_deref().unwrap_or_default();
+    let ours = |api: &str, kind: &str| api.starts_with("ras.dev/") && kind == "RecruitmentDrive";
+    if let Some(drive) = references.iter().find(|r| ours(&r.api_version, &r.kind)) {
+        return Owner::Drive { name: drive.name.as_str().into(), uid: drive.uid.as_str().into() };
+    }
+    references
+        .iter()
+        .find(|r| r.controller == Some(true))
+        .map_or(Owner::Nobody, |other| Owner::Other { who: format!("{}/{}", other.kind, other.name).into() })
+}
+
+fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
+    let entries = our_entries(managed);
+    let text = serde_json::to_string(&entries).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    Fields { digest: hasher.finish(), unverified: Some(text.into()) }
+}
+
+fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
+    meta.annotations.as_ref()?.get(labels::REPLICAS_BEFORE_SUSPEND)?.parse().ok()
+}
+
+/// Keys of a Secret and a stamp of each, from `managedFields` alone.
+///
+/// An entry's time moves when its manager writes a value it owns, and not when somebody touches a label, so
+/// the stamps change exactly when data is written. Times have whole seconds: two writes by one manager
+/// within a second look like one, and a pod started after the first reads the second's value.
+pub fn secret(meta: &ObjectMeta) -> SecretFacts {
+    let version = meta.resource_version.clone().unwrap_or_default();
+    let managed = meta.managed_fields.as_deref().unwrap_or_default();
+    if managed.is_empty() {
+        return SecretFacts { keys: None, version };
+    }
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    for entry in managed {
+        let Some(data) = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data")).and_then(|d| d.as_object()) else {
+            continue;
+        };
+        let stamp = format!(
+            "{}/{}/{};",
+            entry.manager.as_deref().unwrap_or_default(),
+            entry.operation.as_deref().unwrap_or_default(),
+            entry.time.as_ref().map(|time| time.0.to_string()).unwrap_or_default(),
+        );
+        for key in data.keys().filter_map(|key| key.strip_prefix("f:")) {
+            keys.entry(key.to_owned()).or_default().push_str(&stamp);
+        }
+    }
+    // The version would make every touch of a label look like news; the keys tell enough.
+    SecretFacts { keys: Some(keys), version: String::new() }
+}

@@ -1,0 +1,133 @@
+//! What an informer remembers of one child: a few dozen bytes, never the object.
+
+use std::sync::Arc;
+
+use crate::cluster::kind::Kind;
+use crate::drive::fetch::SecretFacts;
+
+/// Names one child.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChildKey {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+impl ChildKey {
+    /// A key.
+    pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), kind, name: name.into() }
+    }
+}
+
+impl std::fmt::Display for ChildKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// What is remembered of one child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its UID.
+    pub uid: Arc<str>,
+    /// Its resourceVersion as a number, to tell old news from new: Kubernetes 1.35 promises the order, and
+    /// every earlier API server on etcd kept it.
+    pub version: u64,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The drive its labels name, when they also name us as its manager.
+    pub drive: Option<Arc<str>>,
+    /// Who its owner references say it belongs to.
+    pub owner: Owner,
+    /// Hash of what we last applied, from its annotation.
+    pub applied: Option<Arc<str>>,
+    /// The fields that are ours.
+    pub fields: Fields,
+    /// What is remembered of this kind besides.
+    pub detail: Detail,
+}
+
+/// Who an object belongs to, by its owner references.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody.
+    Nobody,
+    /// A drive.
+    Drive {
+        /// The drive's name.
+        name: Arc<str>,
+        /// The drive's UID.
+        uid: Arc<str>,
+    },
+    /// Something else that controls it.
+    Other {
+        /// `Kind/name`.
+        who: Arc<str>,
+    },
+}
+
+/// The fields that are ours, by digest; the text is kept only until it was compared once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// Digest of our entries in `managedFields`.
+    pub digest: u64,
+    /// Our entries as JSON, as long as nobody compared them with what we would apply.
+    pub unverified: Option<Arc<str>>,
+}
+
+/// What is remembered of a kind besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    None,
+    /// Of a Secret.
+    Secret(SecretFacts),
+    /// Of a Deployment.
+    Deployment(DeploymentState),
+}
+
+/// How a Deployment stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeploymentState {
+    /// Generation of its spec.
+    pub generation: i64,
+    /// Generation that its controller has seen.
+    pub observed_generation: i64,
+    /// Pods asked for.
+    pub replicas: i32,
+    /// Pods there are, of any version.
+    pub current: i32,
+    /// Pods of the present version.
+    pub updated: i32,
+    /// Pods ready, of any version.
+    pub ready: i32,
+    /// Pods that have been ready long enough to count.
+    pub available: i32,
+    /// Why the roll-out makes no progress, when its deadline has passed.
+    pub stuck: Option<Arc<str>>,
+    /// Why its pods cannot even be made (quota, pod security), when they cannot.
+    pub cannot_create: Option<Arc<str>>,
+    /// Whether `spec.replicas` is in what we applied.
+    pub applies_replicas: bool,
+    /// Replicas it had before the drive was suspended.
+    pub replicas_before_suspend: Option<i32>,
+}
+
+impl DeploymentState {
+    /// Whether the present version runs with all its pods and no old one is left, as `kubectl rollout status` tells it.
+    pub fn is_complete(&self) -> bool {
+        self.observed_generation >= self.generation
+            && self.updated == self.replicas
+            && self.current == self.updated
+            && self.available == self.updated
+    }
+
+    /// Pods of the present version that are ready, as far as the counts can tell while two versions run.
+    pub fn ready_of_present(&self) -> i32 {
+        if self.observed_generation < self.generation { 0 } else { self.ready.min(self.updated) }
+    }
+}

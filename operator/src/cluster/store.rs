@@ -1,0 +1,289 @@
+//! The informers' memory of all children, and who has to be told when one of them changes.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cluster::kind::Kind;
+use crate::cluster::pods::PodTrouble;
+use crate::cluster::record::{ChildKey, Detail, Owner, Record};
+use crate::drive::fetch::SecretFacts;
+
+/// Names one drive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DriveKey {
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+impl DriveKey {
+    /// A key.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for DriveKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The drives that have to look again.
+pub type Wake = BTreeSet<DriveKey>;
+
+/// The memory. Every method takes its lock for a moment and never across an await.
+#[derive(Debug, Default)]
+pub struct Store {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    children: HashMap<ChildKey, Record>,
+    by_drive: HashMap<DriveKey, BTreeSet<ChildKey>>,
+    /// Drives that name a Secret they do not own (`existing`, a TLS secret), by namespace and name.
+    users: HashMap<(Arc<str>, Arc<str>), BTreeSet<DriveKey>>,
+    used: HashMap<DriveKey, BTreeSet<Arc<str>>>,
+    pods: HashMap<DriveKey, HashMap<Arc<str>, PodTrouble>>,
+}
+
+impl Store {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic elsewhere cannot leave the maps half-written: each change below is a single insert or remove.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes news of an object and tells which drives it concerns. Old news is ignored.
+    pub fn observe(&self, key: &ChildKey, mut record: Record) -> Wake {
+        let mut inner = self.lock();
+        let mut wake = Wake::new();
+        if let Some(before) = inner.children.get(key) {
+            if before.uid == record.uid && before.version > record.version {
+                return wake;
+            }
+            if before.uid == record.uid && before.fields.digest == record.fields.digest {
+                record.fields.unverified.clone_from(&before.fields.unverified);
+            }
+            if same(before, &record) {
+                inner.children.insert(key.clone(), record);
+                return wake;
+            }
+            wake.extend(inner.concerned(key, before));
+        }
+        wake.extend(inner.concerned(key, &record));
+        inner.unlink(key);
+        inner.link(key, &record);
+        inner.children.insert(key.clone(), record);
+        wake
+    }
+
+    /// Takes the news that an object is gone.
+    pub fn forget(&self, key: &ChildKey) -> Wake {
+        let mut inner = self.lock();
+        inner.unlink(key);
+        match inner.children.remove(key) {
+            Some(before) => inner.concerned(key, &before),
+            None => Wake::new(),
+        }
+    }
+
+    /// Forgets what a complete list of `kind` in `namespace` (all, when absent) did not name.
+    pub fn retain(&self, kind: Kind, namespace: Option<&str>, listed: &HashSet<ChildKey>) -> Wake {
+        let gone: Vec<ChildKey> = self
+            .lock()
+            .children
+            .keys()
+            .filter(|key| key.kind == kind && namespace.is_none_or(|ns| ns == &*key.namespace) && !listed.contains(key))
+            .cloned()
+            .collect();
+        gone.iter().flat_map(|key| self.forget(key)).collect()
+    }
+
+    /// Takes what our own write returned. It concerns nobody: the writer knows it already.
+    pub fn wrote(&self, key: &ChildKey, mut record: Record) {
+        let mut inner = self.lock();
+        // The API server has just told us what it recorded for this very object: nothing is left to compare.
+        record.fields.unverified = None;
+        if let (Detail::Deployment(new), Some(Record { uid, detail: Detail::Deployment(old), .. })) =
+            (&mut record.detail, inner.children.get(key))
+            && *uid == record.uid
+        {
+            // The answer to a write is metadata only; the counts come with the next event.
+            let generation = new.generation;
+            let applies_replicas = new.applies_replicas;
+            let replicas_before_suspend = new.replicas_before_suspend;
+            new.clone_from(old);
+            new.generation = generation;
+            new.applies_replicas = applies_replicas;
+            new.replicas_before_suspend = replicas_before_suspend;
+        }
+        inner.unlink(key);
+        inner.link(key, &record);
+        inner.children.insert(key.clone(), record);
+    }
+
+    /// Notes that what is ours of this object was found to be as we left it.
+    pub fn verified(&self, key: &ChildKey, digest: u64) {
+        if let Some(record) = self.lock().children.get_mut(key)
+            && record.fields.digest == digest
+        {
+            record.fields.unverified = None;
+        }
+    }
+
+    /// What is remembered of one object.
+    pub fn get(&self, key: &ChildKey) -> Option<Record> {
+        self.lock().children.get(key).cloned()
+    }
+
+    /// What is remembered of a drive's children.
+    pub fn of_drive(&self, drive: &DriveKey) -> Vec<(ChildKey, Record)> {
+        let inner = self.lock();
+        inner
+            .by_drive
+            .get(drive)
+            .into_iter()
+            .flatten()
+            .filter_map(|key| inner.children.get(key).map(|record| (key.clone(), record.clone())))
+            .collect()
+    }
+
+    /// What is known of a Secret, whoever keeps it.
+    pub fn secret(&self, namespace: &str, name: &str) -> Option<SecretFacts> {
+        match self.get(&ChildKey::new(Kind::Secret, namespace, name))? {
+            Record { deleting: false, detail: Detail::Secret(facts), .. } => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// Notes which Secrets a drive uses, so that it is told when one of them changes.
+    pub fn uses_secrets(&self, drive: &DriveKey, names: BTreeSet<Arc<str>>) {
+        let mut inner = self.lock();
+        for name in inner.used.remove(drive).unwrap_or_default() {
+            let key = (Arc::clone(&drive.namespace), name);
+            if let Some(users) = inner.users.get_mut(&key) {
+                users.remove(drive);
+                if users.is_empty() {
+                    inner.users.remove(&key);
+                }
+            }
+        }
+        for name in &names {
+            inner
+                .users
+                .entry((Arc::clone(&drive.namespace), Arc::clone(name)))
+                .or_default()
+                .insert(drive.clone());
+        }
+        if !names.is_empty() {
+            inner.used.insert(drive.clone(), names);
+        }
+    }
+
+    /// Takes news of a pod: what is wrong with it, or that nothing is.
+    pub fn pod(&self, drive: &DriveKey, pod: &str, trouble: Option<PodTrouble>) -> Wake {
+        let mut inner = self.lock();
+        let before = match inner.pods.get(drive) {
+            Some(pods) => pods.get(pod),
+            None => None,
+        };
+        if before == trouble.as_ref() {
+            return Wake::new();
+        }
+        match trouble {
+            Some(trouble) => {
+                inner.pods.entry(drive.clone()).or_default().insert(pod.into(), trouble);
+            }
+            None => {
+                if let Some(pods) = inner.pods.get_mut(drive) {
+                    pods.remove(pod);
+                    if pods.is_empty() {
+                        inner.pods.remove(drive);
+                    }
+                }
+            }
+        }
+        Wake::from([drive.clone()])
+    }
+
+    /// Forgets the pods that a complete list did not name.
+    pub fn retain_pods(&self, namespace: Option<&str>, listed: &HashSet<(Arc<str>, Arc<str>)>) -> Wake {
+        let gone: Vec<(DriveKey, Arc<str>)> = {
+            let inner = self.lock();
+            inner
+                .pods
+                .iter()
+                .filter(|(drive, _)| namespace.is_none_or(|ns| ns == &*drive.namespace))
+                .flat_map(|(drive, pods)| pods.keys().map(move |pod| (drive.clone(), Arc::clone(pod))))
+                .filter(|(drive, pod)| !listed.contains(&(Arc::clone(&drive.namespace), Arc::clone(pod))))
+                .collect()
+        };
+        gone.iter().flat_map(|(drive, pod)| self.pod(drive, pod, None)).collect()
+    }
+
+    /// What is wrong with a drive's pods.
+    pub fn troubles(&self, drive: &DriveKey) -> Vec<PodTrouble> {
+        let inner = self.lock();
+        let mut troubles: Vec<PodTrouble> = inner.pods.get(drive).into_iter().flat_map(|pods| pods.values().cloned()).collect();
+        troubles.sort();
+        troubles
+    }
+}
+
+/// Whether two records tell the same to a drive.
+fn same(before: &Record, after: &Record) -> bool {
+    before.uid == after.uid
+        && before.deleting == after.deleting
+        && before.drive == after.drive
+        && before.owner == after.owner
+        && before.applied == after.applied
+        && before.fields.digest == after.fields.digest
+        && before.detail == after.detail
+}
+
+impl Inner {
+    /// The drives that a record concerns: the one it is labelled for, the one that owns it, those that use it.
+    fn concerned(&self, key: &ChildKey, record: &Record) -> Wake {
+        let mut wake: Wake = drives(key, record).collect();
+        if key.kind == Kind::Secret
+            && let Some(users) = self.users.get(&(Arc::clone(&key.namespace), Arc::clone(&key.name)))
+        {
+            wake.extend(users.iter().cloned());
+        }
+        wake
+    }
+
+    fn link(&mut self, key: &ChildKey, record: &Record) {
+        for drive in drives(key, record) {
+            self.by_drive.entry(drive).or_default().insert(key.clone());
+        }
+    }
+
+    fn unlink(&mut self, key: &ChildKey) {
+        let Some(before) = self.children.get(key) else { return };
+        for drive in drives(key, before) {
+            if let Some(keys) = self.by_drive.get_mut(&drive) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_drive.remove(&drive);
+                }
+            }
+        }
+    }
+}
+
+fn drives(key: &ChildKey, record: &Record) -> impl Iterator<Item = DriveKey> {
+    let owner = match &record.owner {
+        Owner::Drive { name, .. } => Some(Arc::clone(name)),
+        Owner::Nobody | Owner::Other { .. } => None,
+    };
+    let namespace = Arc::clone(&key.namespace);
+    record
+        .drive
+        .clone()
+        .into_iter()
+        .chain(owner)
+        .map(move |name| DriveKey { namespace: Arc::clone(&namespace), name })
+}
