@@ -1,0 +1,64 @@
+//! `leash PROGRAM ARGUMENTS…` runs a program that must not outlive whoever holds the other end of stdin.
+//!
+//! Each line on stdin is the name of a signal to send to the program (`TERM`, `KILL`, `STOP`, `CONT`). When stdin
+//! closes, the program is killed. The exit status is the program's own, or 128 + the number of the signal.
+
+use std::{
+    io::{BufRead as _, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    process::{Command, ExitCode, Stdio},
+};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let Some(program) = arguments.next() else {
+        return fail("usage: leash PROGRAM ARGUMENTS…");
+    };
+    let mut child = match Command::new(&program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .spawn()
+    {
+        Ok(child) => child,
+        Err(error) => return fail(&format!("starting {}: {error}", program.display())),
+    };
+    let process = child.id();
+    std::thread::spawn(move || {
+        for name in std::io::stdin().lock().lines() {
+            match name {
+                Ok(name) => send(&name, process),
+                Err(_) => break,
+            }
+        }
+        send("KILL", process);
+    });
+    match child.wait() {
+        Ok(status) => {
+            let code = status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+            ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+        }
+        Err(error) => fail(&format!("waiting for {}: {error}", program.display())),
+    }
+}
+
+/// The standard library can only kill; the shell's own `kill` is on every Unix, and needs no unsafe code here.
+fn send(signal: &str, process: u32) {
+    let _ = Command::new("sh")
+        .args([
+            "-c",
+            r#"kill -s "$1" "$2""#,
+            "sh",
+            signal,
+            &process.to_string(),
+        ])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
+
+fn fail(sentence: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "leash: {sentence}");
+    ExitCode::from(125)
+}

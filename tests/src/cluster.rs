@@ -1,0 +1,127 @@
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::process::CommandExt as _,
+    process::{ChildStdin, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use kube::{Client, Config};
+use tokio::sync::OnceCell;
+
+use crate::{
+    AuditLog, Error, TestNamespace,
+    control_plane::{Description, KubernetesVersion, Tools, client_config},
+    workspace::program_beside,
+};
+
+static CLUSTER: OnceCell<Result<Cluster, Error>> = OnceCell::const_new();
+
+/// The control plane of this test process: started by the first test that asks, of the version `K8S_VERSION` names, and
+/// stopped when the process ends.
+pub async fn cluster() -> Result<&'static Cluster, Error> {
+    // The failure is kept too, or every test would wait for the same one again.
+    CLUSTER
+        .get_or_init(Cluster::start)
+        .await
+        .as_ref()
+        .map_err(Clone::clone)
+}
+
+/// A running control plane, supervised by a process of its own that stops it when this one is gone.
+pub struct Cluster {
+    description: Description,
+    config: Config,
+    namespaces: AtomicUsize,
+    /// The supervisor stops everything when this closes.
+    _supervisor: ChildStdin,
+}
+
+impl Cluster {
+    /// Starts one more control plane, which is stopped when the value is dropped. Tests share [`cluster()`] instead.
+    pub async fn start() -> Result<Self, Error> {
+        let version = KubernetesVersion::from_environment()?;
+        let program = program_beside("control-plane")?;
+        let (supervisor, line) =
+            tokio::task::spawn_blocking(move || start_supervisor(program, version))
+                .await
+                .map_err(|error| Error::ControlPlane(error.to_string()))??;
+        let description: Description = serde_json::from_str(&line)
+            .map_err(Error::unreadable("what `control-plane` printed"))?;
+        let config = client_config(&description.kubeconfig).await?;
+        Ok(Self {
+            description,
+            config,
+            namespaces: AtomicUsize::new(0),
+            _supervisor: supervisor,
+        })
+    }
+
+    /// Where its files are and what it runs.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The programs it was started from, and other projects' CRDs.
+    pub fn tools(&self) -> Tools {
+        Tools::at(&self.description.tools)
+    }
+
+    /// A new client in `system:masters`. Make one in each test: its connections belong to the tokio runtime that made
+    /// it, and every `#[tokio::test]` has its own.
+    pub fn client(&self) -> Result<Client, Error> {
+        Client::try_from(self.config.clone()).map_err(Error::api("making a client"))
+    }
+
+    /// A new namespace of a name that begins with `prefix`, ready for pods to be created in.
+    pub async fn namespace(&self, prefix: &str) -> Result<TestNamespace, Error> {
+        let number = self.namespaces.fetch_add(1, Ordering::Relaxed) + 1;
+        TestNamespace::create(self.client()?, format!("{prefix}-{number}")).await
+    }
+
+    /// The API server's audit log.
+    pub fn audit(&self) -> Result<AuditLog, Error> {
+        Ok(AuditLog::new(
+            self.description.audit_log.clone(),
+            self.client()?,
+        ))
+    }
+}
+
+/// Starts the program `control-plane` and waits for its line. It ends by itself when it cannot start in time.
+fn start_supervisor(
+    program: std::path::PathBuf,
+    version: KubernetesVersion,
+) -> Result<(ChildStdin, String), Error> {
+    let mut child = Command::new(program)
+        .args(["--kubernetes-version", version.full()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // So that Ctrl-C ends the tests alone, and the supervisor then stops its programs in order.
+        .process_group(0)
+        .spawn()
+        .map_err(Error::io("starting `control-plane`"))?;
+    let (Some(stdin), Some(stdout), Some(mut stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(Error::ControlPlane("its pipes are missing".to_owned()));
+    };
+    let mut line = String::new();
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .map_err(Error::io("reading from `control-plane`"))?;
+    if line.is_empty() {
+        let mut reason = String::new();
+        let _ = stderr.read_to_string(&mut reason);
+        let _ = child.wait();
+        return Err(Error::ControlPlane(reason.trim().to_owned()));
+    }
+    // If a program dies during the tests, its last words explain what the tests then say.
+    std::thread::spawn(move || {
+        for words in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _ = writeln!(std::io::stderr(), "control-plane: {words}");
+        }
+        let _ = child.wait();
+    });
+    Ok((stdin, line))
+}

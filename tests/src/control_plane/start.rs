@@ -1,0 +1,235 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
+
+use super::{
+    Description, KubernetesVersion, Tools, certificates::Certificates, first_objects, kubeconfig,
+    ports::Ports, programs,
+};
+use crate::{Error, leash::Leashed};
+
+/// A start takes 5 s on two idle cores; the rest is for a machine that compiles at the same time.
+const START_LIMIT: Duration = Duration::from_secs(90);
+/// Nothing here is worth an orderly shutdown that takes long.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+/// How often a start is tried again because somebody else took one of its ports.
+const ATTEMPTS: usize = 3;
+
+/// How to start a control plane.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which Kubernetes.
+    pub version: KubernetesVersion,
+    /// Where its programs are; found from the running program's place if absent.
+    pub tools: Option<Tools>,
+}
+
+/// A running control plane. Its programs end when this is dropped; [`ControlPlane::stop`] does it in order.
+pub struct ControlPlane {
+    description: Description,
+    /// In the order they were started.
+    programs: Vec<Leashed>,
+    /// Removed with everything in it when dropped.
+    folder: tempfile::TempDir,
+}
+
+impl ControlPlane {
+    /// Starts everything and returns when nodes are Ready and controllers work.
+    pub async fn start(options: &Options) -> Result<Self, Error> {
+        let tools = match &options.tools {
+            Some(tools) => tools.clone(),
+            None => Tools::find(options.version)?,
+        };
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(&tools).await {
+                Err(Error::Program { log, .. })
+                    if attempt < ATTEMPTS && log.contains("address already in use") =>
+                {
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn start_once(tools: &Tools) -> Result<Self, Error> {
+        let temporary = tempfile::Builder::new()
+            .prefix("ras-control-plane-")
+            .tempdir()
+            .map_err(Error::io("making a temporary folder"))?;
+        let folder = temporary.path().to_owned();
+        let logs = folder.join("logs");
+        fs::create_dir(&logs).map_err(Error::io(format!("creating {}", logs.display())))?;
+        let policy = folder.join("audit-policy.json");
+        fs::write(&policy, programs::AUDIT_POLICY)
+            .map_err(Error::io(format!("writing {}", policy.display())))?;
+
+        let ports = Ports::free()?;
+        let server = format!("https://127.0.0.1:{}", ports.apiserver);
+        let certificates = Certificates::new(&folder.join("pki"))?;
+        certificates.for_apiserver()?;
+        let user = |file: &str, name: &str, group: Option<&str>| {
+            kubeconfig::for_new_user(&folder, file, &server, &certificates, name, group)
+        };
+        let admin = user("admin", "admin", Some("system:masters"))?;
+        let controllers = user(
+            "kube-controller-manager",
+            "system:kube-controller-manager",
+            None,
+        )?;
+        let scheduler = user("kube-scheduler", "system:kube-scheduler", None)?;
+        // kwok stands for every kubelet at once, so no node's own certificate would do.
+        let kubelets = user("kwok", "kwok", Some("system:masters"))?;
+
+        let mut this = Self {
+            description: Description {
+                kubeconfig: admin.clone(),
+                certificate_authority: certificates.path("ca.crt"),
+                server,
+                audit_log: folder.join("audit.log"),
+                folder: folder.clone(),
+                kubernetes_version: String::new(),
+                tools: tools.folder().to_owned(),
+            },
+            programs: Vec::new(),
+            folder: temporary,
+        };
+        this.launch(tools, "etcd", programs::etcd(&folder, &ports))?;
+        this.launch(
+            tools,
+            "kube-apiserver",
+            programs::kube_apiserver(&folder, &ports, &certificates),
+        )?;
+        let started = Instant::now();
+        let client = impatient_client(&admin).await?;
+        this.ready(&client, started).await?;
+
+        this.launch(
+            tools,
+            "kube-controller-manager",
+            programs::kube_controller_manager(&controllers, &certificates),
+        )?;
+        this.launch(
+            tools,
+            "kube-scheduler",
+            programs::kube_scheduler(&scheduler),
+        )?;
+        this.launch(
+            tools,
+            "kwok",
+            programs::kwok(&kubelets, &stages(&tools.path("stages")?)?),
+        )?;
+        first_objects::create(&client).await?;
+        let left = START_LIMIT.saturating_sub(started.elapsed());
+        let working = first_objects::wait(&client, left).await;
+        // Whoever has died is the reason for whatever did not happen.
+        this.check()?;
+        working?;
+        let version = client
+            .apiserver_version()
+            .await
+            .map_err(Error::api("asking for the version"))?;
+        this.description.kubernetes_version = version.git_version;
+        Ok(this)
+    }
+
+    fn launch(&mut self, tools: &Tools, name: &str, arguments: Vec<String>) -> Result<(), Error> {
+        let log = self
+            .description
+            .folder
+            .join("logs")
+            .join(format!("{name}.log"));
+        self.programs.push(Leashed::start(
+            name,
+            &tools.path(name)?,
+            arguments,
+            &[],
+            &log,
+        )?);
+        Ok(())
+    }
+
+    /// Waits for kube-apiserver to call itself ready, which includes that the RBAC bootstrap roles exist.
+    async fn ready(&mut self, client: &Client, started: Instant) -> Result<(), Error> {
+        loop {
+            self.check()?;
+            let request = http::Request::get("/readyz")
+                .body(Vec::new())
+                .map_err(Error::unreadable("/readyz"))?;
+            let answer =
+                tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
+            if matches!(answer, Ok(Ok(_))) {
+                return Ok(());
+            }
+            if started.elapsed() > START_LIMIT {
+                let seconds = START_LIMIT.as_secs();
+                let what = format!("was not ready after {seconds} s");
+                let last = self.programs.last();
+                return Err(last.map_or_else(
+                    || Error::ControlPlane(what.clone()),
+                    |program| program.error(what.clone()),
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// An error if one of the programs has ended.
+    pub fn check(&mut self) -> Result<(), Error> {
+        self.programs
+            .iter_mut()
+            .try_for_each(Leashed::check_running)
+    }
+
+    /// What its users must know.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Stops the programs in reverse order (so that none complains that another is gone) and removes the folder.
+    pub async fn stop(mut self) -> Result<(), Error> {
+        while let Some(mut program) = self.programs.pop() {
+            program.stop(STOP_PATIENCE).await?;
+        }
+        self.folder
+            .close()
+            .map_err(Error::io("removing the temporary folder"))
+    }
+}
+
+/// A client that does not retry: by default it would ask a server that is still starting up again only after longer
+/// and longer pauses.
+async fn impatient_client(path: &Path) -> Result<Client, Error> {
+    let mut config = client_config(path).await?;
+    config.default_retry = false;
+    Client::try_from(config).map_err(Error::api("making a client"))
+}
+
+/// The client configuration that a kubeconfig file holds.
+pub(crate) async fn client_config(path: &Path) -> Result<Config, Error> {
+    // With two TLS providers compiled in (a dependency can bring the second), rustls would panic for want of a choice.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let kubeconfig =
+        Kubeconfig::read_from(path).map_err(Error::unreadable(path.display().to_string()))?;
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(Error::unreadable(path.display().to_string()))
+}
+
+fn stages(folder: &Path) -> Result<Vec<String>, Error> {
+    let list = |error| Error::io(format!("listing {}", folder.display()))(error);
+    let entries: Vec<PathBuf> = fs::read_dir(folder)
+        .map_err(list)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(list)?;
+    Ok(entries
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect())
+}

@@ -1,0 +1,150 @@
+use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
+
+/// What can go wrong in the harness, each with a sentence that says what to do next.
+///
+/// `Debug` prints the same sentences as `Display`, because a test shows an error by `unwrap` or by returning it.
+#[derive(Clone, thiserror::Error)]
+pub enum Error {
+    /// `K8S_VERSION` (or `--kubernetes-version`) names a version that has no folder in `tests/control-plane`.
+    #[error(
+        "Kubernetes version `{wanted}` is not one these tests know: set K8S_VERSION to one of {supported}"
+    )]
+    UnknownVersion {
+        /// What was asked for.
+        wanted: String,
+        /// The minor versions there are.
+        supported: String,
+    },
+    /// A program of the control plane has not been built.
+    #[error(
+        "`{program}` is not in {folder}: run `tests/control-plane/build.sh` (about 10 minutes the first time)"
+    )]
+    NotBuilt {
+        /// The missing file's name.
+        program: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// One of the workspace's own programs is not next to the test.
+    #[error(
+        "the program `{program}` is not next to {beside}: run `cargo build --workspace` with the same profile first"
+    )]
+    NoSuchProgram {
+        /// The missing program.
+        program: String,
+        /// The running program, beside which it should be.
+        beside: PathBuf,
+    },
+    /// A program ended, or did not become ready in time.
+    #[error("{program} {what}; the end of its log:\n{log}")]
+    Program {
+        /// The program's name.
+        program: String,
+        /// What it did or did not do.
+        what: String,
+        /// The last lines it wrote.
+        log: String,
+    },
+    /// The control plane could not be started by its supervisor.
+    #[error("the test control plane did not start: {0}")]
+    ControlPlane(String),
+    /// The API server refused an object.
+    #[error("{what} was refused ({code}): {message}")]
+    Refused {
+        /// Kind and name of the object.
+        what: String,
+        /// The HTTP status.
+        code: u16,
+        /// The API server's sentence.
+        message: String,
+    },
+    /// The API server could not be asked.
+    #[error("{what}: {message}")]
+    Api {
+        /// What was tried.
+        what: String,
+        /// The client's sentence.
+        message: String,
+    },
+    /// A file or a process of this machine.
+    #[error("{what}: {message}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The operating system's sentence.
+        message: String,
+    },
+    /// YAML or JSON that cannot be read.
+    #[error("{what} cannot be read: {message}")]
+    Unreadable {
+        /// What was read.
+        what: String,
+        /// The parser's sentence.
+        message: String,
+    },
+    /// [`eventually`](crate::eventually()) gave up.
+    #[error("after {seconds:.1} s still waiting for {what}; last seen: {last_seen}", seconds = .waited.as_secs_f64())]
+    Waited {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        waited: Duration,
+        /// What the last look showed.
+        last_seen: String,
+    },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl Error {
+    /// For `map_err`: an operating system's error while doing `what`.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |error| Self::Io {
+            what,
+            message: error.to_string(),
+        }
+    }
+
+    /// For `map_err`: a Kubernetes client's error while doing `what`. A refusal keeps the API server's own sentence.
+    pub(crate) fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        let what = what.into();
+        move |error| {
+            if let kube::Error::Api(status) = error {
+                Self::Refused {
+                    what,
+                    code: status.code,
+                    message: status.message.clone(),
+                }
+            } else {
+                Self::Api {
+                    what,
+                    message: error.to_string(),
+                }
+            }
+        }
+    }
+
+    /// For `map_err`: text that a parser did not accept.
+    pub(crate) fn unreadable<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        move |error| Self::Unreadable {
+            what,
+            message: error.to_string(),
+        }
+    }
+}
+
+/// How a program ended, as the end of a sentence that begins with its name.
+pub(crate) fn ended(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}

@@ -1,0 +1,35 @@
+//! The test harness of ras-operator: a real Kubernetes control plane on this machine, with fake nodes.
+//!
+//! A behaviour test asks for the [`cluster()`] (one a test process), takes a namespace of its own, applies YAML as a
+//! user would, runs the real operator under exactly the rights it is shipped with ([`Operator`]), waits with
+//! [`eventually()`], and can prove from the API server's audit log who sent which request ([`AuditLog`]).
+//!
+//! Pods never really run: kwok plays the kubelet and reports them Ready, and claims on volumes Bound.
+//!
+//! Everything runs on a leash (see [`Leashed`]): when the test process dies in whatever way, nothing is left running.
+
+mod apply;
+mod audit;
+mod cluster;
+pub mod control_plane;
+mod error;
+mod eventually;
+mod foreign;
+mod kubectl;
+mod leash;
+mod namespace;
+mod operator;
+mod operator_rights;
+mod workspace;
+
+pub use apply::{apply_yaml, documents};
+pub use audit::{AuditEvent, AuditLog, AuditMark};
+pub use cluster::{Cluster, cluster};
+pub use error::Error;
+pub use eventually::{NotYet, eventually};
+pub use foreign::{ForeignProject, read_yaml_with_go};
+pub use kubectl::KubectlOutput;
+pub use leash::{Leashed, Signal};
+pub use namespace::TestNamespace;
+pub use operator::{Operator, OperatorOptions};
+pub use workspace::{program_beside, repository};

@@ -1,0 +1,268 @@
+use std::{
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    Cluster, Error, Leashed, Signal, TestNamespace,
+    control_plane::{Credentials, write_kubeconfig},
+    error::ended,
+    eventually,
+    operator_rights::grant,
+    workspace::{program_beside, repository},
+};
+
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+/// How to run the operator.
+#[derive(Clone, Debug)]
+pub struct OperatorOptions {
+    roles: PathBuf,
+    account: String,
+    cluster_wide: bool,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl OperatorOptions {
+    /// Under exactly the `Role`s and `ClusterRole`s in a YAML file, whose path begins at the repository's root.
+    pub fn with_roles(path: impl AsRef<Path>) -> Self {
+        Self {
+            roles: repository().join(path),
+            account: "ras-operator".to_owned(),
+            cluster_wide: false,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// For all namespaces, and with its `ClusterRole`s bound everywhere: no `--namespace` is passed.
+    #[must_use]
+    pub fn cluster_wide(mut self) -> Self {
+        self.cluster_wide = true;
+        self
+    }
+
+    /// As another `ServiceAccount` than `ras-operator`, to tell two operators in one namespace apart in the audit log.
+    #[must_use]
+    pub fn account(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.account);
+        self
+    }
+
+    /// One more argument after `run`.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// One more environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// The real program `ras-operator`, as a process of its own, under a `ServiceAccount` of its own.
+///
+/// Killed when dropped. If a test fails while it runs, the end of its log is shown.
+pub struct Operator {
+    process: Leashed,
+    user: String,
+}
+
+impl Operator {
+    /// Starts `ras-operator run` for one namespace. Returns as soon as the process runs; see [`Operator::logs`] to wait.
+    pub async fn start(
+        cluster: &Cluster,
+        namespace: &TestNamespace,
+        options: &OperatorOptions,
+    ) -> Result<Self, Error> {
+        let OperatorOptions {
+            roles,
+            account,
+            cluster_wide,
+            arguments,
+            environment,
+        } = options;
+        let token = grant(
+            &namespace.client(),
+            namespace.name(),
+            account,
+            roles,
+            *cluster_wide,
+        )
+        .await?;
+
+        let number = STARTED.fetch_add(1, Ordering::Relaxed) + 1;
+        let description = cluster.description();
+        let folder = description
+            .folder
+            .join("operators")
+            .join(number.to_string());
+        fs::create_dir_all(&folder).map_err(Error::io(format!("creating {}", folder.display())))?;
+        let kubeconfig = folder.join("kubeconfig");
+        write_kubeconfig(
+            &kubeconfig,
+            &description.server,
+            &description.certificate_authority,
+            &Credentials::Token(&token),
+            Some(namespace.name()),
+        )?;
+
+        let mut command = vec!["run".to_owned()];
+        if !cluster_wide {
+            command.extend(["--namespace".to_owned(), namespace.name().to_owned()]);
+        }
+        command.extend(["--metrics-address".to_owned(), "127.0.0.1:0".to_owned()]);
+        command.extend(arguments.iter().cloned());
+        let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
+        variables.extend(environment.iter().cloned());
+        let program = program_beside("ras-operator")?;
+        let process = Leashed::start(
+            "ras-operator",
+            &program,
+            command,
+            &variables,
+            &folder.join("log"),
+        )?;
+        Ok(Self {
+            process,
+            user: format!("system:serviceaccount:{}:{account}", namespace.name()),
+        })
+    }
+
+    /// Its name in the audit log.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Everything it wrote so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits until its log contains `text`; fails at once if it ends.
+    pub async fn logs(&mut self, limit: Duration, text: &str) -> Result<(), Error> {
+        self.wait_for_log(limit, &format!("`{text}` in its log"), |log| {
+            log.contains(text).then_some(())
+        })
+        .await
+    }
+
+    /// Where it serves metrics and health: the first address of this machine that its log names.
+    pub async fn metrics_address(&mut self, limit: Duration) -> Result<SocketAddr, Error> {
+        self.wait_for_log(limit, "its metrics address in its log", local_address)
+            .await
+    }
+
+    /// Asks it for `path` (`/metrics`, `/readyz`), and returns the status code and the body.
+    pub async fn get(&mut self, path: &str) -> Result<(u16, String), Error> {
+        let address = self.metrics_address(ANSWER_LIMIT).await?;
+        let asking = format!("asking the operator for {path}");
+        let answer = timeout(ANSWER_LIMIT, http_get(address, path)).await;
+        let text = answer
+            .map_err(|_| self.process.error(format!("did not answer {path}")))?
+            .map_err(Error::io(asking))?;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let code = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or_default();
+        Ok((code, body.to_owned()))
+    }
+
+    /// Whether it still runs.
+    pub fn check_running(&mut self) -> Result<(), Error> {
+        self.process.check_running()
+    }
+
+    /// Sends it a signal: [`Signal::Stop`] and [`Signal::Cont`] make a leader that was out for a while.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Sends SIGTERM, and waits for it to end, for at most 15 seconds; not to end in time is an error.
+    pub async fn stop(&mut self) -> Result<ExitStatus, Error> {
+        let status = self.process.stop(STOP_PATIENCE).await?;
+        status.ok_or_else(|| self.process.error("did not end within 15 s of SIGTERM"))
+    }
+
+    /// Sends SIGKILL, as a node that dies would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    async fn wait_for_log<T>(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        find: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        let process = std::cell::RefCell::new(&mut self.process);
+        let found = eventually(limit, what, async || {
+            let mut process = process.borrow_mut();
+            if let Some(found) = find(&process.log()) {
+                return Ok(Ok(found));
+            }
+            match process.exit_status()? {
+                Some(status) => Ok(Err(
+                    process.error(format!("{} while a test waited for {what}", ended(status)))
+                )),
+                None => Err(process.end_of_log().into()),
+            }
+        });
+        found.await?
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let end = self.process.end_of_log();
+            let _ = writeln!(
+                std::io::stderr(),
+                "the end of the log of {}:\n{end}",
+                self.user
+            );
+        }
+    }
+}
+
+fn local_address(log: &str) -> Option<SocketAddr> {
+    log.match_indices("127.0.0.1:").find_map(|(start, host)| {
+        let rest = log.get(start..)?;
+        let digits = rest
+            .get(host.len()..)?
+            .find(|letter: char| !letter.is_ascii_digit());
+        let address: SocketAddr = rest.get(..host.len() + digits?)?.parse().ok()?;
+        (address.port() != 0).then_some(address)
+    })
+}
+
+async fn http_get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    // HTTP/1.0, so that the server closes after the body.
+    stream
+        .write_all(format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").as_bytes())
+        .await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    Ok(text)
+}

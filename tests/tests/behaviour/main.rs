@@ -1,0 +1,3 @@
+//! What the operator promises, one behaviour a file, against a real control plane (see the crate's documentation).
+
+mod harness;
