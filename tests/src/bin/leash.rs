@@ -1,11 +1,12 @@
 //! `leash PROGRAM ARGUMENTS…` runs a program that must not outlive whoever holds the other end of stdin.
 //!
 //! Each line on stdin is the name of a signal to send to the program (`TERM`, `KILL`, `STOP`, `CONT`). When stdin
-//! closes, the program is killed. The exit status is the program's own, or 128 + the number of the signal.
+//! closes, the program is killed, and with it whatever it started itself. The exit status is the program's own, or 128 +
+//! the number of the signal that ended it.
 
 use std::{
     io::{BufRead as _, Write as _},
-    os::unix::process::ExitStatusExt as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Command, ExitCode, Stdio},
 };
 
@@ -17,20 +18,22 @@ fn main() -> ExitCode {
     let mut child = match Command::new(&program)
         .args(arguments)
         .stdin(Stdio::null())
+        .process_group(0)
         .spawn()
     {
         Ok(child) => child,
         Err(error) => return fail(&format!("starting {}: {error}", program.display())),
     };
-    let process = child.id();
+    let process = child.id().to_string();
     std::thread::spawn(move || {
         for name in std::io::stdin().lock().lines() {
             match name {
-                Ok(name) => send(&name, process),
+                Ok(name) => send(&name, &process),
                 Err(_) => break,
             }
         }
-        send("KILL", process);
+        // The whole process group, which the program's own children are in.
+        send("KILL", &format!("-{process}"));
     });
     match child.wait() {
         Ok(status) => {
@@ -44,15 +47,9 @@ fn main() -> ExitCode {
 }
 
 /// The standard library can only kill; the shell's own `kill` is on every Unix, and needs no unsafe code here.
-fn send(signal: &str, process: u32) {
+fn send(signal: &str, process: &str) {
     let _ = Command::new("sh")
-        .args([
-            "-c",
-            r#"kill -s "$1" "$2""#,
-            "sh",
-            signal,
-            &process.to_string(),
-        ])
+        .args(["-c", r#"kill -s "$1" -- "$2""#, "sh", signal, process])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .status();
