@@ -1,0 +1,167 @@
+//! What `build` gives: every object of a drive, and what the later rooms need to know about them.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use ras_crds::{ConditionType, Reason};
+
+use crate::drive::valid::ValidService;
+use crate::foreign::{PrometheusRule, ServiceMonitor};
+
+/// State of [`Desired`] as `build` makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prepared {}
+
+/// State of [`Desired`] once `apply` has brought all of it to the cluster: what may be reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {}
+
+/// Everything a drive asks for. Destructure it without `..`, so that a new kind cannot be forgotten.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired<S> {
+    /// Identity of the pods. It has no rights and no token.
+    pub service_account: ServiceAccount,
+    /// Secrets to make if they, or keys of them, are not there.
+    pub credentials: Vec<Credential>,
+    /// Templates of services' files.
+    pub config_maps: Vec<ConfigMap>,
+    /// Volumes that outlive pods.
+    pub volume_claims: Vec<PersistentVolumeClaim>,
+    /// Who may connect to whom, one for each service.
+    pub network_policies: Vec<NetworkPolicy>,
+    /// One for each service that listens on something.
+    pub services: Vec<Service>,
+    /// One for each service.
+    pub deployments: Vec<Deployment>,
+    /// One for each service with autoscaling.
+    pub autoscalers: Vec<HorizontalPodAutoscaler>,
+    /// One for each service that may have more than one pod.
+    pub disruption_budgets: Vec<PodDisruptionBudget>,
+    /// The route.
+    pub ingress: Option<Ingress>,
+    /// One for each service that exports metrics, where the API is there.
+    pub service_monitors: Vec<ServiceMonitor>,
+    /// Alerts, where the API is there.
+    pub prometheus_rule: Option<PrometheusRule>,
+
+    /// Deployments that must not be applied yet, by name, with what they wait for.
+    pub held: BTreeMap<String, Waiting>,
+    /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
+    /// the operator still owns the field.
+    pub replica_handovers: BTreeMap<String, i32>,
+    /// One for each service, in the spec's order.
+    pub workloads: Vec<Workload>,
+    /// Address people type.
+    pub url: Option<String>,
+    /// Secret whose certificate the route needs.
+    pub tls_secret: Option<String>,
+    /// Optional APIs that the drive asks for and the cluster does not serve.
+    pub missing_apis: MissingApis,
+    /// Whether every service is scaled to nothing.
+    pub suspended: bool,
+    /// [`Prepared`] or [`Applied`].
+    pub(crate) state: PhantomData<S>,
+}
+
+impl Desired<Prepared> {
+    /// The same, applied. For `apply` alone, once everything that is not held is in the cluster.
+    pub(crate) fn into_applied(self) -> Desired<Applied> {
+        let Self {
+            service_account,
+            credentials,
+            config_maps,
+            volume_claims,
+            network_policies,
+            services,
+            deployments,
+            autoscalers,
+            disruption_budgets,
+            ingress,
+            service_monitors,
+            prometheus_rule,
+            held,
+            replica_handovers,
+            workloads,
+            url,
+            tls_secret,
+            missing_apis,
+            suspended,
+            state: PhantomData,
+        } = self;
+        Desired {
+            service_account,
+            credentials,
+            config_maps,
+            volume_claims,
+            network_policies,
+            services,
+            deployments,
+            autoscalers,
+            disruption_budgets,
+            ingress,
+            service_monitors,
+            prometheus_rule,
+            held,
+            replica_handovers,
+            workloads,
+            url,
+            tls_secret,
+            missing_apis,
+            suspended,
+            state: PhantomData,
+        }
+    }
+}
+
+/// A Secret to make. Its values are drawn by `apply` and read by nobody but pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credential {
+    /// Metadata and type; never data.
+    pub secret: Secret,
+    /// Keys it must have.
+    pub keys: Vec<String>,
+    /// Characters of each value.
+    pub length: usize,
+}
+
+/// What something waits for. A value, not an error: nothing went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Condition that tells it.
+    pub condition: ConditionType,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Which object, and the next step.
+    pub message: String,
+}
+
+/// What the status tells of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Name in the drive.
+    pub service: String,
+    /// Name of its Deployment.
+    pub deployment: String,
+    /// Image of the program.
+    pub image: String,
+}
+
+impl Workload {
+    pub(super) fn of(service: &ValidService) -> Self {
+        Self { service: service.name.clone(), deployment: service.child.clone(), image: service.container.image.clone() }
+    }
+}
+
+/// Optional APIs that a drive asks for and the cluster does not serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MissingApis {
+    /// cert-manager, for a certificate.
+    pub cert_manager: bool,
+    /// The Prometheus Operator, for metrics or alerts.
+    pub prometheus_operator: bool,
+}

@@ -1,0 +1,62 @@
+//! Which Deployments have to wait for a secret.
+//!
+//! Pods that start without it would fail again and again, and pods that start before its stamp is known
+//! would be replaced at once.
+
+use std::collections::BTreeMap;
+
+use ras_crds::{ConditionType, Reason};
+
+use super::Waiting;
+use crate::drive::valid::{EnvSource, UsedSecret, ValidDrive, ValidService};
+
+pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
+    // A suspended drive starts no pods, and a missing secret must not keep it from stopping them.
+    if drive.suspended {
+        return BTreeMap::new();
+    }
+    drive.services.iter().filter_map(|service| Some((service.child.clone(), waiting(drive, service)?))).collect()
+}
+
+fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
+    let mut uses: Vec<(&UsedSecret, Option<&str>)> = Vec::new();
+    for container in service.containers() {
+        uses.extend(container.env_from.iter().map(|whole| (&whole.secret, None)));
+        uses.extend(container.env.iter().filter_map(|variable| match &variable.source {
+            EnvSource::Secret { secret, key } => Some((secret, Some(key.as_str()))),
+            EnvSource::Value(_) => None,
+        }));
+    }
+    let mut missing: Vec<(Reason, String)> = Vec::new();
+    for (secret, key) in uses {
+        let Some(lack) = lack(drive, service, secret, key) else { continue };
+        if !missing.contains(&lack) {
+            missing.push(lack);
+        }
+    }
+    let reason = missing.first()?.0;
+    let message = missing.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
+    Some(Waiting { condition: ConditionType::SecretsReady, reason, message })
+}
+
+fn lack(drive: &ValidDrive, service: &ValidService, secret: &UsedSecret, key: Option<&str>) -> Option<(Reason, String)> {
+    let (used, namespace, service) = (&secret.secret_name, &drive.namespace, &service.name);
+    let Some(facts) = drive.secrets.get(used) else {
+        let next = if secret.generated {
+            "it is being made".to_owned()
+        } else {
+            format!("make it in namespace {namespace:?}, or correct spec.secrets[{name:?}].existing.secretName", name = secret.name)
+        };
+        return Some((Reason::SecretMissing, format!("Secret {used:?}, which service {service:?} uses, is not there: {next}")));
+    };
+    let (key, keys) = (key?, facts.keys.as_ref()?);
+    if keys.contains_key(key) {
+        return None;
+    }
+    let next = if secret.generated {
+        "it is being made".to_owned()
+    } else {
+        format!("add the key to the Secret in namespace {namespace:?}, or correct it in the service's env")
+    };
+    Some((Reason::SecretKeyMissing, format!("Secret {used:?} has no key {key:?}, which service {service:?} uses: {next}")))
+}

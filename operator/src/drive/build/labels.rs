@@ -1,0 +1,69 @@
+//! Labels and annotations of everything a drive makes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use crate::drive::valid::ValidDrive;
+
+/// Name of the drive.
+pub const DRIVE: &str = "ras.dev/drive";
+/// Name of the service in the drive.
+pub const SERVICE: &str = "ras.dev/service";
+/// UID of the drive: what is removed from a drive is deleted only when this is the drive's.
+pub const DRIVE_UID: &str = "ras.dev/drive-uid";
+/// Who made it.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const OPERATOR: &str = "ras-operator";
+
+/// On a pod template: hash of the service's files, because files in a running pod do not change.
+pub const FILES_HASH: &str = "ras.dev/files-hash";
+/// On a pod template: hash of the versions of the secrets it uses, because neither do variables.
+pub const SECRETS_HASH: &str = "ras.dev/secrets-hash";
+/// On a Deployment: replicas it had before its drive was suspended.
+pub const REPLICAS_BEFORE_SUSPEND: &str = "ras.dev/replicas-before-suspend";
+
+/// Labels of what belongs to a drive as a whole.
+pub fn of_drive(drive: &ValidDrive) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (MANAGED_BY.to_owned(), OPERATOR.to_owned()),
+        ("app.kubernetes.io/part-of".to_owned(), "recruitment-drive".to_owned()),
+        ("app.kubernetes.io/instance".to_owned(), drive.name.clone()),
+        (DRIVE.to_owned(), drive.name.clone()),
+    ]);
+    if let Some(uid) = &drive.uid {
+        labels.insert(DRIVE_UID.to_owned(), uid.clone());
+    }
+    labels
+}
+
+/// Labels of what belongs to one service.
+pub fn of_service(drive: &ValidDrive, service: &str) -> BTreeMap<String, String> {
+    let mut labels = of_drive(drive);
+    labels.insert("app.kubernetes.io/name".to_owned(), service.to_owned());
+    labels.insert(SERVICE.to_owned(), service.to_owned());
+    labels
+}
+
+/// Labels of a service's pods: no UID, so that a drive that is made anew does not restart pods it finds.
+pub fn of_pod(drive: &ValidDrive, service: &str) -> BTreeMap<String, String> {
+    let mut labels = of_service(drive, service);
+    labels.remove(DRIVE_UID);
+    labels
+}
+
+/// Labels that tell the pods of a service from all others. A Deployment's selector can never be changed.
+pub fn match_service(drive: &ValidDrive, service: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(DRIVE.to_owned(), drive.name.clone()), (SERVICE.to_owned(), service.to_owned())])
+}
+
+/// Selects the pods of a service.
+pub fn select_service(drive: &ValidDrive, service: &str) -> LabelSelector {
+    LabelSelector { match_labels: Some(match_service(drive, service)), ..LabelSelector::default() }
+}
+
+/// Selects all pods of a drive.
+pub fn select_drive(drive: &ValidDrive) -> LabelSelector {
+    LabelSelector { match_labels: Some(BTreeMap::from([(DRIVE.to_owned(), drive.name.clone())])), ..LabelSelector::default() }
+}

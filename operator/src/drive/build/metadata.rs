@@ -1,0 +1,51 @@
+//! Name, namespace, labels and owner of every object.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use ras_crds::spec::DeletionPolicy;
+use ras_crds::{GROUP, VERSION};
+
+use super::labels;
+use crate::drive::valid::{ValidDrive, ValidService};
+
+/// Of an object that belongs to the drive as a whole.
+pub(super) fn of_drive(drive: &ValidDrive, name: String) -> ObjectMeta {
+    owned(drive, name, labels::of_drive(drive))
+}
+
+/// Of an object that belongs to one service and bears its name.
+pub(super) fn of_service(drive: &ValidDrive, service: &ValidService) -> ObjectMeta {
+    owned(drive, service.child.clone(), labels::of_service(drive, &service.name))
+}
+
+/// Of an object that a drive may leave behind. What stays has no owner, or the garbage collector would take
+/// it with the drive; it is found again by name and labels.
+pub(super) fn kept(drive: &ValidDrive, name: String, labels: BTreeMap<String, String>, policy: DeletionPolicy) -> ObjectMeta {
+    let mut metadata = owned(drive, name, labels);
+    match policy {
+        DeletionPolicy::Retain => metadata.owner_references = None,
+        DeletionPolicy::Delete => {}
+    }
+    metadata
+}
+
+/// With the drive as owner, so that the garbage collector cleans up after it without a finalizer, and even
+/// when the operator is gone.
+fn owned(drive: &ValidDrive, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
+    let owner = drive.uid.as_ref().map(|uid| OwnerReference {
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind: "RecruitmentDrive".to_owned(),
+        name: drive.name.clone(),
+        uid: uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    });
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(drive.namespace.clone()),
+        labels: Some(labels),
+        owner_references: owner.map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
+}

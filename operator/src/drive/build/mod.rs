@@ -1,0 +1,80 @@
+//! Room 3, `build`: every Kubernetes object a drive asks for, one file a kind. Pure: the same drive and the
+//! same facts always give the same objects.
+//!
+//! Objects are sent by server-side apply, so what is not mentioned is left alone: no empty lists or maps, no
+//! field that another controller owns, no default that does not matter.
+
+mod autoscaler;
+mod config_map;
+mod container;
+mod deployment;
+mod desired;
+mod disruption_budget;
+mod held;
+mod ingress;
+pub mod labels;
+mod metadata;
+pub mod names;
+mod network_policy;
+mod pod;
+mod pod_volumes;
+mod probe;
+mod prometheus_rule;
+mod replicas;
+mod secret;
+mod secrets_hash;
+mod service;
+mod service_account;
+mod service_monitor;
+mod volume_claim;
+
+use std::marker::PhantomData;
+
+pub use desired::{Applied, Credential, Desired, MissingApis, Prepared, Waiting, Workload};
+pub use names::children;
+
+use super::valid::{ValidDrive, ValidTls};
+
+/// Builds everything that a drive asks for.
+pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
+    let services = &drive.services;
+    Desired {
+        service_account: service_account::build(drive),
+        credentials: drive.generated_secrets.iter().map(|secret| secret::build(drive, secret)).collect(),
+        config_maps: services.iter().filter_map(|service| config_map::build(drive, service)).collect(),
+        volume_claims: services.iter().flat_map(|service| volume_claim::build(drive, service)).collect(),
+        network_policies: services.iter().map(|service| network_policy::build(drive, service)).collect(),
+        services: services.iter().filter_map(|service| service::build(drive, service)).collect(),
+        deployments: services.iter().map(|service| deployment::build(drive, service)).collect(),
+        autoscalers: services.iter().filter_map(|service| autoscaler::build(drive, service)).collect(),
+        disruption_budgets: services.iter().filter_map(|service| disruption_budget::build(drive, service)).collect(),
+        ingress: ingress::build(drive),
+        service_monitors: services.iter().filter_map(|service| service_monitor::build(drive, service)).collect(),
+        prometheus_rule: prometheus_rule::build(drive),
+        held: held::held(drive),
+        replica_handovers: replicas::handovers(drive),
+        workloads: services.iter().map(Workload::of).collect(),
+        url: drive.exposure.as_ref().map(super::valid::ValidExposure::url),
+        tls_secret: drive.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()).map(|tls| tls.secret_name().to_owned()),
+        missing_apis: missing_apis(drive),
+        suspended: drive.suspended,
+        state: PhantomData,
+    }
+}
+
+fn missing_apis(drive: &ValidDrive) -> MissingApis {
+    let tls = drive.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref());
+    let issued = matches!(tls, Some(ValidTls::Issued { .. }));
+    let monitored = drive.monitoring.is_some();
+    let exports = drive.services.iter().any(|service| service.metrics.is_some());
+    MissingApis {
+        cert_manager: issued && !drive.apis.certificates,
+        prometheus_operator: monitored && (!drive.apis.prometheus_rules || exports && !drive.apis.service_monitors),
+    }
+}
+
+/// The list, unless it is empty: an empty list that is sent is a field that is owned.
+fn unless_empty<T>(list: impl IntoIterator<Item = T>) -> Option<Vec<T>> {
+    let list: Vec<T> = list.into_iter().collect();
+    if list.is_empty() { None } else { Some(list) }
+}

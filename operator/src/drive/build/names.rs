@@ -1,0 +1,194 @@
+//! Names of everything a drive makes.
+//!
+//! Every name is a DNS label (at most 63 characters, beginning with a letter), whatever the parts are:
+//! Services demand it, and pods carry the names as label values.
+
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest;
+use ras_crds::RecruitmentDrive;
+
+/// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
+const MAX: usize = 63;
+
+/// Name of the init container that renders files.
+pub const RENDER_CONTAINER: &str = "render-files";
+
+/// Name of what belongs to a service: Deployment, Service, `ConfigMap`, `NetworkPolicy`, autoscaler and so on.
+pub fn of_service(drive: &str, service: &str) -> String {
+    join(&[drive, service])
+}
+
+/// Name of what there is one of in a drive: `ServiceAccount`, Ingress, `PrometheusRule`.
+pub fn of_drive(drive: &str) -> String {
+    join(&[drive])
+}
+
+/// Name of a generated Secret.
+pub fn secret(drive: &str, secret: &str) -> String {
+    join(&[drive, secret])
+}
+
+/// Name of the Secret that cert-manager puts the certificate into.
+pub fn tls_secret(drive: &str) -> String {
+    join(&[drive, "tls"])
+}
+
+/// Name of a volume's `PersistentVolumeClaim`.
+///
+/// Service `a-b` with volume `c` and service `a` with volume `b-c` would share a name, and with it their
+/// data: such names get a hash of the parts. Without a '-' in either there is one way to read the name.
+pub fn volume_claim(drive: &str, service: &str, volume: &str) -> String {
+    if service.contains('-') || volume.contains('-') {
+        let mark = hash(&[drive, service, volume], 6);
+        // The mark may be cut off a long name, but then `join` adds a longer one.
+        return join_hashing(&[drive, service, volume, &mark], &[drive, service, volume]);
+    }
+    join(&[drive, service, volume])
+}
+
+/// Every name that a drive claims, as `Kind/name`. Works for drives that are not valid, too: a younger drive
+/// must not take a name just because the elder has a mistake in it.
+pub fn children(drive: &RecruitmentDrive) -> BTreeSet<String> {
+    claims(drive).into_iter().collect()
+}
+
+/// As [`children`], with what is claimed twice twice.
+pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
+    let name = drive.metadata.name.as_deref().unwrap_or_default();
+    let spec = &drive.spec;
+    let mut all = vec![format!("ServiceAccount/{}", of_drive(name))];
+    if let Some(exposure) = &spec.exposure {
+        all.push(format!("Ingress/{}", of_drive(name)));
+        if exposure.tls.as_ref().is_some_and(|tls| tls.issuer.is_some()) {
+            all.push(format!("Secret/{}", tls_secret(name)));
+        }
+    }
+    if spec.monitoring.is_some() {
+        all.push(format!("PrometheusRule/{}", of_drive(name)));
+    }
+    for source in spec.secrets.iter().filter(|source| source.generate.is_some()) {
+        all.push(format!("Secret/{}", secret(name, &source.name)));
+    }
+    for service in &spec.services {
+        let child = of_service(name, &service.name);
+        let has_ports = !service.ports.is_empty() || service.sidecars.iter().any(|sidecar| !sidecar.ports.is_empty());
+        let kinds = [
+            ("Deployment", true),
+            ("NetworkPolicy", true),
+            ("PodDisruptionBudget", true),
+            ("ConfigMap", !service.files.is_empty()),
+            ("Service", has_ports),
+            ("HorizontalPodAutoscaler", service.autoscaling.is_some()),
+            ("ServiceMonitor", service.metrics.is_some() && spec.monitoring.is_some()),
+        ];
+        all.extend(kinds.into_iter().filter(|(_, claimed)| *claimed).map(|(kind, _)| format!("{kind}/{child}")));
+        for volume in service.volumes.iter().filter(|volume| volume.size.is_some()) {
+            all.push(format!("PersistentVolumeClaim/{}", volume_claim(name, &service.name, &volume.name)));
+        }
+    }
+    all
+}
+
+/// Key of a file in its `ConfigMap`, which is its file name on the way to the container, too.
+///
+/// `/` becomes `_`; a path that has a `_` already could then be read in two ways and gets a hash.
+pub fn file_key(path: &str) -> String {
+    // Longest key is 253 and longest file name 255 characters.
+    const MAX_KEY: usize = 200;
+    let plain = path.trim_start_matches('/');
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let key: String = plain.chars().map(|c| if legal(c) { c } else { '_' }).collect();
+    let unambiguous = plain.chars().all(|c| c == '/' || c != '_' && legal(c));
+    if unambiguous && !key.is_empty() && key.len() <= MAX_KEY && !key.starts_with("..") && key != "." {
+        return key;
+    }
+    let end: String = key.trim_start_matches('.').chars().rev().take(MAX_KEY).collect();
+    let end: String = end.chars().rev().collect();
+    format!("{}-{end}", hash(&[path], 8))
+}
+
+/// The parts joined by '-', shortened and marked by a hash of the parts where that is no legal name.
+fn join(parts: &[&str]) -> String {
+    join_hashing(parts, parts)
+}
+
+fn join_hashing(parts: &[&str], identity: &[&str]) -> String {
+    let joined = parts.join("-");
+    if is_label(&joined) && parts.iter().all(|part| is_label(part) || is_hex(part)) {
+        return joined;
+    }
+    let mut cleaned: String = joined
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .skip_while(|c| !c.is_ascii_lowercase())
+        .take(MAX - 9)
+        .collect();
+    cleaned.truncate(cleaned.trim_end_matches('-').len());
+    if cleaned.is_empty() {
+        cleaned.push('x');
+    }
+    format!("{cleaned}-{}", hash(identity, 8))
+}
+
+/// Whether a text is a DNS label that begins with a letter (RFC 1035), as names of Services have to be.
+pub fn is_label(text: &str) -> bool {
+    text.len() <= MAX
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn is_hex(text: &str) -> bool {
+    text.len() == 6 && text.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+/// First `digits` hexadecimal digits of the SHA-256 of the parts. Each part is preceded by its length, so
+/// that two lists of parts never read the same.
+pub(crate) fn hash(parts: &[&str], digits: usize) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let mut text: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    text.truncate(digits);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_names_stay_pretty() {
+        assert_eq!(of_service("placements-2026", "backend"), "placements-2026-backend");
+        assert_eq!(secret("placements-2026", "jwt"), "placements-2026-jwt");
+        assert_eq!(volume_claim("placements-2026", "cdn", "files"), "placements-2026-cdn-files");
+        assert_eq!(file_key("/app/secret.yml"), "app_secret.yml");
+    }
+
+    #[test]
+    fn volumes_of_different_services_never_share_a_claim() {
+        let one = volume_claim("d", "a-b", "c");
+        let other = volume_claim("d", "a", "b-c");
+        assert_ne!(one, other);
+        assert!(one.starts_with("d-a-b-c-"), "{one}");
+    }
+
+    #[test]
+    fn long_names_keep_their_beginning_and_differ() {
+        let long = "s".repeat(60);
+        let one = of_service("placements-2026", &format!("{long}a"));
+        let other = of_service("placements-2026", &format!("{long}b"));
+        assert_eq!(one.len(), 63);
+        assert!(one.starts_with("placements-2026-s"));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn files_never_share_a_key() {
+        assert_ne!(file_key("/a/b"), file_key("/a_b"));
+        assert_ne!(file_key(&format!("/a/{}", "x".repeat(300))), file_key(&format!("/b/{}", "x".repeat(300))));
+    }
+}

@@ -1,0 +1,378 @@
+//! A drive that can be built: one-of choices are enums, defaults are filled in, the platform's settings are
+//! merged. Made by [`validate`](super::validate::validate()) alone.
+
+use std::collections::BTreeMap;
+
+use ras_crds::spec::{
+    AccessMode, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy, RolloutStrategy, Scheduling,
+};
+
+use super::fetch::{Apis, DeploymentFacts, SecretFacts};
+
+/// A drive that can be built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidDrive {
+    /// Name of the drive.
+    pub name: String,
+    /// Namespace of the drive and everything it makes.
+    pub namespace: String,
+    /// UID of the stored object. Absent for a drive that was never stored, as when its manifests are only printed.
+    pub uid: Option<String>,
+    /// Generation of the spec.
+    pub generation: Option<i64>,
+    /// Whether every service is scaled to nothing.
+    pub suspended: bool,
+    /// The services, in the spec's order.
+    pub services: Vec<ValidService>,
+    /// Secrets that are made for the drive.
+    pub generated_secrets: Vec<GeneratedSecret>,
+    /// How people reach it.
+    pub exposure: Option<ValidExposure>,
+    /// Metrics and alerts.
+    pub monitoring: Option<ValidMonitoring>,
+    /// The drive's and the platform's, each once.
+    pub image_pull_secrets: Vec<String>,
+    /// Image of the step that renders files.
+    pub operator_image: String,
+    /// Optional APIs that the cluster serves.
+    pub apis: Apis,
+    /// Secrets as they are, by their name in Kubernetes.
+    pub secrets: BTreeMap<String, SecretFacts>,
+    /// Deployments as they are, by their name in Kubernetes.
+    pub deployments: BTreeMap<String, DeploymentFacts>,
+}
+
+/// One program of the portal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidService {
+    /// Name in the drive.
+    pub name: String,
+    /// Name of its Deployment, Service and so on.
+    pub child: String,
+    /// The program.
+    pub container: ValidContainer,
+    /// Helper containers.
+    pub sidecars: Vec<ValidContainer>,
+    /// How many pods.
+    pub replicas: Replicas,
+    /// How a new version replaces the old one.
+    pub rollout: RolloutStrategy,
+    /// Files put in place before the program starts.
+    pub files: Vec<File>,
+    /// Storage.
+    pub volumes: Vec<ValidVolume>,
+    /// How Kubernetes finds out that the program serves.
+    pub probe: Probe,
+    /// Where metrics are.
+    pub metrics: Option<ValidMetrics>,
+    /// Seconds a pod gets to finish.
+    pub termination_grace_period_seconds: i64,
+    /// Which nodes.
+    pub scheduling: Scheduling,
+    /// What it needs beyond restricted pod security.
+    pub pod_security: PodSecurity,
+    /// The only addresses outside the drive it may connect to. Absent: not restricted.
+    pub egress: Option<Vec<EgressRule>>,
+}
+
+impl ValidService {
+    /// Every port of the pod, the program's first.
+    pub fn ports(&self) -> impl Iterator<Item = &ValidPort> {
+        self.containers().flat_map(|container| &container.ports)
+    }
+
+    /// The program and its helpers.
+    pub fn containers(&self) -> impl Iterator<Item = &ValidContainer> {
+        std::iter::once(&self.container).chain(&self.sidecars)
+    }
+}
+
+/// One container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidContainer {
+    /// Name in the pod.
+    pub name: String,
+    /// Image.
+    pub image: String,
+    /// When it is pulled.
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Entry point.
+    pub command: Vec<String>,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Environment, in order.
+    pub env: Vec<ValidEnv>,
+    /// Whole secrets as environment.
+    pub env_from: Vec<ValidEnvFrom>,
+    /// What it listens on.
+    pub ports: Vec<ValidPort>,
+    /// CPU and memory; memory has a limit.
+    pub resources: ValidResources,
+}
+
+/// CPU and memory with defaults filled in, as Kubernetes' texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValidResources {
+    /// What is promised.
+    pub requests: BTreeMap<String, String>,
+    /// What may not be exceeded.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidEnv {
+    /// Name.
+    pub name: String,
+    /// Where its value is from.
+    pub source: EnvSource,
+}
+
+/// Where a variable's value is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvSource {
+    /// The spec.
+    Value(String),
+    /// A key of a Secret, which the pod reads.
+    Secret {
+        /// The Secret.
+        secret: UsedSecret,
+        /// The key.
+        key: String,
+    },
+}
+
+/// A whole secret as environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidEnvFrom {
+    /// The Secret.
+    pub secret: UsedSecret,
+    /// Put before each key.
+    pub prefix: Option<String>,
+}
+
+/// A Secret that a service uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedSecret {
+    /// Name in the drive.
+    pub name: String,
+    /// Name in Kubernetes.
+    pub secret_name: String,
+    /// Whether the operator makes it.
+    pub generated: bool,
+}
+
+/// One port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidPort {
+    /// Name, unique in the pod.
+    pub name: String,
+    /// Number.
+    pub port: i32,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Path prefix that leads to it.
+    pub path: Option<String>,
+}
+
+/// How many pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// This many.
+    Fixed(i32),
+    /// One to begin with, then whatever `kubectl scale` says.
+    Open,
+    /// By load.
+    Autoscaled {
+        /// Fewest.
+        min: i32,
+        /// Most.
+        max: i32,
+        /// Percent of the CPU request to aim at.
+        cpu: Option<i32>,
+        /// Percent of the memory request to aim at.
+        memory: Option<i32>,
+    },
+}
+
+impl Replicas {
+    /// Pods of a Deployment that is made anew.
+    pub fn initial(&self) -> i32 {
+        match self {
+            Self::Fixed(count) => *count,
+            Self::Open => 1,
+            Self::Autoscaled { min, .. } => *min,
+        }
+    }
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidVolume {
+    /// Name in the service.
+    pub name: String,
+    /// Where it is mounted.
+    pub path: String,
+    /// What it is made of.
+    pub source: VolumeSource,
+}
+
+/// What a volume is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A claim of our own.
+    Claim {
+        /// Name of the claim.
+        claim: String,
+        /// Size.
+        size: String,
+        /// Storage class; absent: the cluster's default.
+        storage_class: Option<String>,
+        /// Who may mount it at the same time.
+        access_mode: AccessMode,
+        /// What happens to it in the end.
+        deletion_policy: DeletionPolicy,
+    },
+    /// A claim of somebody else.
+    Existing {
+        /// Name of the claim.
+        claim: String,
+    },
+    /// Space that lives as long as its pod.
+    Scratch {
+        /// Most it may hold.
+        size_limit: String,
+        /// Whether it is kept in memory.
+        memory: bool,
+    },
+}
+
+impl VolumeSource {
+    /// Whether one pod (or node) alone can mount it, as far as the spec tells.
+    pub fn is_single_writer(&self) -> bool {
+        matches!(self, Self::Claim { access_mode, .. } if *access_mode != AccessMode::ReadWriteMany)
+    }
+}
+
+/// How Kubernetes finds out that a program serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It cannot: the program listens on nothing.
+    None,
+    /// Nothing was said: ready once this TCP port (by name) accepts connections.
+    Guessed(String),
+    /// As the spec says.
+    Asked {
+        /// The port.
+        port: ValidPort,
+        /// What is asked of it.
+        check: Check,
+        /// Seconds until it has to answer for the first time.
+        startup_seconds: i32,
+        /// Seconds between two checks.
+        period_seconds: i32,
+        /// Seconds one check may take.
+        timeout_seconds: i32,
+    },
+}
+
+/// What a probe asks of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A connection.
+    Tcp,
+    /// An HTTP GET of this path.
+    Http(String),
+    /// gRPC's health protocol.
+    Grpc,
+}
+
+/// Where metrics are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidMetrics {
+    /// The port.
+    pub port: ValidPort,
+    /// The path.
+    pub path: String,
+}
+
+/// A secret that is made for the drive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedSecret {
+    /// Name in the drive.
+    pub name: String,
+    /// Name in Kubernetes.
+    pub secret_name: String,
+    /// Keys to make, sorted.
+    pub keys: Vec<String>,
+    /// Characters of each value.
+    pub length: usize,
+    /// What happens to it in the end.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// How people reach a drive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidExposure {
+    /// Host name.
+    pub host: String,
+    /// Certificate.
+    pub tls: Option<ValidTls>,
+    /// Ingress class; absent: the cluster's default.
+    pub class_name: Option<String>,
+    /// The platform's annotations with the drive's over them.
+    pub annotations: BTreeMap<String, String>,
+    /// Namespace of the ingress controller; absent: unknown.
+    pub controller_namespace: Option<String>,
+}
+
+impl ValidExposure {
+    /// Address people type.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.host)
+    }
+}
+
+/// Certificate of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValidTls {
+    /// Issued by cert-manager.
+    Issued {
+        /// Name of the issuer.
+        issuer: String,
+        /// Its kind.
+        kind: IssuerKind,
+        /// Secret that cert-manager fills.
+        secret_name: String,
+    },
+    /// In a Secret that somebody else keeps.
+    Existing {
+        /// That Secret.
+        secret_name: String,
+    },
+}
+
+impl ValidTls {
+    /// Secret that holds the certificate.
+    pub fn secret_name(&self) -> &str {
+        match self {
+            Self::Issued { secret_name, .. } | Self::Existing { secret_name } => secret_name,
+        }
+    }
+}
+
+/// Metrics and alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidMonitoring {
+    /// Seconds between two reads; absent: Prometheus' own setting.
+    pub scrape_interval: Option<u64>,
+    /// Seconds something may be not ready before somebody is told.
+    pub not_ready_for: u64,
+    /// Restarts in an hour that are too many.
+    pub restarts_per_hour: i32,
+    /// Namespace of Prometheus; absent: unknown.
+    pub namespace: Option<String>,
+    /// Labels by which Prometheus selects.
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,81 @@
+//! Room 2, `validate`: turns a drive into one that can be built, or tells everything that is wrong with it.
+//! Pure: it sees the drive, the facts and the platform's settings, and nothing else.
+//!
+//! Much of this the API server refuses already by the rules in the CustomResourceDefinition. It is checked
+//! again because objects stored before a rule was made are never checked against it, and because `build`
+//! relies on it.
+
+mod container;
+mod exposure;
+mod monitoring;
+mod mounts;
+mod names;
+mod problem;
+mod quantity;
+mod secrets;
+mod service;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use ras_crds::RecruitmentDrive;
+
+pub use problem::{Problem, Problems};
+use problem::Found;
+
+use super::fetch::Fetched;
+use super::valid::ValidDrive;
+use crate::platform::PlatformConfig;
+
+/// Checks a drive, fills in defaults and merges the platform's settings.
+///
+/// # Errors
+/// Every problem at once.
+pub fn validate(drive: &RecruitmentDrive, fetched: &Fetched, platform: &PlatformConfig) -> Result<ValidDrive, Problems> {
+    let mut found = Found::default();
+    let spec = &drive.spec;
+    let name = drive.metadata.name.clone().unwrap_or_default();
+
+    names::check(drive, fetched, &mut found);
+    let secrets = secrets::Secrets::read(&name, spec, fetched, &mut found);
+    let services: Vec<_> = spec
+        .services
+        .iter()
+        .enumerate()
+        .map(|(index, service)| service::read(&name, index, service, &secrets, platform, &mut found))
+        .collect();
+    if services.is_empty() {
+        found.invalid("spec.services", "a drive needs at least one service");
+    }
+    let exposure = exposure::read(&name, spec, platform, &mut found);
+    let monitoring = monitoring::read(spec, platform, &mut found);
+
+    let mut seen = BTreeSet::new();
+    let image_pull_secrets = spec
+        .image_pull_secrets
+        .iter()
+        .chain(&platform.image_pull_secrets)
+        .filter(|secret| seen.insert(secret.as_str()))
+        .cloned()
+        .collect();
+
+    let valid = ValidDrive {
+        namespace: drive.metadata.namespace.clone().unwrap_or_default(),
+        uid: drive.metadata.uid.clone(),
+        generation: drive.metadata.generation,
+        suspended: spec.is_suspended(),
+        services,
+        generated_secrets: secrets.generated(),
+        exposure,
+        monitoring,
+        image_pull_secrets,
+        operator_image: platform.operator_image.clone(),
+        apis: fetched.apis,
+        secrets: fetched.secrets.clone(),
+        deployments: fetched.deployments.clone(),
+        name,
+    };
+    found.unless_any(valid)
+}

@@ -1,0 +1,74 @@
+//! What is wrong with a drive: all of it at once, each with the field it is about.
+
+use std::fmt;
+
+use ras_crds::Reason;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the field, for instance `spec.services[1].ports[0].path`.
+    pub field: String,
+    /// What is wrong and what to do, in a sentence without a full stop.
+    pub message: String,
+    /// [`Reason::InvalidSpec`] or [`Reason::NameTaken`].
+    pub reason: Reason,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Everything that is wrong, in the spec's order; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Every problem.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// The reason to show: a mistake in the spec before a name that is taken, because its owner can mend
+    /// the one alone.
+    pub fn reason(&self) -> Reason {
+        if self.0.iter().any(|problem| problem.reason == Reason::InvalidSpec) { Reason::InvalidSpec } else { Reason::NameTaken }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found(Vec<Problem>);
+
+impl Found {
+    /// The spec asks for something impossible.
+    pub(super) fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::InvalidSpec });
+    }
+
+    /// A name belongs to somebody else.
+    pub(super) fn taken(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::NameTaken });
+    }
+
+    /// `value`, unless something was found.
+    pub(super) fn unless_any<T>(self, value: T) -> Result<T, Problems> {
+        if self.0.is_empty() { Ok(value) } else { Err(Problems(self.0)) }
+    }
+}

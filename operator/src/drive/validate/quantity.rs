@@ -1,0 +1,102 @@
+//! Amounts of CPU, memory and storage, and lengths of time.
+
+use std::collections::BTreeMap;
+
+use ras_crds::spec::Resources;
+use ras_crds::{Duration, Quantity};
+
+use super::Found;
+use crate::drive::valid::ValidResources;
+
+/// Defaults of a container that says nothing: CPU request, memory request, memory limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Defaults {
+    cpu: &'static str,
+    memory: &'static str,
+    memory_limit: &'static str,
+}
+
+/// Defaults of a service's program, as `spec.services[].resources` documents them.
+pub(super) const PROGRAM: Defaults = Defaults { cpu: "100m", memory: "128Mi", memory_limit: "512Mi" };
+/// Defaults of a helper container, as `spec.services[].sidecars[].resources` documents them.
+pub(super) const SIDECAR: Defaults = Defaults { cpu: "10m", memory: "32Mi", memory_limit: "128Mi" };
+
+/// Fills in what is absent, each of CPU and memory for itself. Memory always has a limit, because one
+/// program without any can take its node down and every drive on it. A limit without a request is sent
+/// alone: Kubernetes then takes it for the request, too.
+pub(super) fn resources(field: &str, asked: Option<&Resources>, defaults: Defaults, found: &mut Found) -> ValidResources {
+    let mut valid = ValidResources::default();
+    if let Some(asked) = asked {
+        let field = format!("{field}.resources");
+        valid.requests = texts(&format!("{field}.requests"), &asked.requests, found);
+        valid.limits = texts(&format!("{field}.limits"), &asked.limits, found);
+        for (resource, request) in &asked.requests {
+            let Some(limit) = asked.limits.get(resource) else { continue };
+            if let (Some(requested), Some(limited)) = (request.millis(), limit.millis())
+                && requested > limited
+            {
+                found.invalid(
+                    format!("{field}.requests.{resource}"),
+                    format!("the request {request} exceeds the limit {limit}: lower it or raise the limit"),
+                );
+            }
+        }
+        if asked.limits.get("memory").is_some_and(|limit| limit.millis() == Some(0)) {
+            found.invalid(format!("{field}.limits.memory"), "0 means no limit at all: name an amount, or leave it out for the default");
+        }
+    }
+    if !valid.requests.contains_key("cpu") && !valid.limits.contains_key("cpu") {
+        valid.requests.insert("cpu".to_owned(), defaults.cpu.to_owned());
+    }
+    if !valid.limits.contains_key("memory") {
+        let limit = match valid.requests.get("memory") {
+            Some(request) => request.clone(),
+            None => {
+                valid.requests.insert("memory".to_owned(), defaults.memory.to_owned());
+                defaults.memory_limit.to_owned()
+            }
+        };
+        valid.limits.insert("memory".to_owned(), limit);
+    }
+    valid
+}
+
+fn texts(field: &str, amounts: &BTreeMap<String, Quantity>, found: &mut Found) -> BTreeMap<String, String> {
+    for (resource, amount) in amounts {
+        readable(&format!("{field}.{resource}"), amount, found);
+    }
+    amounts.iter().map(|(resource, amount)| (resource.clone(), amount.as_str().to_owned())).collect()
+}
+
+/// Complains unless the amount is one that Kubernetes can read.
+fn readable(field: &str, amount: &Quantity, found: &mut Found) {
+    if amount.millis().is_none_or(|millis| millis < 0) {
+        found.invalid(field, format!("{amount:?} is no amount: write it like 250m, 512Mi or 20Gi", amount = amount.as_str()));
+    }
+}
+
+/// An amount of storage, which has to be more than nothing.
+pub(super) fn storage(field: &str, amount: &Quantity, found: &mut Found) -> String {
+    readable(field, amount, found);
+    if amount.millis() == Some(0) {
+        found.invalid(field, "0 holds nothing: name an amount like 20Gi");
+    }
+    amount.as_str().to_owned()
+}
+
+/// A length of time, which has to be more than nothing.
+pub(super) fn seconds(field: &str, duration: &Duration, found: &mut Found) -> u64 {
+    // A year: what is longer is a mistake, and Prometheus counts in nanoseconds.
+    const MAX: u64 = 366 * 86_400;
+    match duration.seconds() {
+        Some(seconds) if (1..=MAX).contains(&seconds) => seconds,
+        Some(_) => {
+            found.invalid(field, format!("{duration} is out of range: at least 1s, at most 366d"));
+            1
+        }
+        None => {
+            found.invalid(field, format!("{text:?} is no length of time: write it like 30s, 5m or 1h30m", text = duration.as_str()));
+            1
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
+
+use std::collections::BTreeMap;
+
+use ras_crds::spec::IssuerKind;
+use serde::{Deserialize, Serialize};
+
+/// Settings of the cluster's platform team, read from one YAML file. Every field may be left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PlatformConfig {
+    /// Image of the step that renders files inside a pod: the operator's own. Absent: `ras-operator` with
+    /// the version of this program, for clusters that load images by hand.
+    ///
+    /// It stands in the pod template of every service with files, so changing it rolls those services.
+    pub operator_image: String,
+    /// Names of Secrets with which images are pulled, in addition to the drive's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<String>,
+    /// How drives are routed.
+    pub ingress: IngressConfig,
+    /// Where volumes live.
+    pub storage: StorageConfig,
+    /// How Prometheus finds what drives export.
+    pub monitoring: MonitoringConfig,
+}
+
+impl Default for PlatformConfig {
+    fn default() -> Self {
+        Self {
+            operator_image: concat!("ras-operator:", env!("CARGO_PKG_VERSION")).to_owned(),
+            image_pull_secrets: Vec::new(),
+            ingress: IngressConfig::default(),
+            storage: StorageConfig::default(),
+            monitoring: MonitoringConfig::default(),
+        }
+    }
+}
+
+/// How drives are routed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct IngressConfig {
+    /// Ingress class of drives that name none. Absent: the cluster's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_name: Option<String>,
+    /// Annotations of every Ingress. A drive's own win over them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Namespace of the ingress controller: only its pods may then reach ports with a path. Absent: any
+    /// source may, because a load balancer outside the cluster has no namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controller_namespace: Option<String>,
+    /// Kind of the cert-manager issuers that drives name without a kind. Absent: `ClusterIssuer`.
+    pub issuer_kind: IssuerKind,
+}
+
+/// Where volumes live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// Storage class of volumes that name none. Absent: the cluster's default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_name: Option<String>,
+}
+
+/// How Prometheus finds what drives export.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MonitoringConfig {
+    /// Namespace Prometheus runs in: only its pods may then read metrics. Absent: any namespace may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Labels of every `ServiceMonitor` and `PrometheusRule`, so that a Prometheus selects them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Why the platform's settings could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// Not YAML, an unknown field or a value of the wrong type.
+    #[error("the platform's settings cannot be read: {0}")]
+    Unreadable(#[from] serde_yaml::Error),
+    /// A value that cannot work.
+    #[error("the platform's settings cannot be used: {field} {problem}")]
+    Unusable {
+        /// Path of the field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+/// Reads the platform's settings. An empty text gives the defaults.
+///
+/// # Errors
+/// One sentence that names the field and, where YAML is to blame, the line.
+pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
+    let config: PlatformConfig = serde_yaml::from_str::<Option<PlatformConfig>>(text)?.unwrap_or_default();
+    if config.operator_image.trim().is_empty() {
+        return Err(PlatformError::Unusable { field: "operatorImage", problem: "is empty: leave it out or name an image" });
+    }
+    if config.image_pull_secrets.iter().any(String::is_empty) {
+        return Err(PlatformError::Unusable { field: "imagePullSecrets", problem: "contains an empty name" });
+    }
+    let labels = &config.monitoring.labels;
+    if labels.keys().any(|key| key.starts_with("ras.dev/") || key.starts_with("app.kubernetes.io/")) {
+        return Err(PlatformError::Unusable {
+            field: "monitoring.labels",
+            problem: "may not set ras.dev/… or app.kubernetes.io/…: the operator finds its objects by them",
+        });
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        for text in ["", "# only a comment\n", "{}", "ingress: {}"] {
+            assert_eq!(parse(text).unwrap(), PlatformConfig::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named() {
+        let error = parse("ingress: {clasName: nginx}").unwrap_err().to_string();
+        assert!(error.contains("clasName") && error.contains("ingress"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_image_is_refused() {
+        let error = parse("operatorImage: ''").unwrap_err().to_string();
+        assert!(error.contains("operatorImage"), "{error}");
+    }
+
+    #[test]
+    fn settings_are_read_as_written() {
+        let config = parse(
+            "operatorImage: registry.example.com/ras-operator:1\n\
+             imagePullSecrets: [registry]\n\
+             ingress: {className: nginx, controllerNamespace: ingress-nginx, issuerKind: Issuer}\n\
+             storage: {className: gp3}\n\
+             monitoring: {namespace: monitoring, labels: {release: prometheus}}\n",
+        )
+        .unwrap();
+        assert_eq!(config.ingress.issuer_kind, IssuerKind::Issuer);
+        assert_eq!(config.storage.class_name.as_deref(), Some("gp3"));
+        assert_eq!(config.monitoring.labels.get("release").map(String::as_str), Some("prometheus"));
+    }
+}

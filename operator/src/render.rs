@@ -1,0 +1,123 @@
+//! The step in a pod that makes a service's files from their templates.
+//!
+//! It runs inside the pod, with the program's own environment, so that secrets in files are seen by the pod
+//! alone: neither the operator nor the API server ever holds a rendered file.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Mode of a rendered file: the program may run as any user, and nobody changes it.
+const MODE: u32 = 0o444;
+
+/// Why a file could not be made. Names the file, never a value.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The templates cannot be listed.
+    #[error("the templates in {path} cannot be listed: {source}", path = path.display())]
+    List {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A template cannot be read, or is not UTF-8.
+    #[error("the template {path} cannot be read: {source}", path = path.display())]
+    Read {
+        /// The template.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("the file {path} cannot be written: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Expands `$(VAR)` as Kubernetes does in a container's `command` and `args`
+/// (`k8s.io/kubernetes/third_party/forked/golang/expansion`): `$$` becomes `$`, so that `$$(VAR)` stays as
+/// `$(VAR)`; a name that is no variable stays as it is, and so does a `$(` that is never closed. What a
+/// variable contains is not expanded again.
+pub fn expand(template: &str, env: impl Fn(&str) -> Option<String>) -> String {
+    let mut expanded = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        if let Some(after_dollar) = after.strip_prefix('$') {
+            expanded.push('$');
+            rest = after_dollar;
+            continue;
+        }
+        let name_and_rest = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
+        if let Some((name, after_name)) = name_and_rest {
+            match env(name) {
+                Some(value) => expanded.push_str(&value),
+                None => {
+                    expanded.push_str("$(");
+                    expanded.push_str(name);
+                    expanded.push(')');
+                }
+            }
+            rest = after_name;
+        } else {
+            expanded.push('$');
+            rest = after;
+        }
+    }
+    expanded.push_str(rest);
+    expanded
+}
+
+/// Makes each file of `from`, a `ConfigMap` volume, in `to`. A file appears whole or not at all, and is
+/// replaced when the step runs again. Gives the names of the files, sorted.
+///
+/// # Errors
+/// When a template cannot be read or a file cannot be written.
+pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, RenderError> {
+    let listing = |source| RenderError::List { path: from.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(from).map_err(listing)? {
+        let entry = entry.map_err(listing)?;
+        let path = entry.path();
+        let name = entry.file_name();
+        // `..data` and `..<time>` are how the kubelet changes a ConfigMap volume at once; files are links into them.
+        if name.as_encoded_bytes().starts_with(b"..") {
+            continue;
+        }
+        let reading = |source| RenderError::Read { path: path.clone(), source };
+        if !fs::metadata(&path).map_err(reading)?.is_file() {
+            continue;
+        }
+        let template = fs::read_to_string(&path).map_err(reading)?;
+        let target = to.join(&name);
+        write(&target, &expand(&template, &env)).map_err(|source| RenderError::Write { path: target, source })?;
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Writes beside the target and renames, so that a reader sees all of it or none.
+fn write(target: &Path, content: &str) -> io::Result<()> {
+    let mut name = std::ffi::OsString::from("..");
+    name.push(target.file_name().unwrap_or_default());
+    let temporary = target.with_file_name(name);
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.write_all(content.as_bytes())?;
+    // After the writing: the process's umask does not count here as it does at creation.
+    file.set_permissions(fs::Permissions::from_mode(MODE))?;
+    fs::rename(&temporary, target)
+}
+
+#[cfg(test)]
+mod tests;
