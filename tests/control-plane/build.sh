@@ -58,7 +58,7 @@ kubernetes_ldflags="-s -w \
 -X k8s.io/component-base/version.gitMinor=${minor#1.} \
 -X k8s.io/client-go/pkg/version.gitVersion=$kubernetes"
 
-# Without a leading `v1.37.`, a server from KUBEBUILDER_ASSETS and a controller manager built here would be an untested pair.
+# A server of one minor version with a controller manager of another is a pair that nobody tests.
 assets=${KUBEBUILDER_ASSETS:-}
 if [ -n "$assets" ] && [ ! -d "$assets" ]; then
     echo "build.sh: KUBEBUILDER_ASSETS=$assets is not a folder: unset it to build etcd, kube-apiserver and kubectl here" >&2
