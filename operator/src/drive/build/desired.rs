@@ -10,7 +10,6 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use ras_crds::{ConditionType, Reason};
 
-use crate::drive::valid::ValidService;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
 
 /// State of [`Desired`] as `build` makes it.
@@ -54,23 +53,13 @@ pub struct Desired<S> {
     /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
     /// the operator still owns the field.
     pub replica_handovers: BTreeMap<String, i32>,
-    /// One for each service, in the spec's order.
-    pub workloads: Vec<Workload>,
-    /// Address people type.
-    pub url: Option<String>,
-    /// Secret whose certificate the route needs.
-    pub tls_secret: Option<String>,
-    /// Optional APIs that the drive asks for and the cluster does not serve.
-    pub missing_apis: MissingApis,
-    /// Whether every service is scaled to nothing.
-    pub suspended: bool,
     /// [`Prepared`] or [`Applied`].
     pub(crate) state: PhantomData<S>,
 }
 
 impl Desired<Prepared> {
     /// The same, applied. For `apply` alone, once everything that is not held is in the cluster.
-    pub(crate) fn into_applied(self) -> Desired<Applied> {
+    pub(crate) fn applied(self) -> Desired<Applied> {
         let Self {
             service_account,
             credentials,
@@ -86,11 +75,6 @@ impl Desired<Prepared> {
             prometheus_rule,
             held,
             replica_handovers,
-            workloads,
-            url,
-            tls_secret,
-            missing_apis,
-            suspended,
             state: PhantomData,
         } = self;
         Desired {
@@ -108,11 +92,6 @@ impl Desired<Prepared> {
             prometheus_rule,
             held,
             replica_handovers,
-            workloads,
-            url,
-            tls_secret,
-            missing_apis,
-            suspended,
             state: PhantomData,
         }
     }
@@ -138,30 +117,4 @@ pub struct Waiting {
     pub reason: Reason,
     /// Which object, and the next step.
     pub message: String,
-}
-
-/// What the status tells of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Workload {
-    /// Name in the drive.
-    pub service: String,
-    /// Name of its Deployment.
-    pub deployment: String,
-    /// Image of the program.
-    pub image: String,
-}
-
-impl Workload {
-    pub(super) fn of(service: &ValidService) -> Self {
-        Self { service: service.name.clone(), deployment: service.child.clone(), image: service.container.image.clone() }
-    }
-}
-
-/// Optional APIs that a drive asks for and the cluster does not serve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MissingApis {
-    /// cert-manager, for a certificate.
-    pub cert_manager: bool,
-    /// The Prometheus Operator, for metrics or alerts.
-    pub prometheus_operator: bool,
 }

@@ -15,19 +15,22 @@ pub const DRIVE_UID: &str = "ras.dev/drive-uid";
 /// Who made it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
-pub const OPERATOR: &str = "ras-operator";
+pub const MANAGER: &str = "ras-operator";
 
 /// On a pod template: hash of the service's files, because files in a running pod do not change.
 pub const FILES_HASH: &str = "ras.dev/files-hash";
 /// On a pod template: hash of the versions of the secrets it uses, because neither do variables.
 pub const SECRETS_HASH: &str = "ras.dev/secrets-hash";
+/// On every child: hash of what was last applied, written by `apply`, so that a restarted operator finds
+/// out by lists alone that nothing is to be done.
+pub const APPLIED: &str = "ras.dev/applied";
 /// On a Deployment: replicas it had before its drive was suspended.
 pub const REPLICAS_BEFORE_SUSPEND: &str = "ras.dev/replicas-before-suspend";
 
 /// Labels of what belongs to a drive as a whole.
 pub fn of_drive(drive: &ValidDrive) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
-        (MANAGED_BY.to_owned(), OPERATOR.to_owned()),
+        (MANAGED_BY.to_owned(), MANAGER.to_owned()),
         ("app.kubernetes.io/part-of".to_owned(), "recruitment-drive".to_owned()),
         ("app.kubernetes.io/instance".to_owned(), drive.name.clone()),
         (DRIVE.to_owned(), drive.name.clone()),

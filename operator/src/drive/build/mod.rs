@@ -30,10 +30,10 @@ mod volume_claim;
 
 use std::marker::PhantomData;
 
-pub use desired::{Applied, Credential, Desired, MissingApis, Prepared, Waiting, Workload};
+pub use desired::{Applied, Credential, Desired, Prepared, Waiting};
 pub use names::children;
 
-use super::valid::{ValidDrive, ValidTls};
+use super::valid::ValidDrive;
 
 /// Builds everything that a drive asks for.
 pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
@@ -53,23 +53,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         prometheus_rule: prometheus_rule::build(drive),
         held: held::held(drive),
         replica_handovers: replicas::handovers(drive),
-        workloads: services.iter().map(Workload::of).collect(),
-        url: drive.exposure.as_ref().map(super::valid::ValidExposure::url),
-        tls_secret: drive.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()).map(|tls| tls.secret_name().to_owned()),
-        missing_apis: missing_apis(drive),
-        suspended: drive.suspended,
         state: PhantomData,
-    }
-}
-
-fn missing_apis(drive: &ValidDrive) -> MissingApis {
-    let tls = drive.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref());
-    let issued = matches!(tls, Some(ValidTls::Issued { .. }));
-    let monitored = drive.monitoring.is_some();
-    let exports = drive.services.iter().any(|service| service.metrics.is_some());
-    MissingApis {
-        cert_manager: issued && !drive.apis.certificates,
-        prometheus_operator: monitored && (!drive.apis.prometheus_rules || exports && !drive.apis.service_monitors),
     }
 }
 
