@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// What is spoken of: one of [`ConditionType`].
+    /// What is spoken of, for instance `Ready`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     #[schemars(with = "ConditionStatus")]
     pub status: String,
-    /// One of [`Reason`].
+    /// Why it is so, in one word of a fixed list.
     #[schemars(length(min = 1, max = 1024))]
     pub reason: String,
     /// For people: which object, and what to do next.
@@ -54,12 +54,13 @@ impl JsonSchema for ConditionStatus {
     }
 }
 
-/// Makes an enum of words whose text is the variant's own name, with a list of all of them.
+/// Makes an enum of words whose text is the variant's own name, with a list of all of them. A word without a
+/// doc comment does not compile: the reference prints it.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$doc])* $variant),+ }
+        pub enum $name { $($(#[doc = $doc])+ $variant),+ }
 
         impl $name {
             /// Every word there is.
@@ -68,6 +69,11 @@ macro_rules! words {
             /// The word as it stands in the API.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+
+            /// What the word means, for people.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+)),+ }.trim()
             }
         }
 

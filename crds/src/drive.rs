@@ -21,8 +21,8 @@ use crate::status::RecruitmentDriveStatus;
     derive = "Default",
     derive = "PartialEq",
     doc = "One recruitment season of one campus: what runs, where its data lives and how people reach it.",
-    validation = Rule::new("self.metadata.name.size() <= 40").message("metadata.name may have at most 40 characters: the names of everything the drive makes begin with it"),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must begin with a lower-case letter and hold only a-z, 0-9 and '-': Services are named after it"),
+    validation = Rule::new("self.metadata.name.size() <= 40").message("metadata.name may have at most 40 characters, for the names of everything the drive makes begin with it: choose a shorter one"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("metadata.name must begin with a lower-case letter and hold only a-z, 0-9 and '-', for Services are named after it: choose another one"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Services", type_ = "string", json_path = ".status.servicesReady", description = "Services ready / services in the drive"),
@@ -32,17 +32,27 @@ use crate::status::RecruitmentDriveStatus;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.exposure) || self.services.exists(s, has(s.ports) && s.ports.exists(p, has(p.path)))")
-    .message("exposure needs at least one port with a path: set spec.services[].ports[].path on what people should reach")
+#[x_kube(validation = Rule::new("!has(self.exposure) || self.services.exists(s, (has(s.ports) && s.ports.exists(p, has(p.path))) || (has(s.sidecars) && s.sidecars.exists(c, has(c.ports) && c.ports.exists(p, has(p.path)))))")
+    .message("exposure needs at least one port with a path: set services[].ports[].path on what people should reach")
     .field_path(".exposure"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name))))")
-    .message("every env[].secret.name must be the name of an entry in spec.secrets")
+    .message("services[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.envFrom) || s.envFrom.all(e, has(self.secrets) && self.secrets.exists(x, x.name == e.secret)))")
-    .message("every envFrom[].secret must be the name of an entry in spec.secrets")
+    .message("services[].envFrom[].secret must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name)))))")
+    .message("services[].sidecars[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.ports) || self.services.all(t, s.name == t.name || !has(t.ports) || !sets.intersects(s.ports.filter(p, has(p.path)).map(p, p.path), t.ports.filter(p, has(p.path)).map(p, p.path))))")
+    .message("services[].ports[].path leads to one port alone: two services have the same path, so change one of them")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("!has(self.exposure) || !has(self.exposure.tls) || !has(self.exposure.tls.issuer) || !has(self.secrets) || !self.secrets.exists(x, x.name == 'tls' && has(x.generate))")
+    .message("secrets[].name of a generated secret may not be tls while exposure.tls.issuer is set, for the certificate goes into the Secret <drive>-tls: choose another name")
+    .field_path(".secrets"))]
 pub struct RecruitmentDriveSpec {
-    /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`.
+    /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`;
+    /// more than 63 characters are cut and end in a hash.
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<Service>,
@@ -63,7 +73,7 @@ pub struct RecruitmentDriveSpec {
 
     /// Names of Secrets in the drive's namespace with which its images are pulled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub image_pull_secrets: Vec<String>,
 

@@ -8,9 +8,12 @@ pub mod condition;
 pub mod drive;
 pub mod duration;
 pub mod quantity;
+pub mod reference;
 pub mod schema;
 pub mod spec;
 pub mod status;
+#[cfg(test)]
+mod tests;
 
 pub use condition::{Condition, ConditionType, Reason};
 pub use drive::{RecruitmentDrive, RecruitmentDriveSpec};

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Exposure {
     /// Host name people type, for instance `placement.example.edu`.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[x_kube(validation = Rule::new("self.split('.').all(l, l.size() <= 63)")
+        .message("host may have at most 63 characters between two dots, as DNS has it: correct it"))]
     pub host: String,
 
     /// Certificate of the host. Absent: plain HTTP, or TLS that something in front of the cluster ends.
@@ -20,17 +22,19 @@ pub struct Exposure {
 
     /// Ingress class. Absent: the platform's, or the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub ingress_class_name: Option<String>,
 
     /// Annotations for the ingress controller, added to the platform's. Those that inject configuration
     /// (`…-snippet`) are refused, for they would let a drive take over the controller.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
     #[x_kube(validation = Rule::new("self.all(k, !k.contains('snippet'))")
-        .message("snippet annotations are refused: they let a drive take over the ingress controller"))]
+        .message("annotations whose name contains snippet are refused, for they let a drive take over the ingress controller: remove them"))]
     #[x_kube(validation = Rule::new("self.all(k, !k.startsWith('cert-manager.io/'))")
-        .message("cert-manager's annotations come from exposure.tls.issuer: set that instead"))]
+        .message("annotations that begin with cert-manager.io/ would make a second certificate: remove them and set exposure.tls.issuer instead"))]
+    #[x_kube(validation = Rule::new("self.all(k, !format.qualifiedName().validate(k).hasValue())")
+        .message("annotations must have names such as example.com/name: correct the name"))]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -38,22 +42,23 @@ pub struct Exposure {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.issuer) != has(self.secretName)")
-    .message("tls has exactly one of issuer and secretName"))]
+    .message("tls has exactly one of issuer and secretName: set one of them"))]
 #[x_kube(validation = Rule::new("!has(self.issuerKind) || has(self.issuer)")
-    .message("issuerKind goes with issuer"))]
+    .message("tls.issuerKind goes with tls.issuer: set issuer, or remove issuerKind")
+    .field_path(".issuerKind"))]
 pub struct Tls {
     /// Name of the cert-manager issuer that makes and renews the certificate, into the Secret `<drive>-tls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub issuer: Option<String>,
 
-    /// Kind of that issuer. Absent: the platform's, or ClusterIssuer.
+    /// Kind of that issuer. Absent: the platform's, or `ClusterIssuer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer_kind: Option<IssuerKind>,
 
     /// A Secret of type `kubernetes.io/tls` in the drive's namespace that somebody else keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub secret_name: Option<String>,
 }
 

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct File {
     /// Absolute path of the file in the container, for instance `/app/secret.yml`.
     #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))]
+    #[x_kube(validation = Rule::new("!self.matches('^/(proc|sys)(/|$)') && self != '/dev'")
+        .message("files[].path may not be /dev, nor in /proc or /sys, for these belong to the system: choose another one"))]
     pub path: String,
 
     /// Content of the file. `$(VAR)` is replaced by a variable of this service's environment, as in

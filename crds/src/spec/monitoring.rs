@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::Duration;
 
 /// Metrics and alerts of a drive, by the Prometheus Operator's kinds. Where that is not installed the
-/// condition MonitoringReady says so, and the drive serves without.
+/// condition `MonitoringReady` says so, and the drive serves without.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Monitoring {
     /// Time between two reads of the services' metrics. Absent: Prometheus' own setting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')")
+        .message("scrapeInterval must be longer than nothing: set 30s, for instance, or remove it"))]
     pub scrape_interval: Option<Duration>,
 
     /// When to alert. Absent: the defaults of its fields.

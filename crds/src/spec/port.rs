@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.path) || !has(self.protocol) || self.protocol == 'TCP'")
-    .message("only a TCP port can have a path"))]
+    .message("ports[].path goes with protocol TCP, for HTTP runs on that: remove path, or change protocol")
+    .field_path(".path"))]
 pub struct Port {
     /// Name of the port, unique in the service: at most 15 of a-z, 0-9 and '-', with at least one letter.
     #[schemars(length(min = 1, max = 15), regex(pattern = r"^[a-z0-9]*([a-z0-9]-)*[a-z0-9]*[a-z]([a-z0-9]*(-[a-z0-9])*)*$"))]
@@ -22,10 +23,10 @@ pub struct Port {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
 
-    /// Path prefix under the drive's host that leads to this port; the longest one wins. It is passed on
-    /// unchanged. Absent: the port is reached from inside the drive only.
+    /// Path prefix under the drive's host that leads to this port, without a slash at its end; the longest one
+    /// wins. It is passed on unchanged. Absent: the port is reached from inside the drive only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^/([A-Za-z0-9._~!$&'()*+,;=:@%-]+/?)*$"))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+)$"))]
     pub path: Option<String>,
 }
 
@@ -57,7 +58,7 @@ impl Protocol {
 pub struct EgressRule {
     /// Address range in CIDR form, for instance `203.0.113.0/24`. Kubernetes' network policies know no host names.
     #[schemars(length(min = 1, max = 64))]
-    #[x_kube(validation = Rule::new("isCIDR(self)").message("cidr must be an address range such as 203.0.113.0/24"))]
+    #[x_kube(validation = Rule::new("isCIDR(self)").message("cidr must be an address range such as 203.0.113.0/24: correct it"))]
     pub cidr: String,
 
     /// Port at that address. Absent: every port.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 /// request or gRPC's health protocol.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(has(self.path) && has(self.grpc))")
-    .message("path and grpc exclude each other: a probe is TCP, HTTP or gRPC"))]
+#[x_kube(validation = Rule::new("!(has(self.path) && has(self.grpc) && self.grpc)")
+    .message("probe.path and probe.grpc exclude each other, for a probe is TCP, HTTP or gRPC: remove one of them")
+    .field_path(".grpc"))]
 pub struct Probe {
     /// Name of one of the service's ports.
     #[schemars(length(min = 1, max = 15))]

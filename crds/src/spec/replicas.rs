@@ -4,13 +4,14 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Lets Kubernetes choose the number of pods by load (a HorizontalPodAutoscaler).
+/// Lets Kubernetes choose the number of pods by load (a `HorizontalPodAutoscaler`).
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
-    .message("minReplicas may not exceed maxReplicas"))]
+    .message("autoscaling.minReplicas may not exceed autoscaling.maxReplicas: lower the one or raise the other")
+    .field_path(".minReplicas"))]
 #[x_kube(validation = Rule::new("has(self.targetCPUUtilization) || has(self.targetMemoryUtilization)")
-    .message("autoscaling needs targetCPUUtilization, targetMemoryUtilization or both"))]
+    .message("autoscaling needs something to aim at: set targetCPUUtilization, targetMemoryUtilization or both"))]
 pub struct Autoscaling {
     /// Fewest pods. Absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.generate) != has(self.existing)")
-    .message("a secret has exactly one of generate and existing"))]
+    .message("secrets[] has exactly one of generate and existing: set one of them"))]
 #[x_kube(validation = Rule::new("!has(self.deletionPolicy) || has(self.generate)")
-    .message("deletionPolicy goes with generate: an existing secret is never deleted"))]
+    .message("secrets[].deletionPolicy goes with generate, for an existing secret is never deleted: remove deletionPolicy")
+    .field_path(".deletionPolicy"))]
 pub struct SecretSource {
     /// Name of the secret in this drive, unique in it; services refer to it.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
@@ -35,7 +36,7 @@ pub struct SecretSource {
 #[serde(rename_all = "camelCase")]
 pub struct Generate {
     /// Keys to make. A key added later is made then; a key removed here stays in the Secret.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$")))]
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253), regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub keys: Vec<String>,
 
@@ -51,7 +52,7 @@ pub struct Generate {
 #[serde(rename_all = "camelCase")]
 pub struct ExistingSecret {
     /// Name of the Secret in the drive's namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub secret_name: String,
 }
 

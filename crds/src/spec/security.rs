@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.runAsUser) || self.runAsUser > 0 || (has(self.allowRoot) && self.allowRoot)")
-    .message("runAsUser 0 is root: say allowRoot: true as well, or choose another user"))]
+    .message("podSecurity.runAsUser 0 is root: set allowRoot to true as well, or choose another user")
+    .field_path(".runAsUser"))]
 pub struct PodSecurity {
     /// User the containers run as. Absent: the image's own user, which must be a number other than 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,7 +45,9 @@ pub struct PodSecurity {
 pub struct Scheduling {
     /// Labels a node must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(extend("maxProperties" = 16, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    #[x_kube(validation = Rule::new("self.all(k, !format.qualifiedName().validate(k).hasValue() && !format.labelValue().validate(self[k]).hasValue())")
+        .message("nodeSelector must hold labels such as example.com/pool: large: correct the name or the value"))]
     pub node_selector: BTreeMap<String, String>,
 
     /// Taints of nodes that do not keep the pods away.
@@ -54,7 +57,7 @@ pub struct Scheduling {
 
     /// Priority class of the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub priority_class_name: Option<String>,
 }
 
@@ -62,9 +65,12 @@ pub struct Scheduling {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.operator) || self.operator != 'Exists' || !has(self.value)")
-    .message("a toleration with operator Exists has no value"))]
+    .message("tolerations[].value does not go with operator Exists: remove value, or set operator to Equal")
+    .field_path(".value"))]
 #[x_kube(validation = Rule::new("has(self.key) || (has(self.operator) && self.operator == 'Exists')")
-    .message("a toleration without a key tolerates every taint: say operator: Exists to mean it"))]
+    .message("tolerations[].key is missing, which tolerates every taint: set key, or set operator to Exists to mean it"))]
+#[x_kube(validation = Rule::new("(!has(self.key) || !format.qualifiedName().validate(self.key).hasValue()) && (!has(self.value) || !format.labelValue().validate(self.value).hasValue())")
+    .message("tolerations[] must name a taint such as example.com/dedicated with a value such as portal: correct key or value"))]
 pub struct Toleration {
     /// Key of the taint. Absent, with operator Exists: every taint.
     #[serde(default, skip_serializing_if = "Option::is_none")]

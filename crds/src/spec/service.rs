@@ -12,27 +12,56 @@ use super::{
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!(has(self.replicas) && has(self.autoscaling))")
-    .message("replicas and autoscaling exclude each other: remove one of them"))]
+    .message("replicas and autoscaling exclude each other: remove one of them")
+    .field_path(".replicas"))]
 #[x_kube(validation = Rule::new("!has(self.volumes) || !self.volumes.exists(v, has(v.size) && (!has(v.accessMode) || v.accessMode != 'ReadWriteMany')) || (!has(self.autoscaling) && (!has(self.replicas) || self.replicas <= 1))")
-    .message("a service with a volume that one pod alone can write runs as one replica: set replicas to 1, remove autoscaling, or give the volume accessMode ReadWriteMany"))]
+    .message("volumes[] with a size that one node alone can mount let the service run as one replica: set replicas to 1, remove autoscaling, or set volumes[].accessMode to ReadWriteMany")
+    .field_path(".volumes"))]
+#[x_kube(validation = Rule::new("!has(self.rollout) || self.rollout == 'Recreate' || !has(self.volumes) || !self.volumes.exists(v, has(v.size) && (!has(v.accessMode) || v.accessMode != 'ReadWriteMany'))")
+    .message("rollout must be Recreate with a volume of a size that one node alone can mount, or the new pod would wait for ever for the old one: remove rollout, or set volumes[].accessMode to ReadWriteMany")
+    .field_path(".rollout"))]
 #[x_kube(validation = Rule::new("!has(self.probe) || (has(self.ports) && self.ports.exists(p, p.name == self.probe.port))")
-    .message("probe.port must be the name of one of this service's ports"))]
+    .message("probe.port must be the name of one of this service's ports: add the port, or correct the name")
+    .field_path(".probe.port"))]
+#[x_kube(validation = Rule::new("!has(self.probe) || !has(self.ports) || !self.ports.exists(p, p.name == self.probe.port && has(p.protocol) && p.protocol != 'TCP')")
+    .message("probe.port must be a TCP port, for TCP, HTTP and gRPC probes all run on that: name another port")
+    .field_path(".probe.port"))]
 #[x_kube(validation = Rule::new("!has(self.metrics) || (has(self.ports) && self.ports.exists(p, p.name == self.metrics.port))")
-    .message("metrics.port must be the name of one of this service's ports"))]
+    .message("metrics.port must be the name of one of this service's ports: add the port, or correct the name")
+    .field_path(".metrics.port"))]
+#[x_kube(validation = Rule::new("!has(self.metrics) || !has(self.ports) || !self.ports.exists(p, p.name == self.metrics.port && has(p.protocol) && p.protocol != 'TCP')")
+    .message("metrics.port must be a TCP port, for metrics are read over HTTP: name another port")
+    .field_path(".metrics.port"))]
+#[x_kube(validation = Rule::new("!has(self.sidecars) || self.sidecars.all(c, c.name != self.name && c.name != 'render-files')")
+    .message("sidecars[].name may be neither the service's own name nor render-files, for these containers are in the pod already: choose another name")
+    .field_path(".sidecars"))]
+#[x_kube(validation = Rule::new("!has(self.sidecars) || !has(self.ports) || self.sidecars.all(c, !has(c.ports) || c.ports.all(p, !self.ports.exists(q, q.name == p.name || (q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))))")
+    .message("sidecars[].ports must have names and numbers that the service's own ports do not have, for all containers of a pod share one network: change the helper's port")
+    .field_path(".sidecars"))]
+#[x_kube(validation = Rule::new("!has(self.sidecars) || self.sidecars.all(c, !has(c.ports) || self.sidecars.all(d, c.name == d.name || !has(d.ports) || c.ports.all(p, !d.ports.exists(q, q.name == p.name || (q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP'))))))")
+    .message("sidecars[].ports of two helpers may not have the same name or number, for all containers of a pod share one network: change one of them")
+    .field_path(".sidecars"))]
+#[x_kube(validation = Rule::new("!has(self.files) || !has(self.volumes) || self.files.all(f, !self.volumes.exists(v, v.path == f.path || v.path.startsWith(f.path + '/')))")
+    .message("files[].path may not be the path of a volume or of a folder above it, for one place cannot be a file and a folder: change one of them")
+    .field_path(".files"))]
 #[x_kube(validation = Rule::new("!has(self.autoscaling) || !has(self.autoscaling.targetCPUUtilization) || !has(self.resources) || !has(self.resources.requests) || 'cpu' in self.resources.requests")
-    .message("autoscaling by targetCPUUtilization is a share of the CPU request: set resources.requests.cpu, or leave resources.requests out for the default"))]
+    .message("autoscaling by targetCPUUtilization is a share of the CPU request: set resources.requests.cpu, or leave resources.requests out for the default")
+    .field_path(".autoscaling"))]
 #[x_kube(validation = Rule::new("!has(self.autoscaling) || !has(self.autoscaling.targetMemoryUtilization) || !has(self.resources) || !has(self.resources.requests) || 'memory' in self.resources.requests")
-    .message("autoscaling by targetMemoryUtilization is a share of the memory request: set resources.requests.memory, or leave resources.requests out for the default"))]
+    .message("autoscaling by targetMemoryUtilization is a share of the memory request: set resources.requests.memory, or leave resources.requests out for the default")
+    .field_path(".autoscaling"))]
 pub struct Service {
     /// Name of the service, unique in the drive. Its Deployment and Service are named `<drive>-<name>`.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[x_kube(validation = Rule::new("self != 'render-files'")
+        .message("services[].name may not be render-files, for the container that writes the files has that name: choose another name"))]
     pub name: String,
 
     /// Image to run, by tag or digest, for instance `registry.example.com/ras-backend:2026.07`.
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
     pub image: String,
 
-    /// When the image is pulled. Absent: Kubernetes decides (Always for `:latest`, else IfNotPresent).
+    /// When the image is pulled. Absent: Kubernetes decides (Always for `:latest`, else `IfNotPresent`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,
 
@@ -51,9 +80,9 @@ pub struct Service {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[x_kube(validation = Rule::new("self.all(p, self.exists_one(q, q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))")
-        .message("two ports may not have the same number"))]
+        .message("ports[].port must be a number that no other port of this service has: change one of them"))]
     #[x_kube(validation = Rule::new("self.all(p, !has(p.path) || self.exists_one(q, has(q.path) && q.path == p.path))")
-        .message("two ports may not have the same path"))]
+        .message("ports[].path must be a path that no other port of this service has: change one of them"))]
     pub ports: Vec<Port>,
 
     /// How many pods run. Absent, and without autoscaling: one to begin with, then whatever `kubectl scale` says.
@@ -65,7 +94,7 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<Autoscaling>,
 
-    /// How a new version replaces the old one. Absent: RollingUpdate, or Recreate where a volume of this
+    /// How a new version replaces the old one. Absent: `RollingUpdate`, or Recreate where a volume of this
     /// service can be mounted by one pod at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutStrategy>,
@@ -85,6 +114,10 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    #[x_kube(validation = Rule::new("self.all(f, f.path != '/tmp' && !self.exists(g, g.path.startsWith(f.path + '/')))")
+        .message("files[].path may be neither /tmp nor a folder above another file, for one place cannot be a file and a folder: change one of them"))]
+    #[x_kube(validation = Rule::new("self.map(f, f.content.size()).sum() <= 900000")
+        .message("files of one service may have 900000 characters together, for a ConfigMap holds them: put large files into the image or a volume"))]
     pub files: Vec<File>,
 
     /// Storage of the program beside its read-only image.
@@ -92,7 +125,7 @@ pub struct Service {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[x_kube(validation = Rule::new("self.all(v, self.exists_one(w, w.path == v.path))")
-        .message("two volumes may not have the same path"))]
+        .message("volumes[].path must be a path that no other volume of this service has: change one of them"))]
     pub volumes: Vec<Volume>,
 
     /// How Kubernetes finds out that the program serves. Absent: a service with ports is ready once its

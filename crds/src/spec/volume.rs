@@ -11,15 +11,21 @@ use crate::Quantity;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.size), has(self.existing), has(self.scratch)].exists_one(x, x)")
-    .message("a volume has exactly one of size, existing and scratch"))]
+    .message("volumes[] has exactly one of size, existing and scratch: set one of them"))]
 #[x_kube(validation = Rule::new("has(self.size) || !(has(self.storageClassName) || has(self.accessMode) || has(self.deletionPolicy))")
-    .message("storageClassName, accessMode and deletionPolicy go with size"))]
+    .message("volumes[] has storageClassName, accessMode and deletionPolicy only with size: set size, or remove them"))]
 #[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
-    .message("size can grow and never shrink: Kubernetes cannot make a volume smaller"))]
+    .message("volumes[].size can grow and never shrink, for Kubernetes cannot make a volume smaller: set the size it had, or add a volume with another name and copy the data")
+    .field_path(".size"))]
+#[x_kube(validation = Rule::new("!has(self.size) || quantity(string(self.size)).isGreaterThan(quantity('0'))")
+    .message("volumes[].size must be more than nothing: set 1Gi, for instance")
+    .field_path(".size"))]
 #[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName))")
-    .message("storageClassName cannot be changed: add a volume with another name and copy the data"))]
+    .message("volumes[].storageClassName cannot be changed: set what it was, or add a volume with another name and copy the data")
+    .field_path(".storageClassName"))]
 #[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.accessMode) ? self.accessMode : 'ReadWriteOnce') == (has(oldSelf.accessMode) ? oldSelf.accessMode : 'ReadWriteOnce')")
-    .message("accessMode cannot be changed: add a volume with another name and copy the data"))]
+    .message("volumes[].accessMode cannot be changed: set what it was, or add a volume with another name and copy the data")
+    .field_path(".accessMode"))]
 pub struct Volume {
     /// Name of the volume, unique in the service.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
@@ -27,13 +33,15 @@ pub struct Volume {
 
     /// Folder in the container where it is mounted.
     #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))]
+    #[x_kube(validation = Rule::new("!self.matches('^/(proc|sys)(/|$)') && self != '/dev'")
+        .message("volumes[].path may not be /dev, nor in /proc or /sys, for these belong to the system: choose another one"))]
     pub path: String,
 
     /// Size of a volume that outlives pods, for instance `20Gi`. It can grow later where the storage class allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
 
-    /// A PersistentVolumeClaim of this namespace that is there already. It is used and never changed.
+    /// A `PersistentVolumeClaim` of this namespace that is there already. It is used and never changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing: Option<ExistingClaim>,
 
@@ -43,10 +51,10 @@ pub struct Volume {
 
     /// Storage class. Absent: the platform's, or the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub storage_class_name: Option<String>,
 
-    /// Who may mount it at the same time. Absent: ReadWriteOnce, and the service then runs as one replica
+    /// Who may mount it at the same time. Absent: `ReadWriteOnce`, and the service then runs as one replica
     /// whose old pod stops before the new one starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_mode: Option<AccessMode>,
@@ -83,14 +91,17 @@ impl AccessMode {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExistingClaim {
-    /// Name of the PersistentVolumeClaim.
-    #[schemars(length(min = 1, max = 253))]
+    /// Name of the `PersistentVolumeClaim`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
     pub claim_name: String,
 }
 
 /// Space that lives as long as its pod.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.sizeLimit) || quantity(string(self.sizeLimit)).isGreaterThan(quantity('0'))")
+    .message("scratch.sizeLimit must be more than nothing: set 1Gi, for instance")
+    .field_path(".sizeLimit"))]
 pub struct Scratch {
     /// Most it may hold; a pod that exceeds it is evicted. Absent: 1Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
