@@ -1,6 +1,13 @@
 //! The program: everything that decides is pure, everything that talks is thin.
+//!
+//! `drive` is the walk of one reconcile, its folder listing the rooms; `cluster` is the edge to the API server.
 
+pub mod cli;
+pub mod cluster;
 pub mod drive;
 pub mod foreign;
+pub mod manifest;
 pub mod platform;
 pub mod render;
+pub mod run;
+pub mod telemetry;

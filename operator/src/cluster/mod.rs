@@ -1,6 +1,7 @@
 //! The edge to the API server: the client, the informers with what they remember, and which optional APIs exist.
 
 pub mod capabilities;
+pub mod claims;
 pub mod client;
 pub mod informers;
 pub mod kind;

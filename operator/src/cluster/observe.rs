@@ -19,7 +19,8 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
         version: version(meta),
         deleting: meta.deletion_timestamp.is_some(),
-        drive: drive_label(meta).map(Into::into),
+        drive: meta.labels.as_ref().and_then(|all| all.get(labels::DRIVE)).map(|name| name.as_str().into()),
+        touched: !our_entries(managed).is_empty(),
         owner: owner(meta),
         applied: meta.annotations.as_ref().and_then(|a| a.get(labels::APPLIED)).map(|hash| hash.as_str().into()),
         fields: fields(managed),
@@ -72,14 +73,6 @@ pub fn deployment(object: &Deployment) -> Record {
 
 fn version(meta: &ObjectMeta) -> u64 {
     meta.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default()
-}
-
-/// The drive that the labels name, when they also name us as the manager.
-fn drive_label(meta: &ObjectMeta) -> Option<&str> {
-    let all = meta.labels.as_ref()?;
-    (all.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER))
-        .then(|| all.get(labels::DRIVE).map(String::as_str))
-        .flatten()
 }
 
 fn owner(meta: &ObjectMeta) -> Owner {

@@ -39,8 +39,10 @@ pub struct Record {
     pub version: u64,
     /// Whether it is being deleted.
     pub deleting: bool,
-    /// The drive its labels name, when they also name us as its manager.
+    /// The drive its labels name.
     pub drive: Option<Arc<str>>,
+    /// Whether we have ever written it: some of its fields are ours.
+    pub touched: bool,
     /// Who its owner references say it belongs to.
     pub owner: Owner,
     /// Hash of what we last applied, from its annotation.

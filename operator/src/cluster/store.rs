@@ -106,6 +106,9 @@ impl Store {
         let mut inner = self.lock();
         // The API server has just told us what it recorded for this very object: nothing is left to compare.
         record.fields.unverified = None;
+        if inner.children.get(key).is_some_and(|known| known.uid == record.uid && known.version > record.version) {
+            return;
+        }
         if let (Detail::Deployment(new), Some(Record { uid, detail: Detail::Deployment(old), .. })) =
             (&mut record.detail, inner.children.get(key))
             && *uid == record.uid

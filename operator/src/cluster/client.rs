@@ -1,0 +1,34 @@
+//! The client of the API server.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::USER_AGENT;
+use kube::{Client, Config};
+
+/// Sent with every request, so that an audit log can tell what the operator did.
+pub const AGENT: &str = concat!("ras-operator/", env!("CARGO_PKG_VERSION"));
+
+/// Where a client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Neither a kubeconfig nor a pod's service account was found.
+    #[error("no cluster to talk to: set KUBECONFIG, or run in a pod with a service account ({0})")]
+    Config(#[from] kube::config::InferConfigError),
+    /// The configuration does not make a client.
+    #[error("the cluster's configuration makes no client: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// A client for the cluster that KUBECONFIG or the pod's service account names.
+pub async fn connect() -> Result<Client, ConnectError> {
+    let mut config = Config::infer().await?;
+    config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
+    // kube's own retries can take hours on one request; a reconcile has a time limit and a back-off of its own.
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    // Watches are silent for minutes; the server ends each after at most five and sends bookmarks before that.
+    config.read_timeout = Some(Duration::from_secs(330));
+    config.write_timeout = Some(Duration::from_secs(30));
+    Ok(Client::try_from(config)?)
+}

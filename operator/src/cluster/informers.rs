@@ -1,0 +1,168 @@
+//! Watches all children and writes what they tell into the [`Store`](crate::cluster::store::Store).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cluster::kind::Kind;
+use crate::cluster::observe;
+use crate::cluster::pods;
+use crate::cluster::record::{ChildKey, Record};
+use crate::cluster::store::{DriveKey, Store, Wake};
+use crate::drive::build::labels;
+
+/// Which namespaces are looked after.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Their names; none means all.
+    pub namespaces: Vec<String>,
+}
+
+impl Scope {
+    /// One entry for each list and watch it takes: a namespace, or nothing for the whole cluster.
+    pub fn parts(&self) -> Vec<Option<String>> {
+        if self.namespaces.is_empty() { vec![None] } else { self.namespaces.iter().cloned().map(Some).collect() }
+    }
+}
+
+/// Where news goes.
+#[derive(Clone)]
+pub struct News {
+    /// The memory of all children.
+    pub store: Arc<Store>,
+    /// The queue of drives that have to look again.
+    pub queue: mpsc::UnboundedSender<DriveKey>,
+}
+
+impl News {
+    /// Puts drives on the queue. The queue closes only when the program ends, and then nobody needs to know.
+    pub fn wake(&self, drives: Wake) {
+        for drive in drives {
+            let _ = self.queue.send(drive);
+        }
+    }
+}
+
+/// Watches one kind in one part of the scope until it is dropped. `listed` hears of the first complete list.
+pub async fn watch_children(
+    kind: Kind,
+    namespace: Option<String>,
+    client: Client,
+    news: News,
+    listed: oneshot::Sender<()>,
+) {
+    // Secrets that drives use are other people's, so all are watched, and metadata is all that is asked for.
+    let config = if kind == Kind::Secret { watcher::Config::default() } else { managed() };
+    let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
+        let api: Api<Deployment> = api(client, namespace.as_deref());
+        // Readiness is in the status, so Deployments alone are watched whole; a few numbers are kept.
+        watcher::watcher(api, config)
+            .default_backoff()
+            .map(move |event| event.map(|e| map(e, |d: Deployment| (key(kind, &d.metadata), observe::deployment(&d)))))
+            .boxed()
+    } else {
+        let resource = kind.resource();
+        let api: Api<PartialObjectMeta<DynamicObject>> = match &namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
+        watcher::watcher(api, config)
+            .default_backoff()
+            .map(move |event| {
+                event.map(|e| {
+                    map(e, |o: PartialObjectMeta<DynamicObject>| (key(kind, &o.metadata), observe::record(kind, &o.metadata)))
+                })
+            })
+            .boxed()
+    };
+    let mut listed = Some(listed);
+    let mut names = HashSet::new();
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(Event::Init) => names.clear(),
+            Ok(Event::InitApply((key, record))) => {
+                names.insert(key.clone());
+                news.wake(news.store.observe(&key, record));
+            }
+            Ok(Event::InitDone) => {
+                news.wake(news.store.retain(kind, namespace.as_deref(), &std::mem::take(&mut names)));
+                if let Some(listed) = listed.take() {
+                    let _ = listed.send(());
+                }
+            }
+            Ok(Event::Apply((key, record))) => news.wake(news.store.observe(&key, record)),
+            Ok(Event::Delete((key, _))) => news.wake(news.store.forget(&key)),
+            Err(error) => tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), %error, "watch failed, will be tried again"),
+        }
+    }
+}
+
+/// Watches the pods of all drives for what is wrong with them.
+pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, listed: oneshot::Sender<()>) {
+    let api: Api<Pod> = api(client, namespace.as_deref());
+    let mut stream = watcher::watcher(api, managed()).default_backoff().boxed();
+    let mut listed = Some(listed);
+    let mut names = HashSet::new();
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(Event::Init) => names.clear(),
+            Ok(Event::InitApply(pod)) => {
+                names.insert((pod.namespace().unwrap_or_default().into(), pod.name_any().into()));
+                news.wake(pod_news(&news.store, &pod, true));
+            }
+            Ok(Event::InitDone) => {
+                news.wake(news.store.retain_pods(namespace.as_deref(), &std::mem::take(&mut names)));
+                if let Some(listed) = listed.take() {
+                    let _ = listed.send(());
+                }
+            }
+            Ok(Event::Apply(pod)) => news.wake(pod_news(&news.store, &pod, true)),
+            Ok(Event::Delete(pod)) => news.wake(pod_news(&news.store, &pod, false)),
+            Err(error) => tracing::warn!(kind = "Pod", namespace = namespace.as_deref().unwrap_or("*"), %error, "watch failed, will be tried again"),
+        }
+    }
+}
+
+fn pod_news(store: &Store, pod: &Pod, exists: bool) -> Wake {
+    let all = pod.labels();
+    let (Some(drive), Some(service)) = (all.get(labels::DRIVE), all.get(labels::SERVICE)) else {
+        return Wake::new();
+    };
+    let trouble = if exists { pods::trouble(service, pod) } else { None };
+    store.pod(&DriveKey::new(&pod.namespace().unwrap_or_default(), drive), &pod.name_any(), trouble)
+}
+
+fn managed() -> watcher::Config {
+    watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
+}
+
+fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+{
+    namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns))
+}
+
+fn key(kind: Kind, meta: &ObjectMeta) -> ChildKey {
+    ChildKey::new(kind, meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+}
+
+fn map<A, B>(event: Event<A>, f: impl FnOnce(A) -> B) -> Event<B> {
+    match event {
+        Event::Apply(object) => Event::Apply(f(object)),
+        Event::Delete(object) => Event::Delete(f(object)),
+        Event::Init => Event::Init,
+        Event::InitApply(object) => Event::InitApply(f(object)),
+        Event::InitDone => Event::InitDone,
+    }
+}

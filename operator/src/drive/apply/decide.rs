@@ -1,0 +1,169 @@
+//! What to do with one child, from what is remembered of it. Pure.
+
+use serde_json::Value;
+
+use crate::cluster::ownership::covers;
+use crate::cluster::record::{Owner, Record};
+use crate::drive::apply::item::Item;
+
+/// Who asks: children belong to a drive by name and UID.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Name of the drive.
+    pub name: &'a str,
+    /// UID of the drive.
+    pub uid: &'a str,
+}
+
+/// What to do with one child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is as it should be. `verified` is the digest that was just compared, to be noted.
+    Nothing {
+        /// Digest of our fields, when they were compared for the first time.
+        verified: Option<u64>,
+    },
+    /// It does not exist, as far as is known.
+    Create,
+    /// It exists, is ours, and differs.
+    Update {
+        /// UID of the object that is meant.
+        uid: String,
+        /// Whether somebody else changed what was ours, rather than the drive.
+        drifted: bool,
+    },
+    /// It is going away, or belongs to an earlier drive of the same name that is; its end wakes the drive.
+    Wait,
+    /// Somebody else made it.
+    Foreign {
+        /// Whose it is, in words.
+        whose: String,
+    },
+}
+
+/// What to do with `item`, given what is remembered of it.
+pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
+    let Some(record) = record else { return Step::Create };
+    match belonging(record, asker) {
+        Belonging::Ours => {}
+        Belonging::Leaving => return Step::Wait,
+        Belonging::Foreign(whose) => return Step::Foreign { whose },
+    }
+    if record.deleting {
+        return Step::Wait;
+    }
+    let update = |drifted| Step::Update { uid: record.uid.to_string(), drifted };
+    if record.applied.as_deref() != Some(item.hash.as_str()) {
+        return update(record.applied.is_none());
+    }
+    match &record.fields.unverified {
+        None => Step::Nothing { verified: None },
+        Some(text) => {
+            let entries: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
+            if covers(&item.body, &entries.iter().collect::<Vec<_>>()) {
+                Step::Nothing { verified: Some(record.fields.digest) }
+            } else {
+                update(true)
+            }
+        }
+    }
+}
+
+/// Whether a child that is no longer desired may be removed: only what this very drive owns. What is
+/// retained has no owner and stays.
+pub fn may_prune(record: &Record, asker: Asker<'_>) -> bool {
+    !record.deleting && matches!(&record.owner, Owner::Drive { uid, .. } if **uid == *asker.uid)
+}
+
+enum Belonging {
+    Ours,
+    Leaving,
+    Foreign(String),
+}
+
+fn belonging(record: &Record, asker: Asker<'_>) -> Belonging {
+    match &record.owner {
+        Owner::Drive { uid, .. } if **uid == *asker.uid => Belonging::Ours,
+        // Deleted a moment ago and made again: the garbage collector is about to remove the old one's children.
+        Owner::Drive { name, .. } if **name == *asker.name => Belonging::Leaving,
+        Owner::Drive { name, .. } => Belonging::Foreign(format!("it belongs to the drive {name}")),
+        Owner::Other { who } => Belonging::Foreign(format!("it belongs to {who}")),
+        Owner::Nobody => match &record.drive {
+            Some(name) if **name == *asker.name => Belonging::Ours,
+            Some(name) => Belonging::Foreign(format!("it was made for the drive {name}")),
+            None if record.touched => Belonging::Ours,
+            None => Belonging::Foreign("it was not made by ras-operator".to_owned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::kind::Kind;
+    use crate::cluster::record::{Detail, Fields};
+    use serde_json::json;
+
+    const ME: Asker<'_> = Asker { name: "me", uid: "1" };
+
+    fn item() -> Item {
+        Item::new(Kind::ConfigMap, &json!({"metadata": {"name": "c", "namespace": "n"}, "data": {"k": "v"}})).unwrap()
+    }
+
+    fn record(owner: Owner, drive: Option<&str>) -> Record {
+        Record {
+            uid: "u".into(),
+            version: 1,
+            deleting: false,
+            drive: drive.map(Into::into),
+            touched: false,
+            owner,
+            applied: Some(item().hash.into()),
+            fields: Fields { digest: 7, unverified: None },
+            detail: Detail::None,
+        }
+    }
+
+    fn mine() -> Record {
+        record(Owner::Drive { name: "me".into(), uid: "1".into() }, Some("me"))
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_is_left_alone() {
+        assert_eq!(decide(&item(), Some(&mine()), ME), Step::Nothing { verified: None });
+    }
+
+    #[test]
+    fn after_a_restart_the_fields_are_compared_once() {
+        let covered = json!([{"f:metadata": {"f:annotations": {}}, "f:data": {"f:k": {}}}]).to_string();
+        let mut known = mine();
+        known.fields.unverified = Some(covered.into());
+        assert_eq!(decide(&item(), Some(&known), ME), Step::Nothing { verified: Some(7) });
+        known.fields.unverified = Some(json!([{"f:metadata": {"f:annotations": {}}}]).to_string().into());
+        assert_eq!(decide(&item(), Some(&known), ME), Step::Update { uid: "u".into(), drifted: true });
+    }
+
+    #[test]
+    fn what_somebody_else_made_is_never_touched() {
+        for (owner, drive) in [
+            (Owner::Nobody, None),
+            (Owner::Nobody, Some("other")),
+            (Owner::Other { who: "ReplicaSet/x".into() }, Some("me")),
+            (Owner::Drive { name: "other".into(), uid: "2".into() }, Some("me")),
+        ] {
+            let record = record(owner, drive);
+            assert!(matches!(decide(&item(), Some(&record), ME), Step::Foreign { .. }), "{record:?}");
+            assert!(!may_prune(&record, ME));
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_drive_of_the_same_name_left_is_found_again() {
+        let mut kept = record(Owner::Nobody, Some("me"));
+        kept.applied = Some("old".into());
+        assert!(matches!(decide(&item(), Some(&kept), ME), Step::Update { .. }));
+        assert!(!may_prune(&kept, ME), "what nobody owns is kept");
+        let leaving = record(Owner::Drive { name: "me".into(), uid: "0".into() }, Some("me"));
+        assert_eq!(decide(&item(), Some(&leaving), ME), Step::Wait);
+    }
+}

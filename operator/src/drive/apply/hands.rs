@@ -1,0 +1,151 @@
+//! The requests that write children. Every answer is asked for as metadata only, so that not even our own
+//! write of a Secret brings a value back.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::ACCEPT;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::{DynamicObject, PartialObjectMeta, Request, Resource};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::cluster::observe;
+use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::record::{ChildKey, Record};
+use crate::cluster::store::Store;
+use crate::telemetry::metrics::Metrics;
+
+/// Asks for the metadata of an object instead of the object.
+const METADATA_ONLY: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+
+/// An object with this resourceVersion never existed: a server-side apply that names it creates what is not
+/// there, and is refused with 409 where something is. So no object of somebody else is ever overwritten,
+/// and finding out takes no request of its own.
+const NEVER: &str = "1";
+
+/// What it takes to write children.
+#[derive(Clone)]
+pub struct Hands {
+    /// The API server.
+    pub client: Client,
+    /// Learns what each write returned.
+    pub store: Arc<Store>,
+    /// Counts writes.
+    pub metrics: Metrics,
+}
+
+impl Hands {
+    fn api(&self, key: &ChildKey) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.resource())
+    }
+
+    fn learn(&self, key: &ChildKey, verb: &'static str, answer: &PartialObjectMeta<DynamicObject>) {
+        self.metrics.wrote(key.kind.as_str(), verb);
+        self.store.wrote(key, observe::record(key.kind, &answer.metadata));
+    }
+
+    /// Applies an object that must not exist yet. 409 means that it does.
+    pub async fn create(&self, key: &ChildKey, mut body: Value) -> Result<(), kube::Error> {
+        set_metadata(&mut body, "resourceVersion", NEVER);
+        let answer = self.api(key).patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body)).await?;
+        self.learn(key, "create", &answer);
+        Ok(())
+    }
+
+    /// Applies an object over the one with this UID, whatever others say about our fields.
+    pub async fn update(&self, key: &ChildKey, mut body: Value, uid: &str) -> Result<(), kube::Error> {
+        set_metadata(&mut body, "uid", uid);
+        let answer = self.api(key).patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body)).await?;
+        self.learn(key, "apply", &answer);
+        Ok(())
+    }
+
+    /// Creates a Secret with values. It is a plain create and not an apply, so that applying its metadata
+    /// later, without values, takes none away.
+    pub async fn create_secret(&self, key: &ChildKey, body: &Value) -> Result<(), kube::Error> {
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let bytes = serde_json::to_vec(body).map_err(kube::Error::SerdeError)?;
+        let mut request = Request::new(url(key)).create(&params, bytes).map_err(kube::Error::BuildRequest)?;
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        let answer = self.client.request(request).await?;
+        self.learn(key, "create", &answer);
+        Ok(())
+    }
+
+    /// Adds values to a Secret that is still as `record` remembers it.
+    pub async fn add_to_secret(&self, key: &ChildKey, record: &Record, values: &Value) -> Result<(), kube::Error> {
+        let body = json!({"metadata": {"uid": &*record.uid, "resourceVersion": record.version.to_string()}, "stringData": values});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let answer = self.api(key).patch_metadata(&key.name, &params, &Patch::Merge(&body)).await?;
+        self.learn(key, "patch", &answer);
+        Ok(())
+    }
+
+    /// Hands the number of replicas over: from now on it stays as it is when we no longer apply it.
+    ///
+    /// Leaving a field out of an apply removes it when nobody else holds it, and Kubernetes would fall back to one
+    /// replica. Applied through the `scale` subresource the number has an entry of its own in `managedFields`,
+    /// which keeps it until an autoscaler or `kubectl scale` writes another.
+    pub async fn hand_over_replicas(&self, key: &ChildKey, replicas: i32, force: bool) -> Result<(), kube::Error> {
+        let body = json!({
+            "apiVersion": "autoscaling/v1",
+            "kind": "Scale",
+            "metadata": {"name": &*key.name, "namespace": &*key.namespace},
+            "spec": {"replicas": replicas},
+        });
+        let params = PatchParams { force, ..PatchParams::apply(FIELD_MANAGER) };
+        let api: Api<k8s_openapi::api::apps::v1::Deployment> = Api::namespaced(self.client.clone(), &key.namespace);
+        api.patch_scale(&key.name, &params, &Patch::Apply(&body)).await?;
+        self.metrics.wrote("Scale", "apply");
+        Ok(())
+    }
+
+    /// Deletes the object with this UID, and what it made in the background.
+    pub async fn delete(&self, key: &ChildKey, uid: &str) -> Result<(), kube::Error> {
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            ..DeleteParams::default()
+        };
+        let mut request = Request::new(url(key)).delete(&key.name, &params).map_err(kube::Error::BuildRequest)?;
+        request.headers_mut().insert(ACCEPT, METADATA_ONLY);
+        match self.client.request::<Value>(request).await {
+            Ok(_) => self.metrics.wrote(key.kind.as_str(), "delete"),
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Looks at an object that the informers do not tell of, and remembers it.
+    pub async fn look(&self, key: &ChildKey) -> Result<Option<Record>, kube::Error> {
+        let Some(found) = self.api(key).get_metadata_opt(&key.name).await? else {
+            self.store.forget(key);
+            return Ok(None);
+        };
+        self.store.observe(key, observe::record(key.kind, &found.metadata));
+        Ok(self.store.get(key))
+    }
+}
+
+fn apply_params() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER).force()
+}
+
+fn url(key: &ChildKey) -> String {
+    DynamicObject::url_path(&key.kind.resource(), Some(&key.namespace))
+}
+
+fn set_metadata(body: &mut Value, field: &str, value: &str) {
+    if let Some(metadata) = body.pointer_mut("/metadata").and_then(Value::as_object_mut) {
+        metadata.insert(field.to_owned(), value.into());
+    }
+}
+
+/// Whether an error says that the object is not the one that was meant: it was made, or replaced, meanwhile.
+pub fn is_conflict(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    status.code == 409 || (status.code == 422 && status.message.contains("metadata.uid"))
+}
+

@@ -1,0 +1,88 @@
+//! One child as it goes to the API server: its JSON with the hash of it. Pure.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::cluster::kind::Kind;
+use crate::cluster::record::ChildKey;
+use crate::drive::build::labels::APPLIED;
+
+/// One child as it goes to the API server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// What it is.
+    pub key: ChildKey,
+    /// The object, with [`APPLIED`] among its annotations.
+    pub body: Value,
+    /// Hash of the object without that annotation.
+    pub hash: String,
+}
+
+/// Why a child cannot be written as JSON, which would be a mistake in `build`.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind} {name:?} cannot be written as JSON: {source}")]
+pub struct ItemError {
+    kind: Kind,
+    name: String,
+    source: serde_json::Error,
+}
+
+impl Item {
+    /// Makes an item of an object that `build` made.
+    pub fn new(kind: Kind, object: &impl Serialize) -> Result<Self, ItemError> {
+        let error = |name: &str| {
+            let name = name.to_owned();
+            move |source| ItemError { kind, name, source }
+        };
+        let mut body = serde_json::to_value(object).map_err(error(""))?;
+        let part = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (namespace, name) = (part("/metadata/namespace"), part("/metadata/name"));
+        let hash = hash(&serde_json::to_vec(&body).map_err(error(&name))?);
+        annotate(&mut body, &hash);
+        Ok(Self { key: ChildKey::new(kind, &namespace, &name), body, hash })
+    }
+
+    /// The object with a field added to its metadata.
+    pub fn with_metadata(&self, field: &str, value: &str) -> Value {
+        let mut body = self.body.clone();
+        if let Some(metadata) = metadata(&mut body) {
+            metadata.insert(field.to_owned(), value.into());
+        }
+        body
+    }
+}
+
+fn metadata(body: &mut Value) -> Option<&mut Map<String, Value>> {
+    body.as_object_mut()?.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+}
+
+fn annotate(body: &mut Value, hash: &str) {
+    if let Some(metadata) = metadata(body)
+        && let Some(annotations) =
+            metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+    {
+        annotations.insert(APPLIED.to_owned(), hash.into());
+    }
+}
+
+/// Sixteen hexadecimal digits: a chance of 1 in 10^19 that a change goes unseen.
+fn hash(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_same_object_has_the_same_hash_and_carries_it() {
+        let object = json!({"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"k": "v"}});
+        let (one, two) = (Item::new(Kind::ConfigMap, &object).unwrap(), Item::new(Kind::ConfigMap, &object).unwrap());
+        assert_eq!(one, two);
+        assert_eq!(one.body["metadata"]["annotations"][APPLIED], one.hash.as_str());
+        let other = json!({"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"k": "w"}});
+        assert_ne!(Item::new(Kind::ConfigMap, &other).unwrap().hash, one.hash);
+    }
+}

@@ -1,0 +1,289 @@
+//! Room 4, `apply`: the only place that writes children.
+//!
+//! A child that is as it should be costs no request. One that cannot be written holds up no other: what is
+//! in the way is collected and told all at once.
+
+pub mod credential;
+pub mod decide;
+pub mod hands;
+pub mod item;
+pub mod random;
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use ras_crds::Reason;
+
+use crate::cluster::kind::Kind;
+use crate::cluster::record::{ChildKey, Detail, Record};
+use crate::cluster::store::DriveKey;
+use crate::drive::build::{Applied, Desired, Prepared};
+use crate::drive::error::{Refusal, Retry, refusal};
+
+use decide::{Asker, Step, decide, may_prune};
+use hands::{Hands, is_conflict};
+use item::{Item, ItemError};
+
+/// Requests under way at a time for one drive.
+const AT_A_TIME: usize = 8;
+/// How often a child is looked at anew when it changes under our hands.
+const LOOKS: usize = 3;
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What is desired, as applied.
+    pub desired: Desired<Applied>,
+    /// What was written.
+    pub changes: Changes,
+    /// What could not be.
+    pub blocked: Vec<Blocked>,
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Made.
+    pub created: Vec<ChildKey>,
+    /// Changed because the drive changed.
+    pub updated: Vec<ChildKey>,
+    /// Put back after somebody else changed them.
+    pub repaired: Vec<ChildKey>,
+    /// Removed because the drive no longer asks for them.
+    pub removed: Vec<ChildKey>,
+}
+
+impl Changes {
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.created.is_empty() && self.updated.is_empty() && self.repaired.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// A child that could not be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// Which.
+    pub child: ChildKey,
+    /// Why.
+    pub reason: Reason,
+    /// Why, and what helps.
+    pub message: String,
+    /// When to try again.
+    pub retry: Retry,
+}
+
+impl Blocked {
+    fn of(child: &ChildKey, refusal: Refusal) -> Self {
+        Self { child: child.clone(), reason: refusal.reason, message: refusal.message, retry: refusal.retry }
+    }
+}
+
+enum Done {
+    Nothing,
+    Created(ChildKey),
+    Updated(ChildKey),
+    Repaired(ChildKey),
+    Removed(ChildKey),
+    Blocked(Blocked),
+}
+
+/// Brings the children of the drive `key` with this `uid` to what is desired.
+pub async fn apply(hands: &Hands, key: &DriveKey, uid: &str, desired: Desired<Prepared>) -> Result<Outcome, ItemError> {
+    let asker = Asker { name: &key.name, uid };
+    let items = items(&desired)?;
+    let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
+    let mut done = Vec::new();
+
+    let credentials = credential::items(&desired)?;
+    wanted.extend(credentials.iter().map(|credential| credential.item.key.clone()));
+    let mut work = Vec::new();
+    for credential in &credentials {
+        work.push(credential::place(hands, credential, asker));
+    }
+    done.extend(all(work).await);
+
+    // Programs start only after what they use is there; who points at them comes last.
+    for stage in [
+        [Kind::ServiceAccount, Kind::ConfigMap, Kind::PersistentVolumeClaim, Kind::NetworkPolicy, Kind::Service].as_slice(),
+        &[Kind::Deployment],
+        &[Kind::HorizontalPodAutoscaler, Kind::PodDisruptionBudget, Kind::Ingress, Kind::ServiceMonitor, Kind::PrometheusRule],
+    ] {
+        let mut work = Vec::new();
+        for item in &items {
+            if stage.contains(&item.key.kind) && !is_held(&desired, item) {
+                work.push(place(hands, item, asker, desired.replica_handovers.get(&*item.key.name).copied()));
+            }
+        }
+        done.extend(all(work).await);
+    }
+    done.extend(prune(hands, key, &wanted, asker).await);
+    Ok(outcome(desired.applied(), done))
+}
+
+/// Does some work, a few pieces at a time.
+async fn all(work: Vec<impl Future<Output = Done>>) -> Vec<Done> {
+    futures::stream::iter(work).buffer_unordered(AT_A_TIME).collect().await
+}
+
+fn is_held(desired: &Desired<Prepared>, item: &Item) -> bool {
+    item.key.kind == Kind::Deployment && desired.held.contains_key(&*item.key.name)
+}
+
+/// Every child but the credentials. Destructured without `..`, so that a new kind of child cannot be forgotten.
+fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
+    let Desired {
+        service_account,
+        credentials: _, // Their values are drawn when they are made: see `credential`.
+        config_maps,
+        volume_claims,
+        network_policies,
+        services,
+        deployments,
+        autoscalers,
+        disruption_budgets,
+        ingress,
+        service_monitors,
+        prometheus_rule,
+        held: _,
+        replica_handovers: _,
+        state: _,
+    } = desired;
+    let mut items = vec![Item::new(Kind::ServiceAccount, service_account)?];
+    for object in config_maps {
+        items.push(Item::new(Kind::ConfigMap, object)?);
+    }
+    for object in volume_claims {
+        items.push(Item::new(Kind::PersistentVolumeClaim, object)?);
+    }
+    for object in network_policies {
+        items.push(Item::new(Kind::NetworkPolicy, object)?);
+    }
+    for object in services {
+        items.push(Item::new(Kind::Service, object)?);
+    }
+    for object in deployments {
+        items.push(Item::new(Kind::Deployment, object)?);
+    }
+    for object in autoscalers {
+        items.push(Item::new(Kind::HorizontalPodAutoscaler, object)?);
+    }
+    for object in disruption_budgets {
+        items.push(Item::new(Kind::PodDisruptionBudget, object)?);
+    }
+    for object in ingress {
+        items.push(Item::new(Kind::Ingress, object)?);
+    }
+    for object in service_monitors {
+        items.push(Item::new(Kind::ServiceMonitor, object)?);
+    }
+    for object in prometheus_rule {
+        items.push(Item::new(Kind::PrometheusRule, object)?);
+    }
+    Ok(items)
+}
+
+async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i32>) -> Done {
+    let mut record = hands.store.get(&item.key);
+    for _ in 0..LOOKS {
+        let step = decide(item, record.as_ref(), asker);
+        let tried = match &step {
+            Step::Nothing { verified } => {
+                if let Some(digest) = verified {
+                    hands.store.verified(&item.key, *digest);
+                }
+                return Done::Nothing;
+            }
+            Step::Wait => return waiting(&item.key),
+            Step::Foreign { whose } => return foreign(&item.key, whose),
+            Step::Create => hands.create(&item.key, item.body.clone()).await,
+            Step::Update { uid, .. } => update(hands, item, uid, record.as_ref(), handover).await,
+        };
+        match tried {
+            Ok(()) => {
+                return match step {
+                    Step::Create => Done::Created(item.key.clone()),
+                    Step::Update { drifted: true, .. } => Done::Repaired(item.key.clone()),
+                    Step::Update { .. } | Step::Nothing { .. } | Step::Wait | Step::Foreign { .. } => Done::Updated(item.key.clone()),
+                };
+            }
+            // Something is there, or something else is: look at it and decide anew.
+            Err(error) if is_conflict(&error) => match hands.look(&item.key).await {
+                Ok(found) => record = found,
+                Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+            },
+            Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+        }
+    }
+    Done::Blocked(Blocked {
+        child: item.key.clone(),
+        reason: Reason::ApiUnavailable,
+        message: "it keeps changing while it is written; it is tried again".to_owned(),
+        retry: Retry::Soon,
+    })
+}
+
+async fn update(hands: &Hands, item: &Item, uid: &str, record: Option<&Record>, handover: Option<i32>) -> Result<(), kube::Error> {
+    if let (Some(replicas), Some(Detail::Deployment(live))) = (handover, record.map(|record| &record.detail))
+        && live.applies_replicas
+    {
+        // The live number may have moved since the informer told of it: without force such a stale number is
+        // refused. Coming back from suspension the number is meant to differ.
+        hands.hand_over_replicas(&item.key, replicas, live.replicas != replicas).await?;
+    }
+    hands.update(&item.key, item.body.clone(), uid).await
+}
+
+async fn prune(hands: &Hands, drive: &DriveKey, wanted: &BTreeSet<ChildKey>, asker: Asker<'_>) -> Vec<Done> {
+    let mut work = Vec::new();
+    for (child, record) in hands.store.of_drive(drive) {
+        if !wanted.contains(&child) && may_prune(&record, asker) {
+            work.push(remove(hands, child, record));
+        }
+    }
+    all(work).await
+}
+
+async fn remove(hands: &Hands, child: ChildKey, record: Record) -> Done {
+    match hands.delete(&child, &record.uid).await {
+        Ok(()) => Done::Removed(child),
+        // Another object has its name by now, and nobody asked for that one to go.
+        Err(error) if is_conflict(&error) => Done::Nothing,
+        Err(error) => Done::Blocked(Blocked::of(&child, refusal(&error))),
+    }
+}
+
+fn waiting(child: &ChildKey) -> Done {
+    Done::Blocked(Blocked {
+        child: child.clone(),
+        reason: Reason::Progressing,
+        message: format!("{child} is being deleted; it is made anew when it is gone"),
+        retry: Retry::OnChange,
+    })
+}
+
+fn foreign(child: &ChildKey, whose: &str) -> Done {
+    Done::Blocked(Blocked {
+        child: child.clone(),
+        reason: Reason::ForeignObject,
+        message: format!("{child} exists and {whose}, so it is left alone: delete or rename it, or give the drive another name"),
+        retry: Retry::Soon,
+    })
+}
+
+fn outcome(desired: Desired<Applied>, done: Vec<Done>) -> Outcome {
+    let mut changes = Changes::default();
+    let mut blocked = Vec::new();
+    for one in done {
+        match one {
+            Done::Nothing => {}
+            Done::Created(key) => changes.created.push(key),
+            Done::Updated(key) => changes.updated.push(key),
+            Done::Repaired(key) => changes.repaired.push(key),
+            Done::Removed(key) => changes.removed.push(key),
+            Done::Blocked(one) => blocked.push(one),
+        }
+    }
+    blocked.sort_by(|a, b| a.child.cmp(&b.child));
+    Outcome { desired, changes, blocked }
+}

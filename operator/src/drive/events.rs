@@ -1,0 +1,92 @@
+//! Events: what a person sees under `kubectl describe drive`. Few, and sent beside the walk, never in its way.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::Resource;
+use kube::runtime::events::{Event, EventType};
+use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
+
+use crate::cluster::record::ChildKey;
+use crate::cluster::store::DriveKey;
+use crate::drive::apply::Changes;
+use crate::drive::context::Context;
+
+/// Longest note the API server takes, in bytes.
+const MOST: usize = 1_000;
+
+/// Tells what was written.
+pub fn changes(changes: &Changes, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+    if changes.is_empty() {
+        return;
+    }
+    let Changes { created, updated, repaired, removed } = changes;
+    for (reason, done, children) in [
+        ("Created", "made", created),
+        ("Updated", "changed", updated),
+        ("Repaired", "put back what somebody else changed in", repaired),
+        ("Removed", "removed what the drive no longer asks for:", removed),
+    ] {
+        if !children.is_empty() {
+            let note = format!("{done} {}", list(children));
+            tracing::info!(drive = %key, outcome = reason, children = children.len(), "{note}");
+            publish(EventType::Normal, reason, "Apply", note, &drive.metadata, key, context);
+        }
+    }
+}
+
+/// Tells when Ready changes, or why it is not changes.
+pub fn readiness(status: &RecruitmentDriveStatus, before: &RecruitmentDriveStatus, key: &DriveKey, meta: &ObjectMeta, context: &Context) {
+    let ready = |status: &RecruitmentDriveStatus| {
+        status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str()).cloned()
+    };
+    let Some(now) = ready(status) else { return };
+    if ready(before).is_some_and(|old| old.status == now.status && old.reason == now.reason) {
+        return;
+    }
+    let stalled = status.conditions.iter().any(|c| c.type_ == ConditionType::Stalled.as_str() && c.is_true());
+    tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
+    let kind = if stalled || now.reason == ras_crds::Reason::PodsFailing.as_str() { EventType::Warning } else { EventType::Normal };
+    publish(kind, &now.reason, "Report", now.message, meta, key, context);
+}
+
+fn list(children: &[ChildKey]) -> String {
+    let mut names: Vec<String> = children.iter().map(ToString::to_string).collect();
+    names.sort();
+    names.join(", ")
+}
+
+fn publish(type_: EventType, reason: &str, action: &str, note: String, meta: &ObjectMeta, key: &DriveKey, context: &Context) {
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(cut(note)),
+        action: action.to_owned(),
+        secondary: None,
+    };
+    let about = ObjectReference {
+        api_version: Some(RecruitmentDrive::api_version(&()).into_owned()),
+        kind: Some(RecruitmentDrive::kind(&()).into_owned()),
+        name: Some(key.name.to_string()),
+        namespace: Some(key.namespace.to_string()),
+        uid: meta.uid.clone(),
+        ..ObjectReference::default()
+    };
+    let (recorder, key) = (context.recorder.clone(), key.clone());
+    tokio::spawn(async move {
+        if let Err(error) = recorder.publish(&event, &about).await {
+            tracing::debug!(drive = %key, %error, "an event was not taken");
+        }
+    });
+}
+
+fn cut(mut note: String) -> String {
+    if note.len() > MOST {
+        let mut end = MOST;
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        note.truncate(end);
+        note.push('…');
+    }
+    note
+}

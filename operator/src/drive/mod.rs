@@ -1,0 +1,197 @@
+//! One reconcile is one walk: fetch, validate, build, apply, report.
+//!
+//! There is no finalizer: everything a drive owns carries an owner reference, so Kubernetes itself removes it
+//! when the drive is deleted, even when the operator is gone, and what is to be retained carries none.
+
+pub mod apply;
+pub mod backoff;
+pub mod build;
+pub mod context;
+pub mod error;
+pub mod events;
+pub mod fetch;
+pub mod intake;
+pub mod report;
+pub mod valid;
+pub mod validate;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::core::{DynamicObject, Resource};
+use kube::runtime::controller::Action;
+use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
+use serde_json::json;
+
+use crate::cluster::kind::Kind;
+use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::store::DriveKey;
+use crate::telemetry::metrics::Outcome as Counted;
+
+use apply::item::ItemError;
+use context::{Context, Remembered};
+use error::{Retry, refusal};
+use intake::Stored;
+use report::{Observed, Verdict};
+
+/// Longest time one walk may take. kube's client has no limit of its own on a whole request.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Why a walk did not reach its end. It is tried again with back-off.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The status could not be written.
+    #[error("the status could not be written: {}", refusal(.0).message)]
+    Status(#[source] Box<kube::Error>),
+    /// `build` made something that is no JSON.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The API server did not answer in time.
+    #[error("the API server did not answer within {} s", LIMIT.as_secs())]
+    TimedOut,
+}
+
+/// Walks once.
+pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let key = intake::key(&drive);
+    let walked = match tokio::time::timeout(LIMIT, walk(&key, &drive, &context)).await {
+        Ok(walked) => walked,
+        Err(_) => Err(Error::TimedOut),
+    };
+    let (counted, action) = match walked {
+        Ok((counted, action)) => (counted, Ok(action)),
+        Err(error) => (Counted::Failed, Err(error)),
+    };
+    context.hands.metrics.reconciled(counted, started.elapsed().as_secs_f64());
+    action
+}
+
+/// What follows a failure: another try, later each time, and not for all drives at once.
+pub fn on_error(drive: Arc<Stored>, error: &Error, context: Arc<Context>) -> Action {
+    let key = intake::key(&drive);
+    let failures = context.memory.failed(&key);
+    let wait = backoff::wait(failures, &key);
+    tracing::warn!(drive = %key, %error, retry_in = ?wait, "reconcile failed");
+    Action::requeue(wait)
+}
+
+async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
+    if stored.meta().deletion_timestamp.is_some() {
+        // Kubernetes is taking it apart; making anything anew would only be in the way.
+        return Ok((Counted::Unchanged, Action::await_change()));
+    }
+    let now = Time(Timestamp::now());
+    let drive = match &stored.0 {
+        Ok(drive) => drive,
+        Err(invalid) => {
+            let before = remembered(key, &invalid.metadata, None, context).status;
+            let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
+            show(key, &invalid.metadata, status, &before, false, context).await?;
+            return Ok((Counted::Blocked, Action::await_change()));
+        }
+    };
+    let before = remembered(key, &drive.metadata, drive.status.as_ref(), context).status;
+    let (fetched, observed) = fetch::fetch(key, drive, context);
+    let validated = validate::validate(drive, &fetched, &context.platform);
+    if drive.spec.is_paused() {
+        let verdict = Verdict::Paused { valid: validated.as_ref().ok() };
+        tell(key, drive, &observed, &verdict, &before, &now, context).await?;
+        return Ok((Counted::Blocked, Action::await_change()));
+    }
+    let valid = match &validated {
+        Ok(valid) => valid,
+        Err(problems) => {
+            tell(key, drive, &observed, &Verdict::Invalid(problems), &before, &now, context).await?;
+            return Ok((Counted::Blocked, Action::await_change()));
+        }
+    };
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let outcome = apply::apply(&context.hands, key, uid, build::build(valid)).await?;
+    events::changes(&outcome.changes, key, drive, context);
+    // What was just written may have changed what is observed.
+    let (_, observed) = fetch::fetch(key, drive, context);
+    tell(key, drive, &observed, &Verdict::Applied { valid, outcome: &outcome }, &before, &now, context).await?;
+    Ok(next(key, &outcome, context))
+}
+
+/// When to look again. Everything that can happen wakes the drive by itself; what is in the way may not.
+fn next(key: &DriveKey, outcome: &apply::Outcome, context: &Context) -> (Counted, Action) {
+    let changes = &outcome.changes;
+    if changes.created.iter().chain(&changes.updated).any(|child| child.kind == Kind::Secret) {
+        // Services were held until their credential was there, and it is now.
+        context.memory.succeeded(key);
+        return (Counted::Changed, Action::requeue(Duration::ZERO));
+    }
+    if outcome.blocked.is_empty() {
+        context.memory.succeeded(key);
+        let counted = if changes.is_empty() { Counted::Unchanged } else { Counted::Changed };
+        return (counted, Action::await_change());
+    }
+    let failures = context.memory.failed(key);
+    let wait = if outcome.blocked.iter().any(|one| one.retry == Retry::Soon) {
+        backoff::wait(failures, key)
+    } else {
+        backoff::longest(key)
+    };
+    (Counted::Blocked, Action::requeue(wait))
+}
+
+/// What is remembered of a drive; its stored status, when nothing is.
+fn remembered(key: &DriveKey, meta: &ObjectMeta, stored: Option<&RecruitmentDriveStatus>, context: &Context) -> Remembered {
+    let uid = meta.uid.as_deref().unwrap_or_default();
+    context.memory.get(key, uid).filter(|known| known.status != RecruitmentDriveStatus::default()).unwrap_or_else(|| Remembered {
+        uid: uid.to_owned(),
+        status: stored.cloned().unwrap_or_default(),
+        failures: 0,
+    })
+}
+
+async fn tell(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    observed: &Observed,
+    verdict: &Verdict<'_>,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+    context: &Context,
+) -> Result<(), Error> {
+    let status = report::status(drive, observed, verdict, before, now);
+    show(key, &drive.metadata, status, before, drive.spec.is_suspended(), context).await
+}
+
+/// Writes the status, when it differs from what is there.
+async fn show(
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    status: RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    suspended: bool,
+    context: &Context,
+) -> Result<(), Error> {
+    let uid = meta.uid.as_deref().unwrap_or_default();
+    context.hands.metrics.show(key, &status, before, suspended);
+    if status != *before {
+        let body = json!({
+            "apiVersion": RecruitmentDrive::api_version(&()),
+            "kind": RecruitmentDrive::kind(&()),
+            "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": uid},
+            "status": status,
+        });
+        let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
+        match api.patch_status(&key.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body)).await {
+            Ok(_) => context.hands.metrics.wrote("RecruitmentDrive", "status"),
+            // Deleted, or made anew, meanwhile: there is nobody left to tell.
+            Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),
+            Err(error) => return Err(Error::Status(Box::new(error))),
+        }
+        events::readiness(&status, before, key, meta, context);
+    }
+    context.memory.shown(key, uid, status);
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Room 5, `report`: what is told about a drive. Pure; the one patch and the events are sent by the walk.
+
+pub mod parts;
+pub mod services;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ras_crds::{Condition, ConditionType, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus};
+
+use crate::cluster::pods::PodTrouble;
+use crate::cluster::record::{ChildKey, DeploymentState};
+use crate::drive::apply::{Blocked, Outcome};
+use crate::drive::valid::ValidDrive;
+use crate::drive::validate::Problems;
+
+/// What was observed of a drive's programs.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Its Deployments, by their name in Kubernetes.
+    pub deployments: std::collections::BTreeMap<String, DeploymentState>,
+    /// What is wrong with its pods.
+    pub troubles: Vec<PodTrouble>,
+}
+
+/// How far the walk came.
+#[derive(Debug)]
+pub enum Verdict<'a> {
+    /// All that can be is applied.
+    Applied {
+        /// What was asked for.
+        valid: &'a ValidDrive,
+        /// What came of it.
+        outcome: &'a Outcome,
+    },
+    /// `spec.paused`: nothing was touched. The drive may or may not be valid.
+    Paused {
+        /// What is asked for, when it is possible.
+        valid: Option<&'a ValidDrive>,
+    },
+    /// The spec asks for something impossible: nothing was touched.
+    Invalid(&'a Problems),
+}
+
+/// One condition before it has its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it speaks of.
+    pub type_: ConditionType,
+    /// Whether it is so.
+    pub status: bool,
+    /// Why.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+}
+
+impl Finding {
+    fn new(type_: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
+        Self { type_, status, reason, message: message.into() }
+    }
+}
+
+/// The status to show, given what was shown before.
+pub fn status(
+    drive: &RecruitmentDrive,
+    observed: &Observed,
+    verdict: &Verdict<'_>,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+) -> RecruitmentDriveStatus {
+    let services = services::statuses(drive, observed);
+    let complete = services.iter().filter(|service| service.complete).count();
+    let findings = findings(drive, observed, verdict, &services);
+    RecruitmentDriveStatus {
+        observed_generation: drive.metadata.generation,
+        phase: Some(if drive.spec.is_suspended() { Phase::Suspended } else { Phase::Open }),
+        conditions: conditions(findings, drive.metadata.generation, before, now),
+        services_ready: Some(format!("{complete}/{}", services.len())),
+        services: services.into_iter().map(|service| service.status).collect(),
+        url: drive.spec.exposure.as_ref().map(|exposure| {
+            let scheme = if exposure.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{}", exposure.host)
+        }),
+    }
+}
+
+/// The status of a stored object that does not decode. What was shown before of its parts is left as it is.
+pub fn undecodable(error: &str, generation: Option<i64>, before: &RecruitmentDriveStatus, now: &Time) -> RecruitmentDriveStatus {
+    let message = format!(
+        "the stored object does not read as ras.dev/v1alpha1 ({error}): mend it with `kubectl edit`, or apply a correct manifest; what runs goes on running"
+    );
+    let mut kept = before.clone();
+    let findings = vec![
+        Finding::new(ConditionType::Ready, false, Reason::Undecodable, &message),
+        Finding::new(ConditionType::Reconciling, false, Reason::Undecodable, "nothing is done before the object can be read"),
+        Finding::new(ConditionType::Stalled, true, Reason::Undecodable, &message),
+    ];
+    let fresh = conditions(findings, generation, before, now);
+    kept.conditions.retain(|old| !fresh.iter().any(|new| new.type_ == old.type_));
+    kept.conditions.splice(0..0, fresh);
+    kept.observed_generation = generation;
+    kept
+}
+
+fn findings(
+    drive: &RecruitmentDrive,
+    observed: &Observed,
+    verdict: &Verdict<'_>,
+    services: &[services::Shown],
+) -> Vec<Finding> {
+    let programs = services::finding(drive, observed, services);
+    let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
+        Verdict::Applied { valid, outcome } => (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held)),
+        Verdict::Paused { valid } => (*valid, [].as_slice(), None),
+        Verdict::Invalid(_) => (None, [].as_slice(), None),
+    };
+    let mut found = Vec::new();
+    let mut gates = Vec::new();
+    if let Some(valid) = valid {
+        gates.extend(parts::secrets(valid, held));
+        gates.push(programs);
+        gates.extend(parts::exposure(valid));
+        found.extend(parts::monitoring(valid));
+    } else {
+        gates.push(programs);
+    }
+    let mut head = head(drive, verdict, blocked, &gates);
+    head.extend(gates);
+    head.extend(found);
+    head
+}
+
+/// Ready, Reconciling and Stalled, as kstatus reads them: Stalled wants a person, Reconciling wants time.
+fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[Blocked], gates: &[Finding]) -> Vec<Finding> {
+    use ConditionType::{Ready, Reconciling, Stalled};
+    if let Verdict::Invalid(problems) = verdict {
+        let message = format!("{problems}. What runs goes on running as it is");
+        return vec![
+            Finding::new(Ready, false, problems.reason(), message.clone()),
+            Finding::new(Reconciling, false, problems.reason(), "nothing is changed before the spec is mended"),
+            Finding::new(Stalled, true, problems.reason(), message),
+        ];
+    }
+    if let Verdict::Paused { .. } = verdict {
+        let open = gates.iter().find(|gate| !gate.status);
+        let message = "the operator changes nothing while spec.paused is true";
+        let ready = match open {
+            None => Finding::new(Ready, true, Reason::Paused, format!("all is ready; {message}")),
+            Some(gate) => Finding::new(Ready, false, gate.reason, format!("{}; {message}", gate.message)),
+        };
+        return vec![
+            ready,
+            Finding::new(Reconciling, false, Reason::Paused, message),
+            Finding::new(Stalled, false, Reason::Paused, message),
+        ];
+    }
+    if let Some(first) = blocked.iter().find(|one| wants_a_person(one)) {
+        let message = told(blocked);
+        return vec![
+            Finding::new(Ready, false, first.reason, message.clone()),
+            Finding::new(Reconciling, false, first.reason, "a person is needed"),
+            Finding::new(Stalled, true, first.reason, message),
+        ];
+    }
+    let not_stalled = Finding::new(Stalled, false, Reason::NotStalled, "nothing is in the way");
+    if let Some(first) = blocked.first() {
+        let message = told(blocked);
+        return vec![
+            Finding::new(Ready, false, first.reason, message.clone()),
+            Finding::new(Reconciling, true, first.reason, message),
+            not_stalled,
+        ];
+    }
+    if let Some(gate) = gates.iter().find(|gate| !gate.status) {
+        let message: Vec<&str> = gates.iter().filter(|gate| !gate.status).map(|gate| gate.message.as_str()).collect();
+        return vec![
+            Finding::new(Ready, false, gate.reason, message.join("; ")),
+            Finding::new(Reconciling, true, gate.reason, gate.message.clone()),
+            not_stalled,
+        ];
+    }
+    let at_rest = Finding::new(Reconciling, false, Reason::AllReady, "the cluster is as the spec says");
+    if drive.spec.is_suspended() {
+        let message = "the portal is suspended: nothing runs, everything is kept. Set spec.suspend to false to go on";
+        return vec![Finding::new(Ready, false, Reason::Suspended, message), at_rest, not_stalled];
+    }
+    vec![Finding::new(Ready, true, Reason::AllReady, "all services run and the portal is as the spec says"), at_rest, not_stalled]
+}
+
+fn wants_a_person(blocked: &Blocked) -> bool {
+    matches!(blocked.reason, Reason::ForeignObject | Reason::Refused | Reason::Forbidden | Reason::NameTaken)
+}
+
+fn told(blocked: &[Blocked]) -> String {
+    let name = |child: &ChildKey| child.to_string();
+    let lines: Vec<String> = blocked
+        .iter()
+        .map(|one| {
+            let child = name(&one.child);
+            if one.message.starts_with(&child) { one.message.clone() } else { format!("{child}: {}", one.message) }
+        })
+        .collect();
+    lines.join("; ")
+}
+
+/// Gives findings their times: a condition keeps the time of its last change of status.
+fn conditions(findings: Vec<Finding>, generation: Option<i64>, before: &RecruitmentDriveStatus, now: &Time) -> Vec<Condition> {
+    findings
+        .into_iter()
+        .map(|found| {
+            let mut condition = Condition::new(found.type_, found.status, found.reason, cut(found.message), generation, now);
+            if let Some(old) = before.conditions.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status) {
+                condition.last_transition_time = old.last_transition_time.clone();
+            }
+            condition
+        })
+        .collect()
+}
+
+/// The API server refuses messages over 32,768 bytes, and nobody reads them.
+fn cut(message: String) -> String {
+    const MOST: usize = 4_000;
+    if message.chars().count() <= MOST {
+        return message;
+    }
+    message.chars().take(MOST).chain("…".chars()).collect()
+}

@@ -1,0 +1,79 @@
+//! What is told about the services.
+
+use ras_crds::{ConditionType, Reason, RecruitmentDrive, ServiceStatus};
+
+use super::{Finding, Observed};
+use crate::drive::build::names;
+
+/// One service as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What is shown.
+    pub status: ServiceStatus,
+    /// Whether the present version runs with all its pods.
+    pub complete: bool,
+    /// Why it is not, when it is not.
+    reason: Reason,
+}
+
+/// Every service of the drive, in the spec's order.
+pub fn statuses(drive: &RecruitmentDrive, observed: &Observed) -> Vec<Shown> {
+    let drive_name = drive.metadata.name.as_deref().unwrap_or_default();
+    drive
+        .spec
+        .services
+        .iter()
+        .map(|service| {
+            let deployment = observed.deployments.get(&names::of_service(drive_name, &service.name));
+            let mut status = ServiceStatus { name: service.name.clone(), image: service.image.clone(), ..ServiceStatus::default() };
+            let Some(state) = deployment else {
+                status.message = Some("its Deployment has not been made yet".to_owned());
+                return Shown { status, complete: false, reason: Reason::RollingOut };
+            };
+            status.ready = state.ready_of_present();
+            status.desired = state.replicas;
+            if state.is_complete() {
+                return Shown { status, complete: true, reason: Reason::ServicesAvailable };
+            }
+            let trouble = observed.troubles.iter().find(|trouble| trouble.service == service.name);
+            let (reason, message) = if let Some(trouble) = trouble {
+                (Reason::PodsFailing, format!("pod {}: {}: {}", trouble.pod, trouble.reason, trouble.message))
+            } else if let Some(why) = &state.cannot_create {
+                (Reason::PodsFailing, format!("its pods cannot be made: {why}"))
+            } else if let Some(why) = &state.stuck {
+                (Reason::RolloutStuck, format!("{why} See `kubectl describe deployment`"))
+            } else {
+                (Reason::RollingOut, "its pods are starting".to_owned())
+            };
+            status.message = Some(message);
+            Shown { status, complete: false, reason }
+        })
+        .collect()
+}
+
+/// ServicesReady.
+pub fn finding(drive: &RecruitmentDrive, _observed: &Observed, services: &[Shown]) -> Finding {
+    let lacking: Vec<&Shown> = services.iter().filter(|service| !service.complete).collect();
+    if lacking.is_empty() {
+        let (reason, message) = if drive.spec.is_suspended() {
+            (Reason::Suspended, "every service is scaled to nothing".to_owned())
+        } else {
+            (Reason::ServicesAvailable, "every service runs with all its pods".to_owned())
+        };
+        return Finding::new(ConditionType::ServicesReady, true, reason, message);
+    }
+    // The worst tells the reason: what fails by itself never gets better by waiting.
+    let reason = [Reason::PodsFailing, Reason::RolloutStuck]
+        .into_iter()
+        .find(|bad| lacking.iter().any(|service| service.reason == *bad))
+        .unwrap_or(Reason::RollingOut);
+    let message: Vec<String> = lacking
+        .iter()
+        .map(|service| {
+            let status = &service.status;
+            let why = status.message.as_deref().unwrap_or_default();
+            format!("service {}: {} of {} ready, {why}", status.name, status.ready, status.desired)
+        })
+        .collect();
+    Finding::new(ConditionType::ServicesReady, false, reason, message.join("; "))
+}

@@ -1,0 +1,286 @@
+//! Starts everything, and stops it again: informers, the queue, the reconciler, the metrics server.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use kube::Api;
+use kube::Client;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::controller::{self, ReconcileReason, ReconcileRequest};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, store::Writer};
+use kube::runtime::watcher::{self, Event};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinSet};
+
+use ras_crds::RecruitmentDrive;
+
+use crate::cluster::capabilities;
+use crate::cluster::claims::Claims;
+use crate::cluster::client::{self, ConnectError};
+use crate::cluster::informers::{News, Scope, watch_children, watch_pods};
+use crate::cluster::kind::Kind;
+use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::store::{DriveKey, Store};
+use crate::drive::context::Context;
+use crate::drive::fetch::Apis;
+use crate::drive::{self, apply::hands::Hands, intake};
+use crate::platform::PlatformConfig;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::server;
+
+/// How the program runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which namespaces it looks after.
+    pub scope: Scope,
+    /// What the platform team sets for all drives.
+    pub platform: PlatformConfig,
+    /// Where metrics are answered.
+    pub metrics_address: SocketAddr,
+    /// Drives worked on at a time.
+    pub concurrency: u16,
+}
+
+/// Why the program could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No client.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The port for metrics is taken.
+    #[error("{address} cannot be listened on: {source}. Choose another with --metrics-address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The kind is not there.
+    #[error("the cluster has no RecruitmentDrive (ras.dev/v1alpha1): apply crds/recruitmentdrives.yaml, or `ras-operator crd | kubectl apply --server-side -f -`, and start again ({0})")]
+    NoCrd(kube::Error),
+}
+
+/// Runs until SIGTERM or SIGINT, finishes the reconciles that are under way, and returns.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let metrics = Metrics::default();
+    let ready = Arc::new(AtomicBool::new(false));
+    let listener = server::listen(settings.metrics_address)
+        .await
+        .map_err(|source| RunError::Listen { address: settings.metrics_address, source })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "answers /metrics, /healthz and /readyz");
+    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(server::serve(listener, metrics.clone(), Arc::clone(&ready)));
+
+    let client = client::connect().await?;
+    require_crd(&client, &settings.scope).await?;
+
+    let store = Arc::new(Store::default());
+    let claims = Arc::new(Claims::default());
+    let (queue, woken) = mpsc::unbounded_channel();
+    let news = News { store: Arc::clone(&store), queue };
+    let (apis_tell, mut apis) = watch::channel(None);
+    tasks.spawn(capabilities::follow(client.clone(), apis_tell));
+
+    list_children(&mut tasks, &client, &settings.scope, &news).await;
+    // Before the first drive is looked at it has to be known what the cluster can do.
+    let known = apis.wait_for(Option::is_some).map(|seen| seen.ok().and_then(|seen| *seen)).await;
+    tracing::info!(apis = ?known.unwrap_or_default(), "children are listed");
+
+    let writer = Writer::<DeserializeGuard<RecruitmentDrive>>::new(());
+    let drives = writer.as_reader();
+    let context = Arc::new(Context {
+        hands: Hands { client: client.clone(), store, metrics: metrics.clone() },
+        drives: drives.clone(),
+        claims,
+        platform: settings.platform.clone(),
+        apis: apis.clone(),
+        recorder: Recorder::new(
+            client.clone(),
+            Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() },
+        ),
+        queue: news.queue.clone(),
+        memory: drive::context::Memory::default(),
+    });
+    tasks.spawn(follow_apis(client.clone(), settings.scope.clone(), news.clone(), apis, Arc::clone(&context)));
+    tasks.spawn(follow_drives(client, settings.scope.clone(), writer, news, Arc::clone(&context)));
+
+    let listed = drives.clone();
+    tokio::spawn(async move {
+        if listed.wait_until_ready().await.is_ok() {
+            ready.store(true, Ordering::Release);
+            tracing::info!("ready");
+        }
+    });
+    reconcile_until_stopped(context, drives, woken, settings.concurrency).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn require_crd(client: &Client, scope: &Scope) -> Result<(), RunError> {
+    let limit = kube::api::ListParams::default().limit(1);
+    let namespace = scope.namespaces.first();
+    let api: Api<PartialObjectMeta<RecruitmentDrive>> =
+        namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
+    match api.list(&limit).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd(kube::Error::Api(status))),
+        // Anything else is told by the watches, which go on trying.
+        _ => Ok(()),
+    }
+}
+
+/// Starts all watches of children and returns when each has told what there is.
+async fn list_children(tasks: &mut JoinSet<()>, client: &Client, scope: &Scope, news: &News) {
+    let mut lists = Vec::new();
+    for part in scope.parts() {
+        for kind in Kind::ALL.iter().filter(|kind| !kind.is_optional()) {
+            let (tell, listed) = oneshot::channel();
+            tasks.spawn(watch_children(*kind, part.clone(), client.clone(), news.clone(), tell));
+            lists.push(listed);
+        }
+        let (tell, listed) = oneshot::channel();
+        tasks.spawn(watch_pods(part, client.clone(), news.clone(), tell));
+        lists.push(listed);
+    }
+    futures::future::join_all(lists).await;
+}
+
+/// Starts and stops the watches of optional kinds as their APIs come and go, and tells every drive.
+async fn follow_apis(client: Client, scope: Scope, news: News, mut apis: watch::Receiver<Option<Apis>>, context: Arc<Context>) {
+    let mut running: HashMap<Kind, Vec<AbortHandle>> = HashMap::new();
+    let mut told = None;
+    loop {
+        let now = apis.borrow_and_update().unwrap_or_default();
+        for (kind, served) in [(Kind::ServiceMonitor, now.service_monitors), (Kind::PrometheusRule, now.prometheus_rules)] {
+            if served && !running.contains_key(&kind) {
+                let handles = scope.parts().into_iter().map(|part| {
+                    let (tell, _) = oneshot::channel();
+                    tokio::spawn(watch_children(kind, part, client.clone(), news.clone(), tell)).abort_handle()
+                });
+                running.insert(kind, handles.collect());
+            }
+            if !served && let Some(handles) = running.remove(&kind) {
+                handles.iter().for_each(AbortHandle::abort);
+                news.store.retain(kind, None, &HashSet::new());
+            }
+        }
+        if told.is_some_and(|before| before != now) {
+            tracing::info!(apis = ?now, "optional APIs changed");
+            news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
+        }
+        told = Some(now);
+        if apis.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Watches the drives themselves.
+async fn follow_drives(
+    client: Client,
+    scope: Scope,
+    mut writer: Writer<DeserializeGuard<RecruitmentDrive>>,
+    news: News,
+    context: Arc<Context>,
+) {
+    let watches = scope.parts().into_iter().map(|part| {
+        let api: Api<DeserializeGuard<RecruitmentDrive>> =
+            part.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), &ns));
+        watcher::watcher(api, watcher::Config::default()).default_backoff().boxed()
+    });
+    // A reflector knows one list, so the lists of several namespaces are told to it as one, complete when all
+    // are. Later lists come after a break of one watch: what they do not name was deleted meanwhile.
+    let mut unlisted: BTreeSet<usize> = (0..watches.len()).collect();
+    let mut listing: HashMap<usize, HashSet<DriveKey>> = HashMap::new();
+    let mut merged = futures::stream::select_all(
+        watches.enumerate().map(|(index, stream)| stream.map(move |event| (index, event)).boxed()),
+    );
+    let parts = scope.parts();
+    let mut take = |event| intake::take(event, &mut writer, &news, &context);
+    take(Event::Init);
+    while let Some((index, event)) = merged.next().await {
+        match event {
+            Ok(Event::Init) => {
+                listing.insert(index, HashSet::new());
+            }
+            Ok(Event::InitApply(drive)) => {
+                listing.entry(index).or_default().insert(intake::key(&drive));
+                take(if unlisted.is_empty() { Event::Apply(drive) } else { Event::InitApply(drive) });
+            }
+            Ok(Event::InitDone) => {
+                let listed = listing.remove(&index).unwrap_or_default();
+                if unlisted.remove(&index) {
+                    if unlisted.is_empty() {
+                        take(Event::InitDone);
+                    }
+                    continue;
+                }
+                let part = parts.get(index).cloned().flatten();
+                for drive in context.drives.state() {
+                    let key = intake::key(&drive);
+                    if part.as_deref().is_none_or(|namespace| namespace == &*key.namespace) && !listed.contains(&key) {
+                        take(Event::Delete((*drive).clone()));
+                    }
+                }
+            }
+            // Before all are listed the reflector takes only what belongs to a list.
+            Ok(Event::Apply(drive)) => take(if unlisted.is_empty() { Event::Apply(drive) } else { Event::InitApply(drive) }),
+            Ok(Event::Delete(drive)) => take(Event::Delete(drive)),
+            Err(error) => tracing::warn!(kind = "RecruitmentDrive", %error, "watch failed, will be tried again"),
+        }
+    }
+}
+
+async fn reconcile_until_stopped(
+    context: Arc<Context>,
+    drives: kube::runtime::reflector::Store<DeserializeGuard<RecruitmentDrive>>,
+    mut woken: mpsc::UnboundedReceiver<DriveKey>,
+    concurrency: u16,
+) {
+    let requests = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).take_until(stop_signal()).map(|key| {
+        Ok::<_, std::convert::Infallible>(ReconcileRequest {
+            obj_ref: ObjectRef::new(&key.name).within(&key.namespace),
+            reason: ReconcileReason::Unknown,
+        })
+    });
+    let config = controller::Config::default().concurrency(concurrency);
+    controller::applier(
+        |drive, context| drive::reconcile(drive, context).boxed(),
+        drive::on_error,
+        context,
+        drives,
+        requests,
+        config,
+    )
+    .for_each(|_| std::future::ready(()))
+    .await;
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminated) => {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM cannot be listened for; SIGINT stops the operator");
+            let _ = interrupted.await;
+        }
+    }
+    // In-flight reconciles have a time limit of their own; nothing here may outwait a pod's grace period.
+    tokio::spawn(async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        std::process::exit(0);
+    });
+}

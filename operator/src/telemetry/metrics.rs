@@ -1,0 +1,164 @@
+//! Metrics, in Prometheus' text format. Labels are fixed words and names, never texts of errors.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use ras_crds::{ConditionType, RecruitmentDriveStatus};
+
+use crate::cluster::store::DriveKey;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WriteLabels {
+    kind: &'static str,
+    verb: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DriveLabels {
+    namespace: String,
+    drive: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ServiceLabels {
+    namespace: String,
+    drive: String,
+    service: String,
+}
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing had to be written.
+    Unchanged,
+    /// Something was written.
+    Changed,
+    /// Something is waited for, or a person has to act.
+    Blocked,
+    /// The API server did not do its part; it is tried again.
+    Failed,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed",
+            Self::Blocked => "blocked",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// All metrics of the program.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    reconciles: Family<OutcomeLabel, Counter>,
+    durations: Histogram,
+    writes: Family<WriteLabels, Counter>,
+    drive_ready: Family<DriveLabels, Gauge>,
+    drive_suspended: Family<DriveLabels, Gauge>,
+    service_ready: Family<ServiceLabels, Gauge>,
+    service_desired: Family<ServiceLabels, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("ras");
+        let reconciles = Family::default();
+        let durations = Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
+        let writes = Family::default();
+        let (drive_ready, drive_suspended) = (Family::default(), Family::default());
+        let (service_ready, service_desired) = (Family::default(), Family::default());
+        registry.register("reconciles", "Reconciles by how they ended", reconciles.clone());
+        registry.register_with_unit("reconcile_duration", "Time a reconcile takes", Unit::Seconds, durations.clone());
+        registry.register("api_writes", "Writes to the API server by kind and verb", writes.clone());
+        registry.register("drive_ready", "1 when the drive's Ready condition is true, else 0", drive_ready.clone());
+        registry.register("drive_suspended", "1 when the drive is suspended, else 0", drive_suspended.clone());
+        registry.register("service_ready_replicas", "Pods of the present version that are ready", service_ready.clone());
+        registry.register("service_desired_replicas", "Pods that there should be", service_desired.clone());
+        Self {
+            registry: Arc::new(registry),
+            reconciles,
+            durations,
+            writes,
+            drive_ready,
+            drive_suspended,
+            service_ready,
+            service_desired,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a reconcile that took `seconds`.
+    pub fn reconciled(&self, outcome: Outcome, seconds: f64) {
+        self.reconciles.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+        self.durations.observe(seconds);
+    }
+
+    /// Counts a write to the API server.
+    pub fn wrote(&self, kind: &'static str, verb: &'static str) {
+        self.writes.get_or_create(&WriteLabels { kind, verb }).inc();
+    }
+
+    /// Shows a drive's status. `before` is what was shown last, so that services that are gone disappear.
+    pub fn show(&self, drive: &DriveKey, status: &RecruitmentDriveStatus, before: &RecruitmentDriveStatus, suspended: bool) {
+        for gone in before.services.iter().filter(|old| !status.services.iter().any(|new| new.name == old.name)) {
+            self.remove_service(drive, &gone.name);
+        }
+        let ready = status.conditions.iter().any(|c| c.type_ == ConditionType::Ready.as_str() && c.is_true());
+        self.drive_ready.get_or_create(&labels(drive)).set(i64::from(ready));
+        self.drive_suspended.get_or_create(&labels(drive)).set(i64::from(suspended));
+        for service in &status.services {
+            let labels = service_labels(drive, &service.name);
+            self.service_ready.get_or_create(&labels).set(i64::from(service.ready));
+            self.service_desired.get_or_create(&labels).set(i64::from(service.desired));
+        }
+    }
+
+    /// Forgets a drive that is gone.
+    pub fn forget(&self, drive: &DriveKey, status: &RecruitmentDriveStatus) {
+        self.drive_ready.remove(&labels(drive));
+        self.drive_suspended.remove(&labels(drive));
+        for service in &status.services {
+            self.remove_service(drive, &service.name);
+        }
+    }
+
+    fn remove_service(&self, drive: &DriveKey, service: &str) {
+        let labels = service_labels(drive, service);
+        self.service_ready.remove(&labels);
+        self.service_desired.remove(&labels);
+    }
+
+    /// All of them as text.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+fn labels(drive: &DriveKey) -> DriveLabels {
+    DriveLabels { namespace: drive.namespace.to_string(), drive: drive.name.to_string() }
+}
+
+fn service_labels(drive: &DriveKey, service: &str) -> ServiceLabels {
+    ServiceLabels { namespace: drive.namespace.to_string(), drive: drive.name.to_string(), service: service.to_owned() }
+}
