@@ -9,6 +9,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Servi
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use ras_crds::{ConditionType, Reason};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::foreign::{PrometheusRule, ServiceMonitor};
 
@@ -95,6 +97,53 @@ impl Desired<Prepared> {
             state: PhantomData,
         }
     }
+}
+
+impl<S> Desired<S> {
+    /// Every object in the order in which it is applied, as JSON. Generated Secrets come without their
+    /// values, which are drawn when they are made.
+    ///
+    /// # Errors
+    /// When an object cannot be written as JSON, which would be a mistake in `build`.
+    pub fn manifests(&self) -> Result<Vec<Value>, serde_json::Error> {
+        let Self {
+            service_account,
+            credentials,
+            config_maps,
+            volume_claims,
+            network_policies,
+            services,
+            deployments,
+            autoscalers,
+            disruption_budgets,
+            ingress,
+            service_monitors,
+            prometheus_rule,
+            held: _,
+            replica_handovers: _,
+            state: PhantomData,
+        } = self;
+        let mut all = vec![serde_json::to_value(service_account)?];
+        append(credentials.iter().map(|credential| &credential.secret), &mut all)?;
+        append(config_maps, &mut all)?;
+        append(volume_claims, &mut all)?;
+        append(network_policies, &mut all)?;
+        append(services, &mut all)?;
+        append(deployments, &mut all)?;
+        append(autoscalers, &mut all)?;
+        append(disruption_budgets, &mut all)?;
+        append(ingress, &mut all)?;
+        append(service_monitors, &mut all)?;
+        append(prometheus_rule, &mut all)?;
+        Ok(all)
+    }
+}
+
+fn append(objects: impl IntoIterator<Item = impl Serialize>, all: &mut Vec<Value>) -> Result<(), serde_json::Error> {
+    for object in objects {
+        all.push(serde_json::to_value(object)?);
+    }
+    Ok(())
 }
 
 /// A Secret to make. Its values are drawn by `apply` and read by nobody but pods.

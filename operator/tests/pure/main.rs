@@ -1,0 +1,14 @@
+//! What the pure rooms promise. One binary, because linking is the slow part of a test build.
+
+#[cfg(test)]
+mod drives;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
+mod routes_and_policies;
+#[cfg(test)]
+mod secrets;

@@ -1,0 +1,100 @@
+//! How many pods: who decides, and what is handed over.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use ras_crds::RecruitmentDrive;
+use ras_operator::drive::build::labels::REPLICAS_BEFORE_SUSPEND;
+use ras_operator::drive::fetch::{DeploymentFacts, Fetched};
+
+use crate::drives::{built, with_spec};
+
+const OPEN: &str = "services: [{name: s, image: portal:1}]";
+const FIXED: &str = "services: [{name: s, image: portal:1, replicas: 3}]";
+const SCALED: &str = "services: [{name: s, image: portal:1, autoscaling: {minReplicas: 2, maxReplicas: 5, targetCPUUtilization: 70}}]";
+
+fn live(replicas: i32, replicas_before_suspend: Option<i32>) -> Fetched {
+    let facts = DeploymentFacts { replicas, replicas_before_suspend };
+    Fetched { deployments: [("d-s".to_owned(), facts)].into(), ..Fetched::default() }
+}
+
+fn suspended(spec: &str) -> RecruitmentDrive {
+    let mut drive = with_spec(spec);
+    drive.spec.suspend = Some(true);
+    drive
+}
+
+fn deployment(drive: &RecruitmentDrive, fetched: &Fetched) -> Deployment {
+    built(drive, fetched).deployments.remove(0)
+}
+
+fn sent(drive: &RecruitmentDrive, fetched: &Fetched) -> Option<i32> {
+    deployment(drive, fetched).spec.unwrap().replicas
+}
+
+fn remembered(drive: &RecruitmentDrive, fetched: &Fetched) -> Option<String> {
+    deployment(drive, fetched).metadata.annotations.and_then(|annotations| annotations.get(REPLICAS_BEFORE_SUSPEND).cloned())
+}
+
+fn handed_over(drive: &RecruitmentDrive, fetched: &Fetched) -> Option<i32> {
+    built(drive, fetched).replica_handovers.get("d-s").copied()
+}
+
+#[test]
+fn a_number_in_the_spec_is_kept() {
+    assert_eq!(sent(&with_spec(FIXED), &Fetched::default()), Some(3));
+    assert_eq!(sent(&with_spec(FIXED), &live(7, None)), Some(3));
+}
+
+#[test]
+fn an_open_number_and_an_autoscaler_are_left_alone() {
+    assert_eq!(sent(&with_spec(OPEN), &Fetched::default()), None);
+    assert_eq!(sent(&with_spec(OPEN), &live(4, None)), None);
+    assert_eq!(sent(&with_spec(SCALED), &live(4, None)), None);
+}
+
+#[test]
+fn an_autoscaled_service_begins_with_its_fewest_pods() {
+    assert_eq!(sent(&with_spec(SCALED), &Fetched::default()), Some(2));
+}
+
+#[test]
+fn the_number_does_not_fall_when_the_operator_lets_go_of_it() {
+    assert_eq!(handed_over(&with_spec(FIXED), &live(3, None)), None);
+    assert_eq!(handed_over(&with_spec(OPEN), &live(3, None)), Some(3));
+    assert_eq!(handed_over(&with_spec(SCALED), &live(1, None)), Some(2));
+    assert_eq!(handed_over(&with_spec(SCALED), &live(4, None)), Some(4));
+    assert_eq!(handed_over(&with_spec(SCALED), &live(9, None)), Some(5));
+}
+
+#[test]
+fn a_suspended_drive_has_no_pods_and_remembers_how_many_it_had() {
+    for spec in [OPEN, SCALED] {
+        assert_eq!(sent(&suspended(spec), &live(4, None)), Some(0));
+        assert_eq!(remembered(&suspended(spec), &live(4, None)).as_deref(), Some("4"));
+        assert_eq!(remembered(&suspended(spec), &live(0, Some(4))).as_deref(), Some("4"));
+    }
+    assert_eq!(sent(&suspended(FIXED), &live(3, None)), Some(0));
+    assert_eq!(remembered(&suspended(FIXED), &live(3, None)), None);
+}
+
+#[test]
+fn a_drive_that_is_made_suspended_comes_up_when_it_is_resumed() {
+    assert_eq!(remembered(&suspended(OPEN), &Fetched::default()).as_deref(), Some("1"));
+    assert_eq!(remembered(&suspended(SCALED), &Fetched::default()).as_deref(), Some("2"));
+}
+
+#[test]
+fn a_resumed_drive_comes_back_with_as_many_pods_as_it_had() {
+    assert_eq!(handed_over(&with_spec(OPEN), &live(0, Some(4))), Some(4));
+    assert_eq!(handed_over(&with_spec(SCALED), &live(0, Some(1))), Some(2));
+    assert_eq!(sent(&with_spec(FIXED), &live(0, None)), Some(3));
+    assert_eq!(remembered(&with_spec(OPEN), &live(0, Some(4))), None);
+}
+
+#[test]
+fn a_service_with_a_volume_that_one_pod_can_write_runs_as_one_and_stops_before_it_starts() {
+    let drive = with_spec("services: [{name: s, image: cdn:1, volumes: [{name: files, path: /cdn, size: 1Gi}]}]");
+    assert_eq!(sent(&drive, &live(4, None)), Some(1));
+    let strategy = deployment(&drive, &Fetched::default()).spec.unwrap().strategy.unwrap();
+    assert_eq!(strategy.type_.as_deref(), Some("Recreate"));
+    assert!(built(&drive, &Fetched::default()).disruption_budgets.is_empty());
+}
