@@ -101,6 +101,18 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
+    /// The same, with the end of a program's log, when it was a wait that ended in vain.
+    #[must_use]
+    pub fn with_log(mut self, log: &str) -> Self {
+        if let Self::Waited { last_seen, .. } = &mut self {
+            let lines: Vec<&str> = log.lines().collect();
+            let end = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n");
+            last_seen.push_str("\nend of the operator's log:\n");
+            last_seen.push_str(&end);
+        }
+        self
+    }
+
     /// For `map_err`: an operating system's error while doing `what`.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();

@@ -77,7 +77,7 @@ impl Cluster {
 }
 
 /// Waits until the API server serves the kind that a CRD defines.
-async fn established(client: &Client, name: &str) -> Result<(), Error> {
+pub(crate) async fn established(client: &Client, name: &str) -> Result<(), Error> {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     eventually(
         Duration::from_secs(20),

@@ -20,6 +20,7 @@ mod leash;
 mod namespace;
 mod operator;
 mod operator_rights;
+mod season;
 mod workspace;
 
 pub use apply::{apply_yaml, documents};
@@ -32,4 +33,5 @@ pub use kubectl::KubectlOutput;
 pub use leash::{Leashed, Signal};
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions};
+pub use season::{PATIENCE, ROLES, Season, Shared};
 pub use workspace::{program_beside, repository};
