@@ -16,8 +16,9 @@ const HEAD: &str = "\
 Namespaced. `kubectl get recruitmentdrives`, or shorter `drive` or `rd`; `kubectl get ras` lists everything of this group.
 
 The API server itself refuses what this page forbids, with the message printed here. A field that is left out stays
-out: nothing writes defaults into your spec, and what *Absent* says is what then happens. A field may be left out but
-never be `null`: `egress:` with nothing behind it would otherwise mean the opposite of what it looks like.
+out: nothing writes defaults into your spec, and what *Absent* says is what then happens. A field with nothing behind it
+(`egress:`, which YAML reads as `null`) is a field left out; write `egress: []` for an empty list. Server-side apply
+refuses such a field.
 
 *Quantity* is an amount as Kubernetes writes it (`250m`, `2`, `512Mi`, `20Gi`). A list *by `name`* has each name once,
 and tools that apply on the server merge it by that name.

@@ -75,8 +75,8 @@ pub enum SchemaError {
 ///
 /// - the lines of a doc comment's paragraph become one line, which `kubectl` breaks where the terminal ends;
 /// - a field whose type is an enum keeps its own description, followed by what each value means;
-/// - an optional field may be absent, but not `null`: to CEL, `null` is there (`has()` is true), so that every
-///   rule would have to ask for it, and `egress:` with nothing behind it would open what it seems to close.
+/// - an optional field is absent and never `null`: the API server takes `null` out of what it stores, where a
+///   nullable field would keep it, be there to CEL (`has()` is true) and break every rule that looks into it.
 #[derive(Clone, Debug)]
 struct Readable;
 

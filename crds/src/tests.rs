@@ -67,7 +67,7 @@ fn no_field_has_a_default_that_gitops_would_see_as_drift() {
 }
 
 #[test]
-fn a_field_may_be_absent_but_not_null() {
+fn a_field_is_absent_and_never_null() {
     for (path, schema) in schemas() {
         assert!(schema.get("nullable").is_none(), "{path} may be null");
     }
