@@ -42,7 +42,11 @@ impl Duration {
             };
             total = total.checked_add(number.take()?.checked_mul(unit)?)?;
         }
-        if number.is_some() || self.0.is_empty() { None } else { Some(total) }
+        if number.is_some() || self.0.is_empty() {
+            None
+        } else {
+            Some(total)
+        }
     }
 }
 

@@ -28,7 +28,9 @@ impl Quantity {
     /// Follows the grammar of `k8s.io/apimachinery/pkg/api/resource`.
     pub fn millis(&self) -> Option<i128> {
         let text = self.0.trim_start_matches('+');
-        let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-'))
+            .unwrap_or(text.len());
         let (number, suffix) = text.split_at_checked(end)?;
         let (multiplier, divisor) = scale(suffix)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

@@ -30,16 +30,29 @@ and tools that apply on the server merge it by that name.
 /// As [`custom_resource_definition_json`], or when the definition has no schema, which would be a mistake in this crate.
 pub fn api_reference() -> Result<String, SchemaError> {
     let definition = custom_resource_definition_json()?;
-    let schema = definition.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap_or(&Value::Null);
-    let mut page = Page { text: HEAD.to_owned(), seen: BTreeMap::new() };
+    let schema = definition
+        .pointer("/spec/versions/0/schema/openAPIV3Schema")
+        .unwrap_or(&Value::Null);
+    let mut page = Page {
+        text: HEAD.to_owned(),
+        seen: BTreeMap::new(),
+    };
     page.rules(&[(String::new(), schema)])?;
     for part in ["spec", "status"] {
         if let Some(schema) = schema.get("properties").and_then(|properties| properties.get(part)) {
             page.object(part, schema)?;
         }
     }
-    page.words("Condition types", "Type", ConditionType::ALL.iter().map(|word| (word.as_str(), word.meaning())))?;
-    page.words("Reasons", "Reason", Reason::ALL.iter().map(|word| (word.as_str(), word.meaning())))?;
+    page.words(
+        "Condition types",
+        "Type",
+        ConditionType::ALL.iter().map(|word| (word.as_str(), word.meaning())),
+    )?;
+    page.words(
+        "Reasons",
+        "Reason",
+        Reason::ALL.iter().map(|word| (word.as_str(), word.meaning())),
+    )?;
     Ok(page.text)
 }
 
@@ -56,15 +69,31 @@ impl Page {
         if let Some(description) = schema.get("description").and_then(Value::as_str) {
             write!(self.text, "\n{description}\n")?;
         }
-        self.text.push_str("\n| field | type | required | meaning | limits |\n|---|---|---|---|---|\n");
-        let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        self.text
+            .push_str("\n| field | type | required | meaning | limits |\n|---|---|---|---|---|\n");
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let mut deeper = Vec::new();
         let mut rules = vec![(String::new(), schema)];
-        for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        for (name, field) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let child = format!("{path}.{name}{}", if field.get("items").is_some() { "[]" } else { "" });
             let inner = field.get("items").unwrap_or(field);
             let is_object = inner.get("properties").is_some();
-            let place = if is_object { Some(self.seen.entry(form(inner)).or_insert_with(|| child.clone()).clone()) } else { None };
+            let place = if is_object {
+                Some(self.seen.entry(form(inner)).or_insert_with(|| child.clone()).clone())
+            } else {
+                None
+            };
             writeln!(
                 self.text,
                 "| `{name}` | {} | {} | {} | {} |",
@@ -91,7 +120,12 @@ impl Page {
     fn rules(&mut self, schemas: &[(String, &Value)]) -> fmt::Result {
         let mut any = false;
         for (field, schema) in schemas {
-            for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+            for rule in schema
+                .get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 if !any {
                     self.text.push_str("\nRefused with these words:\n\n");
                     any = true;
@@ -99,14 +133,23 @@ impl Page {
                 let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
                 let place = format!("{field}{}", text("fieldPath"));
                 let place = place.trim_start_matches('.');
-                let place = if place.is_empty() { String::new() } else { format!("`{place}`: ") };
+                let place = if place.is_empty() {
+                    String::new()
+                } else {
+                    format!("`{place}`: ")
+                };
                 writeln!(self.text, "- {place}{}", text("message").replace('<', "\\<"))?;
             }
         }
         Ok(())
     }
 
-    fn words(&mut self, title: &str, column: &str, words: impl Iterator<Item = (&'static str, &'static str)>) -> fmt::Result {
+    fn words(
+        &mut self,
+        title: &str,
+        column: &str,
+        words: impl Iterator<Item = (&'static str, &'static str)>,
+    ) -> fmt::Result {
         write!(self.text, "\n## {title}\n\n| {column} | meaning |\n|---|---|\n")?;
         for (word, meaning) in words {
             writeln!(self.text, "| `{word}` | {} |", cell(meaning))?;
@@ -119,14 +162,26 @@ impl Page {
 fn kind(field: &Value, place: Option<&str>) -> String {
     let link = |what: &str| {
         let place = place.unwrap_or_default();
-        let anchor: String = place.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+        let anchor: String = place
+            .to_lowercase()
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
         format!("[{what}](#{anchor})")
     };
     if let Some(items) = field.get("items") {
         let by = field.pointer("/x-kubernetes-list-map-keys/0").and_then(Value::as_str);
         let by = by.map(|key| format!(" by `{key}`")).unwrap_or_default();
-        let list = if field.get("x-kubernetes-list-type").is_some_and(|kind| kind == "set") { "set" } else { "list" };
-        return if place.is_some() { format!("{}{by}", link(list)) } else { format!("{list} of {}", kind(items, None)) };
+        let list = if field.get("x-kubernetes-list-type").is_some_and(|kind| kind == "set") {
+            "set"
+        } else {
+            "list"
+        };
+        return if place.is_some() {
+            format!("{}{by}", link(list))
+        } else {
+            format!("{list} of {}", kind(items, None))
+        };
     }
     if place.is_some() {
         return link("object");
@@ -153,7 +208,11 @@ fn kind(field: &Value, place: Option<&str>) -> String {
 fn limits(field: &Value) -> String {
     let mut parts = Vec::new();
     if let Some(values) = field.get("enum").and_then(Value::as_array) {
-        let values: Vec<String> = values.iter().filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
+        let values: Vec<String> = values
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|value| format!("`{value}`"))
+            .collect();
         parts.push(format!("one of {}", values.join(", ")));
     }
     for (least, most, what) in [

@@ -113,7 +113,9 @@ fn not_null(schema: &mut Map<String, Value>) {
             schema.insert("type".to_owned(), only);
         }
     }
-    let Some(Value::Array(choices)) = schema.get("anyOf") else { return };
+    let Some(Value::Array(choices)) = schema.get("anyOf") else {
+        return;
+    };
     let inner: Vec<&Value> = choices.iter().filter(|choice| !is_null(choice)).collect();
     if let ([Value::Object(inner)], true) = (inner.as_slice(), choices.len() == 2) {
         let inner = inner.clone();
@@ -150,11 +152,15 @@ fn values_paragraph(description: &Value) -> Option<&str> {
 
 /// An enum with documented values becomes a plain list of values, and what they mean goes into the description.
 fn name_values(schema: &mut Map<String, Value>) {
-    let Some(Value::Array(choices)) = schema.get("oneOf") else { return };
+    let Some(Value::Array(choices)) = schema.get("oneOf") else {
+        return;
+    };
     let mut names = Vec::new();
     let mut lines = Vec::new();
     for choice in choices {
-        let Some(name) = choice.get("const").and_then(Value::as_str) else { return };
+        let Some(name) = choice.get("const").and_then(Value::as_str) else {
+            return;
+        };
         names.push(Value::from(name));
         if let Some(meaning) = choice.get("description").and_then(Value::as_str) {
             lines.push(format!("{VALUES}{name}`: {meaning}"));

@@ -31,13 +31,22 @@ fn schemas() -> Vec<(String, Value)> {
     }
     let definition = custom_resource_definition_json().unwrap();
     let mut found = Vec::new();
-    walk("", &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut found);
+    walk(
+        "",
+        &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"],
+        &mut found,
+    );
     found
 }
 
 fn rules() -> Vec<(String, Value)> {
     let of = |(path, schema): (String, Value)| {
-        schema["x-kubernetes-validations"].as_array().cloned().unwrap_or_default().into_iter().map(move |rule| (path.clone(), rule))
+        schema["x-kubernetes-validations"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .map(move |rule| (path.clone(), rule))
     };
     schemas().into_iter().flat_map(of).collect()
 }
@@ -51,10 +60,19 @@ fn every_field_has_a_description_in_whole_sentences() {
             continue;
         };
         for paragraph in description.split("\n\n") {
-            assert!(paragraph.ends_with('.'), "{path}: {paragraph:?} does not end a sentence");
+            assert!(
+                paragraph.ends_with('.'),
+                "{path}: {paragraph:?} does not end a sentence"
+            );
             let is_list = paragraph.lines().all(|line| line.starts_with("- `"));
-            assert!(is_list || !paragraph.contains('\n'), "{path}: {paragraph:?} breaks a line");
-            assert!(!paragraph.contains("[`") && !paragraph.contains("::"), "{path}: {paragraph:?} speaks Rust");
+            assert!(
+                is_list || !paragraph.contains('\n'),
+                "{path}: {paragraph:?} breaks a line"
+            );
+            assert!(
+                !paragraph.contains("[`") && !paragraph.contains("::"),
+                "{path}: {paragraph:?} speaks Rust"
+            );
         }
     }
 }
@@ -75,10 +93,15 @@ fn a_field_is_absent_and_never_null() {
 
 #[test]
 fn every_list_map_and_text_of_the_spec_has_a_bound() {
-    for (path, schema) in schemas().into_iter().filter(|(path, _)| path.starts_with(".spec") || path.starts_with(".status.conditions")) {
+    for (path, schema) in schemas()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with(".spec") || path.starts_with(".status.conditions"))
+    {
         let bound = match schema["type"].as_str() {
             Some("array") => schema["maxItems"].is_u64(),
-            Some("string") => schema["maxLength"].is_u64() || schema["enum"].is_array() || schema["format"] == "date-time",
+            Some("string") => {
+                schema["maxLength"].is_u64() || schema["enum"].is_array() || schema["format"] == "date-time"
+            }
             Some("object") => schema["properties"].is_object() || schema["maxProperties"].is_u64(),
             Some("integer") => schema["maximum"].is_i64() || path.ends_with(".observedGeneration"),
             Some("boolean") => true,
@@ -125,8 +148,14 @@ fn the_definition_fits_into_the_annotation_of_client_side_apply() {
 #[test]
 fn the_generated_files_are_those_of_the_types() {
     let yaml = include_str!("../recruitmentdrives.yaml");
-    assert!(yaml.ends_with(&custom_resource_definition_yaml().unwrap()), "crds/recruitmentdrives.yaml is stale: run `make generate`");
-    assert!(include_str!("../../docs/api.md") == api_reference().unwrap(), "docs/api.md is stale: run `make generate`");
+    assert!(
+        yaml.ends_with(&custom_resource_definition_yaml().unwrap()),
+        "crds/recruitmentdrives.yaml is stale: run `make generate`"
+    );
+    assert!(
+        include_str!("../../docs/api.md") == api_reference().unwrap(),
+        "docs/api.md is stale: run `make generate`"
+    );
 }
 
 #[test]
@@ -136,7 +165,11 @@ fn the_reference_has_every_rule_and_every_word() {
         let message = rule["message"].as_str().unwrap().replace('<', "\\<");
         assert!(page.contains(&message), "{path}: {message}");
     }
-    for word in ConditionType::ALL.iter().map(ToString::to_string).chain(Reason::ALL.iter().map(ToString::to_string)) {
+    for word in ConditionType::ALL
+        .iter()
+        .map(ToString::to_string)
+        .chain(Reason::ALL.iter().map(ToString::to_string))
+    {
         assert!(page.contains(&format!("| `{word}` |")), "{word}");
     }
 }
@@ -151,14 +184,22 @@ fn condition_types_and_reasons_are_unique_and_explained() {
         assert!(meanings.insert(meaning), "{name} says what another word says");
         assert!(meaning.ends_with('.'), "{name}: {meaning:?}");
         // The form that metav1.Condition demands of a reason, and that scripts can match.
-        assert!(name.chars().all(|c| c.is_ascii_alphanumeric()) && name.starts_with(|c: char| c.is_ascii_uppercase()), "{name}");
+        assert!(
+            name.chars().all(|c| c.is_ascii_alphanumeric()) && name.starts_with(|c: char| c.is_ascii_uppercase()),
+            "{name}"
+        );
     }
 }
 
 /// Each value of the schema reads as a value of the type and is written as it was.
 fn round_trips<T: JsonSchema + Serialize + DeserializeOwned + Debug>() {
     let schema = schemars::schema_for!(T).to_value();
-    let values: Vec<Value> = schema["oneOf"].as_array().unwrap().iter().map(|choice| choice["const"].clone()).collect();
+    let values: Vec<Value> = schema["oneOf"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|choice| choice["const"].clone())
+        .collect();
     assert!(values.len() > 1, "{schema}");
     for value in values {
         let read: T = serde_json::from_value(value.clone()).unwrap();
@@ -177,13 +218,27 @@ fn enums_are_read_and_written_by_the_same_words() {
     round_trips::<RolloutStrategy>();
     round_trips::<TolerationEffect>();
     round_trips::<TolerationOperator>();
-    for (value, word) in [(PullPolicy::Always, "Always"), (PullPolicy::IfNotPresent, "IfNotPresent"), (PullPolicy::Never, "Never")] {
-        assert_eq!((value.as_str(), serde_json::to_value(value).unwrap()), (word, json!(word)));
+    for (value, word) in [
+        (PullPolicy::Always, "Always"),
+        (PullPolicy::IfNotPresent, "IfNotPresent"),
+        (PullPolicy::Never, "Never"),
+    ] {
+        assert_eq!(
+            (value.as_str(), serde_json::to_value(value).unwrap()),
+            (word, json!(word))
+        );
     }
     for (value, word) in [(Protocol::Tcp, "TCP"), (Protocol::Udp, "UDP")] {
-        assert_eq!((value.as_str(), serde_json::to_value(value).unwrap()), (word, json!(word)));
+        assert_eq!(
+            (value.as_str(), serde_json::to_value(value).unwrap()),
+            (word, json!(word))
+        );
     }
-    for value in [AccessMode::ReadWriteOnce, AccessMode::ReadWriteOncePod, AccessMode::ReadWriteMany] {
+    for value in [
+        AccessMode::ReadWriteOnce,
+        AccessMode::ReadWriteOncePod,
+        AccessMode::ReadWriteMany,
+    ] {
         assert_eq!(serde_json::to_value(value).unwrap(), json!(value.as_str()));
     }
 }

@@ -37,8 +37,14 @@ struct Generated {
 
 fn files() -> Result<[Generated; 2], Failure> {
     Ok([
-        Generated { name: "crds/recruitmentdrives.yaml", content: format!("{HEADER}{}", custom_resource_definition_yaml()?) },
-        Generated { name: "docs/api.md", content: api_reference()? },
+        Generated {
+            name: "crds/recruitmentdrives.yaml",
+            content: format!("{HEADER}{}", custom_resource_definition_yaml()?),
+        },
+        Generated {
+            name: "docs/api.md",
+            content: api_reference()?,
+        },
     ])
 }
 
@@ -59,9 +65,15 @@ fn write(files: &[Generated]) -> Result<(), Failure> {
 }
 
 fn check(files: &[Generated]) -> Result<(), Failure> {
-    let is_stale = |file: &&Generated| fs::read_to_string(in_repository(file.name)).map_or(true, |present| present != file.content);
+    let is_stale = |file: &&Generated| {
+        fs::read_to_string(in_repository(file.name)).map_or(true, |present| present != file.content)
+    };
     let stale: Vec<&str> = files.iter().filter(is_stale).map(|file| file.name).collect();
-    if stale.is_empty() { Ok(()) } else { Err(Failure::Stale(stale.join(" and "))) }
+    if stale.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Stale(stale.join(" and ")))
+    }
 }
 
 fn in_repository(name: &str) -> PathBuf {

@@ -32,7 +32,10 @@ pub struct SecretKeyRef {
     pub name: String,
 
     /// Key in that secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+    )]
     pub key: String,
 }
 

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct File {
     /// Absolute path of the file in the container, for instance `/app/secret.yml`.
-    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))]
+    #[schemars(
+        length(min = 2, max = 512),
+        regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
+    )]
     #[x_kube(validation = Rule::new("!self.matches('^/(proc|sys)(/|$)') && self != '/dev'")
         .message("files[].path may not be /dev, nor in /proc or /sys, for these belong to the system: choose another one"))]
     pub path: String,

@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
     .field_path(".path"))]
 pub struct Port {
     /// Name of the port, unique in the service: at most 15 of a-z, 0-9 and '-', with at least one letter.
-    #[schemars(length(min = 1, max = 15), regex(pattern = r"^[a-z0-9]*([a-z0-9]-)*[a-z0-9]*[a-z]([a-z0-9]*(-[a-z0-9])*)*$"))]
+    #[schemars(
+        length(min = 1, max = 15),
+        regex(pattern = r"^[a-z0-9]*([a-z0-9]-)*[a-z0-9]*[a-z]([a-z0-9]*(-[a-z0-9])*)*$")
+    )]
     pub name: String,
 
     /// Number of the port, the same inside the pod and on the Service.
@@ -26,7 +29,10 @@ pub struct Port {
     /// Path prefix under the drive's host that leads to this port, without a slash at its end; the longest one
     /// wins. It is passed on unchanged. Absent: the port is reached from inside the drive only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+)$"))]
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = r"^(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+)$")
+    )]
     pub path: Option<String>,
 }
 

@@ -36,7 +36,13 @@ pub struct SecretSource {
 #[serde(rename_all = "camelCase")]
 pub struct Generate {
     /// Keys to make. A key added later is made then; a key removed here stays in the Secret.
-    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 253), regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")))]
+    #[schemars(
+        length(min = 1, max = 16),
+        inner(
+            length(min = 1, max = 253),
+            regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub keys: Vec<String>,
 
@@ -52,7 +58,10 @@ pub struct Generate {
 #[serde(rename_all = "camelCase")]
 pub struct ExistingSecret {
     /// Name of the Secret in the drive's namespace.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub secret_name: String,
 }
 

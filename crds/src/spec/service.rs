@@ -4,8 +4,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, PodSecurity, Port, Probe, PullPolicy,
-    Resources, RolloutStrategy, Scheduling, Sidecar, Volume,
+    Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, PodSecurity, Port, Probe, PullPolicy, Resources,
+    RolloutStrategy, Scheduling, Sidecar, Volume,
 };
 
 /// One program of the portal: an image, what it listens on, what it needs and how many of it run.

@@ -32,7 +32,10 @@ pub struct Volume {
     pub name: String,
 
     /// Folder in the container where it is mounted.
-    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$"))]
+    #[schemars(
+        length(min = 2, max = 512),
+        regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
+    )]
     #[x_kube(validation = Rule::new("!self.matches('^/(proc|sys)(/|$)') && self != '/dev'")
         .message("volumes[].path may not be /dev, nor in /proc or /sys, for these belong to the system: choose another one"))]
     pub path: String,
@@ -51,7 +54,10 @@ pub struct Volume {
 
     /// Storage class. Absent: the platform's, or the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub storage_class_name: Option<String>,
 
     /// Who may mount it at the same time. Absent: `ReadWriteOnce`, and the service then runs as one replica
@@ -92,7 +98,10 @@ impl AccessMode {
 #[serde(rename_all = "camelCase")]
 pub struct ExistingClaim {
     /// Name of the `PersistentVolumeClaim`.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub claim_name: String,
 }
 

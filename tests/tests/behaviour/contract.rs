@@ -1,15 +1,20 @@
 //! What the API server itself keeps a user from: every rule of the definition, with what it lets through and what it
 //! refuses; and how the kind looks in `kubectl`. The table of promises is contract.yaml.
 
-#![allow(clippy::indexing_slicing, reason = "what is not in the JSON of these tests is a mistake in them")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "what is not in the JSON of these tests is a mistake in them"
+)]
 
 use std::{collections::BTreeSet, time::Duration};
 
 use kube::{
     Api,
-    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, ValidationDirective},
+    api::{
+        ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, ValidationDirective,
+    },
 };
-use ras_tests::{Cluster, Error, TestNamespace, cluster, eventually, repository};
+use ras_tests::{Cluster, Error, TestNamespace, cluster, documents, eventually, repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -107,7 +112,9 @@ fn merge(target: &mut Value, patch: &Value) {
                 merge(&mut target[name], value);
             }
         }
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => *target = expanded(patch),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            *target = expanded(patch)
+        }
     }
 }
 
@@ -115,10 +122,17 @@ fn merge(target: &mut Value, patch: &Value) {
 fn expanded(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(expanded).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), expanded(value))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), expanded(value)))
+            .collect(),
         Value::String(text) => {
-            let length = text.strip_prefix('{').and_then(|rest| rest.strip_suffix(" characters}"));
-            length.and_then(|length| length.parse().ok()).map_or_else(|| value.clone(), |length| json!("x".repeat(length)))
+            let length = text
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix(" characters}"));
+            length
+                .and_then(|length| length.parse().ok())
+                .map_or_else(|| value.clone(), |length| json!("x".repeat(length)))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
@@ -130,12 +144,21 @@ async fn cluster_with_drives() -> Result<&'static Cluster, Error> {
     let cluster = cluster().await?;
     let install = || async {
         let file = repository().join("crds/recruitmentdrives.yaml").display().to_string();
-        let output = cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file]).await?;
+        let output = cluster
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file])
+            .await?;
         assert!(output.success && output.stderr.is_empty(), "{output:?}");
         // `api-resources` asks the server anew, and so refreshes what `kubectl` remembers of its kinds.
         eventually(LIMIT, "kubectl to know the kind", async || {
-            let known = cluster.kubectl(&["api-resources", "--api-group=ras.dev", "--output=name"]).await?.stdout;
-            if known.contains("recruitmentdrives.ras.dev") { Ok(()) } else { Err(known.into()) }
+            let known = cluster
+                .kubectl(&["api-resources", "--api-group=ras.dev", "--output=name"])
+                .await?
+                .stdout;
+            if known.contains("recruitmentdrives.ras.dev") {
+                Ok(())
+            } else {
+                Err(known.into())
+            }
         })
         .await
     };
@@ -157,7 +180,11 @@ async fn tried(drives: &Api<DynamicObject>, drive: &Value) -> Result<(), String>
         field_validation: Some(ValidationDirective::Strict),
     };
     let name = drive["metadata"]["name"].as_str().unwrap_or_default();
-    drives.patch(name, &params, &Patch::Apply(drive)).await.map(drop).map_err(|error| error.to_string())
+    drives
+        .patch(name, &params, &Patch::Apply(drive))
+        .await
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// Every `message` of a rule in the definition.
@@ -165,7 +192,12 @@ fn messages_of_rules(schema: &Value, found: &mut BTreeSet<String>) {
     match schema {
         Value::Array(items) => items.iter().for_each(|item| messages_of_rules(item, found)),
         Value::Object(fields) => {
-            for rule in fields.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+            for rule in fields
+                .get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 found.extend(rule["message"].as_str().map(str::to_owned));
             }
             fields.values().for_each(|field| messages_of_rules(field, found));
@@ -183,7 +215,15 @@ async fn every_promise_of_the_definition_is_kept_by_the_api_server() -> Result<(
     tried(&drives, &a_good_drive()).await.unwrap();
 
     let mut broken = Vec::new();
-    for Row { promise, before, accepted, refused, field, says } in &promises {
+    for Row {
+        promise,
+        before,
+        accepted,
+        refused,
+        field,
+        says,
+    } in &promises
+    {
         if let Some(before) = before {
             namespace.apply(&before.drive().to_string()).await?;
         }
@@ -197,16 +237,28 @@ async fn every_promise_of_the_definition_is_kept_by_the_api_server() -> Result<(
                 Ok(()) => broken.push(format!("{promise}: {change:?} was accepted")),
                 // `spec.services[0].files` and not `spec.services[0].files[0]`, unless that was meant.
                 Err(refusal) if !names(&refusal, field) || !refusal.contains(says) => {
-                    broken.push(format!("{promise}: {change:?} was refused by other words than {field} and {says:?}: {refusal}"));
+                    broken.push(format!(
+                        "{promise}: {change:?} was refused by other words than {field} and {says:?}: {refusal}"
+                    ));
                 }
                 Err(_) => {}
             }
         }
         if before.is_some() {
-            drives.delete("placements-2026", &DeleteParams::default()).await.map(drop).unwrap();
+            drives
+                .delete("placements-2026", &DeleteParams::default())
+                .await
+                .map(drop)
+                .unwrap();
         }
     }
-    assert!(broken.is_empty(), "{} of {} promises are broken:\n{}", broken.len(), promises.len(), broken.join("\n"));
+    assert!(
+        broken.is_empty(),
+        "{} of {} promises are broken:\n{}",
+        broken.len(),
+        promises.len(),
+        broken.join("\n")
+    );
     namespace.delete().await
 }
 
@@ -229,7 +281,10 @@ fn no_rule_is_without_its_test() {
     let promises: Vec<Row> = serde_yaml::from_str(PROMISES).unwrap();
     let tested: BTreeSet<String> = promises.into_iter().map(|promise| promise.says).collect();
     let untested: Vec<_> = messages.difference(&tested).collect();
-    assert!(untested.is_empty(), "tests/tests/behaviour/contract.yaml has no row that says: {untested:#?}");
+    assert!(
+        untested.is_empty(),
+        "tests/tests/behaviour/contract.yaml has no row that says: {untested:#?}"
+    );
 }
 
 #[tokio::test]
@@ -243,10 +298,34 @@ async fn a_field_with_nothing_behind_it_is_absent_and_breaks_no_rule() -> Result
         drive["spec"]["services"][0][field] = Value::Null;
     }
     let refusal = tried(&drives, &drive).await.unwrap_err();
-    assert!(refusal.contains("spec.services[0].replicas"), "server-side apply: {refusal}");
+    assert!(
+        refusal.contains("spec.services[0].replicas"),
+        "server-side apply: {refusal}"
+    );
     let object: DynamicObject = serde_json::from_value(drive).unwrap();
     let stored = drives.create(&PostParams::default(), &object).await.unwrap();
     assert_eq!(stored.data["spec"], absent);
+    namespace.delete().await
+}
+
+#[tokio::test]
+async fn every_example_is_accepted() -> Result<(), Error> {
+    let namespace = cluster_with_drives().await?.namespace("examples").await?;
+    let drives = drives(&namespace);
+    let mut tried_files = 0;
+    for entry in std::fs::read_dir(repository().join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        for mut document in documents(&std::fs::read_to_string(&path).unwrap())? {
+            if document["kind"] == "RecruitmentDrive" {
+                document["metadata"]["namespace"] = json!(namespace.name());
+                tried(&drives, &document)
+                    .await
+                    .unwrap_or_else(|refusal| panic!("{}: {refusal}", path.display()));
+                tried_files += 1;
+            }
+        }
+    }
+    assert!(tried_files >= 4, "{tried_files}");
     namespace.delete().await
 }
 
@@ -255,7 +334,11 @@ async fn what_was_stored_is_what_was_written() -> Result<(), Error> {
     let namespace = cluster_with_drives().await?.namespace("stored").await?;
     namespace.apply(&a_good_drive().to_string()).await?;
     let stored = drives(&namespace).get("placements-2026").await.unwrap();
-    assert_eq!(stored.data["spec"], a_good_drive()["spec"], "defaults would show as drift in GitOps");
+    assert_eq!(
+        stored.data["spec"],
+        a_good_drive()["spec"],
+        "defaults would show as drift in GitOps"
+    );
     namespace.delete().await
 }
 
@@ -264,16 +347,22 @@ async fn the_definition_can_be_applied_from_the_client_without_a_warning() -> Re
     let cluster = cluster().await?;
     // A copy in a group of its own: the real one is in use by other tests.
     let file = repository().join("crds/recruitmentdrives.yaml");
-    let text = std::fs::read_to_string(file).unwrap().replace("ras.dev", "client-side.example.com");
+    let text = std::fs::read_to_string(file)
+        .unwrap()
+        .replace("ras.dev", "client-side.example.com");
     let mut copy: Value = serde_yaml::from_str(&text).unwrap();
     let names = copy["spec"]["names"].as_object_mut().unwrap();
     names.retain(|name, _| name != "shortNames" && name != "categories");
     for word in ["created", "unchanged"] {
-        let output = cluster.kubectl_with_input(&["apply", "-f", "-"], &copy.to_string()).await?;
+        let output = cluster
+            .kubectl_with_input(&["apply", "-f", "-"], &copy.to_string())
+            .await?;
         assert!(output.success && output.stderr.is_empty(), "{output:?}");
         assert!(output.stdout.contains(word), "{output:?}");
     }
-    let output = cluster.kubectl(&["delete", "crd", "recruitmentdrives.client-side.example.com"]).await?;
+    let output = cluster
+        .kubectl(&["delete", "crd", "recruitmentdrives.client-side.example.com"])
+        .await?;
     assert!(output.success, "{output:?}");
     Ok(())
 }
@@ -293,16 +382,29 @@ async fn kubectl_explain_tells_what_a_field_means() -> Result<(), Error> {
         ),
         (
             "spec.exposure.tls.issuerKind",
-            &["Kind of that issuer. Absent: the platform's, or `ClusterIssuer`.", "- `Issuer`: Of the drive's namespace."],
+            &[
+                "Kind of that issuer. Absent: the platform's, or `ClusterIssuer`.",
+                "- `Issuer`: Of the drive's namespace.",
+            ],
         ),
-        ("spec.services.rollout", &["How a new version replaces the old one.", "- `OneAtATime`: One pod at a time"]),
+        (
+            "spec.services.rollout",
+            &[
+                "How a new version replaces the old one.",
+                "- `OneAtATime`: One pod at a time",
+            ],
+        ),
     ] {
         let output = cluster.kubectl(&["explain", &format!("drive.{field}")]).await?;
         assert!(output.success, "{output:?}");
         // kubectl breaks lines where the terminal ends.
         let text = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         for sentence in sentences {
-            assert!(text.contains(sentence), "{field}: {sentence:?} is not in {}", output.stdout);
+            assert!(
+                text.contains(sentence),
+                "{field}: {sentence:?} is not in {}",
+                output.stdout
+            );
         }
     }
     Ok(())
@@ -322,18 +424,37 @@ async fn kubectl_get_shows_a_drive_by_its_short_names_and_what_people_look_for()
             "lastTransitionTime": "2026-07-15T09:00:00Z",
         }],
     }});
-    drives(&namespace).patch_status("placements-2026", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    drives(&namespace)
+        .patch_status("placements-2026", &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .unwrap();
     for name in ["drive", "rd", "ras", "recruitmentdrives", "recruitmentdrive"] {
         let output = cluster.kubectl(&["get", name, "-n", namespace.name()]).await?;
         assert!(output.success, "{output:?}");
-        let lines: Vec<Vec<&str>> = output.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
-        let [head, row] = lines.as_slice() else { panic!("{}", output.stdout) };
+        let lines: Vec<Vec<&str>> = output
+            .stdout
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        let [head, row] = lines.as_slice() else {
+            panic!("{}", output.stdout)
+        };
         assert_eq!(head, &["NAME", "PHASE", "READY", "SERVICES", "URL", "AGE"]);
         let name = row.first().copied().unwrap_or_default();
-        assert!(name == "placements-2026" || name == "recruitmentdrive.ras.dev/placements-2026", "{}", output.stdout);
-        assert_eq!(row.get(1..5), Some(&["Open", "True", "1/1", "https://placement.example.edu"][..]));
+        assert!(
+            name == "placements-2026" || name == "recruitmentdrive.ras.dev/placements-2026",
+            "{}",
+            output.stdout
+        );
+        assert_eq!(
+            row.get(1..5),
+            Some(&["Open", "True", "1/1", "https://placement.example.edu"][..])
+        );
     }
-    let wide = cluster.kubectl(&["get", "drive", "-n", namespace.name(), "-o", "wide"]).await?.stdout;
+    let wide = cluster
+        .kubectl(&["get", "drive", "-n", namespace.name(), "-o", "wide"])
+        .await?
+        .stdout;
     for word in ["REASON", "MESSAGE", "AllReady", "All services are ready."] {
         assert!(wide.contains(word), "{wide}");
     }
