@@ -113,7 +113,7 @@ fn merge(target: &mut Value, patch: &Value) {
             }
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            *target = expanded(patch)
+            *target = expanded(patch);
         }
     }
 }
