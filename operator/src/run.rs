@@ -28,6 +28,7 @@ use crate::cluster::kind::Kind;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::{DriveKey, Store};
 use crate::drive::context::Context;
+use crate::drive::error::brief;
 use crate::drive::fetch::Apis;
 use crate::drive::{self, apply::hands::Hands, intake};
 use crate::platform::PlatformConfig;
@@ -233,7 +234,7 @@ async fn follow_drives(
             // Before all are listed the reflector takes only what belongs to a list.
             Ok(Event::Apply(drive)) => take(if unlisted.is_empty() { Event::Apply(drive) } else { Event::InitApply(drive) }),
             Ok(Event::Delete(drive)) => take(Event::Delete(drive)),
-            Err(error) => tracing::warn!(kind = "RecruitmentDrive", %error, "watch failed, will be tried again"),
+            Err(error) => tracing::warn!(kind = "RecruitmentDrive", error = brief(&error), "watch failed, will be tried again"),
         }
     }
 }
@@ -253,7 +254,7 @@ async fn reconcile_until_stopped(
     let config = controller::Config::default().concurrency(concurrency);
     controller::applier(
         |drive, context| drive::reconcile(drive, context).boxed(),
-        drive::on_error,
+        |drive, error, context| drive::on_error(&drive, error, &context),
         context,
         drives,
         requests,

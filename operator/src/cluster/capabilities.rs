@@ -9,6 +9,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
+use crate::drive::error::brief;
 use crate::drive::fetch::Apis;
 
 /// How often the cluster is asked when it does not let us watch its CustomResourceDefinitions.
@@ -24,7 +25,7 @@ const CERTIFICATES: &str = "certificates.cert-manager.io";
 /// level, so an operator that was installed for some namespaces asks now and then instead.
 pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>) {
     if let Err(error) = follow_by_watch(client.clone(), &apis).await {
-        tracing::info!(%error, "may not watch CustomResourceDefinitions, asks for optional APIs every {} s instead", ASK_EVERY.as_secs());
+        tracing::info!(error = brief(&error), "may not watch CustomResourceDefinitions, asks for optional APIs every {} s instead", ASK_EVERY.as_secs());
     }
     loop {
         let seen = ask(&client).await;
@@ -54,7 +55,7 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
             Ok(Event::Delete(definition)) => set(&mut seen, &definition.name_any(), false),
             Err(error) if is_forbidden(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "watch of CustomResourceDefinitions failed, will be tried again");
+                tracing::warn!(error = brief(&error), "watch of CustomResourceDefinitions failed, will be tried again");
                 continue;
             }
         }

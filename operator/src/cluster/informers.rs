@@ -20,6 +20,7 @@ use crate::cluster::pods;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::{DriveKey, Store, Wake};
 use crate::drive::build::labels;
+use crate::drive::error::brief;
 
 /// Which namespaces are looked after.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +65,7 @@ pub async fn watch_children(
     // Secrets that drives use are other people's, so all are watched, and metadata is all that is asked for.
     let config = if kind == Kind::Secret { watcher::Config::default() } else { managed() };
     let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
-        let api: Api<Deployment> = api(client, namespace.as_deref());
+        let api: Api<Deployment> = api(&client, namespace.as_deref());
         // Readiness is in the status, so Deployments alone are watched whole; a few numbers are kept.
         watcher::watcher(api, config)
             .default_backoff()
@@ -102,14 +103,14 @@ pub async fn watch_children(
             }
             Ok(Event::Apply((key, record))) => news.wake(news.store.observe(&key, record)),
             Ok(Event::Delete((key, _))) => news.wake(news.store.forget(&key)),
-            Err(error) => tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), %error, "watch failed, will be tried again"),
+            Err(error) => tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again"),
         }
     }
 }
 
 /// Watches the pods of all drives for what is wrong with them.
 pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, listed: oneshot::Sender<()>) {
-    let api: Api<Pod> = api(client, namespace.as_deref());
+    let api: Api<Pod> = api(&client, namespace.as_deref());
     let mut stream = watcher::watcher(api, managed()).default_backoff().boxed();
     let mut listed = Some(listed);
     let mut names = HashSet::new();
@@ -128,7 +129,7 @@ pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, l
             }
             Ok(Event::Apply(pod)) => news.wake(pod_news(&news.store, &pod, true)),
             Ok(Event::Delete(pod)) => news.wake(pod_news(&news.store, &pod, false)),
-            Err(error) => tracing::warn!(kind = "Pod", namespace = namespace.as_deref().unwrap_or("*"), %error, "watch failed, will be tried again"),
+            Err(error) => tracing::warn!(kind = "Pod", namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again"),
         }
     }
 }
@@ -146,7 +147,7 @@ fn managed() -> watcher::Config {
     watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
 }
 
-fn api<K>(client: Client, namespace: Option<&str>) -> Api<K>
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cluster::store::DriveKey;
 
 const FIRST: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Time to wait after this many failures in a row: doubling from half a second to five minutes, plus up to a fifth.
 pub fn wait(failures: u32, drive: &DriveKey) -> Duration {

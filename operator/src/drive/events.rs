@@ -29,7 +29,13 @@ pub fn changes(changes: &Changes, key: &DriveKey, drive: &RecruitmentDrive, cont
         if !children.is_empty() {
             let note = format!("{done} {}", list(children));
             tracing::info!(drive = %key, outcome = reason, children = children.len(), "{note}");
-            publish(EventType::Normal, reason, "Apply", note, &drive.metadata, key, context);
+            // Events of one reason are counted as one and show the first note alone; naming the child, when it is
+            // one, keeps repairs of different children apart.
+            let child = match children.as_slice() {
+                [one] => Some(reference(one)),
+                _ => None,
+            };
+            publish(EventType::Normal, reason, "Apply", note, child, &drive.metadata, key, context);
         }
     }
 }
@@ -46,7 +52,7 @@ pub fn readiness(status: &RecruitmentDriveStatus, before: &RecruitmentDriveStatu
     let stalled = status.conditions.iter().any(|c| c.type_ == ConditionType::Stalled.as_str() && c.is_true());
     tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
     let kind = if stalled || now.reason == ras_crds::Reason::PodsFailing.as_str() { EventType::Warning } else { EventType::Normal };
-    publish(kind, &now.reason, "Report", now.message, meta, key, context);
+    publish(kind, &now.reason, "Report", now.message, None, meta, key, context);
 }
 
 fn list(children: &[ChildKey]) -> String {
@@ -55,13 +61,34 @@ fn list(children: &[ChildKey]) -> String {
     names.join(", ")
 }
 
-fn publish(type_: EventType, reason: &str, action: &str, note: String, meta: &ObjectMeta, key: &DriveKey, context: &Context) {
+fn reference(child: &ChildKey) -> ObjectReference {
+    let resource = child.kind.resource();
+    ObjectReference {
+        api_version: Some(resource.api_version),
+        kind: Some(resource.kind),
+        name: Some(child.name.to_string()),
+        namespace: Some(child.namespace.to_string()),
+        ..ObjectReference::default()
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // One place that sends; a struct would only name the same eight things again.
+fn publish(
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    note: String,
+    secondary: Option<ObjectReference>,
+    meta: &ObjectMeta,
+    key: &DriveKey,
+    context: &Context,
+) {
     let event = Event {
         type_,
         reason: reason.to_owned(),
         note: Some(cut(note)),
         action: action.to_owned(),
-        secondary: None,
+        secondary,
     };
     let about = ObjectReference {
         api_version: Some(RecruitmentDrive::api_version(&()).into_owned()),

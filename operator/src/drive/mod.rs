@@ -27,7 +27,6 @@ use kube::runtime::controller::Action;
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::json;
 
-use crate::cluster::kind::Kind;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::DriveKey;
 use crate::telemetry::metrics::Outcome as Counted;
@@ -39,7 +38,7 @@ use intake::Stored;
 use report::{Observed, Verdict};
 
 /// Longest time one walk may take. kube's client has no limit of its own on a whole request.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Why a walk did not reach its end. It is tried again with back-off.
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +71,8 @@ pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Acti
 }
 
 /// What follows a failure: another try, later each time, and not for all drives at once.
-pub fn on_error(drive: Arc<Stored>, error: &Error, context: Arc<Context>) -> Action {
-    let key = intake::key(&drive);
+pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
+    let key = intake::key(drive);
     let failures = context.memory.failed(&key);
     let wait = backoff::wait(failures, &key);
     tracing::warn!(drive = %key, %error, retry_in = ?wait, "reconcile failed");
@@ -113,6 +112,10 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     let outcome = apply::apply(&context.hands, key, uid, build::build(valid)).await?;
     events::changes(&outcome.changes, key, drive, context);
+    if outcome.made_credentials() {
+        // Services were held until their credentials were there, and they are now: the next walk tells how it stands.
+        return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
+    }
     // What was just written may have changed what is observed.
     let (_, observed) = fetch::fetch(key, drive, context);
     tell(key, drive, &observed, &Verdict::Applied { valid, outcome: &outcome }, &before, &now, context).await?;
@@ -122,11 +125,6 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
 /// When to look again. Everything that can happen wakes the drive by itself; what is in the way may not.
 fn next(key: &DriveKey, outcome: &apply::Outcome, context: &Context) -> (Counted, Action) {
     let changes = &outcome.changes;
-    if changes.created.iter().chain(&changes.updated).any(|child| child.kind == Kind::Secret) {
-        // Services were held until their credential was there, and it is now.
-        context.memory.succeeded(key);
-        return (Counted::Changed, Action::requeue(Duration::ZERO));
-    }
     if outcome.blocked.is_empty() {
         context.memory.succeeded(key);
         let counted = if changes.is_empty() { Counted::Unchanged } else { Counted::Changed };

@@ -14,7 +14,7 @@ pub fn start() {
     let started = if std::io::stderr().is_terminal() {
         builder.compact().with_target(false).try_init()
     } else {
-        builder.json().flatten_event(true).with_span_list(false).try_init()
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     };
     // It fails only when logging was started already, by a test for instance.
     drop(started);

@@ -3,7 +3,7 @@
 //! A child that is as it should be costs no request. One that cannot be written holds up no other: what is
 //! in the way is collected and told all at once.
 
-pub mod credential;
+mod credential;
 pub mod decide;
 pub mod hands;
 pub mod item;
@@ -38,6 +38,13 @@ pub struct Outcome {
     pub changes: Changes,
     /// What could not be.
     pub blocked: Vec<Blocked>,
+}
+
+impl Outcome {
+    /// Whether a generated credential was made, or given a key that it lacked.
+    pub fn made_credentials(&self) -> bool {
+        self.changes.created.iter().chain(&self.changes.updated).any(|child| child.kind == Kind::Secret)
+    }
 }
 
 /// What was written.
@@ -171,13 +178,13 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     for object in disruption_budgets {
         items.push(Item::new(Kind::PodDisruptionBudget, object)?);
     }
-    for object in ingress {
+    if let Some(object) = ingress {
         items.push(Item::new(Kind::Ingress, object)?);
     }
     for object in service_monitors {
         items.push(Item::new(Kind::ServiceMonitor, object)?);
     }
-    for object in prometheus_rule {
+    if let Some(object) = prometheus_rule {
         items.push(Item::new(Kind::PrometheusRule, object)?);
     }
     Ok(items)

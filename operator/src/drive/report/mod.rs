@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{Condition, ConditionType, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::pods::PodTrouble;
-use crate::cluster::record::{ChildKey, DeploymentState};
+use crate::cluster::record::DeploymentState;
 use crate::drive::apply::{Blocked, Outcome};
 use crate::drive::valid::ValidDrive;
 use crate::drive::validate::Problems;
@@ -113,24 +113,26 @@ fn findings(
         Verdict::Paused { valid } => (*valid, [].as_slice(), None),
         Verdict::Invalid(_) => (None, [].as_slice(), None),
     };
+    // Monitoring never holds up a portal.
+    let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) = blocked.iter().partition(|one| one.child.kind.is_optional());
     let mut found = Vec::new();
     let mut gates = Vec::new();
     if let Some(valid) = valid {
         gates.extend(parts::secrets(valid, held));
         gates.push(programs);
         gates.extend(parts::exposure(valid));
-        found.extend(parts::monitoring(valid));
+        found.extend(parts::monitoring(valid, &beside));
     } else {
         gates.push(programs);
     }
-    let mut head = head(drive, verdict, blocked, &gates);
-    head.extend(gates);
-    head.extend(found);
-    head
+    let mut all = head(drive, verdict, &blocked, &gates);
+    all.extend(gates);
+    all.extend(found);
+    all
 }
 
 /// Ready, Reconciling and Stalled, as kstatus reads them: Stalled wants a person, Reconciling wants time.
-fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[Blocked], gates: &[Finding]) -> Vec<Finding> {
+fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[&Blocked], gates: &[Finding]) -> Vec<Finding> {
     use ConditionType::{Ready, Reconciling, Stalled};
     if let Verdict::Invalid(problems) = verdict {
         let message = format!("{problems}. What runs goes on running as it is");
@@ -190,12 +192,12 @@ fn wants_a_person(blocked: &Blocked) -> bool {
     matches!(blocked.reason, Reason::ForeignObject | Reason::Refused | Reason::Forbidden | Reason::NameTaken)
 }
 
-fn told(blocked: &[Blocked]) -> String {
-    let name = |child: &ChildKey| child.to_string();
+/// What is in the way, all of it.
+fn told(blocked: &[&Blocked]) -> String {
     let lines: Vec<String> = blocked
         .iter()
         .map(|one| {
-            let child = name(&one.child);
+            let child = one.child.to_string();
             if one.message.starts_with(&child) { one.message.clone() } else { format!("{child}: {}", one.message) }
         })
         .collect();

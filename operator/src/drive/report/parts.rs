@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ras_crds::{ConditionType, Reason};
 
 use super::Finding;
+use crate::drive::apply::Blocked;
 use crate::drive::build::Waiting;
-use crate::drive::valid::{ValidDrive, ValidTls};
+use crate::drive::valid::{EnvSource, ValidDrive, ValidService, ValidTls};
 
 /// SecretsReady, where the drive has secrets.
 pub fn secrets(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> Option<Finding> {
@@ -17,9 +18,9 @@ pub fn secrets(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> 
         let message: Vec<&str> = waiting.iter().map(|one| one.message.as_str()).collect();
         return Some(Finding::new(type_, false, first.reason, message.join("; ")));
     }
-    let uses = valid.services.iter().flat_map(|s| s.containers()).any(|container| {
+    let uses = valid.services.iter().flat_map(ValidService::containers).any(|container| {
         !container.env_from.is_empty()
-            || container.env.iter().any(|env| matches!(env.source, crate::drive::valid::EnvSource::Secret { .. }))
+            || container.env.iter().any(|env| matches!(env.source, EnvSource::Secret { .. }))
     });
     (uses || !valid.generated_secrets.is_empty())
         .then(|| Finding::new(type_, true, Reason::SecretsAvailable, "every secret that services use is there"))
@@ -51,9 +52,13 @@ pub fn exposure(valid: &ValidDrive) -> Option<Finding> {
 }
 
 /// MonitoringReady, where the drive asks for monitoring.
-pub fn monitoring(valid: &ValidDrive) -> Option<Finding> {
+pub fn monitoring(valid: &ValidDrive, blocked: &[&Blocked]) -> Option<Finding> {
     valid.monitoring.as_ref()?;
     let type_ = ConditionType::MonitoringReady;
+    if let Some(first) = blocked.first() {
+        let message: Vec<String> = blocked.iter().map(|one| format!("{}: {}", one.child, one.message)).collect();
+        return Some(Finding::new(type_, false, first.reason, message.join("; ")));
+    }
     Some(if valid.apis.service_monitors && valid.apis.prometheus_rules {
         Finding::new(type_, true, Reason::MonitoringConfigured, "metrics and alerts are set up")
     } else {
