@@ -2,7 +2,7 @@
 # Builds the programs of the test control plane from their Go modules, because release binaries are not packages:
 # nothing but Go and its module proxy is needed, and go.sum pins every byte.
 #
-#   tests/control-plane/build.sh [--with-cert-manager] [OUT]
+#   tests/control-plane/build.sh [OUT]
 #
 # OUT is target/tools by default. What exists already is not built again. Afterwards OUT/<minor version>/ holds links
 # to everything the harness starts: that one folder is all it knows.
@@ -12,13 +12,11 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-with_cert_manager=no
 out=
 for argument in "$@"; do
     case $argument in
-        --with-cert-manager) with_cert_manager=yes ;;
         -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) echo "build.sh: unknown option $argument (there is only --with-cert-manager)" >&2; exit 2 ;;
+        -*) echo "build.sh: unknown option $argument (there are none: the only argument is the folder)" >&2; exit 2 ;;
         *) out=$argument ;;
     esac
 done
@@ -94,9 +92,7 @@ each_program() {
     "$1" "etcd-$etcd/etcd" etcd go.etcd.io/etcd/server/v3 '-s -w'
     "$1" "kwok-$kwok/kwok" kwok sigs.k8s.io/kwok/cmd/kwok '-s -w'
     "$1" "go-yaml-$yaml/go-yaml" go-yaml . '-s -w'
-    if [ "$with_cert_manager" = yes ]; then
-        "$1" "cert-manager-$cert_manager/cert-manager-controller" cert-manager github.com/cert-manager/cert-manager/cmd/controller '-s -w'
-    fi
+    "$1" "cert-manager-$cert_manager/cert-manager-controller" cert-manager github.com/cert-manager/cert-manager/cmd/controller '-s -w'
 }
 
 is_in_assets() {

@@ -10,6 +10,7 @@
 
 mod apply;
 mod audit;
+mod certificates;
 mod cluster;
 pub mod control_plane;
 mod error;
@@ -25,6 +26,7 @@ mod workspace;
 
 pub use apply::{apply_yaml, documents};
 pub use audit::{AuditEvent, AuditLog, AuditMark};
+pub use certificates::CertManager;
 pub use cluster::{Cluster, cluster};
 pub use error::Error;
 pub use eventually::{NotYet, eventually};
