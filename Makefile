@@ -1,0 +1,56 @@
+# The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
+.DEFAULT_GOAL := help
+.PHONY: help demo test tools build lint check generate
+
+# Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
+K8S_VERSION ?= 1.37
+export K8S_VERSION
+CARGO_DENY := 0.20.2
+# Behaviour tests mostly wait, so more of them than cores run at a time.
+TEST_THREADS ?= 6
+
+help: ## List these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@echo
+	@echo "  K8S_VERSION=1.34   tests or shows on the oldest supported Kubernetes instead of the newest"
+	@echo "  KEEP=1             lets the demo stay up until Ctrl-C"
+
+demo: tools build ## Show the main job on a real control plane of its own (pods are simulated)
+	@./target/debug/demo $(if $(KEEP),--keep)
+
+test: check tools ## Everything CI runs
+	@echo "== unit, property and golden tests"
+	cargo test --workspace --exclude ras-tests --locked --quiet
+	@echo "== behaviour tests on Kubernetes $(K8S_VERSION)"
+	cargo build --workspace --locked --quiet
+	cargo test -p ras-tests --locked -- --test-threads=$(TEST_THREADS)
+	@echo "all passed on Kubernetes $(K8S_VERSION)"
+
+tools: ## Build the test control plane's programs from their Go modules (ten minutes the first time, then at once)
+	@tests/control-plane/build.sh
+
+build: ## Build the operator and the test programs
+	@echo "building the operator (some minutes the first time)"
+	@cargo build --workspace --locked
+
+check: lint ## Formatting, lints, generated files, documentation, licences; no control plane needed
+	@echo "== generated files are fresh"
+	cargo run --quiet --locked -p ras-crds --bin generate -- --check
+	@echo "== documentation builds without a warning"
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+lint: ## Formatting, clippy, one TLS provider, licences and duplicates
+	@echo "== format"
+	cargo fmt --all --check
+	@echo "== clippy"
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	@echo "== one TLS provider"
+	@if [ -n "$$(cargo tree --locked --workspace --edges normal,build,dev --invert ring 2>/dev/null)" ]; then echo "ring is in the tree, and two TLS providers panic in kube's client: see cargo tree -i ring"; exit 1; fi
+	@echo "== licences, duplicates, sources, advisories"
+	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny $(CARGO_DENY) (some minutes, once)"; cargo install --quiet --locked cargo-deny --version $(CARGO_DENY); }
+	cargo deny --locked --log-level warn check licenses bans sources
+	@if cargo deny --locked fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; else echo "advisories: not run, their database cannot be reached from here"; fi
+
+generate: ## Write the CustomResourceDefinition and docs/api.md anew from the types
+	cargo run --quiet -p ras-crds --bin generate
+	UPDATE_GOLDEN=1 cargo test --quiet -p ras-operator --test pure golden
