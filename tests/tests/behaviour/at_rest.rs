@@ -1,0 +1,237 @@
+//! Nothing changed, nothing is asked for; one thing changed, one thing is written.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{ResourceExt as _, api::ListParams};
+use ras_operator::cluster::kind::Kind;
+use ras_tests::{Error, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, eventually};
+use serde_json::{Value, json};
+
+use crate::{
+    children::{
+        EVERY_CHILD, api, at_rest, failed, make_every_child, meddle, reconciles, season_with_every_child, versions,
+    },
+    seen::{asked, kubectl, mark},
+};
+
+/// The promise is that nothing happens, so there is nothing to wait for but the time itself.
+const A_MINUTE: Duration = Duration::from_mins(1);
+/// A watch ends, and is asked for anew, about five minutes after it began.
+const WATCHES_LAST: Duration = Duration::from_secs(280);
+
+#[tokio::test]
+async fn applying_the_same_drive_twice_changes_no_resource_version() -> Result<(), Error> {
+    let mut season = season_with_every_child("same-twice").await?;
+    let before = at_rest(&season, "season").await?;
+    assert!(before.len() > Kind::ALL.len(), "{before:?}");
+
+    season.apply(EVERY_CHILD).await?;
+    assert_eq!(at_rest(&season, "season").await?, before);
+
+    // The API server keeps such an apply from the operator. A note on the drive it does see, and walks through all of it.
+    let since = mark(&season).await?;
+    let walked = reconciles(&mut season.operator).await?;
+    kubectl(&season, &["annotate", "drive", "season", "example.com/note=seen"]).await?;
+    counts_past(&mut season.operator, walked).await?;
+    let mut after = at_rest(&season, "season").await?;
+    let drive = after.insert("RecruitmentDrive".to_owned(), before["RecruitmentDrive"].clone());
+    assert_ne!(
+        drive,
+        before.get("RecruitmentDrive").cloned(),
+        "the note was never written"
+    );
+    assert_eq!(after, before);
+    assert!(
+        asked(&season, since, |_| true)
+            .await?
+            .iter()
+            .all(|event| !event.is_for_resource()),
+        "it asked for something"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
+    // For all namespaces, as most will run it. One that may not watch CustomResourceDefinitions asks for them instead.
+    let cluster = ras_tests::Cluster::start().await?;
+    cluster.install(ForeignProject::PrometheusOperator).await?;
+    let started = Instant::now();
+    let options = OperatorOptions::with_roles(ROLES).cluster_wide();
+    let mut season = Season::with(Shared::Own(Box::new(cluster)), "idle", &options).await?;
+    make_every_child(&season).await?;
+
+    let before = versions(&season, "season").await?;
+    let since = mark(&season).await?;
+    let walked = reconciles(&mut season.operator).await?;
+    tokio::time::sleep(A_MINUTE).await;
+    let late = started.elapsed() > WATCHES_LAST;
+    let asked = asked(&season, since, |event| !(late && event.verb == "watch")).await?;
+    assert!(asked.is_empty(), "{asked:#?}");
+    assert_eq!(
+        reconciles(&mut season.operator).await?,
+        walked,
+        "it looked at the drive without a reason"
+    );
+    assert_eq!(versions(&season, "season").await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() -> Result<(), Error> {
+    let mut season = season_with_every_child("restarted").await?;
+    let before = at_rest(&season, "season").await?;
+    season.operator.stop().await?;
+    let since = mark(&season).await?;
+    season.operator = start_operator(&season).await?;
+    counts_past(&mut season.operator, 0).await?;
+    assert_eq!(at_rest(&season, "season").await?, before);
+
+    let asked = asked(&season, since, ras_tests::AuditEvent::is_for_resource).await?;
+    let lists: BTreeSet<&str> = asked
+        .iter()
+        .filter(|event| event.verb == "list" || event.verb == "watch")
+        .map(|event| &*event.resource)
+        .collect();
+    for kind in Kind::ALL {
+        assert!(
+            lists.contains(&*kind.resource().plural),
+            "{kind} is not among {lists:?}"
+        );
+    }
+    let others: Vec<_> = asked
+        .iter()
+        .filter(|event| event.verb != "list" && event.verb != "watch")
+        .collect();
+    assert!(others.is_empty(), "{others:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -> Result<(), Error> {
+    let mut season = season_with_every_child("down").await?;
+    season.operator.stop().await?;
+    let (deployments, services, config_maps) = (
+        api(&season, Kind::Deployment),
+        api(&season, Kind::Service),
+        api(&season, Kind::ConfigMap),
+    );
+    let image = "/spec/template/spec/containers/0/image";
+    meddle(&deployments, "season-worker", |object| {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil:1");
+    })
+    .await?;
+    // Without its label the operator's informers do not see it.
+    meddle(&services, "season-web", |object| {
+        if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.remove("app.kubernetes.io/managed-by");
+        }
+    })
+    .await?;
+    config_maps
+        .delete("season-web", &kube::api::DeleteParams::default())
+        .await
+        .map_err(failed("deleting the ConfigMap"))?;
+
+    season.operator = start_operator(&season).await?;
+    eventually(PATIENCE, "everything to be as it was", async || {
+        let deployment = serde_json::to_value(deployments.get("season-worker").await?)?;
+        if deployment.pointer(image) != Some(&json!("registry.example.com/worker:1")) {
+            return Err(format!("{:?}", deployment.pointer(image)).into());
+        }
+        if !services
+            .get("season-web")
+            .await?
+            .labels()
+            .contains_key("app.kubernetes.io/managed-by")
+        {
+            return Err("no label".into());
+        }
+        config_maps.get("season-web").await?;
+        Ok(())
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    season.ready("season").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Error> {
+    let season = season_with_every_child("one-image").await?;
+    let before = pods(&season).await?;
+    let since = mark(&season).await?;
+
+    season.apply(&EVERY_CHILD.replace("web:1", "web:2")).await?;
+    season.ready("season").await?;
+    at_rest(&season, "season").await?;
+
+    let mut written: BTreeMap<String, u32> = BTreeMap::new();
+    for event in asked(&season, since, ras_tests::AuditEvent::is_write).await? {
+        let resource = [&*event.resource, &event.subresource, &event.name].join("/");
+        if event.resource != "events" {
+            *written.entry(format!("{} {resource}", event.verb)).or_default() += 1;
+        }
+    }
+    // What it tells of the roll-out depends on how much of it is seen.
+    assert!(
+        written.remove("patch recruitmentdrives/status/season").is_some(),
+        "{written:?}"
+    );
+    assert_eq!(
+        written,
+        BTreeMap::from([("patch deployments//season-web".to_owned(), 1)])
+    );
+
+    let mut after = pods(&season).await?;
+    let (old, new) = (
+        before["web"].clone(),
+        after.insert("web".to_owned(), before["web"].clone()),
+    );
+    assert_eq!(after, before, "pods of another service were replaced");
+    let new = new.unwrap_or_default();
+    assert!(new.len() == 2 && new.is_disjoint(&old), "{old:?}, then {new:?}");
+    Ok(())
+}
+
+/// UIDs of the pods of each service.
+async fn pods(season: &Season) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let list = season
+        .namespace
+        .api::<Pod>()
+        .list(&ListParams::default())
+        .await
+        .map_err(failed("listing pods"))?;
+    let mut pods: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for pod in list
+        .items
+        .iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+    {
+        let service = pod.labels().get("ras.dev/service").cloned().unwrap_or_default();
+        pods.entry(service).or_default().insert(pod.uid().unwrap_or_default());
+    }
+    Ok(pods)
+}
+
+async fn start_operator(season: &Season) -> Result<Operator, Error> {
+    Operator::start(&season.cluster, &season.namespace, &OperatorOptions::with_roles(ROLES)).await
+}
+
+/// Waits until the operator has counted more reconciles than `before`.
+async fn counts_past(operator: &mut Operator, before: u64) -> Result<(), Error> {
+    let operator = std::cell::RefCell::new(operator);
+    // One request at a time, so the borrow is never contended.
+    eventually(PATIENCE, "a reconcile", async || {
+        let count = reconciles(&mut operator.borrow_mut()).await?;
+        if count > before {
+            Ok(())
+        } else {
+            Err(format!("{count} reconciles").into())
+        }
+    })
+    .await
+}

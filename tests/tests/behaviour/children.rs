@@ -1,0 +1,164 @@
+//! Children of every kind as plain objects: what a drive has, and somebody who meddles with it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Api, ResourceExt as _,
+    api::{DynamicObject, ListParams, PostParams},
+};
+use ras_operator::cluster::kind::Kind;
+use ras_tests::{Error, ForeignProject, Operator, PATIENCE, Season, cluster, eventually};
+use serde_json::Value;
+
+/// A drive `season` with every kind of child.
+pub const EVERY_CHILD: &str = include_str!("every-child.yaml");
+
+/// How long nothing may change for all to be at rest: longer than the autoscaler's period and any first back-off.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Every object whose labels name a drive, by `Kind/name`.
+pub type Children = BTreeMap<String, DynamicObject>;
+
+/// A season with the drive of [`EVERY_CHILD`], Ready and at rest.
+pub async fn season_with_every_child(prefix: &str) -> Result<Season, Error> {
+    // Before the operator starts, so that no test waits until it notices.
+    cluster().await?.install(ForeignProject::PrometheusOperator).await?;
+    let season = Season::start(prefix).await?;
+    make_every_child(&season).await?;
+    Ok(season)
+}
+
+/// Applies [`EVERY_CHILD`] and waits until all of it is there and at rest.
+pub async fn make_every_child(season: &Season) -> Result<(), Error> {
+    season.apply(EVERY_CHILD).await?;
+    season.ready("season").await?;
+    eventually(PATIENCE, "a child of every kind", async || {
+        let found: BTreeSet<Kind> = children(season, "season").await?.values().filter_map(kind).collect();
+        let lacking: Vec<_> = Kind::ALL.iter().filter(|kind| !found.contains(kind)).collect();
+        if lacking.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("no {lacking:?}").into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    at_rest(season, "season").await.map(drop)
+}
+
+/// One kind's objects in the season's namespace.
+pub fn api(season: &Season, kind: Kind) -> Api<DynamicObject> {
+    Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind.resource())
+}
+
+fn kind(object: &DynamicObject) -> Option<Kind> {
+    let types = object.types.as_ref()?;
+    Kind::ALL.iter().copied().find(|kind| kind.as_str() == types.kind)
+}
+
+/// An error of the client, while doing `what`.
+pub fn failed(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
+    let what = what.into();
+    move |error| Error::Api {
+        what,
+        message: error.to_string(),
+    }
+}
+
+/// Every object whose labels name this drive.
+pub async fn children(season: &Season, drive: &str) -> Result<Children, Error> {
+    let of_drive = ListParams::default().labels(&format!("ras.dev/drive={drive}"));
+    let mut found = Children::new();
+    for kind in Kind::ALL {
+        match api(season, *kind).list(&of_drive).await {
+            Ok(list) => found.extend(list.items.into_iter().map(|mut object| {
+                // The items of a list do not tell their kind.
+                object.types = Some(kube::core::TypeMeta {
+                    api_version: kind.resource().api_version,
+                    kind: kind.to_string(),
+                });
+                (format!("{kind}/{}", object.name_any()), object)
+            })),
+            Err(kube::Error::Api(status)) if status.code == 404 && kind.is_optional() => {}
+            Err(error) => return Err(failed(format!("listing {kind}"))(error)),
+        }
+    }
+    Ok(found)
+}
+
+/// Names of a drive's children, as `Kind/name`.
+pub async fn names(season: &Season, drive: &str) -> Result<BTreeSet<String>, Error> {
+    Ok(children(season, drive).await?.into_keys().collect())
+}
+
+/// The resourceVersions of a drive and of all its children.
+pub async fn versions(season: &Season, drive: &str) -> Result<BTreeMap<String, String>, Error> {
+    let mut versions: BTreeMap<String, String> = children(season, drive)
+        .await?
+        .into_iter()
+        .map(|(name, object)| (name, object.resource_version().unwrap_or_default()))
+        .collect();
+    let drives = season.drives();
+    if let Some(found) = drives.get_opt(drive).await.map_err(failed("looking at the drive"))? {
+        versions.insert(
+            "RecruitmentDrive".to_owned(),
+            found.resource_version().unwrap_or_default(),
+        );
+    }
+    Ok(versions)
+}
+
+/// Waits until nothing has changed for a while, neither by the operator nor by Kubernetes' controllers, and returns
+/// the resourceVersions of the drive and all its children.
+pub async fn at_rest(season: &Season, drive: &str) -> Result<BTreeMap<String, String>, Error> {
+    let started = Instant::now();
+    let (mut seen, mut since) = (versions(season, drive).await?, Instant::now());
+    while since.elapsed() < QUIET {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = versions(season, drive).await?;
+        if now != seen {
+            if started.elapsed() > PATIENCE {
+                let changed: Vec<_> = now
+                    .iter()
+                    .filter(|(name, version)| seen.get(*name) != Some(version))
+                    .collect();
+                let what = "nothing to change any more".to_owned();
+                let error = Error::Waited {
+                    what,
+                    waited: started.elapsed(),
+                    last_seen: format!("{changed:?} changed"),
+                };
+                return Err(error.with_log(&season.operator.log()));
+            }
+            (seen, since) = (now, Instant::now());
+        }
+    }
+    Ok(seen)
+}
+
+/// Changes an object as somebody who is not the operator, and returns it as it is then.
+pub async fn meddle(api: &Api<DynamicObject>, name: &str, change: impl Fn(&mut Value)) -> Result<DynamicObject, Error> {
+    let somebody = PostParams {
+        field_manager: Some("somebody".to_owned()),
+        ..PostParams::default()
+    };
+    // A controller may write it between our look and our write.
+    eventually(PATIENCE, &format!("{name} to be meddled with"), async || {
+        let mut object = serde_json::to_value(api.get(name).await?)?;
+        change(&mut object);
+        Ok(api.replace(name, &somebody, &serde_json::from_value(object)?).await?)
+    })
+    .await
+}
+
+/// How many reconciles the operator has counted.
+pub async fn reconciles(operator: &mut Operator) -> Result<u64, Error> {
+    let (_, metrics) = operator.get("/metrics").await?;
+    let counts = metrics.lines().filter(|line| line.starts_with("ras_reconciles_total{"));
+    Ok(counts
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum())
+}
