@@ -1,7 +1,7 @@
 //! The `CustomResourceDefinition` as people install it, made from the types.
 //!
 //! kube's own [`CustomResourceExt::crd`] gives the names, the columns and the rules; the schema is made here
-//! once more, so that `kubectl explain` reads well: see [`Readable`].
+//! once more, so that `kubectl explain` reads well (see `Readable`).
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
