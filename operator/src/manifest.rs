@@ -14,7 +14,9 @@ use serde_json::Value;
 const MAX_KEY: usize = 1_000;
 
 /// Words that version 1.1 takes for booleans, numbers or nothing, whatever their case.
-const WORDS: [&str; 12] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"];
+const WORDS: [&str; 12] = [
+    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity",
+];
 
 /// Writes one document, with a line feed at its end. Fields are sorted, as in JSON.
 ///
@@ -57,7 +59,12 @@ fn block(value: &Value, indent: usize, yaml: &mut String) {
                     Value::Object(map) if !map.is_empty() => line_break(true, indent + 2, yaml),
                     // Lists stand below their key, not further in, as kubectl writes them.
                     Value::Array(list) if !list.is_empty() => line_break(true, indent, yaml),
-                    Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => yaml.push(' '),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::String(_)
+                    | Value::Array(_)
+                    | Value::Object(_) => yaml.push(' '),
                 }
                 let inside = if value.is_array() { indent } else { indent + 2 };
                 field(value, indent, inside, yaml);
@@ -76,7 +83,9 @@ fn field(value: &Value, outside: usize, inside: usize, yaml: &mut String) {
                 yaml.push_str(line);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => block(value, inside, yaml),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            block(value, inside, yaml);
+        }
     }
 }
 
@@ -90,7 +99,10 @@ fn line_break(wanted: bool, indent: usize, yaml: &mut String) {
 /// Whether a text can be shown line by line. Blanks at its beginning would be taken for indentation, and
 /// more than one line feed at its end is easily lost.
 fn is_literal(text: &str) -> bool {
-    text.contains('\n') && !text.starts_with(['\n', ' ', '\t']) && !text.ends_with("\n\n") && text.chars().all(|c| c == '\n' || c == '\t' || is_printable(c))
+    text.contains('\n')
+        && !text.starts_with(['\n', ' ', '\t'])
+        && !text.ends_with("\n\n")
+        && text.chars().all(|c| c == '\n' || c == '\t' || is_printable(c))
 }
 
 /// One text on one line.
@@ -116,10 +128,25 @@ fn scalar(text: &str) -> String {
     quoted
 }
 
-/// Whether a text is one beyond doubt: it begins with a letter or '/', holds nothing that has a meaning in
-/// YAML, and is none of [`WORDS`].
+/// Whether a text is an amount such as `20Gi`, `250m` or `25%`, which no version takes for a number.
+fn is_amount(text: &str) -> bool {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    !digits.is_empty()
+        && digits.chars().all(|c| c.is_ascii_digit())
+        && text
+            .strip_prefix(digits)
+            .is_some_and(|unit| matches!(unit, "m" | "%" | "Ki" | "Mi" | "Gi" | "Ti"))
+}
+
+/// Whether a text is one beyond doubt: it is an amount, or begins with a letter or '/', holds nothing that
+/// has a meaning in YAML, and is none of [`WORDS`].
 fn is_plain(text: &str) -> bool {
-    let ordinary = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | '/' | '@' | '+' | '(' | ')' | ';' | '$' | '-' | ':');
+    let ordinary = |c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | '/' | '@' | '+' | '(' | ')' | ';' | '$' | '-' | ':')
+    };
+    if is_amount(text) {
+        return true;
+    }
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
         && text.chars().all(ordinary)
         && !text.contains(": ")
@@ -146,8 +173,48 @@ mod tests {
     #[test]
     fn texts_that_look_like_something_else_are_quoted() {
         for text in [
-            "on", "Off", "yes", "NO", "n", "Y", "true", "~", "null", "NULL", "", "1_000", "12:30:45", "0o7", "07", "0x1F", "1e3", "+1", ".5", ".inf",
-            "=", "<<", "2026-07-01", "- a", "a: b", "a:", "a #b", "#a", "&a", "*a", "!a", "%a", "@a", "[a", "{a", "'a", "|a", " a", "a ", "-", "---", "a\tb",
+            "on",
+            "Off",
+            "yes",
+            "NO",
+            "n",
+            "Y",
+            "true",
+            "~",
+            "null",
+            "NULL",
+            "",
+            "1_000",
+            "12:30:45",
+            "0o7",
+            "07",
+            "0x1F",
+            "1e3",
+            "+1",
+            ".5",
+            ".inf",
+            "=",
+            "<<",
+            "2026-07-01",
+            "- a",
+            "a: b",
+            "a:",
+            "a #b",
+            "#a",
+            "&a",
+            "*a",
+            "!a",
+            "%a",
+            "@a",
+            "[a",
+            "{a",
+            "'a",
+            "|a",
+            " a",
+            "a ",
+            "-",
+            "---",
+            "a\tb",
         ] {
             assert_eq!(of(&json!({"a": text})), format!("a: {}\n", scalar(text)));
             assert!(scalar(text).starts_with('"'), "{text}");
@@ -156,14 +223,25 @@ mod tests {
 
     #[test]
     fn ordinary_texts_stay_bare() {
-        for text in ["registry.example.com/ras-backend:2026.07", "/api/auth", "ReadWriteOnce", "ras.dev/drive", "a-b", "letsencrypt"] {
+        for text in [
+            "registry.example.com/ras-backend:2026.07",
+            "/api/auth",
+            "ReadWriteOnce",
+            "ras.dev/drive",
+            "a-b",
+            "letsencrypt",
+            "20Gi",
+            "25%",
+        ] {
             assert_eq!(scalar(text), text);
         }
     }
 
     #[test]
     fn manifests_look_as_kubectl_writes_them() {
-        let yaml = of(&json!({"kind": "X", "list": [{"a": 1, "b": ["x", []]}, "y"], "text": "one:\n  two\n", "map": {"empty": {}, "no": null}}));
+        let yaml = of(
+            &json!({"kind": "X", "list": [{"a": 1, "b": ["x", []]}, "y"], "text": "one:\n  two\n", "map": {"empty": {}, "no": null}}),
+        );
         assert_eq!(
             yaml,
             "kind: X\nlist:\n- a: 1\n  b:\n  - x\n  - []\n- \"y\"\nmap:\n  empty: {}\n  \"no\": null\ntext: |\n  one:\n    two\n"
@@ -171,12 +249,23 @@ mod tests {
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
-        let text = prop_oneof![any::<String>(), "[ -~\n\t]{0,30}", "[yYnNoOeEsS0-9_:.+~=<-]{0,6}", "(a|b| |\n){0,12}"];
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), text.clone().prop_map(Value::from)];
+        let text = prop_oneof![
+            any::<String>(),
+            "[ -~\n\t]{0,30}",
+            "[yYnNoOeEsS0-9_:.+~=<-]{0,6}",
+            "(a|b| |\n){0,12}"
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.clone().prop_map(Value::from)
+        ];
         leaf.prop_recursive(4, 40, 5, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::btree_map(text.clone(), inner, 0..5).prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+                prop::collection::btree_map(text.clone(), inner, 0..5)
+                    .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
             ]
         })
     }

@@ -12,7 +12,8 @@ pub struct PlatformConfig {
     /// Image of the step that renders files inside a pod: the operator's own. Absent: `ras-operator` with
     /// the version of this program, for clusters that load images by hand.
     ///
-    /// It stands in the pod template of every service with files, so changing it rolls those services.
+    /// It stands in the pod template of every service with files. A service keeps the image it runs with until
+    /// something else of it changes, so an upgrade of the operator restarts nothing.
     pub operator_image: String,
     /// Names of Secrets with which images are pulled, in addition to the drive's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -99,13 +100,22 @@ pub enum PlatformError {
 pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
     let config: PlatformConfig = serde_yaml::from_str::<Option<PlatformConfig>>(text)?.unwrap_or_default();
     if config.operator_image.trim().is_empty() {
-        return Err(PlatformError::Unusable { field: "operatorImage", problem: "is empty: leave it out or name an image" });
+        return Err(PlatformError::Unusable {
+            field: "operatorImage",
+            problem: "is empty: leave it out or name an image",
+        });
     }
     if config.image_pull_secrets.iter().any(String::is_empty) {
-        return Err(PlatformError::Unusable { field: "imagePullSecrets", problem: "contains an empty name" });
+        return Err(PlatformError::Unusable {
+            field: "imagePullSecrets",
+            problem: "contains an empty name",
+        });
     }
     let labels = &config.monitoring.labels;
-    if labels.keys().any(|key| key.starts_with("ras.dev/") || key.starts_with("app.kubernetes.io/")) {
+    if labels
+        .keys()
+        .any(|key| key.starts_with("ras.dev/") || key.starts_with("app.kubernetes.io/"))
+    {
         return Err(PlatformError::Unusable {
             field: "monitoring.labels",
             problem: "may not set ras.dev/… or app.kubernetes.io/…: the operator finds its objects by them",
@@ -149,6 +159,9 @@ mod tests {
         .unwrap();
         assert_eq!(config.ingress.issuer_kind, IssuerKind::Issuer);
         assert_eq!(config.storage.class_name.as_deref(), Some("gp3"));
-        assert_eq!(config.monitoring.labels.get("release").map(String::as_str), Some("prometheus"));
+        assert_eq!(
+            config.monitoring.labels.get("release").map(String::as_str),
+            Some("prometheus")
+        );
     }
 }

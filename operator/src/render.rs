@@ -56,14 +56,8 @@ pub fn expand(template: &str, env: impl Fn(&str) -> Option<String>) -> String {
         }
         let name_and_rest = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
         if let Some((name, after_name)) = name_and_rest {
-            match env(name) {
-                Some(value) => expanded.push_str(&value),
-                None => {
-                    expanded.push_str("$(");
-                    expanded.push_str(name);
-                    expanded.push(')');
-                }
-            }
+            let value = env(name);
+            expanded.push_str(&value.unwrap_or_else(|| format!("$({name})")));
             rest = after_name;
         } else {
             expanded.push('$');
@@ -80,7 +74,10 @@ pub fn expand(template: &str, env: impl Fn(&str) -> Option<String>) -> String {
 /// # Errors
 /// When a template cannot be read or a file cannot be written.
 pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, RenderError> {
-    let listing = |source| RenderError::List { path: from.to_owned(), source };
+    let listing = |source| RenderError::List {
+        path: from.to_owned(),
+        source,
+    };
     let mut names = Vec::new();
     for entry in fs::read_dir(from).map_err(listing)? {
         let entry = entry.map_err(listing)?;
@@ -90,7 +87,10 @@ pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> R
         if name.as_encoded_bytes().starts_with(b"..") {
             continue;
         }
-        let reading = |source| RenderError::Read { path: path.clone(), source };
+        let reading = |source| RenderError::Read {
+            path: path.clone(),
+            source,
+        };
         if !fs::metadata(&path).map_err(reading)?.is_file() {
             continue;
         }
@@ -112,7 +112,11 @@ fn write(target: &Path, content: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
     file.write_all(content.as_bytes())?;
     // After the writing: the process's umask does not count here as it does at creation.
     file.set_permissions(fs::Permissions::from_mode(MODE))?;

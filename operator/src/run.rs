@@ -63,7 +63,9 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The kind is not there.
-    #[error("the cluster has no RecruitmentDrive (ras.dev/v1alpha1): apply crds/recruitmentdrives.yaml, or `ras-operator crd | kubectl apply --server-side -f -`, and start again ({0})")]
+    #[error(
+        "the cluster has no RecruitmentDrive (ras.dev/v1alpha1): apply crds/recruitmentdrives.yaml, or `ras-operator crd | kubectl apply --server-side -f -`, and start again ({0})"
+    )]
     NoCrd(kube::Error),
 }
 
@@ -73,7 +75,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let ready = Arc::new(AtomicBool::new(false));
     let listener = server::listen(settings.metrics_address)
         .await
-        .map_err(|source| RunError::Listen { address: settings.metrics_address, source })?;
+        .map_err(|source| RunError::Listen {
+            address: settings.metrics_address,
+            source,
+        })?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "answers /metrics, /healthz and /readyz");
     }
@@ -86,40 +91,59 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let store = Arc::new(Store::default());
     let claims = Arc::new(Claims::default());
     let (queue, woken) = mpsc::unbounded_channel();
-    let news = News { store: Arc::clone(&store), queue };
+    let news = News {
+        store: Arc::clone(&store),
+        queue,
+    };
     let (apis_tell, mut apis) = watch::channel(None);
     tasks.spawn(capabilities::follow(client.clone(), apis_tell));
 
     list_children(&mut tasks, &client, &settings.scope, &news).await;
     // Before the first drive is looked at it has to be known what the cluster can do.
-    let known = apis.wait_for(Option::is_some).map(|seen| seen.ok().and_then(|seen| *seen)).await;
+    let known = apis
+        .wait_for(Option::is_some)
+        .map(|seen| seen.ok().and_then(|seen| *seen))
+        .await;
     tracing::info!(apis = ?known.unwrap_or_default(), "children are listed");
 
     let writer = Writer::<DeserializeGuard<RecruitmentDrive>>::new(());
     let drives = writer.as_reader();
     let context = Arc::new(Context {
-        hands: Hands { client: client.clone(), store, metrics: metrics.clone() },
+        hands: Hands {
+            client: client.clone(),
+            store,
+            metrics: metrics.clone(),
+        },
         drives: drives.clone(),
         claims,
         platform: settings.platform.clone(),
         apis: apis.clone(),
         recorder: Recorder::new(
             client.clone(),
-            Reporter { controller: FIELD_MANAGER.to_owned(), instance: std::env::var("POD_NAME").ok() },
+            Reporter {
+                controller: FIELD_MANAGER.to_owned(),
+                instance: std::env::var("POD_NAME").ok(),
+            },
         ),
         queue: news.queue.clone(),
         memory: drive::context::Memory::default(),
     });
-    tasks.spawn(follow_apis(client.clone(), settings.scope.clone(), news.clone(), apis, Arc::clone(&context)));
-    tasks.spawn(follow_drives(client, settings.scope.clone(), writer, news, Arc::clone(&context)));
+    tasks.spawn(follow_apis(
+        client.clone(),
+        settings.scope.clone(),
+        news.clone(),
+        apis,
+        Arc::clone(&context),
+    ));
+    tasks.spawn(follow_drives(
+        client,
+        settings.scope.clone(),
+        writer,
+        news,
+        Arc::clone(&context),
+        ready,
+    ));
 
-    let listed = drives.clone();
-    tokio::spawn(async move {
-        if listed.wait_until_ready().await.is_ok() {
-            ready.store(true, Ordering::Release);
-            tracing::info!("ready");
-        }
-    });
     reconcile_until_stopped(context, drives, woken, settings.concurrency).await;
     tracing::info!("stopped");
     Ok(())
@@ -154,12 +178,21 @@ async fn list_children(tasks: &mut JoinSet<()>, client: &Client, scope: &Scope, 
 }
 
 /// Starts and stops the watches of optional kinds as their APIs come and go, and tells every drive.
-async fn follow_apis(client: Client, scope: Scope, news: News, mut apis: watch::Receiver<Option<Apis>>, context: Arc<Context>) {
+async fn follow_apis(
+    client: Client,
+    scope: Scope,
+    news: News,
+    mut apis: watch::Receiver<Option<Apis>>,
+    context: Arc<Context>,
+) {
     let mut running: HashMap<Kind, Vec<AbortHandle>> = HashMap::new();
     let mut told = None;
     loop {
         let now = apis.borrow_and_update().unwrap_or_default();
-        for (kind, served) in [(Kind::ServiceMonitor, now.service_monitors), (Kind::PrometheusRule, now.prometheus_rules)] {
+        for (kind, served) in [
+            (Kind::ServiceMonitor, now.service_monitors),
+            (Kind::PrometheusRule, now.prometheus_rules),
+        ] {
             if served && !running.contains_key(&kind) {
                 let handles = scope.parts().into_iter().map(|part| {
                     let (tell, _) = oneshot::channel();
@@ -190,18 +223,23 @@ async fn follow_drives(
     mut writer: Writer<DeserializeGuard<RecruitmentDrive>>,
     news: News,
     context: Arc<Context>,
+    ready: server::Ready,
 ) {
     let watches = scope.parts().into_iter().map(|part| {
         let api: Api<DeserializeGuard<RecruitmentDrive>> =
             part.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), &ns));
-        watcher::watcher(api, watcher::Config::default()).default_backoff().boxed()
+        watcher::watcher(api, watcher::Config::default())
+            .default_backoff()
+            .boxed()
     });
     // A reflector knows one list, so the lists of several namespaces are told to it as one, complete when all
     // are. Later lists come after a break of one watch: what they do not name was deleted meanwhile.
     let mut unlisted: BTreeSet<usize> = (0..watches.len()).collect();
     let mut listing: HashMap<usize, HashSet<DriveKey>> = HashMap::new();
     let mut merged = futures::stream::select_all(
-        watches.enumerate().map(|(index, stream)| stream.map(move |event| (index, event)).boxed()),
+        watches
+            .enumerate()
+            .map(|(index, stream)| stream.map(move |event| (index, event)).boxed()),
     );
     let parts = scope.parts();
     let mut take = |event| intake::take(event, &mut writer, &news, &context);
@@ -213,13 +251,21 @@ async fn follow_drives(
             }
             Ok(Event::InitApply(drive)) => {
                 listing.entry(index).or_default().insert(intake::key(&drive));
-                take(if unlisted.is_empty() { Event::Apply(drive) } else { Event::InitApply(drive) });
+                take(if unlisted.is_empty() {
+                    Event::Apply(drive)
+                } else {
+                    Event::InitApply(drive)
+                });
             }
             Ok(Event::InitDone) => {
                 let listed = listing.remove(&index).unwrap_or_default();
                 if unlisted.remove(&index) {
                     if unlisted.is_empty() {
                         take(Event::InitDone);
+                        // Told from here: the store's own `wait_until_ready` wakes one waiter alone, and that is the
+                        // reconciler.
+                        ready.store(true, Ordering::Release);
+                        tracing::info!("ready");
                     }
                     continue;
                 }
@@ -232,9 +278,17 @@ async fn follow_drives(
                 }
             }
             // Before all are listed the reflector takes only what belongs to a list.
-            Ok(Event::Apply(drive)) => take(if unlisted.is_empty() { Event::Apply(drive) } else { Event::InitApply(drive) }),
+            Ok(Event::Apply(drive)) => take(if unlisted.is_empty() {
+                Event::Apply(drive)
+            } else {
+                Event::InitApply(drive)
+            }),
             Ok(Event::Delete(drive)) => take(Event::Delete(drive)),
-            Err(error) => tracing::warn!(kind = "RecruitmentDrive", error = brief(&error), "watch failed, will be tried again"),
+            Err(error) => tracing::warn!(
+                kind = "RecruitmentDrive",
+                error = brief(&error),
+                "watch failed, will be tried again"
+            ),
         }
     }
 }
@@ -245,12 +299,14 @@ async fn reconcile_until_stopped(
     mut woken: mpsc::UnboundedReceiver<DriveKey>,
     concurrency: u16,
 ) {
-    let requests = futures::stream::poll_fn(move |cx| woken.poll_recv(cx)).take_until(stop_signal()).map(|key| {
-        Ok::<_, std::convert::Infallible>(ReconcileRequest {
-            obj_ref: ObjectRef::new(&key.name).within(&key.namespace),
-            reason: ReconcileReason::Unknown,
-        })
-    });
+    let requests = futures::stream::poll_fn(move |cx| woken.poll_recv(cx))
+        .take_until(stop_signal())
+        .map(|key| {
+            Ok::<_, std::convert::Infallible>(ReconcileRequest {
+                obj_ref: ObjectRef::new(&key.name).within(&key.namespace),
+                reason: ReconcileReason::Unknown,
+            })
+        });
     let config = controller::Config::default().concurrency(concurrency);
     controller::applier(
         |drive, context| drive::reconcile(drive, context).boxed(),

@@ -14,11 +14,7 @@ use crate::Error;
 /// Objects that name no namespace go into `namespace`. A misspelt field is refused, as `kubectl` has it; fields of
 /// another manager are taken over (`--force-conflicts`), so that tests can play the person who meddles. A refusal is
 /// [`Error::Refused`] with the API server's own sentence.
-pub async fn apply_yaml(
-    client: &Client,
-    namespace: &str,
-    text: &str,
-) -> Result<Vec<DynamicObject>, Error> {
+pub async fn apply_yaml(client: &Client, namespace: &str, text: &str) -> Result<Vec<DynamicObject>, Error> {
     let mut applied = Vec::new();
     for document in documents(text)? {
         applied.push(apply_document(client, namespace, document).await?);
@@ -38,13 +34,9 @@ pub fn documents(text: &str) -> Result<Vec<Value>, Error> {
     Ok(found)
 }
 
-pub(crate) async fn apply_document(
-    client: &Client,
-    namespace: &str,
-    document: Value,
-) -> Result<DynamicObject, Error> {
-    let object: DynamicObject = serde_json::from_value(document.clone())
-        .map_err(Error::unreadable("an object in the YAML"))?;
+pub(crate) async fn apply_document(client: &Client, namespace: &str, document: Value) -> Result<DynamicObject, Error> {
+    let object: DynamicObject =
+        serde_json::from_value(document.clone()).map_err(Error::unreadable("an object in the YAML"))?;
     let (Some(types), Some(name)) = (&object.types, &object.metadata.name) else {
         return Err(Error::Unreadable {
             what: "an object in the YAML".to_owned(),
@@ -53,13 +45,10 @@ pub(crate) async fn apply_document(
     };
     let what = format!("{} {name}", types.kind);
     let kind = GroupVersionKind::try_from(types).map_err(Error::unreadable(what.clone()))?;
-    let (resource, capabilities) =
-        pinned_kind(client, &kind)
-            .await
-            .map_err(Error::api(format!(
-                "looking for the kind {} {}",
-                types.api_version, types.kind
-            )))?;
+    let (resource, capabilities) = pinned_kind(client, &kind).await.map_err(Error::api(format!(
+        "looking for the kind {} {}",
+        types.api_version, types.kind
+    )))?;
     let api: Api<DynamicObject> = match capabilities.scope {
         Scope::Cluster => Api::all_with(client.clone(), &resource),
         Scope::Namespaced => {

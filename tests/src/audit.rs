@@ -91,42 +91,31 @@ impl AuditLog {
             .get_opt(&marker)
             .await
             .map_err(Error::api("marking the audit log"))?;
-        eventually(
-            Duration::from_secs(10),
-            "the marker in the audit log",
-            async || {
-                let found = self.events_since(before, |event| event.name == marker)?;
-                if found.is_empty() {
-                    Err("no marker".into())
-                } else {
-                    Ok(())
-                }
-            },
-        )
+        eventually(Duration::from_secs(10), "the marker in the audit log", async || {
+            let found = self.events_since(before, |event| event.name == marker)?;
+            if found.is_empty() {
+                Err("no marker".into())
+            } else {
+                Ok(())
+            }
+        })
         .await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
         self.end()
     }
 
     /// The events after `mark` that `keep` holds for, oldest first. Call [`AuditLog::settle`] first.
-    pub fn events_since(
-        &self,
-        mark: AuditMark,
-        keep: impl Fn(&AuditEvent) -> bool,
-    ) -> Result<Vec<AuditEvent>, Error> {
+    pub fn events_since(&self, mark: AuditMark, keep: impl Fn(&AuditEvent) -> bool) -> Result<Vec<AuditEvent>, Error> {
         let reading = || format!("reading {}", self.path.display());
         let mut file = std::fs::File::open(&self.path).map_err(Error::io(reading()))?;
-        file.seek(SeekFrom::Start(mark.0))
-            .map_err(Error::io(reading()))?;
+        file.seek(SeekFrom::Start(mark.0)).map_err(Error::io(reading()))?;
         let mut text = String::new();
-        file.read_to_string(&mut text)
-            .map_err(Error::io(reading()))?;
+        file.read_to_string(&mut text).map_err(Error::io(reading()))?;
         // What follows the last line feed is still being written.
         let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let mut events = Vec::new();
         for line in whole.lines() {
-            let line: Line =
-                serde_json::from_str(line).map_err(Error::unreadable("a line of the audit log"))?;
+            let line: Line = serde_json::from_str(line).map_err(Error::unreadable("a line of the audit log"))?;
             let event = AuditEvent::from(line);
             if keep(&event) {
                 events.push(event);
@@ -136,8 +125,7 @@ impl AuditLog {
     }
 
     fn end(&self) -> Result<AuditMark, Error> {
-        let metadata = std::fs::metadata(&self.path)
-            .map_err(Error::io(format!("reading {}", self.path.display())))?;
+        let metadata = std::fs::metadata(&self.path).map_err(Error::io(format!("reading {}", self.path.display())))?;
         Ok(AuditMark(metadata.len()))
     }
 }

@@ -78,6 +78,8 @@ impl Cluster {
             }
         });
         works.await??;
-        Ok(CertManager { process: process.into_inner() })
+        Ok(CertManager {
+            process: process.into_inner(),
+        })
     }
 }

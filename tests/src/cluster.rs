@@ -20,11 +20,7 @@ static CLUSTER: OnceCell<Result<Cluster, Error>> = OnceCell::const_new();
 /// stopped when the process ends.
 pub async fn cluster() -> Result<&'static Cluster, Error> {
     // The failure is kept too, or every test would wait for the same one again.
-    CLUSTER
-        .get_or_init(Cluster::start)
-        .await
-        .as_ref()
-        .map_err(Clone::clone)
+    CLUSTER.get_or_init(Cluster::start).await.as_ref().map_err(Clone::clone)
 }
 
 /// A running control plane, supervised by a process of its own that stops it when this one is gone.
@@ -41,12 +37,11 @@ impl Cluster {
     pub async fn start() -> Result<Self, Error> {
         let version = KubernetesVersion::from_environment()?;
         let program = program_beside("control-plane")?;
-        let (supervisor, line) =
-            tokio::task::spawn_blocking(move || start_supervisor(program, version))
-                .await
-                .map_err(|error| Error::ControlPlane(error.to_string()))??;
-        let description: Description = serde_json::from_str(&line)
-            .map_err(Error::unreadable("what `control-plane` printed"))?;
+        let (supervisor, line) = tokio::task::spawn_blocking(move || start_supervisor(program, version))
+            .await
+            .map_err(|error| Error::ControlPlane(error.to_string()))??;
+        let description: Description =
+            serde_json::from_str(&line).map_err(Error::unreadable("what `control-plane` printed"))?;
         let config = client_config(&description.kubeconfig).await?;
         Ok(Self {
             description,
@@ -80,18 +75,12 @@ impl Cluster {
 
     /// The API server's audit log.
     pub fn audit(&self) -> Result<AuditLog, Error> {
-        Ok(AuditLog::new(
-            self.description.audit_log.clone(),
-            self.client()?,
-        ))
+        Ok(AuditLog::new(self.description.audit_log.clone(), self.client()?))
     }
 }
 
 /// Starts the program `control-plane` and waits for its line. It ends by itself when it cannot start in time.
-fn start_supervisor(
-    program: std::path::PathBuf,
-    version: KubernetesVersion,
-) -> Result<(ChildStdin, String), Error> {
+fn start_supervisor(program: std::path::PathBuf, version: KubernetesVersion) -> Result<(ChildStdin, String), Error> {
     let mut child = Command::new(program)
         .args(["--kubernetes-version", version.full()])
         .stdin(Stdio::piped())
@@ -101,8 +90,7 @@ fn start_supervisor(
         .process_group(0)
         .spawn()
         .map_err(Error::io("starting `control-plane`"))?;
-    let (Some(stdin), Some(stdout), Some(mut stderr)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(stdin), Some(stdout), Some(mut stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(Error::ControlPlane("its pipes are missing".to_owned()));
     };

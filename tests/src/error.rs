@@ -6,9 +6,7 @@ use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 #[derive(Clone, thiserror::Error)]
 pub enum Error {
     /// `K8S_VERSION` (or `--kubernetes-version`) names a version that has no folder in `tests/control-plane`.
-    #[error(
-        "Kubernetes version `{wanted}` is not one these tests know: set K8S_VERSION to one of {supported}"
-    )]
+    #[error("Kubernetes version `{wanted}` is not one these tests know: set K8S_VERSION to one of {supported}")]
     UnknownVersion {
         /// What was asked for.
         wanted: String,
@@ -16,9 +14,7 @@ pub enum Error {
         supported: String,
     },
     /// A program of the control plane has not been built.
-    #[error(
-        "`{program}` is not in {folder}: run `tests/control-plane/build.sh` (about 10 minutes the first time)"
-    )]
+    #[error("`{program}` is not in {folder}: run `tests/control-plane/build.sh` (about 10 minutes the first time)")]
     NotBuilt {
         /// The missing file's name.
         program: String,
@@ -106,7 +102,10 @@ impl Error {
     pub fn with_log(mut self, log: &str) -> Self {
         if let Self::Waited { last_seen, .. } = &mut self {
             let lines: Vec<&str> = log.lines().collect();
-            let end = lines.get(lines.len().saturating_sub(15)..).unwrap_or_default().join("\n");
+            let end = lines
+                .get(lines.len().saturating_sub(15)..)
+                .unwrap_or_default()
+                .join("\n");
             last_seen.push_str("\nend of the operator's log:\n");
             last_seen.push_str(&end);
         }

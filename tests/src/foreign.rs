@@ -34,10 +34,7 @@ impl ForeignProject {
         let mut texts = Vec::new();
         for entry in fs::read_dir(&folder).map_err(Error::io(listing()))? {
             let path = entry.map_err(Error::io(listing()))?.path();
-            texts.push(
-                fs::read_to_string(&path)
-                    .map_err(Error::io(format!("reading {}", path.display())))?,
-            );
+            texts.push(fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?);
         }
         Ok(texts)
     }

@@ -24,26 +24,13 @@ impl Cluster {
     }
 
     /// The same, with text on its standard input, for `apply -f -`.
-    pub async fn kubectl_with_input(
-        &self,
-        arguments: &[&str],
-        input: &str,
-    ) -> Result<KubectlOutput, Error> {
+    pub async fn kubectl_with_input(&self, arguments: &[&str], input: &str) -> Result<KubectlOutput, Error> {
         let environment = [
             ("KUBECONFIG", self.description().kubeconfig.as_path()),
             // Or it would leave the discovery of each control plane in the user's home.
-            (
-                "KUBECACHEDIR",
-                &self.description().folder.join("kubectl-cache"),
-            ),
+            ("KUBECACHEDIR", &self.description().folder.join("kubectl-cache")),
         ];
-        run(
-            &self.tools().path("kubectl")?,
-            arguments,
-            &environment,
-            input,
-        )
-        .await
+        run(&self.tools().path("kubectl")?, arguments, &environment, input).await
     }
 }
 
@@ -54,13 +41,7 @@ pub(crate) async fn run(
     environment: &[(&str, &Path)],
     input: &str,
 ) -> Result<KubectlOutput, Error> {
-    let name = || {
-        program
-            .file_name()
-            .unwrap_or_default()
-            .display()
-            .to_string()
-    };
+    let name = || program.file_name().unwrap_or_default().display().to_string();
     let mut child = Command::new(program)
         .args(arguments)
         .envs(environment.iter().copied())

@@ -88,11 +88,7 @@ pub struct Operator {
 
 impl Operator {
     /// Starts `ras-operator run` for one namespace. Returns as soon as the process runs; see [`Operator::logs`] to wait.
-    pub async fn start(
-        cluster: &Cluster,
-        namespace: &TestNamespace,
-        options: &OperatorOptions,
-    ) -> Result<Self, Error> {
+    pub async fn start(cluster: &Cluster, namespace: &TestNamespace, options: &OperatorOptions) -> Result<Self, Error> {
         let OperatorOptions {
             roles,
             account,
@@ -100,21 +96,11 @@ impl Operator {
             arguments,
             environment,
         } = options;
-        let token = grant(
-            &namespace.client(),
-            namespace.name(),
-            account,
-            roles,
-            *cluster_wide,
-        )
-        .await?;
+        let token = grant(&namespace.client(), namespace.name(), account, roles, *cluster_wide).await?;
 
         let number = STARTED.fetch_add(1, Ordering::Relaxed) + 1;
         let description = cluster.description();
-        let folder = description
-            .folder
-            .join("operators")
-            .join(number.to_string());
+        let folder = description.folder.join("operators").join(number.to_string());
         fs::create_dir_all(&folder).map_err(Error::io(format!("creating {}", folder.display())))?;
         let kubeconfig = folder.join("kubeconfig");
         write_kubeconfig(
@@ -134,13 +120,7 @@ impl Operator {
         let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
         variables.extend(environment.iter().cloned());
         let program = program_beside("ras-operator")?;
-        let process = Leashed::start(
-            "ras-operator",
-            &program,
-            command,
-            &variables,
-            &folder.join("log"),
-        )?;
+        let process = Leashed::start("ras-operator", &program, command, &variables, &folder.join("log"))?;
         Ok(Self {
             process,
             user: format!("system:serviceaccount:{}:{account}", namespace.name()),
@@ -236,11 +216,7 @@ impl Drop for Operator {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let end = self.process.end_of_log();
-            let _ = writeln!(
-                std::io::stderr(),
-                "the end of the log of {}:\n{end}",
-                self.user
-            );
+            let _ = writeln!(std::io::stderr(), "the end of the log of {}:\n{end}", self.user);
         }
     }
 }
@@ -248,9 +224,7 @@ impl Drop for Operator {
 fn local_address(log: &str) -> Option<SocketAddr> {
     log.match_indices("127.0.0.1:").find_map(|(start, host)| {
         let rest = log.get(start..)?;
-        let digits = rest
-            .get(host.len()..)?
-            .find(|letter: char| !letter.is_ascii_digit());
+        let digits = rest.get(host.len()..)?.find(|letter: char| !letter.is_ascii_digit());
         let address: SocketAddr = rest.get(..host.len() + digits?)?.parse().ok()?;
         (address.port() != 0).then_some(address)
     })

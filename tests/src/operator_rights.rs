@@ -29,8 +29,7 @@ pub(crate) async fn grant(
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}),
     )
     .await?;
-    let text =
-        fs::read_to_string(roles).map_err(Error::io(format!("reading {}", roles.display())))?;
+    let text = fs::read_to_string(roles).map_err(Error::io(format!("reading {}", roles.display())))?;
     let mut bound = 0;
     for role in documents(&text)? {
         let Some(kind @ ("Role" | "ClusterRole")) = role.get("kind").and_then(Value::as_str) else {
@@ -43,8 +42,7 @@ pub(crate) async fn grant(
     if bound == 0 {
         return Err(Error::Unreadable {
             what: roles.display().to_string(),
-            message: "there is no Role or ClusterRole in it for the operator to run under"
-                .to_owned(),
+            message: "there is no Role or ClusterRole in it for the operator to run under".to_owned(),
         });
     }
     token(client, namespace, account).await
@@ -58,17 +56,13 @@ async fn bind(
     role: &Value,
     everywhere: bool,
 ) -> Result<(), Error> {
-    let original = role
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .unwrap_or("role");
+    let original = role.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("role");
     // A ClusterRole is shared by all tests of the process, hence a name that tells whose it is.
     let name = format!("{original}-{namespace}-{account}");
     let rules = role.get("rules").cloned().unwrap_or_else(|| json!([]));
     let group = "rbac.authorization.k8s.io";
     let version = format!("{group}/v1");
-    let copy =
-        json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "rules": rules});
+    let copy = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "rules": rules});
     let binding = json!({
         "apiVersion": version,
         "kind": if everywhere { "ClusterRoleBinding" } else { "RoleBinding" },

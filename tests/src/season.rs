@@ -43,7 +43,12 @@ impl std::ops::Deref for Shared {
 impl Season {
     /// A season on the shared control plane.
     pub async fn start(prefix: &str) -> Result<Self, Error> {
-        Self::with(Shared::All(cluster().await?), prefix, &OperatorOptions::with_roles(ROLES)).await
+        Self::with(
+            Shared::All(cluster().await?),
+            prefix,
+            &OperatorOptions::with_roles(ROLES),
+        )
+        .await
     }
 
     /// A season on a control plane of its own, for what changes the cluster for everybody.
@@ -56,7 +61,11 @@ impl Season {
         cluster.install_contract().await?;
         let namespace = cluster.namespace(prefix).await?;
         let operator = Operator::start(&cluster, &namespace, options).await?;
-        Ok(Self { cluster, namespace, operator })
+        Ok(Self {
+            cluster,
+            namespace,
+            operator,
+        })
     }
 
     /// Applies YAML in the namespace, as a user would.
@@ -75,9 +84,17 @@ impl Season {
             let found = self.drives().get(drive).await?;
             let generation = found.metadata.generation;
             let status_now = found.status.unwrap_or_default();
-            match status_now.conditions.iter().find(|condition| condition.type_ == type_.as_str()) {
-                Some(condition) if condition.status == status && condition.observed_generation == generation => Ok(condition.clone()),
-                Some(condition) => Err(format!("{}: {}: {}", condition.status, condition.reason, condition.message).into()),
+            match status_now
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == type_.as_str())
+            {
+                Some(condition) if condition.status == status && condition.observed_generation == generation => {
+                    Ok(condition.clone())
+                }
+                Some(condition) => {
+                    Err(format!("{}: {}: {}", condition.status, condition.reason, condition.message).into())
+                }
                 None => Err("no such condition yet".into()),
             }
         })

@@ -54,13 +54,18 @@ impl Cli {
     /// Does what was asked for. What goes wrong is told on standard error, in a sentence.
     pub async fn run(self) -> ExitCode {
         let done = match self.command {
-            Command::Run { namespaces, platform_config, metrics_address, concurrency } => {
+            Command::Run {
+                namespaces,
+                platform_config,
+                metrics_address,
+                concurrency,
+            } => {
                 logging::start();
                 operate(namespaces, platform_config, metrics_address, concurrency).await
             }
-            Command::Render { from, to } => {
-                crate::render::render(&from, &to, |name| std::env::var(name).ok()).map(drop).map_err(|error| error.to_string())
-            }
+            Command::Render { from, to } => crate::render::render(&from, &to, |name| std::env::var(name).ok())
+                .map(drop)
+                .map_err(|error| error.to_string()),
             Command::Crd => print_crd(),
         };
         match done {
@@ -83,15 +88,23 @@ async fn operate(
     let platform = match platform_config {
         None => PlatformConfig::default(),
         Some(path) => {
-            let text = std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
             platform::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?
         }
     };
-    let settings = Settings { scope: Scope { namespaces }, platform, metrics_address, concurrency };
+    let settings = Settings {
+        scope: Scope { namespaces },
+        platform,
+        metrics_address,
+        concurrency,
+    };
     run::run(settings).await.map_err(|error| error.to_string())
 }
 
 fn print_crd() -> Result<(), String> {
     let yaml = ras_crds::schema::custom_resource_definition_yaml().map_err(|error| error.to_string())?;
-    std::io::stdout().write_all(yaml.as_bytes()).map_err(|error| format!("standard output: {error}"))
+    std::io::stdout()
+        .write_all(yaml.as_bytes())
+        .map_err(|error| format!("standard output: {error}"))
 }

@@ -25,7 +25,11 @@ const CERTIFICATES: &str = "certificates.cert-manager.io";
 /// level, so an operator that was installed for some namespaces asks now and then instead.
 pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>) {
     if let Err(error) = follow_by_watch(client.clone(), &apis).await {
-        tracing::info!(error = brief(&error), "may not watch CustomResourceDefinitions, asks for optional APIs every {} s instead", ASK_EVERY.as_secs());
+        tracing::info!(
+            error = brief(&error),
+            "may not watch CustomResourceDefinitions, asks for optional APIs every {} s instead",
+            ASK_EVERY.as_secs()
+        );
     }
     loop {
         let seen = ask(&client).await;
@@ -37,7 +41,8 @@ pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>) {
 /// Returns only when watching is not allowed.
 async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> Result<(), watcher::Error> {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client);
-    let mut stream = kube::runtime::WatchStreamExt::default_backoff(watcher::watcher(api, watcher::Config::default())).boxed();
+    let mut stream =
+        kube::runtime::WatchStreamExt::default_backoff(watcher::watcher(api, watcher::Config::default())).boxed();
     let mut seen = Apis::default();
     let mut listing = Apis::default();
     while let Some(event) = stream.next().await {
@@ -51,11 +56,18 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
                 continue;
             }
             Ok(Event::InitDone) => seen = listing,
-            Ok(Event::Apply(definition)) => set(&mut seen, &definition.name_any(), definition.metadata.deletion_timestamp.is_none()),
+            Ok(Event::Apply(definition)) => set(
+                &mut seen,
+                &definition.name_any(),
+                definition.metadata.deletion_timestamp.is_none(),
+            ),
             Ok(Event::Delete(definition)) => set(&mut seen, &definition.name_any(), false),
             Err(error) if is_forbidden(&error) => return Err(error),
             Err(error) => {
-                tracing::warn!(error = brief(&error), "watch of CustomResourceDefinitions failed, will be tried again");
+                tracing::warn!(
+                    error = brief(&error),
+                    "watch of CustomResourceDefinitions failed, will be tried again"
+                );
                 continue;
             }
         }

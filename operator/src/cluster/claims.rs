@@ -41,7 +41,10 @@ impl Claims {
         }
         let mut wake = inner.release(drive);
         for child in &children {
-            let claimants = inner.claimants.entry((Arc::clone(&drive.namespace), child.clone())).or_default();
+            let claimants = inner
+                .claimants
+                .entry((Arc::clone(&drive.namespace), child.clone()))
+                .or_default();
             wake.extend(claimants.iter().cloned());
             claimants.insert(drive.clone());
         }
@@ -58,17 +61,29 @@ impl Claims {
     /// Older drives that claim a name of this one, with the names in question.
     pub fn elders(&self, drive: &DriveKey) -> Vec<Elder> {
         let inner = self.lock();
-        let Some((age, children)) = inner.drives.get(drive) else { return Vec::new() };
+        let Some((age, children)) = inner.drives.get(drive) else {
+            return Vec::new();
+        };
         let mut elders: HashMap<&DriveKey, BTreeSet<String>> = HashMap::new();
         for child in children {
-            for other in inner.claimants.get(&(Arc::clone(&drive.namespace), child.clone())).into_iter().flatten() {
+            for other in inner
+                .claimants
+                .get(&(Arc::clone(&drive.namespace), child.clone()))
+                .into_iter()
+                .flatten()
+            {
                 if other != drive && inner.drives.get(other).is_some_and(|(older, _)| older < age) {
                     elders.entry(other).or_default().insert(child.clone());
                 }
             }
         }
-        let mut elders: Vec<Elder> =
-            elders.into_iter().map(|(other, children)| Elder { name: other.name.to_string(), children }).collect();
+        let mut elders: Vec<Elder> = elders
+            .into_iter()
+            .map(|(other, children)| Elder {
+                name: other.name.to_string(),
+                children,
+            })
+            .collect();
         elders.sort_by(|a, b| a.name.cmp(&b.name));
         elders
     }
@@ -77,7 +92,12 @@ impl Claims {
 impl Inner {
     fn release(&mut self, drive: &DriveKey) -> Wake {
         let mut wake = Wake::new();
-        for child in self.drives.remove(drive).map(|(_, children)| children).unwrap_or_default() {
+        for child in self
+            .drives
+            .remove(drive)
+            .map(|(_, children)| children)
+            .unwrap_or_default()
+        {
             let key = (Arc::clone(&drive.namespace), child);
             if let Some(claimants) = self.claimants.get_mut(&key) {
                 claimants.remove(drive);
@@ -96,7 +116,10 @@ mod tests {
     use super::*;
 
     fn age(created: &str) -> Age {
-        Age { created: created.into(), uid: created.into() }
+        Age {
+            created: created.into(),
+            uid: created.into(),
+        }
     }
 
     fn names(names: &[&str]) -> BTreeSet<String> {
@@ -108,7 +131,10 @@ mod tests {
         let claims = Claims::default();
         let (old, young) = (DriveKey::new("n", "a"), DriveKey::new("n", "a-b"));
         claims.claim(&young, age("2026-02"), names(&["Deployment/a-b-c"]));
-        assert_eq!(claims.claim(&old, age("2026-01"), names(&["Deployment/a-b-c"])), Wake::from([young.clone()]));
+        assert_eq!(
+            claims.claim(&old, age("2026-01"), names(&["Deployment/a-b-c"])),
+            Wake::from([young.clone()])
+        );
         assert_eq!(claims.elders(&young)[0].name, "a");
         assert!(claims.elders(&old).is_empty());
         assert_eq!(claims.release(&old), Wake::from([young.clone()]));

@@ -32,7 +32,11 @@ pub struct Scope {
 impl Scope {
     /// One entry for each list and watch it takes: a namespace, or nothing for the whole cluster.
     pub fn parts(&self) -> Vec<Option<String>> {
-        if self.namespaces.is_empty() { vec![None] } else { self.namespaces.iter().cloned().map(Some).collect() }
+        if self.namespaces.is_empty() {
+            vec![None]
+        } else {
+            self.namespaces.iter().cloned().map(Some).collect()
+        }
     }
 }
 
@@ -63,7 +67,11 @@ pub async fn watch_children(
     listed: oneshot::Sender<()>,
 ) {
     // Secrets that drives use are other people's, so all are watched, and metadata is all that is asked for.
-    let config = if kind == Kind::Secret { watcher::Config::default() } else { managed() };
+    let config = if kind == Kind::Secret {
+        watcher::Config::default()
+    } else {
+        managed()
+    };
     let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
         let api: Api<Deployment> = api(&client, namespace.as_deref());
         // Readiness is in the status, so Deployments alone are watched whole; a few numbers are kept.
@@ -81,7 +89,9 @@ pub async fn watch_children(
             .default_backoff()
             .map(move |event| {
                 event.map(|e| {
-                    map(e, |o: PartialObjectMeta<DynamicObject>| (key(kind, &o.metadata), observe::record(kind, &o.metadata)))
+                    map(e, |o: PartialObjectMeta<DynamicObject>| {
+                        (key(kind, &o.metadata), observe::record(kind, &o.metadata))
+                    })
                 })
             })
             .boxed()
@@ -96,14 +106,19 @@ pub async fn watch_children(
                 news.wake(news.store.observe(&key, record));
             }
             Ok(Event::InitDone) => {
-                news.wake(news.store.retain(kind, namespace.as_deref(), &std::mem::take(&mut names)));
+                news.wake(
+                    news.store
+                        .retain(kind, namespace.as_deref(), &std::mem::take(&mut names)),
+                );
                 if let Some(listed) = listed.take() {
                     let _ = listed.send(());
                 }
             }
             Ok(Event::Apply((key, record))) => news.wake(news.store.observe(&key, record)),
             Ok(Event::Delete((key, _))) => news.wake(news.store.forget(&key)),
-            Err(error) => tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again"),
+            Err(error) => {
+                tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again");
+            }
         }
     }
 }
@@ -122,14 +137,22 @@ pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, l
                 news.wake(pod_news(&news.store, &pod, true));
             }
             Ok(Event::InitDone) => {
-                news.wake(news.store.retain_pods(namespace.as_deref(), &std::mem::take(&mut names)));
+                news.wake(
+                    news.store
+                        .retain_pods(namespace.as_deref(), &std::mem::take(&mut names)),
+                );
                 if let Some(listed) = listed.take() {
                     let _ = listed.send(());
                 }
             }
             Ok(Event::Apply(pod)) => news.wake(pod_news(&news.store, &pod, true)),
             Ok(Event::Delete(pod)) => news.wake(pod_news(&news.store, &pod, false)),
-            Err(error) => tracing::warn!(kind = "Pod", namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again"),
+            Err(error) => tracing::warn!(
+                kind = "Pod",
+                namespace = namespace.as_deref().unwrap_or("*"),
+                error = brief(&error),
+                "watch failed, will be tried again"
+            ),
         }
     }
 }
@@ -140,7 +163,11 @@ fn pod_news(store: &Store, pod: &Pod, exists: bool) -> Wake {
         return Wake::new();
     };
     let trouble = if exists { pods::trouble(service, pod) } else { None };
-    store.pod(&DriveKey::new(&pod.namespace().unwrap_or_default(), drive), &pod.name_any(), trouble)
+    store.pod(
+        &DriveKey::new(&pod.namespace().unwrap_or_default(), drive),
+        &pod.name_any(),
+        trouble,
+    )
 }
 
 fn managed() -> watcher::Config {
@@ -155,7 +182,11 @@ where
 }
 
 fn key(kind: Kind, meta: &ObjectMeta) -> ChildKey {
-    ChildKey::new(kind, meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+    ChildKey::new(
+        kind,
+        meta.namespace.as_deref().unwrap_or_default(),
+        meta.name.as_deref().unwrap_or_default(),
+    )
 }
 
 fn map<A, B>(event: Event<A>, f: impl FnOnce(A) -> B) -> Event<B> {

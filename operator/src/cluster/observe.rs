@@ -10,6 +10,7 @@ use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
 use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record};
 use crate::drive::build::labels;
+use crate::drive::build::names::RENDER_CONTAINER;
 use crate::drive::fetch::SecretFacts;
 
 /// What is remembered of an object with this metadata.
@@ -19,10 +20,18 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
         version: version(meta),
         deleting: meta.deletion_timestamp.is_some(),
-        drive: meta.labels.as_ref().and_then(|all| all.get(labels::DRIVE)).map(|name| name.as_str().into()),
+        drive: meta
+            .labels
+            .as_ref()
+            .and_then(|all| all.get(labels::DRIVE))
+            .map(|name| name.as_str().into()),
         touched: !our_entries(managed).is_empty(),
         owner: owner(meta),
-        applied: meta.annotations.as_ref().and_then(|a| a.get(labels::APPLIED)).map(|hash| hash.as_str().into()),
+        applied: meta
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(labels::APPLIED))
+            .map(|hash| hash.as_str().into()),
         fields: fields(managed),
         detail: match kind {
             Kind::Secret => Detail::Secret(secret(meta)),
@@ -51,6 +60,7 @@ pub fn deployment(object: &Deployment) -> Record {
     let mut record = record(Kind::Deployment, &object.metadata);
     if let Detail::Deployment(state) = &mut record.detail {
         state.replicas = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        state.render_image = render_image(object).map(Into::into);
         if let Some(status) = &object.status {
             state.observed_generation = status.observed_generation.unwrap_or_default();
             state.current = status.replicas.unwrap_or_default();
@@ -71,20 +81,38 @@ pub fn deployment(object: &Deployment) -> Record {
     record
 }
 
+/// Image of the step that renders files, in a Deployment that has one.
+fn render_image(object: &Deployment) -> Option<&str> {
+    let containers = object.spec.as_ref()?.template.spec.as_ref()?.init_containers.as_ref()?;
+    containers
+        .iter()
+        .find(|container| container.name == RENDER_CONTAINER)?
+        .image
+        .as_deref()
+}
+
 fn version(meta: &ObjectMeta) -> u64 {
-    meta.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default()
+    meta.resource_version
+        .as_deref()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or_default()
 }
 
 fn owner(meta: &ObjectMeta) -> Owner {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let ours = |api: &str, kind: &str| api.starts_with("ras.dev/") && kind == "RecruitmentDrive";
     if let Some(drive) = references.iter().find(|r| ours(&r.api_version, &r.kind)) {
-        return Owner::Drive { name: drive.name.as_str().into(), uid: drive.uid.as_str().into() };
+        return Owner::Drive {
+            name: drive.name.as_str().into(),
+            uid: drive.uid.as_str().into(),
+        };
     }
     references
         .iter()
         .find(|r| r.controller == Some(true))
-        .map_or(Owner::Nobody, |other| Owner::Other { who: format!("{}/{}", other.kind, other.name).into() })
+        .map_or(Owner::Nobody, |other| Owner::Other {
+            who: format!("{}/{}", other.kind, other.name).into(),
+        })
 }
 
 fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
@@ -92,18 +120,27 @@ fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
     let text = serde_json::to_string(&entries).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
-    Fields { digest: hasher.finish(), unverified: Some(text.into()) }
+    Fields {
+        digest: hasher.finish(),
+        unverified: Some(text.into()),
+    }
 }
 
 fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
-    meta.annotations.as_ref()?.get(labels::REPLICAS_BEFORE_SUSPEND)?.parse().ok()
+    meta.annotations
+        .as_ref()?
+        .get(labels::REPLICAS_BEFORE_SUSPEND)?
+        .parse()
+        .ok()
 }
 
 /// Keys of a Secret and a stamp of each, from `managedFields` alone.
 ///
-/// An entry's time moves when its manager writes a value it owns, and not when somebody touches a label, so
-/// the stamps change exactly when data is written. Times have whole seconds: two writes by one manager
-/// within a second look like one, and a pod started after the first reads the second's value.
+/// An entry's time moves when its manager changes something in the object, so a stamp changes whenever the key is
+/// written, and not when somebody else touches a label or another key. Metadata cannot tell a manager's own changes
+/// apart: who keeps labels and values, or several keys, under one name changes all their stamps at once. Times have whole
+/// seconds: two writes by one manager within a second look like one, and a pod started after the first reads the
+/// second's value.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     let version = meta.resource_version.clone().unwrap_or_default();
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
@@ -112,7 +149,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for entry in managed {
-        let Some(data) = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data")).and_then(|d| d.as_object()) else {
+        let Some(fields) = entry.fields_v1.as_ref().map(|fields| &fields.0) else {
             continue;
         };
         let stamp = format!(
@@ -121,10 +158,20 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
             entry.operation.as_deref().unwrap_or_default(),
             entry.time.as_ref().map(|time| time.0.to_string()).unwrap_or_default(),
         );
-        for key in data.keys().filter_map(|key| key.strip_prefix("f:")) {
+        // Whoever applies `stringData` on the server's side owns that field and not the `data` it becomes.
+        let written = ["f:data", "f:stringData"]
+            .into_iter()
+            .filter_map(|field| fields.get(field)?.as_object());
+        for key in written
+            .flat_map(|data| data.keys())
+            .filter_map(|key| key.strip_prefix("f:"))
+        {
             keys.entry(key.to_owned()).or_default().push_str(&stamp);
         }
     }
     // The version would make every touch of a label look like news; the keys tell enough.
-    SecretFacts { keys: Some(keys), version: String::new() }
+    SecretFacts {
+        keys: Some(keys),
+        version: String::new(),
+    }
 }

@@ -63,7 +63,10 @@ fn covered(desired: &Value, nodes: &[&Value]) -> bool {
     if nodes.is_empty() {
         return desired.is_null();
     }
-    if nodes.iter().any(|node| node.as_object().is_none_or(serde_json::Map::is_empty)) {
+    if nodes
+        .iter()
+        .any(|node| node.as_object().is_none_or(serde_json::Map::is_empty))
+    {
         return true;
     }
     match desired {
@@ -93,7 +96,9 @@ fn names_item(key: &str, item: &Value) -> bool {
         return false;
     };
     // A part of the key that we do not send is one that the API server fills in, as a port's protocol.
-    parts.iter().all(|(name, value)| item.get(name).is_none_or(|sent| sent == value))
+    parts
+        .iter()
+        .all(|(name, value)| item.get(name).is_none_or(|sent| sent == value))
 }
 
 #[cfg(test)]
@@ -156,7 +161,13 @@ mod tests {
     #[test]
     fn a_set_is_covered_value_by_value() {
         let desired = json!({"metadata": {"labels": {}}, "spec": {"keys": ["a", "b"]}});
-        assert!(covers(&desired, &[&json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:keys": {"v:\"a\"": {}, "v:\"b\"": {}}}})]));
-        assert!(!covers(&desired, &[&json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:keys": {"v:\"a\"": {}}}})]));
+        assert!(covers(
+            &desired,
+            &[&json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:keys": {"v:\"a\"": {}, "v:\"b\"": {}}}})]
+        ));
+        assert!(!covers(
+            &desired,
+            &[&json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:keys": {"v:\"a\"": {}}}})]
+        ));
     }
 }

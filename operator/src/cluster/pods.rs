@@ -31,29 +31,46 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodTrouble> {
         reason: reason.to_owned(),
         message: first_line(message),
     };
-    let containers = status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let containers = status
+        .init_container_statuses
+        .iter()
+        .flatten()
+        .chain(status.container_statuses.iter().flatten());
     for container in containers {
         if let Some((reason, message)) = waiting(container) {
             return Some(found(reason, &message));
         }
     }
-    let unschedulable = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|c| c.type_ == "PodScheduled" && c.status == "False" && c.reason.as_deref() == Some("Unschedulable"))?;
-    Some(found("Unschedulable", unschedulable.message.as_deref().unwrap_or_default()))
+    let unschedulable =
+        status.conditions.iter().flatten().find(|c| {
+            c.type_ == "PodScheduled" && c.status == "False" && c.reason.as_deref() == Some("Unschedulable")
+        })?;
+    Some(found(
+        "Unschedulable",
+        unschedulable.message.as_deref().unwrap_or_default(),
+    ))
 }
 
 fn waiting(container: &ContainerStatus) -> Option<(&str, String)> {
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().filter(|reason| !ORDINARY.contains(reason))?;
     // The kubelet's text on a crash loop names back-off times that change at each try; the exit code is what helps.
-    let message = match container.last_state.as_ref().and_then(|state| state.terminated.as_ref()) {
+    let message = match container
+        .last_state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref())
+    {
         Some(last) if reason == "CrashLoopBackOff" => {
-            format!("container {} exits with code {}: see its log", container.name, last.exit_code)
+            format!(
+                "container {} exits with code {}: see its log",
+                container.name, last.exit_code
+            )
         }
-        _ => format!("container {}: {}", container.name, waiting.message.as_deref().unwrap_or_default()),
+        _ => format!(
+            "container {}: {}",
+            container.name,
+            waiting.message.as_deref().unwrap_or_default()
+        ),
     };
     Some((reason, message))
 }
@@ -74,8 +91,10 @@ mod tests {
 
     #[test]
     fn a_bad_image_is_named() {
-        let pod = pod(json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\"\nmore"}}}]}));
+        let pod = pod(
+            json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\"\nmore"}}}]}),
+        );
         let trouble = trouble("backend", &pod).unwrap();
         assert_eq!(trouble.reason, "ImagePullBackOff");
         assert_eq!(trouble.message, "container c: Back-off pulling image \"x\"");
@@ -83,15 +102,19 @@ mod tests {
 
     #[test]
     fn a_start_is_no_trouble() {
-        let pod = pod(json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ContainerCreating"}}}]}));
+        let pod = pod(
+            json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ContainerCreating"}}}]}),
+        );
         assert_eq!(trouble("backend", &pod), None);
     }
 
     #[test]
     fn a_full_cluster_is_told() {
-        let pod = pod(json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-            "message": "0/3 nodes are available: 3 Insufficient cpu."}]}));
+        let pod = pod(
+            json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/3 nodes are available: 3 Insufficient cpu."}]}),
+        );
         assert_eq!(trouble("backend", &pod).unwrap().reason, "Unschedulable");
     }
 }

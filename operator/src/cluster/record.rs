@@ -19,7 +19,11 @@ pub struct ChildKey {
 impl ChildKey {
     /// A key.
     pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), kind, name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            kind,
+            name: name.into(),
+        }
     }
 }
 
@@ -117,6 +121,8 @@ pub struct DeploymentState {
     pub applies_replicas: bool,
     /// Replicas it had before the drive was suspended.
     pub replicas_before_suspend: Option<i32>,
+    /// Image that renders its files.
+    pub render_image: Option<Arc<str>>,
 }
 
 impl DeploymentState {
@@ -130,6 +136,10 @@ impl DeploymentState {
 
     /// Pods of the present version that are ready, as far as the counts can tell while two versions run.
     pub fn ready_of_present(&self) -> i32 {
-        if self.observed_generation < self.generation { 0 } else { self.ready.min(self.updated) }
+        if self.observed_generation < self.generation {
+            0
+        } else {
+            self.ready.min(self.updated)
+        }
     }
 }

@@ -20,7 +20,10 @@ pub struct DriveKey {
 impl DriveKey {
     /// A key.
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -106,11 +109,21 @@ impl Store {
         let mut inner = self.lock();
         // The API server has just told us what it recorded for this very object: nothing is left to compare.
         record.fields.unverified = None;
-        if inner.children.get(key).is_some_and(|known| known.uid == record.uid && known.version > record.version) {
+        if inner
+            .children
+            .get(key)
+            .is_some_and(|known| known.uid == record.uid && known.version > record.version)
+        {
             return;
         }
-        if let (Detail::Deployment(new), Some(Record { uid, detail: Detail::Deployment(old), .. })) =
-            (&mut record.detail, inner.children.get(key))
+        if let (
+            Detail::Deployment(new),
+            Some(Record {
+                uid,
+                detail: Detail::Deployment(old),
+                ..
+            }),
+        ) = (&mut record.detail, inner.children.get(key))
             && *uid == record.uid
         {
             // The answer to a write is metadata only; the counts come with the next event.
@@ -156,7 +169,11 @@ impl Store {
     /// What is known of a Secret, whoever keeps it.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<SecretFacts> {
         match self.get(&ChildKey::new(Kind::Secret, namespace, name))? {
-            Record { deleting: false, detail: Detail::Secret(facts), .. } => Some(facts),
+            Record {
+                deleting: false,
+                detail: Detail::Secret(facts),
+                ..
+            } => Some(facts),
             _ => None,
         }
     }
@@ -223,13 +240,20 @@ impl Store {
                 .filter(|(drive, pod)| !listed.contains(&(Arc::clone(&drive.namespace), Arc::clone(pod))))
                 .collect()
         };
-        gone.iter().flat_map(|(drive, pod)| self.pod(drive, pod, None)).collect()
+        gone.iter()
+            .flat_map(|(drive, pod)| self.pod(drive, pod, None))
+            .collect()
     }
 
     /// What is wrong with a drive's pods.
     pub fn troubles(&self, drive: &DriveKey) -> Vec<PodTrouble> {
         let inner = self.lock();
-        let mut troubles: Vec<PodTrouble> = inner.pods.get(drive).into_iter().flat_map(|pods| pods.values().cloned()).collect();
+        let mut troubles: Vec<PodTrouble> = inner
+            .pods
+            .get(drive)
+            .into_iter()
+            .flat_map(|pods| pods.values().cloned())
+            .collect();
         troubles.sort();
         troubles
     }
@@ -283,10 +307,8 @@ fn drives(key: &ChildKey, record: &Record) -> impl Iterator<Item = DriveKey> {
         Owner::Nobody | Owner::Other { .. } => None,
     };
     let namespace = Arc::clone(&key.namespace);
-    record
-        .drive
-        .clone()
-        .into_iter()
-        .chain(owner)
-        .map(move |name| DriveKey { namespace: Arc::clone(&namespace), name })
+    record.drive.clone().into_iter().chain(owner).map(move |name| DriveKey {
+        namespace: Arc::clone(&namespace),
+        name,
+    })
 }

@@ -47,7 +47,9 @@ mod tests {
 
     #[test]
     fn drives_that_fail_together_do_not_try_again_together() {
-        let waits: std::collections::BTreeSet<_> = (0..50).map(|i| wait(5, &DriveKey::new("n", &format!("d{i}")))).collect();
+        let waits: std::collections::BTreeSet<_> = (0..50)
+            .map(|i| wait(5, &DriveKey::new("n", &format!("d{i}"))))
+            .collect();
         assert!(waits.len() > 40, "{}", waits.len());
     }
 }

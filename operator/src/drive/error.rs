@@ -45,19 +45,26 @@ pub fn refusal(error: &Error) -> Refusal {
             message: format!("{said}: raise the namespace's quota or ask for less"),
             retry: Retry::Soon,
         },
-        403 if said.contains("admission webhook") || said.contains("ValidatingAdmissionPolicy") || said.contains("PodSecurity") => Refusal {
-            reason: Reason::Refused,
-            message: format!("{said}: the cluster's policy does not allow it"),
-            retry: Retry::Soon,
-        },
+        403 if said.contains("admission webhook")
+            || said.contains("ValidatingAdmissionPolicy")
+            || said.contains("PodSecurity") =>
+        {
+            Refusal {
+                reason: Reason::Refused,
+                message: format!("{said}: the cluster's policy does not allow it"),
+                retry: Retry::Soon,
+            }
+        }
         403 => Refusal {
             reason: Reason::Forbidden,
             message: format!("{said}: give the operator's role this right"),
             retry: Retry::Soon,
         },
-        400 | 405 | 413 | 415 | 422 => {
-            Refusal { reason: Reason::Refused, message: said.clone(), retry: Retry::OnChange }
-        }
+        400 | 405 | 413 | 415 | 422 => Refusal {
+            reason: Reason::Refused,
+            message: said.clone(),
+            retry: Retry::OnChange,
+        },
         404 => Refusal {
             reason: Reason::ApiUnavailable,
             message: "the API server does not serve this kind yet; it is tried again".to_owned(),

@@ -8,18 +8,26 @@ use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::record::ChildKey;
 use crate::cluster::store::DriveKey;
-use crate::drive::apply::Changes;
+use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
 
 /// Longest note the API server takes, in bytes.
 const MOST: usize = 1_000;
 
 /// Tells what was written.
-pub fn changes(changes: &Changes, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+    let changes = &outcome.changes;
     if changes.is_empty() {
         return;
     }
-    let Changes { created, updated, repaired, removed } = changes;
+    let Changes {
+        created,
+        updated,
+        repaired,
+        removed,
+    } = changes;
+    // The same reason for both would count the second as a repetition of the first, and hide what it says.
+    let action = if outcome.made_credentials() { "Prepare" } else { "Apply" };
     for (reason, done, children) in [
         ("Created", "made", created),
         ("Updated", "changed", updated),
@@ -35,23 +43,49 @@ pub fn changes(changes: &Changes, key: &DriveKey, drive: &RecruitmentDrive, cont
                 [one] => Some(reference(one)),
                 _ => None,
             };
-            publish(EventType::Normal, reason, "Apply", note, child, &drive.metadata, key, context);
+            publish(
+                EventType::Normal,
+                reason,
+                action,
+                note,
+                child,
+                &drive.metadata,
+                key,
+                context,
+            );
         }
     }
 }
 
 /// Tells when Ready changes, or why it is not changes.
-pub fn readiness(status: &RecruitmentDriveStatus, before: &RecruitmentDriveStatus, key: &DriveKey, meta: &ObjectMeta, context: &Context) {
+pub fn readiness(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
     let ready = |status: &RecruitmentDriveStatus| {
-        status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str()).cloned()
+        status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+            .cloned()
     };
     let Some(now) = ready(status) else { return };
     if ready(before).is_some_and(|old| old.status == now.status && old.reason == now.reason) {
         return;
     }
-    let stalled = status.conditions.iter().any(|c| c.type_ == ConditionType::Stalled.as_str() && c.is_true());
+    let stalled = status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == ConditionType::Stalled.as_str() && c.is_true());
     tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
-    let kind = if stalled || now.reason == ras_crds::Reason::PodsFailing.as_str() { EventType::Warning } else { EventType::Normal };
+    let kind = if stalled || now.reason == ras_crds::Reason::PodsFailing.as_str() {
+        EventType::Warning
+    } else {
+        EventType::Normal
+    };
     publish(kind, &now.reason, "Report", now.message, None, meta, key, context);
 }
 

@@ -105,11 +105,25 @@ pub fn fetch(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> (Fe
     let deployments = states
         .iter()
         .map(|(name, state)| {
-            let facts = DeploymentFacts { replicas: state.replicas, replicas_before_suspend: state.replicas_before_suspend };
+            let facts = DeploymentFacts {
+                replicas: state.replicas,
+                replicas_before_suspend: state.replicas_before_suspend,
+            };
             (name.clone(), facts)
         })
         .collect();
     let apis = context.apis.borrow().unwrap_or_default();
-    let fetched = Fetched { secrets, deployments, elders: context.claims.elders(key), apis };
-    (fetched, Observed { deployments: states, troubles: store.troubles(key) })
+    let fetched = Fetched {
+        secrets,
+        deployments,
+        elders: context.claims.elders(key),
+        apis,
+    };
+    (
+        fetched,
+        Observed {
+            deployments: states,
+            troubles: store.troubles(key),
+        },
+    )
 }

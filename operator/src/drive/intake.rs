@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube::{Resource, ResourceExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
 use ras_crds::RecruitmentDrive;
 
 use crate::cluster::claims::Age;
@@ -67,7 +67,10 @@ fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
     let secrets = fetch::secrets_of(decoded).into_iter().map(Arc::from).collect();
     news.store.uses_secrets(&key, secrets);
     let age = Age {
-        created: drive.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default(),
+        created: drive
+            .creation_timestamp()
+            .map(|time| time.0.to_string())
+            .unwrap_or_default(),
         uid: drive.uid().unwrap_or_default(),
     };
     context.claims.claim(&key, age, names::children(decoded))
@@ -84,11 +87,16 @@ fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
     {
         return true;
     }
-    let (Ok(old), Ok(drive)) = (&before.0, &after.0) else { return before.0.is_ok() != after.0.is_ok() };
+    let (Ok(old), Ok(drive)) = (&before.0, &after.0) else {
+        return before.0.is_ok() != after.0.is_ok();
+    };
     let status = drive.status.clone().unwrap_or_default();
     if old.status.as_ref() == Some(&status) {
         return false;
     }
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
-    context.memory.get(&key(after), uid).is_none_or(|known| known.status != status)
+    context
+        .memory
+        .get(&key(after), uid)
+        .is_none_or(|known| known.status != status)
 }

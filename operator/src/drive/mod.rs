@@ -66,7 +66,10 @@ pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Acti
         Ok((counted, action)) => (counted, Ok(action)),
         Err(error) => (Counted::Failed, Err(error)),
     };
-    context.hands.metrics.reconciled(counted, started.elapsed().as_secs_f64());
+    context
+        .hands
+        .metrics
+        .reconciled(counted, started.elapsed().as_secs_f64());
     action
 }
 
@@ -98,27 +101,50 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let (fetched, observed) = fetch::fetch(key, drive, context);
     let validated = validate::validate(drive, &fetched, &context.platform);
     if drive.spec.is_paused() {
-        let verdict = Verdict::Paused { valid: validated.as_ref().ok() };
+        let verdict = Verdict::Paused {
+            valid: validated.as_ref().ok(),
+        };
         tell(key, drive, &observed, &verdict, &before, &now, context).await?;
         return Ok((Counted::Blocked, Action::await_change()));
     }
     let valid = match &validated {
         Ok(valid) => valid,
         Err(problems) => {
-            tell(key, drive, &observed, &Verdict::Invalid(problems), &before, &now, context).await?;
+            tell(
+                key,
+                drive,
+                &observed,
+                &Verdict::Invalid(problems),
+                &before,
+                &now,
+                context,
+            )
+            .await?;
             return Ok((Counted::Blocked, Action::await_change()));
         }
     };
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     let outcome = apply::apply(&context.hands, key, uid, build::build(valid)).await?;
-    events::changes(&outcome.changes, key, drive, context);
+    events::changes(&outcome, key, drive, context);
     if outcome.made_credentials() {
         // Services were held until their credentials were there, and they are now: the next walk tells how it stands.
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
     }
     // What was just written may have changed what is observed.
     let (_, observed) = fetch::fetch(key, drive, context);
-    tell(key, drive, &observed, &Verdict::Applied { valid, outcome: &outcome }, &before, &now, context).await?;
+    tell(
+        key,
+        drive,
+        &observed,
+        &Verdict::Applied {
+            valid,
+            outcome: &outcome,
+        },
+        &before,
+        &now,
+        context,
+    )
+    .await?;
     Ok(next(key, &outcome, context))
 }
 
@@ -127,7 +153,11 @@ fn next(key: &DriveKey, outcome: &apply::Outcome, context: &Context) -> (Counted
     let changes = &outcome.changes;
     if outcome.blocked.is_empty() {
         context.memory.succeeded(key);
-        let counted = if changes.is_empty() { Counted::Unchanged } else { Counted::Changed };
+        let counted = if changes.is_empty() {
+            Counted::Unchanged
+        } else {
+            Counted::Changed
+        };
         return (counted, Action::await_change());
     }
     let failures = context.memory.failed(key);
@@ -140,13 +170,22 @@ fn next(key: &DriveKey, outcome: &apply::Outcome, context: &Context) -> (Counted
 }
 
 /// What is remembered of a drive; its stored status, when nothing is.
-fn remembered(key: &DriveKey, meta: &ObjectMeta, stored: Option<&RecruitmentDriveStatus>, context: &Context) -> Remembered {
+fn remembered(
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    stored: Option<&RecruitmentDriveStatus>,
+    context: &Context,
+) -> Remembered {
     let uid = meta.uid.as_deref().unwrap_or_default();
-    context.memory.get(key, uid).filter(|known| known.status != RecruitmentDriveStatus::default()).unwrap_or_else(|| Remembered {
-        uid: uid.to_owned(),
-        status: stored.cloned().unwrap_or_default(),
-        failures: 0,
-    })
+    context
+        .memory
+        .get(key, uid)
+        .filter(|known| known.status != RecruitmentDriveStatus::default())
+        .unwrap_or_else(|| Remembered {
+            uid: uid.to_owned(),
+            status: stored.cloned().unwrap_or_default(),
+            failures: 0,
+        })
 }
 
 async fn tell(
@@ -182,7 +221,14 @@ async fn show(
         });
         let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
-        match api.patch_status(&key.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body)).await {
+        match api
+            .patch_status(
+                &key.name,
+                &PatchParams::apply(FIELD_MANAGER).force(),
+                &Patch::Apply(&body),
+            )
+            .await
+        {
             Ok(_) => context.hands.metrics.wrote("RecruitmentDrive", "status"),
             // Deleted, or made anew, meanwhile: there is nobody left to tell.
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use ras_crds::spec::{
-    AccessMode, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy, RolloutStrategy, Scheduling,
+    AccessMode, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy, RolloutStrategy,
+    Scheduling,
 };
 
 use super::fetch::{Apis, DeploymentFacts, SecretFacts};

@@ -83,12 +83,37 @@ impl Default for Metrics {
         let (drive_ready, drive_suspended) = (Family::default(), Family::default());
         let (service_ready, service_desired) = (Family::default(), Family::default());
         registry.register("reconciles", "Reconciles by how they ended", reconciles.clone());
-        registry.register_with_unit("reconcile_duration", "Time a reconcile takes", Unit::Seconds, durations.clone());
-        registry.register("api_writes", "Writes to the API server by kind and verb", writes.clone());
-        registry.register("drive_ready", "1 when the drive's Ready condition is true, else 0", drive_ready.clone());
-        registry.register("drive_suspended", "1 when the drive is suspended, else 0", drive_suspended.clone());
-        registry.register("service_ready_replicas", "Pods of the present version that are ready", service_ready.clone());
-        registry.register("service_desired_replicas", "Pods that there should be", service_desired.clone());
+        registry.register_with_unit(
+            "reconcile_duration",
+            "Time a reconcile takes",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register(
+            "api_writes",
+            "Writes to the API server by kind and verb",
+            writes.clone(),
+        );
+        registry.register(
+            "drive_ready",
+            "1 when the drive's Ready condition is true, else 0",
+            drive_ready.clone(),
+        );
+        registry.register(
+            "drive_suspended",
+            "1 when the drive is suspended, else 0",
+            drive_suspended.clone(),
+        );
+        registry.register(
+            "service_ready_replicas",
+            "Pods of the present version that are ready",
+            service_ready.clone(),
+        );
+        registry.register(
+            "service_desired_replicas",
+            "Pods that there should be",
+            service_desired.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             reconciles,
@@ -105,7 +130,11 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a reconcile that took `seconds`.
     pub fn reconciled(&self, outcome: Outcome, seconds: f64) {
-        self.reconciles.get_or_create(&OutcomeLabel { outcome: outcome.as_str() }).inc();
+        self.reconciles
+            .get_or_create(&OutcomeLabel {
+                outcome: outcome.as_str(),
+            })
+            .inc();
         self.durations.observe(seconds);
     }
 
@@ -115,17 +144,34 @@ impl Metrics {
     }
 
     /// Shows a drive's status. `before` is what was shown last, so that services that are gone disappear.
-    pub fn show(&self, drive: &DriveKey, status: &RecruitmentDriveStatus, before: &RecruitmentDriveStatus, suspended: bool) {
-        for gone in before.services.iter().filter(|old| !status.services.iter().any(|new| new.name == old.name)) {
+    pub fn show(
+        &self,
+        drive: &DriveKey,
+        status: &RecruitmentDriveStatus,
+        before: &RecruitmentDriveStatus,
+        suspended: bool,
+    ) {
+        for gone in before
+            .services
+            .iter()
+            .filter(|old| !status.services.iter().any(|new| new.name == old.name))
+        {
             self.remove_service(drive, &gone.name);
         }
-        let ready = status.conditions.iter().any(|c| c.type_ == ConditionType::Ready.as_str() && c.is_true());
+        let ready = status
+            .conditions
+            .iter()
+            .any(|c| c.type_ == ConditionType::Ready.as_str() && c.is_true());
         self.drive_ready.get_or_create(&labels(drive)).set(i64::from(ready));
-        self.drive_suspended.get_or_create(&labels(drive)).set(i64::from(suspended));
+        self.drive_suspended
+            .get_or_create(&labels(drive))
+            .set(i64::from(suspended));
         for service in &status.services {
             let labels = service_labels(drive, &service.name);
             self.service_ready.get_or_create(&labels).set(i64::from(service.ready));
-            self.service_desired.get_or_create(&labels).set(i64::from(service.desired));
+            self.service_desired
+                .get_or_create(&labels)
+                .set(i64::from(service.desired));
         }
     }
 
@@ -156,9 +202,16 @@ impl Metrics {
 }
 
 fn labels(drive: &DriveKey) -> DriveLabels {
-    DriveLabels { namespace: drive.namespace.to_string(), drive: drive.name.to_string() }
+    DriveLabels {
+        namespace: drive.namespace.to_string(),
+        drive: drive.name.to_string(),
+    }
 }
 
 fn service_labels(drive: &DriveKey, service: &str) -> ServiceLabels {
-    ServiceLabels { namespace: drive.namespace.to_string(), drive: drive.name.to_string(), service: service.to_owned() }
+    ServiceLabels {
+        namespace: drive.namespace.to_string(),
+        drive: drive.name.to_string(),
+        service: service.to_owned(),
+    }
 }

@@ -41,15 +41,38 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
     };
     let mut secrets: BTreeMap<String, SecretFacts> = BTreeMap::new();
     for secret in &drive.spec.secrets {
-        let keys = secrets.entry(kubernetes_name(secret)).or_default().keys.get_or_insert_default();
+        let keys = secrets
+            .entry(kubernetes_name(secret))
+            .or_default()
+            .keys
+            .get_or_insert_default();
         let generated = secret.generate.iter().flat_map(|generate| &generate.keys);
         let used = drive.spec.services.iter().flat_map(|service| {
-            let env = service.env.iter().chain(service.sidecars.iter().flat_map(|sidecar| &sidecar.env));
-            env.filter_map(|variable| variable.secret.as_ref()).filter(|used| used.name == secret.name).map(|used| &used.key)
+            let env = service
+                .env
+                .iter()
+                .chain(service.sidecars.iter().flat_map(|sidecar| &sidecar.env));
+            env.filter_map(|variable| variable.secret.as_ref())
+                .filter(|used| used.name == secret.name)
+                .map(|used| &used.key)
         });
-        keys.extend(generated.chain(used).map(|key| (key.clone(), "2026-07-01T00:00:00Z".to_owned())));
+        // Whoever uses the whole secret uses this.
+        keys.insert("whole".to_owned(), "2026-07-01T00:00:00Z".to_owned());
+        keys.extend(
+            generated
+                .chain(used)
+                .map(|key| (key.clone(), "2026-07-01T00:00:00Z".to_owned())),
+        );
     }
-    Fetched { secrets, apis: Apis { service_monitors: true, prometheus_rules: true, certificates: true }, ..Fetched::default() }
+    Fetched {
+        secrets,
+        apis: Apis {
+            service_monitors: true,
+            prometheus_rules: true,
+            certificates: true,
+        },
+        ..Fetched::default()
+    }
 }
 
 fn label() -> impl Strategy<Value = String> {
@@ -57,26 +80,34 @@ fn label() -> impl Strategy<Value = String> {
 }
 
 fn wild(tame: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
-    prop_oneof![4 => tame, 1 => any::<String>(), 1 => "[a-z0-9-]{0,80}", 1 => Just("tls".to_owned())].boxed()
+    prop_oneof![40 => tame, 1 => any::<String>(), 1 => "[a-z0-9-]{0,80}", 1 => Just("tls".to_owned())].boxed()
 }
 
 fn quantity() -> BoxedStrategy<Quantity> {
-    prop_oneof!["[1-9][0-9]{0,2}(m|Mi|Gi|)", "[0-9.eE+-]{0,6}", "\\PC{0,4}"].prop_map(Quantity::new).boxed()
+    prop_oneof![20 => "[1-9][0-9]{0,2}(m|Mi|Gi|)", 1 => "[0-9.eE+-]{0,6}", 1 => "\\PC{0,4}"]
+        .prop_map(Quantity::new)
+        .boxed()
 }
 
 fn number() -> BoxedStrategy<i32> {
-    prop_oneof![4 => 1..100_i32, 1 => any::<i32>()].boxed()
+    prop_oneof![20 => 16..100_i32, 1 => any::<i32>()].boxed()
 }
 
 /// Some of each field: mostly what a person would write, sometimes what only a broken client would.
 fn port(index: i32) -> impl Strategy<Value = Port> {
     let path = wild(prop_oneof![Just("/".to_owned()), "/[a-z]{1,6}(/[a-z]{1,6})?"].boxed());
-    (wild("[a-z]{1,10}"), prop_oneof![9 => Just(8_000 + index), 1 => any::<i32>()], of(path), any::<bool>()).prop_map(|(name, port, path, udp)| Port {
-        name,
-        port,
-        protocol: (udp && path.is_none()).then_some(Protocol::Udp),
-        path,
-    })
+    (
+        wild("[a-z]{1,10}"),
+        prop_oneof![9 => Just(8_000 + index), 1 => any::<i32>()],
+        of(path),
+        any::<bool>(),
+    )
+        .prop_map(|(name, port, path, udp)| Port {
+            name,
+            port,
+            protocol: (udp && path.is_none()).then_some(Protocol::Udp),
+            path,
+        })
 }
 
 fn ports(base: i32) -> impl Strategy<Value = Vec<Port>> {
@@ -84,52 +115,98 @@ fn ports(base: i32) -> impl Strategy<Value = Vec<Port>> {
 }
 
 fn env() -> impl Strategy<Value = EnvVar> {
-    let secret = (prop_oneof![9 => Just("one".to_owned()), 1 => label()], prop_oneof![9 => Just("key".to_owned()), 1 => "[a-z]{1,4}"]);
+    let secret = (
+        prop_oneof![9 => Just("one".to_owned()), 1 => label()],
+        prop_oneof![9 => Just("key".to_owned()), 1 => "[a-z]{1,4}"],
+    );
     ("[A-Z_]{1,8}", of(any::<String>()), of(secret)).prop_map(|(name, value, secret)| EnvVar {
         name,
-        secret: secret.filter(|_| value.is_none()).map(|(name, key)| SecretKeyRef { name, key }),
+        secret: secret
+            .filter(|_| value.is_none())
+            .map(|(name, key)| SecretKeyRef { name, key }),
         value: value.or(Some(String::new())).filter(|value| !value.is_empty()),
     })
 }
 
 fn resources() -> impl Strategy<Value = Resources> {
-    let amounts = || prop::collection::btree_map(prop_oneof!["cpu", "memory", "ephemeral-storage"], prop_oneof![9 => "[1-9][0-9]{0,2}Mi".prop_map(Quantity::new), 1 => quantity()], 0..3);
+    let amounts = || {
+        prop::collection::btree_map(
+            prop_oneof!["cpu", "memory", "ephemeral-storage"],
+            prop_oneof![9 => "[1-9][0-9]{0,2}Mi".prop_map(Quantity::new), 1 => quantity()],
+            0..3,
+        )
+    };
     (amounts(), amounts()).prop_map(|(requests, limits)| Resources { requests, limits })
 }
 
 fn volume() -> impl Strategy<Value = Volume> {
     let kind = prop_oneof![
-        (quantity(), of(Just(AccessMode::ReadWriteMany)), of(Just(DeletionPolicy::Delete)))
-            .prop_map(|(size, access_mode, deletion_policy)| Volume { size: Some(size), access_mode, deletion_policy, ..Volume::default() }),
-        label().prop_map(|claim_name| Volume { existing: Some(ExistingClaim { claim_name }), ..Volume::default() }),
-        (of(quantity()), of(any::<bool>()))
-            .prop_map(|(size_limit, memory)| Volume { scratch: Some(Scratch { size_limit, memory }), ..Volume::default() }),
+        (
+            quantity(),
+            of(Just(AccessMode::ReadWriteMany)),
+            of(Just(DeletionPolicy::Delete))
+        )
+            .prop_map(|(size, access_mode, deletion_policy)| Volume {
+                size: Some(size),
+                access_mode,
+                deletion_policy,
+                ..Volume::default()
+            }),
+        label().prop_map(|claim_name| Volume {
+            existing: Some(ExistingClaim { claim_name }),
+            ..Volume::default()
+        }),
+        (of(quantity()), of(any::<bool>())).prop_map(|(size_limit, memory)| Volume {
+            scratch: Some(Scratch { size_limit, memory }),
+            ..Volume::default()
+        }),
         Just(Volume::default()),
     ];
-    (kind, wild(label().boxed()), wild("(/[a-z]{1,4}){1,3}")).prop_map(|(volume, name, path)| Volume { name, path, ..volume })
-}
-
-fn security() -> impl Strategy<Value = PodSecurity> {
-    (of(0..3_i64), of(any::<bool>()), of(any::<bool>())).prop_map(|(run_as_user, allow_root, writable_root_filesystem)| PodSecurity {
-        run_as_user,
-        allow_root,
-        writable_root_filesystem,
-        ..PodSecurity::default()
+    (kind, wild(label().boxed()), wild("(/[a-z]{1,4}){1,3}")).prop_map(|(volume, name, path)| Volume {
+        name,
+        path,
+        ..volume
     })
 }
 
+fn security() -> impl Strategy<Value = PodSecurity> {
+    (of(0..3_i64), of(any::<bool>()), of(any::<bool>())).prop_map(
+        |(run_as_user, allow_root, writable_root_filesystem)| PodSecurity {
+            run_as_user,
+            allow_root,
+            writable_root_filesystem,
+            ..PodSecurity::default()
+        },
+    )
+}
+
 fn sidecar() -> impl Strategy<Value = Sidecar> {
-    (wild(label().boxed()), prop::collection::vec(env(), 0..3), ports(9_000), of(resources()))
-        .prop_map(|(name, env, ports, resources)| Sidecar { name, image: "helper:1".to_owned(), env, ports, resources, ..Sidecar::default() })
+    (
+        wild(label().boxed()),
+        prop::collection::vec(env(), 0..3),
+        ports(9_000),
+        of(resources()),
+    )
+        .prop_map(|(name, env, ports, resources)| Sidecar {
+            name,
+            image: "helper:1".to_owned(),
+            env,
+            ports,
+            resources,
+            ..Sidecar::default()
+        })
 }
 
 fn scaling() -> impl Strategy<Value = (Option<i32>, Option<Autoscaling>)> {
-    let autoscaling = (of(number()), number(), of(number()), of(number())).prop_map(|(min_replicas, max_replicas, cpu, memory)| Autoscaling {
-        min_replicas,
-        max_replicas,
-        target_cpu_utilization: cpu,
-        target_memory_utilization: memory,
-    });
+    let autoscaling =
+        (of(1..16_i32), number(), of(number()), of(number())).prop_map(|(min_replicas, max_replicas, cpu, memory)| {
+            Autoscaling {
+                min_replicas,
+                max_replicas,
+                target_cpu_utilization: cpu,
+                target_memory_utilization: memory,
+            }
+        });
     prop_oneof![
         3 => Just((None, None)),
         3 => number().prop_map(|replicas| (Some(replicas), None)),
@@ -139,18 +216,28 @@ fn scaling() -> impl Strategy<Value = (Option<i32>, Option<Autoscaling>)> {
 }
 
 fn rollout() -> impl Strategy<Value = RolloutStrategy> {
-    prop_oneof![Just(RolloutStrategy::RollingUpdate), Just(RolloutStrategy::OneAtATime), Just(RolloutStrategy::Recreate)]
+    prop_oneof![
+        Just(RolloutStrategy::RollingUpdate),
+        Just(RolloutStrategy::OneAtATime),
+        Just(RolloutStrategy::Recreate)
+    ]
 }
 
 fn service() -> impl Strategy<Value = Service> {
-    let file = (wild("/[a-z_]{1,6}(/[a-z_.]{1,6})?"), any::<String>()).prop_map(|(path, content)| File { path, content });
-    let probe = (of(wild("/[a-z]{1,6}")), of(any::<bool>()), of(number())).prop_map(|(path, grpc, startup_seconds)| Probe {
-        path,
-        grpc,
-        startup_seconds,
-        ..Probe::default()
+    let file =
+        (wild("/[a-z_]{1,6}(/[a-z_.]{1,6})?"), any::<String>()).prop_map(|(path, content)| File { path, content });
+    let probe =
+        (of(wild("/[a-z]{1,6}")), of(any::<bool>()), of(number())).prop_map(|(path, grpc, startup_seconds)| Probe {
+            path,
+            grpc,
+            startup_seconds,
+            ..Probe::default()
+        });
+    let egress = (prop_oneof!["10.0.0.0/8", "::/0", "\\PC{0,8}"], of(number())).prop_map(|(cidr, port)| EgressRule {
+        cidr,
+        port,
+        protocol: None,
     });
-    let egress = (prop_oneof!["10.0.0.0/8", "::/0", "\\PC{0,8}"], of(number())).prop_map(|(cidr, port)| EgressRule { cidr, port, protocol: None });
     let running = (
         prop::collection::vec(env(), 0..4),
         prop::collection::vec(file, 0..3),
@@ -160,9 +247,21 @@ fn service() -> impl Strategy<Value = Service> {
         prop::collection::vec(sidecar(), 0..2),
         of(prop::collection::vec(egress, 0..3)),
     );
-    let rest = (of(rollout()), any::<bool>(), any::<bool>(), of(any::<i64>()), of(security()));
+    let rest = (
+        of(rollout()),
+        any::<bool>(),
+        any::<bool>(),
+        of(0..600_i64),
+        of(security()),
+    );
     (wild(label().boxed()), ports(8_000), scaling(), running, rest).prop_map(
-        |(name, ports, (replicas, autoscaling), (env, files, volumes, probe, resources, sidecars, egress), (rollout, whole, exports, grace, pod_security))| {
+        |(
+            name,
+            ports,
+            (replicas, autoscaling),
+            (env, files, volumes, probe, resources, sidecars, egress),
+            (rollout, whole, exports, grace, pod_security),
+        )| {
             let first = ports.first().map(|port| port.name.clone()).unwrap_or_default();
             Service {
                 name,
@@ -171,11 +270,24 @@ fn service() -> impl Strategy<Value = Service> {
                 autoscaling,
                 rollout,
                 env,
-                env_from: if whole { vec![EnvFrom { secret: "one".to_owned(), prefix: None }] } else { Vec::new() },
+                env_from: if whole {
+                    vec![EnvFrom {
+                        secret: "one".to_owned(),
+                        prefix: None,
+                    }]
+                } else {
+                    Vec::new()
+                },
                 files,
                 volumes,
-                probe: probe.map(|probe| Probe { port: first.clone(), ..probe }),
-                metrics: exports.then(|| Metrics { port: first, path: None }),
+                probe: probe.map(|probe| Probe {
+                    port: first.clone(),
+                    ..probe
+                }),
+                metrics: exports.then_some(Metrics {
+                    port: first,
+                    path: None,
+                }),
                 resources,
                 sidecars,
                 egress,
@@ -189,45 +301,85 @@ fn service() -> impl Strategy<Value = Service> {
 }
 
 fn exposure() -> impl Strategy<Value = Exposure> {
-    let tls = (of(label()), of(label())).prop_map(|(issuer, secret_name)| Tls { issuer, secret_name, issuer_kind: None });
+    let tls = (of(label()), of(label())).prop_map(|(issuer, secret_name)| Tls {
+        issuer,
+        secret_name,
+        issuer_kind: None,
+    });
     let annotations = prop::collection::btree_map("[a-z]{1,8}/[a-z]{1,8}", any::<String>(), 0..2);
-    (wild("[a-z]{1,8}\\.example\\.edu"), of(tls), annotations).prop_map(|(host, tls, annotations)| Exposure { host, tls, ingress_class_name: None, annotations })
+    (wild("[a-z]{1,8}\\.example\\.edu"), of(tls), annotations).prop_map(|(host, tls, annotations)| Exposure {
+        host,
+        tls,
+        ingress_class_name: None,
+        annotations,
+    })
 }
 
 /// Any drive at all, valid or not.
 pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
     let monitoring = (of("[0-9]{1,3}[smhd]"), of(number())).prop_map(|(interval, restarts)| Monitoring {
         scrape_interval: interval.map(Duration::new),
-        alerts: Some(Alerts { not_ready_for: None, restarts_per_hour: restarts }),
+        alerts: Some(Alerts {
+            not_ready_for: None,
+            restarts_per_hour: restarts,
+        }),
     });
-    let secret = (wild(label().boxed()), any::<bool>(), of(Just(DeletionPolicy::Delete)), of(number())).prop_map(|(name, generate, policy, length)| SecretSource {
-        name,
-        generate: generate.then(|| Generate { keys: vec!["key".to_owned(), "b".to_owned()], length }),
-        existing: (!generate).then(|| ExistingSecret { secret_name: "kept".to_owned() }),
-        deletion_policy: policy,
-    });
+    let secret = (
+        wild(label().boxed()),
+        any::<bool>(),
+        of(Just(DeletionPolicy::Delete)),
+        of(number()),
+    )
+        .prop_map(|(name, generate, policy, length)| SecretSource {
+            name,
+            generate: generate.then(|| Generate {
+                keys: vec!["key".to_owned(), "b".to_owned()],
+                length,
+            }),
+            existing: (!generate).then(|| ExistingSecret {
+                secret_name: "kept".to_owned(),
+            }),
+            deletion_policy: policy,
+        });
     let metadata = (wild(label().boxed()), of(Just("uid".to_owned())), of(any::<bool>()));
-    (metadata, prop::collection::vec(service(), 0..4), prop::collection::vec(secret, 0..3), of(exposure()), of(monitoring)).prop_map(
-        |((name, uid, suspend), services, mut secrets, exposure, monitoring)| {
+    (
+        metadata,
+        prop::collection::vec(service(), 0..4),
+        prop::collection::vec(secret, 0..3),
+        of(exposure()),
+        of(monitoring),
+    )
+        .prop_map(|((name, uid, suspend), services, mut secrets, exposure, monitoring)| {
             secrets.push(SecretSource {
                 name: "one".to_owned(),
-                generate: Some(Generate { keys: vec!["key".to_owned()], length: None }),
+                generate: Some(Generate {
+                    keys: vec!["key".to_owned()],
+                    length: None,
+                }),
                 ..SecretSource::default()
             });
-            let spec = RecruitmentDriveSpec { services, secrets, exposure, monitoring, suspend, ..RecruitmentDriveSpec::default() };
+            let spec = RecruitmentDriveSpec {
+                services,
+                secrets,
+                exposure,
+                monitoring,
+                suspend,
+                ..RecruitmentDriveSpec::default()
+            };
             let mut drive = RecruitmentDrive::new(&name, spec);
             drive.metadata.namespace = Some("spo".to_owned());
             drive.metadata.uid = uid;
             drive
-        },
-    )
+        })
 }
 
 /// Drives that can be built: any drive, with the parts left out that `validate` complains about.
 pub fn valid_drive() -> impl Strategy<Value = RecruitmentDrive> {
     any_drive().prop_filter_map("cannot be mended", |mut drive| {
         for _ in 0..12 {
-            let Err(problems) = validate(&drive, &facts_for(&drive), &PlatformConfig::default()) else { return Some(drive) };
+            let Err(problems) = validate(&drive, &facts_for(&drive), &PlatformConfig::default()) else {
+                return Some(drive);
+            };
             let fields: Vec<_> = problems.iter().map(|problem| problem.field.clone()).collect();
             for field in fields.iter().rev() {
                 mend(&mut drive, field);
@@ -242,13 +394,15 @@ pub fn valid_drive() -> impl Strategy<Value = RecruitmentDrive> {
 
 /// Takes away what a problem is about.
 fn mend(drive: &mut RecruitmentDrive, field: &str) {
-    let index = |list: &str| -> Option<usize> { field.split_once(&format!("{list}["))?.1.split_once(']')?.0.parse().ok() };
+    let index =
+        |list: &str| -> Option<usize> { field.split_once(&format!("{list}["))?.1.split_once(']')?.0.parse().ok() };
     let spec = &mut drive.spec;
     if field == "metadata.name" {
         drive.metadata.name = Some("d".to_owned());
     } else if let Some(service) = index("services").and_then(|index| spec.services.get_mut(index)) {
         let remove = |list: &str, length: usize| index(list).filter(|index| *index < length);
-        if field.contains(".replicas") || field.contains(".autoscaling") || field.ends_with(']') {
+        let whole = field.ends_with(']') && field.matches('[').count() == 1;
+        if whole || field.contains(".replicas") || field.contains(".autoscaling") {
             (service.replicas, service.autoscaling) = (None, None);
         } else if let Some(index) = remove("sidecars", service.sidecars.len()) {
             service.sidecars.remove(index);
@@ -259,9 +413,12 @@ fn mend(drive: &mut RecruitmentDrive, field: &str) {
         } else if let Some(index) = remove("files", service.files.len()) {
             service.files.remove(index);
         } else if let Some(index) = remove("egress", usize::MAX) {
-            service.egress.as_mut().map(|rules| (index < rules.len()).then(|| rules.remove(index)));
-        } else if field.contains(".volumes[") {
-            service.volumes.clear();
+            service
+                .egress
+                .as_mut()
+                .map(|rules| (index < rules.len()).then(|| rules.remove(index)));
+        } else if let Some(index) = remove("volumes", service.volumes.len()) {
+            service.volumes.remove(index);
         } else if field.contains(".probe") {
             service.probe = None;
         } else if field.contains(".metrics") {

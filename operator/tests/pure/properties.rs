@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use ras_crds::Quantity;
 use ras_operator::drive::build::{build, children, names};
 use ras_operator::drive::fetch::Fetched;
@@ -17,7 +18,9 @@ fn is_dns_label(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// Paths of everything in a manifest that is empty or null.
@@ -27,7 +30,10 @@ fn empty(value: &Value, path: &str) -> Vec<String> {
         Value::Array(list) if list.is_empty() => vec![path.to_owned()],
         Value::Object(map) if map.is_empty() => vec![path.to_owned()],
         Value::Array(list) => list.iter().flat_map(|item| empty(item, &format!("{path}[]"))).collect(),
-        Value::Object(map) => map.iter().flat_map(|(key, value)| empty(value, &format!("{path}.{key}"))).collect(),
+        Value::Object(map) => map
+            .iter()
+            .flat_map(|(key, value)| empty(value, &format!("{path}.{key}")))
+            .collect(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     }
 }
@@ -38,12 +44,38 @@ fn amount(resources: &ResourceRequirements, limit: bool, name: &str) -> Option<i
 }
 
 fn containers(desired: &ras_operator::drive::build::Desired<ras_operator::drive::build::Prepared>) -> Vec<Container> {
-    let pods = desired.deployments.iter().filter_map(|deployment| deployment.spec.as_ref()?.template.spec.clone());
-    pods.flat_map(|pod| pod.containers.into_iter().chain(pod.init_containers.unwrap_or_default())).collect()
+    let pods = desired
+        .deployments
+        .iter()
+        .filter_map(|deployment| deployment.spec.as_ref()?.template.spec.clone());
+    pods.flat_map(|pod| {
+        pod.containers
+            .into_iter()
+            .chain(pod.init_containers.unwrap_or_default())
+    })
+    .collect()
+}
+
+/// The properties below say something only if the drives are more than empty shells.
+#[test]
+fn drawn_drives_are_rich() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..60 {
+        let drive = valid_drive().new_tree(&mut runner).unwrap().current();
+        for object in built(&drive, &facts_for(&drive)).manifests().unwrap() {
+            *kinds.entry(object["kind"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert!(
+        kinds["Deployment"] >= 60 && kinds.values().all(|count| *count >= 3),
+        "{kinds:?}"
+    );
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn names_are_legal_whatever_the_parts_are(drive in ".{0,90}", service in ".{0,90}", volume in ".{0,90}") {

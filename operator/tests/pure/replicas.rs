@@ -9,11 +9,18 @@ use crate::drives::{built, with_spec};
 
 const OPEN: &str = "services: [{name: s, image: portal:1}]";
 const FIXED: &str = "services: [{name: s, image: portal:1, replicas: 3}]";
-const SCALED: &str = "services: [{name: s, image: portal:1, autoscaling: {minReplicas: 2, maxReplicas: 5, targetCPUUtilization: 70}}]";
+const SCALED: &str =
+    "services: [{name: s, image: portal:1, autoscaling: {minReplicas: 2, maxReplicas: 5, targetCPUUtilization: 70}}]";
 
 fn live(replicas: i32, replicas_before_suspend: Option<i32>) -> Fetched {
-    let facts = DeploymentFacts { replicas, replicas_before_suspend };
-    Fetched { deployments: [("d-s".to_owned(), facts)].into(), ..Fetched::default() }
+    let facts = DeploymentFacts {
+        replicas,
+        replicas_before_suspend,
+    };
+    Fetched {
+        deployments: [("d-s".to_owned(), facts)].into(),
+        ..Fetched::default()
+    }
 }
 
 fn suspended(spec: &str) -> RecruitmentDrive {
@@ -31,7 +38,10 @@ fn sent(drive: &RecruitmentDrive, fetched: &Fetched) -> Option<i32> {
 }
 
 fn remembered(drive: &RecruitmentDrive, fetched: &Fetched) -> Option<String> {
-    deployment(drive, fetched).metadata.annotations.and_then(|annotations| annotations.get(REPLICAS_BEFORE_SUSPEND).cloned())
+    deployment(drive, fetched)
+        .metadata
+        .annotations
+        .and_then(|annotations| annotations.get(REPLICAS_BEFORE_SUSPEND).cloned())
 }
 
 fn handed_over(drive: &RecruitmentDrive, fetched: &Fetched) -> Option<i32> {
@@ -79,7 +89,10 @@ fn a_suspended_drive_has_no_pods_and_remembers_how_many_it_had() {
 #[test]
 fn a_drive_that_is_made_suspended_comes_up_when_it_is_resumed() {
     assert_eq!(remembered(&suspended(OPEN), &Fetched::default()).as_deref(), Some("1"));
-    assert_eq!(remembered(&suspended(SCALED), &Fetched::default()).as_deref(), Some("2"));
+    assert_eq!(
+        remembered(&suspended(SCALED), &Fetched::default()).as_deref(),
+        Some("2")
+    );
 }
 
 #[test]

@@ -43,10 +43,7 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     };
     let stopped = stop_requested(arguments.keep);
     tokio::pin!(stopped);
-    let options = Options {
-        version,
-        tools: None,
-    };
+    let options = Options { version, tools: None };
     let mut control_plane = tokio::select! {
         started = ControlPlane::start(&options) => started?,
         asked = &mut stopped => return asked,

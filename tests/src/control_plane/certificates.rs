@@ -4,8 +4,7 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 use crate::Error;
@@ -24,14 +23,9 @@ impl Certificates {
         fs::create_dir_all(folder).map_err(Error::io(format!("creating {}", folder.display())))?;
         let key = KeyPair::generate().map_err(failed)?;
         let mut authority = CertificateParams::default();
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "ras-tests");
+        authority.distinguished_name.push(DnType::CommonName, "ras-tests");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let certificate = authority.self_signed(&key).map_err(failed)?;
         write(folder, "ca.crt", &certificate.pem())?;
         write(folder, "ca.key", &key.serialize_pem())?;
@@ -61,28 +55,19 @@ impl Certificates {
             "127.0.0.1",
         ];
         let mut params = CertificateParams::new(names.map(str::to_owned)).map_err(failed)?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "kube-apiserver");
+        params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign("apiserver", params)
     }
 
     /// `<file>.crt` and `<file>.key` for a user, who is what the certificate's subject says: CN the name, O a group.
-    pub(super) fn for_user(
-        &self,
-        file: &str,
-        user: &str,
-        group: Option<&str>,
-    ) -> Result<(), Error> {
+    pub(super) fn for_user(&self, file: &str, user: &str, group: Option<&str>) -> Result<(), Error> {
         let mut params = CertificateParams::default();
         // rcgen's default subject has a CN already; a second one would be ambiguous.
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, user);
         if let Some(group) = group {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, group);
+            params.distinguished_name.push(DnType::OrganizationName, group);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(file, params)

@@ -20,8 +20,7 @@ pub(super) async fn create(client: &Client) -> Result<(), Error> {
     let nodes: Api<Node> = Api::all(client.clone());
     for (number, zone) in (1..).zip(ZONES) {
         let name = format!("node-{number}");
-        let room =
-            json!({"cpu": "1000", "memory": "4Ti", "pods": "10000", "ephemeral-storage": "100Ti"});
+        let room = json!({"cpu": "1000", "memory": "4Ti", "pods": "10000", "ephemeral-storage": "100Ti"});
         let node: Node = from_value(json!({
             "metadata": {
                 "name": name,
@@ -86,10 +85,7 @@ pub(super) async fn wait(client: &Client, limit: Duration) -> Result<(), Error> 
 }
 
 fn is_ready(node: &Node) -> bool {
-    let conditions = node
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions
         .into_iter()
         .flatten()

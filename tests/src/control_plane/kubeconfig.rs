@@ -60,12 +60,6 @@ pub(super) fn for_new_user(
         certificate: certificates.path(&format!("{file}.crt")),
         key: certificates.path(&format!("{file}.key")),
     };
-    write(
-        &path,
-        server,
-        &certificates.path("ca.crt"),
-        &credentials,
-        None,
-    )?;
+    write(&path, server, &certificates.path("ca.crt"), &credentials, None)?;
     Ok(path)
 }

@@ -24,11 +24,7 @@ pub(super) fn etcd(folder: &Path, ports: &Ports) -> Vec<String> {
 }
 
 /// Arguments of kube-apiserver. The admission plugins are the default ones, `PodSecurity` among them.
-pub(super) fn kube_apiserver(
-    folder: &Path,
-    ports: &Ports,
-    certificates: &Certificates,
-) -> Vec<String> {
+pub(super) fn kube_apiserver(folder: &Path, ports: &Ports, certificates: &Certificates) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
     vec![
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
@@ -43,18 +39,12 @@ pub(super) fn kube_apiserver(
         "--authorization-mode=Node,RBAC".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--service-account-key-file={}", file("service-account.pub")),
-        format!(
-            "--service-account-signing-key-file={}",
-            file("service-account.key")
-        ),
+        format!("--service-account-signing-key-file={}", file("service-account.key")),
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
         // Without these the server slows down tests that run side by side, and a test would measure that.
         "--max-requests-inflight=2000".to_owned(),
         "--max-mutating-requests-inflight=1000".to_owned(),
-        format!(
-            "--audit-policy-file={}",
-            folder.join("audit-policy.json").display()
-        ),
+        format!("--audit-policy-file={}", folder.join("audit-policy.json").display()),
         format!("--audit-log-path={}", folder.join("audit.log").display()),
         // Megabytes. Positions in the log are remembered, so it must not be rotated.
         "--audit-log-maxsize=10000".to_owned(),
@@ -63,20 +53,14 @@ pub(super) fn kube_apiserver(
 
 /// Arguments of kube-controller-manager. Its controllers act as `ServiceAccounts` of their own, as in a real cluster, so
 /// that the audit log tells them apart.
-pub(super) fn kube_controller_manager(
-    kubeconfig: &Path,
-    certificates: &Certificates,
-) -> Vec<String> {
+pub(super) fn kube_controller_manager(kubeconfig: &Path, certificates: &Certificates) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),
         "--secure-port=0".to_owned(),
         "--leader-elect=false".to_owned(),
         "--use-service-account-credentials=true".to_owned(),
-        format!(
-            "--service-account-private-key-file={}",
-            file("service-account.key")
-        ),
+        format!("--service-account-private-key-file={}", file("service-account.key")),
         format!("--root-ca-file={}", file("ca.crt")),
         format!("--cluster-signing-cert-file={}", file("ca.crt")),
         format!("--cluster-signing-key-file={}", file("ca.key")),

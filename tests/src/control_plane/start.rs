@@ -7,8 +7,8 @@ use std::{
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 
 use super::{
-    Description, KubernetesVersion, Tools, certificates::Certificates, first_objects, kubeconfig,
-    ports::Ports, programs,
+    Description, KubernetesVersion, Tools, certificates::Certificates, first_objects, kubeconfig, ports::Ports,
+    programs,
 };
 use crate::{Error, leash::Leashed};
 
@@ -47,9 +47,7 @@ impl ControlPlane {
         let mut attempt = 1;
         loop {
             match Self::start_once(&tools).await {
-                Err(Error::Program { log, .. })
-                    if attempt < ATTEMPTS && log.contains("address already in use") =>
-                {
+                Err(Error::Program { log, .. }) if attempt < ATTEMPTS && log.contains("address already in use") => {
                     attempt += 1;
                 }
                 result => return result,
@@ -66,8 +64,7 @@ impl ControlPlane {
         let logs = folder.join("logs");
         fs::create_dir(&logs).map_err(Error::io(format!("creating {}", logs.display())))?;
         let policy = folder.join("audit-policy.json");
-        fs::write(&policy, programs::AUDIT_POLICY)
-            .map_err(Error::io(format!("writing {}", policy.display())))?;
+        fs::write(&policy, programs::AUDIT_POLICY).map_err(Error::io(format!("writing {}", policy.display())))?;
 
         let ports = Ports::free()?;
         let server = format!("https://127.0.0.1:{}", ports.apiserver);
@@ -77,11 +74,7 @@ impl ControlPlane {
             kubeconfig::for_new_user(&folder, file, &server, &certificates, name, group)
         };
         let admin = user("admin", "admin", Some("system:masters"))?;
-        let controllers = user(
-            "kube-controller-manager",
-            "system:kube-controller-manager",
-            None,
-        )?;
+        let controllers = user("kube-controller-manager", "system:kube-controller-manager", None)?;
         let scheduler = user("kube-scheduler", "system:kube-scheduler", None)?;
         // kwok stands for every kubelet at once, so no node's own certificate would do.
         let kubelets = user("kwok", "kwok", Some("system:masters"))?;
@@ -114,11 +107,7 @@ impl ControlPlane {
             "kube-controller-manager",
             programs::kube_controller_manager(&controllers, &certificates),
         )?;
-        this.launch(
-            tools,
-            "kube-scheduler",
-            programs::kube_scheduler(&scheduler),
-        )?;
+        this.launch(tools, "kube-scheduler", programs::kube_scheduler(&scheduler))?;
         this.launch(
             tools,
             "kwok",
@@ -139,18 +128,9 @@ impl ControlPlane {
     }
 
     fn launch(&mut self, tools: &Tools, name: &str, arguments: Vec<String>) -> Result<(), Error> {
-        let log = self
-            .description
-            .folder
-            .join("logs")
-            .join(format!("{name}.log"));
-        self.programs.push(Leashed::start(
-            name,
-            &tools.path(name)?,
-            arguments,
-            &[],
-            &log,
-        )?);
+        let log = self.description.folder.join("logs").join(format!("{name}.log"));
+        self.programs
+            .push(Leashed::start(name, &tools.path(name)?, arguments, &[], &log)?);
         Ok(())
     }
 
@@ -161,8 +141,7 @@ impl ControlPlane {
             let request = http::Request::get("/readyz")
                 .body(Vec::new())
                 .map_err(Error::unreadable("/readyz"))?;
-            let answer =
-                tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
+            let answer = tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
             if matches!(answer, Ok(Ok(_))) {
                 return Ok(());
             }
@@ -181,9 +160,7 @@ impl ControlPlane {
 
     /// An error if one of the programs has ended.
     pub fn check(&mut self) -> Result<(), Error> {
-        self.programs
-            .iter_mut()
-            .try_for_each(Leashed::check_running)
+        self.programs.iter_mut().try_for_each(Leashed::check_running)
     }
 
     /// What its users must know.
@@ -196,9 +173,7 @@ impl ControlPlane {
         while let Some(mut program) = self.programs.pop() {
             program.stop(STOP_PATIENCE).await?;
         }
-        self.folder
-            .close()
-            .map_err(Error::io("removing the temporary folder"))
+        self.folder.close().map_err(Error::io("removing the temporary folder"))
     }
 }
 
@@ -214,8 +189,7 @@ async fn impatient_client(path: &Path) -> Result<Client, Error> {
 pub(crate) async fn client_config(path: &Path) -> Result<Config, Error> {
     // With two TLS providers compiled in (a dependency can bring the second), rustls would panic for want of a choice.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let kubeconfig =
-        Kubeconfig::read_from(path).map_err(Error::unreadable(path.display().to_string()))?;
+    let kubeconfig = Kubeconfig::read_from(path).map_err(Error::unreadable(path.display().to_string()))?;
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(Error::unreadable(path.display().to_string()))
@@ -228,8 +202,5 @@ fn stages(folder: &Path) -> Result<Vec<String>, Error> {
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
         .map_err(list)?;
-    Ok(entries
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect())
+    Ok(entries.iter().map(|path| path.display().to_string()).collect())
 }

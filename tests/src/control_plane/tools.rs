@@ -26,12 +26,10 @@ impl Tools {
             .take(4)
             .map(below)
             .find(|folder| folder.is_dir());
-        found
-            .map(|folder| Self { folder })
-            .ok_or_else(|| Error::NotBuilt {
-                program: format!("tools/{}", version.minor()),
-                folder: current.ancestors().nth(2).unwrap_or(&current).to_owned(),
-            })
+        found.map(|folder| Self { folder }).ok_or_else(|| Error::NotBuilt {
+            program: format!("tools/{}", version.minor()),
+            folder: current.ancestors().nth(2).unwrap_or(&current).to_owned(),
+        })
     }
 
     /// The folder that a running control plane says it was started from.

@@ -57,7 +57,8 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 add(hands, credential, known, &lacking).await
             }
             // Keys that are lacking are found once its metadata is right: the write wakes the drive again.
-            (Step::Update { uid, .. }, Some(known)) => match hands.update(key, credential.item.body.clone(), uid).await {
+            (Step::Update { uid, .. }, Some(known)) => match hands.update(key, credential.item.body.clone(), uid).await
+            {
                 Ok(()) if lacking(credential, known).is_empty() => Ok(()),
                 Ok(()) => {
                     record = hands.store.get(key);
@@ -69,7 +70,13 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
         match tried {
             // What was left out when it was made is applied now.
             Ok(()) if step == Step::Create && has_owner(credential) => record = hands.store.get(key),
-            Ok(()) => return if step == Step::Create { Done::Created(key.clone()) } else { Done::Updated(key.clone()) },
+            Ok(()) => {
+                return if step == Step::Create {
+                    Done::Created(key.clone())
+                } else {
+                    Done::Updated(key.clone())
+                };
+            }
             Err(Trouble::Api(error)) if is_conflict(&error) => match hands.look(key).await {
                 Ok(found) => record = found,
                 Err(error) => return Done::Blocked(Blocked::of(key, refusal(&error))),
@@ -78,7 +85,10 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
             Err(Trouble::Random(error)) => return later(credential, error.to_string()),
         }
     }
-    later(credential, "it keeps changing while it is written; it is tried again".to_owned())
+    later(
+        credential,
+        "it keeps changing while it is written; it is tried again".to_owned(),
+    )
 }
 
 fn later(credential: &CredentialItem, message: String) -> Done {
@@ -132,7 +142,14 @@ fn values(keys: &[String], length: usize) -> Result<Value, random::NoRandomness>
 
 /// Keys it should have and has not, as far as metadata tells.
 fn lacking(credential: &CredentialItem, record: &Record) -> Vec<String> {
-    let Detail::Secret(facts) = &record.detail else { return Vec::new() };
+    let Detail::Secret(facts) = &record.detail else {
+        return Vec::new();
+    };
     let Some(known) = &facts.keys else { return Vec::new() };
-    credential.keys.iter().filter(|key| !known.contains_key(*key)).cloned().collect()
+    credential
+        .keys
+        .iter()
+        .filter(|key| !known.contains_key(*key))
+        .cloned()
+        .collect()
 }

@@ -52,7 +52,10 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
     if record.deleting {
         return Step::Wait;
     }
-    let update = |drifted| Step::Update { uid: record.uid.to_string(), drifted };
+    let update = |drifted| Step::Update {
+        uid: record.uid.to_string(),
+        drifted,
+    };
     if record.applied.as_deref() != Some(item.hash.as_str()) {
         return update(record.applied.is_none());
     }
@@ -61,7 +64,9 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
         Some(text) => {
             let entries: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
             if covers(&item.body, &entries.iter().collect::<Vec<_>>()) {
-                Step::Nothing { verified: Some(record.fields.digest) }
+                Step::Nothing {
+                    verified: Some(record.fields.digest),
+                }
             } else {
                 update(true)
             }
@@ -107,7 +112,11 @@ mod tests {
     const ME: Asker<'_> = Asker { name: "me", uid: "1" };
 
     fn item() -> Item {
-        Item::new(Kind::ConfigMap, &json!({"metadata": {"name": "c", "namespace": "n"}, "data": {"k": "v"}})).unwrap()
+        Item::new(
+            Kind::ConfigMap,
+            &json!({"metadata": {"name": "c", "namespace": "n"}, "data": {"k": "v"}}),
+        )
+        .unwrap()
     }
 
     fn record(owner: Owner, drive: Option<&str>) -> Record {
@@ -119,13 +128,22 @@ mod tests {
             touched: false,
             owner,
             applied: Some(item().hash.into()),
-            fields: Fields { digest: 7, unverified: None },
+            fields: Fields {
+                digest: 7,
+                unverified: None,
+            },
             detail: Detail::None,
         }
     }
 
     fn mine() -> Record {
-        record(Owner::Drive { name: "me".into(), uid: "1".into() }, Some("me"))
+        record(
+            Owner::Drive {
+                name: "me".into(),
+                uid: "1".into(),
+            },
+            Some("me"),
+        )
     }
 
     #[test]
@@ -140,7 +158,13 @@ mod tests {
         known.fields.unverified = Some(covered.into());
         assert_eq!(decide(&item(), Some(&known), ME), Step::Nothing { verified: Some(7) });
         known.fields.unverified = Some(json!([{"f:metadata": {"f:annotations": {}}}]).to_string().into());
-        assert_eq!(decide(&item(), Some(&known), ME), Step::Update { uid: "u".into(), drifted: true });
+        assert_eq!(
+            decide(&item(), Some(&known), ME),
+            Step::Update {
+                uid: "u".into(),
+                drifted: true
+            }
+        );
     }
 
     #[test]
@@ -148,11 +172,25 @@ mod tests {
         for (owner, drive) in [
             (Owner::Nobody, None),
             (Owner::Nobody, Some("other")),
-            (Owner::Other { who: "ReplicaSet/x".into() }, Some("me")),
-            (Owner::Drive { name: "other".into(), uid: "2".into() }, Some("me")),
+            (
+                Owner::Other {
+                    who: "ReplicaSet/x".into(),
+                },
+                Some("me"),
+            ),
+            (
+                Owner::Drive {
+                    name: "other".into(),
+                    uid: "2".into(),
+                },
+                Some("me"),
+            ),
         ] {
             let record = record(owner, drive);
-            assert!(matches!(decide(&item(), Some(&record), ME), Step::Foreign { .. }), "{record:?}");
+            assert!(
+                matches!(decide(&item(), Some(&record), ME), Step::Foreign { .. }),
+                "{record:?}"
+            );
             assert!(!may_prune(&record, ME));
         }
     }
@@ -163,7 +201,13 @@ mod tests {
         kept.applied = Some("old".into());
         assert!(matches!(decide(&item(), Some(&kept), ME), Step::Update { .. }));
         assert!(!may_prune(&kept, ME), "what nobody owns is kept");
-        let leaving = record(Owner::Drive { name: "me".into(), uid: "0".into() }, Some("me"));
+        let leaving = record(
+            Owner::Drive {
+                name: "me".into(),
+                uid: "0".into(),
+            },
+            Some("me"),
+        );
         assert_eq!(decide(&item(), Some(&leaving), ME), Step::Wait);
     }
 }

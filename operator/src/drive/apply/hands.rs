@@ -17,7 +17,8 @@ use crate::cluster::store::Store;
 use crate::telemetry::metrics::Metrics;
 
 /// Asks for the metadata of an object instead of the object.
-const METADATA_ONLY: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+const METADATA_ONLY: HeaderValue =
+    HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// An object with this resourceVersion never existed: a server-side apply that names it creates what is not
 /// there, and is refused with 409 where something is. So no object of somebody else is ever overwritten,
@@ -48,7 +49,10 @@ impl Hands {
     /// Applies an object that must not exist yet. 409 means that it does.
     pub async fn create(&self, key: &ChildKey, mut body: Value) -> Result<(), kube::Error> {
         set_metadata(&mut body, "resourceVersion", NEVER);
-        let answer = self.api(key).patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body)).await?;
+        let answer = self
+            .api(key)
+            .patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body))
+            .await?;
         self.learn(key, "create", &answer);
         Ok(())
     }
@@ -56,7 +60,10 @@ impl Hands {
     /// Applies an object over the one with this UID, whatever others say about our fields.
     pub async fn update(&self, key: &ChildKey, mut body: Value, uid: &str) -> Result<(), kube::Error> {
         set_metadata(&mut body, "uid", uid);
-        let answer = self.api(key).patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body)).await?;
+        let answer = self
+            .api(key)
+            .patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body))
+            .await?;
         self.learn(key, "apply", &answer);
         Ok(())
     }
@@ -64,9 +71,14 @@ impl Hands {
     /// Creates a Secret with values. It is a plain create and not an apply, so that applying its metadata
     /// later, without values, takes none away.
     pub async fn create_secret(&self, key: &ChildKey, body: &Value) -> Result<(), kube::Error> {
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
         let bytes = serde_json::to_vec(body).map_err(kube::Error::SerdeError)?;
-        let mut request = Request::new(url(key)).create(&params, bytes).map_err(kube::Error::BuildRequest)?;
+        let mut request = Request::new(url(key))
+            .create(&params, bytes)
+            .map_err(kube::Error::BuildRequest)?;
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         let answer = self.client.request(request).await?;
         self.learn(key, "create", &answer);
@@ -76,8 +88,14 @@ impl Hands {
     /// Adds values to a Secret that is still as `record` remembers it.
     pub async fn add_to_secret(&self, key: &ChildKey, record: &Record, values: &Value) -> Result<(), kube::Error> {
         let body = json!({"metadata": {"uid": &*record.uid, "resourceVersion": record.version.to_string()}, "stringData": values});
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let answer = self.api(key).patch_metadata(&key.name, &params, &Patch::Merge(&body)).await?;
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let answer = self
+            .api(key)
+            .patch_metadata(&key.name, &params, &Patch::Merge(&body))
+            .await?;
         self.learn(key, "patch", &answer);
         Ok(())
     }
@@ -94,7 +112,10 @@ impl Hands {
             "metadata": {"name": &*key.name, "namespace": &*key.namespace},
             "spec": {"replicas": replicas},
         });
-        let params = PatchParams { force, ..PatchParams::apply(FIELD_MANAGER) };
+        let params = PatchParams {
+            force,
+            ..PatchParams::apply(FIELD_MANAGER)
+        };
         let api: Api<k8s_openapi::api::apps::v1::Deployment> = Api::namespaced(self.client.clone(), &key.namespace);
         api.patch_scale(&key.name, &params, &Patch::Apply(&body)).await?;
         self.metrics.wrote("Scale", "apply");
@@ -105,10 +126,15 @@ impl Hands {
     pub async fn delete(&self, key: &ChildKey, uid: &str) -> Result<(), kube::Error> {
         let params = DeleteParams {
             propagation_policy: Some(PropagationPolicy::Background),
-            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
             ..DeleteParams::default()
         };
-        let mut request = Request::new(url(key)).delete(&key.name, &params).map_err(kube::Error::BuildRequest)?;
+        let mut request = Request::new(url(key))
+            .delete(&key.name, &params)
+            .map_err(kube::Error::BuildRequest)?;
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         match self.client.request::<Value>(request).await {
             Ok(_) => self.metrics.wrote(key.kind.as_str(), "delete"),
@@ -148,4 +174,3 @@ pub fn is_conflict(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     status.code == 409 || (status.code == 422 && status.message.contains("metadata.uid"))
 }
-

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
 use crate::drive::build::labels::APPLIED;
+use crate::drive::build::names::RENDER_CONTAINER;
 
 /// One child as it goes to the API server.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,31 +39,77 @@ impl Item {
             move |source| ItemError { kind, name, source }
         };
         let mut body = serde_json::to_value(object).map_err(error(""))?;
-        let part = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let part = |pointer: &str| {
+            body.pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let (namespace, name) = (part("/metadata/namespace"), part("/metadata/name"));
         let hash = hash(&serde_json::to_vec(&body).map_err(error(&name))?);
         annotate(&mut body, &hash);
-        Ok(Self { key: ChildKey::new(kind, &namespace, &name), body, hash })
+        Ok(Self {
+            key: ChildKey::new(kind, &namespace, &name),
+            body,
+            hash,
+        })
     }
 
-    /// The object with a field added to its metadata.
-    pub fn with_metadata(&self, field: &str, value: &str) -> Value {
+    /// The same Deployment, with its files rendered by another image of ours.
+    ///
+    /// The image is the operator's own, so each upgrade of the operator would change every pod template and
+    /// restart every program that has files. It is kept as it runs as long as nothing else changes.
+    pub fn rendered_by(&self, image: &str) -> Self {
         let mut body = self.body.clone();
-        if let Some(metadata) = metadata(&mut body) {
-            metadata.insert(field.to_owned(), value.into());
+        let containers = body
+            .pointer_mut("/spec/template/spec/initContainers")
+            .and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            if container.get("name").and_then(Value::as_str) == Some(RENDER_CONTAINER)
+                && let Some(container) = container.as_object_mut()
+            {
+                container.insert("image".to_owned(), image.into());
+            }
         }
-        body
+        disannotate(&mut body);
+        // Written before as JSON, so it can be written again.
+        let hash = hash(&serde_json::to_vec(&body).unwrap_or_default());
+        annotate(&mut body, &hash);
+        Self {
+            key: self.key.clone(),
+            body,
+            hash,
+        }
+    }
+}
+
+fn disannotate(body: &mut Value) {
+    let Some(metadata) = metadata(body) else { return };
+    let left = metadata
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut)
+        .map(|annotations| {
+            annotations.remove(APPLIED);
+            annotations.len()
+        });
+    if left == Some(0) {
+        metadata.remove("annotations");
     }
 }
 
 fn metadata(body: &mut Value) -> Option<&mut Map<String, Value>> {
-    body.as_object_mut()?.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+    body.as_object_mut()?
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(Map::new()))
+        .as_object_mut()
 }
 
 fn annotate(body: &mut Value, hash: &str) {
     if let Some(metadata) = metadata(body)
-        && let Some(annotations) =
-            metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+        && let Some(annotations) = metadata
+            .entry("annotations")
+            .or_insert_with(|| Value::Object(Map::new()))
+            .as_object_mut()
     {
         annotations.insert(APPLIED.to_owned(), hash.into());
     }
@@ -86,10 +133,28 @@ mod tests {
     #[test]
     fn the_same_object_has_the_same_hash_and_carries_it() {
         let object = json!({"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"k": "v"}});
-        let (one, two) = (Item::new(Kind::ConfigMap, &object).unwrap(), Item::new(Kind::ConfigMap, &object).unwrap());
+        let (one, two) = (
+            Item::new(Kind::ConfigMap, &object).unwrap(),
+            Item::new(Kind::ConfigMap, &object).unwrap(),
+        );
         assert_eq!(one, two);
         assert_eq!(one.body["metadata"]["annotations"][APPLIED], one.hash.as_str());
         let other = json!({"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}, "data": {"k": "w"}});
         assert_ne!(Item::new(Kind::ConfigMap, &other).unwrap().hash, one.hash);
+    }
+
+    #[test]
+    fn another_render_image_and_back_is_the_same_item() {
+        let container = |image: &str| json!({"name": RENDER_CONTAINER, "image": image});
+        let deployment = |image: &str| {
+            json!({"metadata": {"name": "d", "namespace": "n"},
+                "spec": {"template": {"spec": {"initContainers": [container(image)], "containers": [{"name": "c", "image": "i"}]}}}})
+        };
+        let (old, new) = (
+            Item::new(Kind::Deployment, &deployment("ras-operator:1")).unwrap(),
+            Item::new(Kind::Deployment, &deployment("ras-operator:2")).unwrap(),
+        );
+        assert_ne!(old.hash, new.hash);
+        assert_eq!(new.rendered_by("ras-operator:1"), old);
     }
 }

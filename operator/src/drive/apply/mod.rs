@@ -43,7 +43,11 @@ pub struct Outcome {
 impl Outcome {
     /// Whether a generated credential was made, or given a key that it lacked.
     pub fn made_credentials(&self) -> bool {
-        self.changes.created.iter().chain(&self.changes.updated).any(|child| child.kind == Kind::Secret)
+        self.changes
+            .created
+            .iter()
+            .chain(&self.changes.updated)
+            .any(|child| child.kind == Kind::Secret)
     }
 }
 
@@ -82,7 +86,12 @@ pub struct Blocked {
 
 impl Blocked {
     fn of(child: &ChildKey, refusal: Refusal) -> Self {
-        Self { child: child.clone(), reason: refusal.reason, message: refusal.message, retry: refusal.retry }
+        Self {
+            child: child.clone(),
+            reason: refusal.reason,
+            message: refusal.message,
+            retry: refusal.retry,
+        }
     }
 }
 
@@ -112,14 +121,32 @@ pub async fn apply(hands: &Hands, key: &DriveKey, uid: &str, desired: Desired<Pr
 
     // Programs start only after what they use is there; who points at them comes last.
     for stage in [
-        [Kind::ServiceAccount, Kind::ConfigMap, Kind::PersistentVolumeClaim, Kind::NetworkPolicy, Kind::Service].as_slice(),
+        [
+            Kind::ServiceAccount,
+            Kind::ConfigMap,
+            Kind::PersistentVolumeClaim,
+            Kind::NetworkPolicy,
+            Kind::Service,
+        ]
+        .as_slice(),
         &[Kind::Deployment],
-        &[Kind::HorizontalPodAutoscaler, Kind::PodDisruptionBudget, Kind::Ingress, Kind::ServiceMonitor, Kind::PrometheusRule],
+        &[
+            Kind::HorizontalPodAutoscaler,
+            Kind::PodDisruptionBudget,
+            Kind::Ingress,
+            Kind::ServiceMonitor,
+            Kind::PrometheusRule,
+        ],
     ] {
         let mut work = Vec::new();
         for item in &items {
             if stage.contains(&item.key.kind) && !is_held(&desired, item) {
-                work.push(place(hands, item, asker, desired.replica_handovers.get(&*item.key.name).copied()));
+                work.push(place(
+                    hands,
+                    item,
+                    asker,
+                    desired.replica_handovers.get(&*item.key.name).copied(),
+                ));
             }
         }
         done.extend(all(work).await);
@@ -192,6 +219,8 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
 
 async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i32>) -> Done {
     let mut record = hands.store.get(&item.key);
+    let kept = record.as_ref().and_then(|record| as_it_renders(item, record));
+    let item = kept.as_ref().unwrap_or(item);
     for _ in 0..LOOKS {
         let step = decide(item, record.as_ref(), asker);
         let tried = match &step {
@@ -211,7 +240,9 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
                 return match step {
                     Step::Create => Done::Created(item.key.clone()),
                     Step::Update { drifted: true, .. } => Done::Repaired(item.key.clone()),
-                    Step::Update { .. } | Step::Nothing { .. } | Step::Wait | Step::Foreign { .. } => Done::Updated(item.key.clone()),
+                    Step::Update { .. } | Step::Nothing { .. } | Step::Wait | Step::Foreign { .. } => {
+                        Done::Updated(item.key.clone())
+                    }
                 };
             }
             // Something is there, or something else is: look at it and decide anew.
@@ -230,13 +261,30 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
     })
 }
 
-async fn update(hands: &Hands, item: &Item, uid: &str, record: Option<&Record>, handover: Option<i32>) -> Result<(), kube::Error> {
+/// The item with the image that renders files now, when that image is all that would change.
+fn as_it_renders(item: &Item, record: &Record) -> Option<Item> {
+    let Detail::Deployment(live) = &record.detail else {
+        return None;
+    };
+    let kept = item.rendered_by(live.render_image.as_deref()?);
+    (record.applied.as_deref() == Some(kept.hash.as_str())).then_some(kept)
+}
+
+async fn update(
+    hands: &Hands,
+    item: &Item,
+    uid: &str,
+    record: Option<&Record>,
+    handover: Option<i32>,
+) -> Result<(), kube::Error> {
     if let (Some(replicas), Some(Detail::Deployment(live))) = (handover, record.map(|record| &record.detail))
         && live.applies_replicas
     {
         // The live number may have moved since the informer told of it: without force such a stale number is
         // refused. Coming back from suspension the number is meant to differ.
-        hands.hand_over_replicas(&item.key, replicas, live.replicas != replicas).await?;
+        hands
+            .hand_over_replicas(&item.key, replicas, live.replicas != replicas)
+            .await?;
     }
     hands.update(&item.key, item.body.clone(), uid).await
 }
@@ -273,7 +321,9 @@ fn foreign(child: &ChildKey, whose: &str) -> Done {
     Done::Blocked(Blocked {
         child: child.clone(),
         reason: Reason::ForeignObject,
-        message: format!("{child} exists and {whose}, so it is left alone: delete or rename it, or give the drive another name"),
+        message: format!(
+            "{child} exists and {whose}, so it is left alone: delete or rename it, or give the drive another name"
+        ),
         retry: Retry::Soon,
     })
 }
@@ -292,5 +342,9 @@ fn outcome(desired: Desired<Applied>, done: Vec<Done>) -> Outcome {
         }
     }
     blocked.sort_by(|a, b| a.child.cmp(&b.child));
-    Outcome { desired, changes, blocked }
+    Outcome {
+        desired,
+        changes,
+        blocked,
+    }
 }

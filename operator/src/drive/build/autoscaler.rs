@@ -2,16 +2,22 @@
 //! because Kubernetes switches an autoscaler off at zero replicas.
 
 use k8s_openapi::api::autoscaling::v2::{
-    CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget, ResourceMetricSource,
+    CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget,
+    ResourceMetricSource,
 };
 
 use super::metadata;
 use crate::drive::valid::{Replicas, ValidDrive, ValidService};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<HorizontalPodAutoscaler> {
-    let Replicas::Autoscaled { min, max, cpu, memory } = &service.replicas else { return None };
+    let Replicas::Autoscaled { min, max, cpu, memory } = &service.replicas else {
+        return None;
+    };
     let targets = [("cpu", cpu), ("memory", memory)];
-    let metrics = targets.into_iter().filter_map(|(name, percent)| Some(utilization(name, (*percent)?))).collect();
+    let metrics = targets
+        .into_iter()
+        .filter_map(|(name, percent)| Some(utilization(name, (*percent)?)))
+        .collect();
     Some(HorizontalPodAutoscaler {
         metadata: metadata::of_service(drive, service),
         spec: Some(HorizontalPodAutoscalerSpec {

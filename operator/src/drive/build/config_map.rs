@@ -11,8 +11,16 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<Config
     if service.files.is_empty() {
         return None;
     }
-    let templates: BTreeMap<_, _> = service.files.iter().map(|file| (names::file_key(&file.path), file.content.clone())).collect();
-    Some(ConfigMap { metadata: metadata::of_service(drive, service), data: Some(templates), ..ConfigMap::default() })
+    let templates: BTreeMap<_, _> = service
+        .files
+        .iter()
+        .map(|file| (names::file_key(&file.path), file.content.clone()))
+        .collect();
+    Some(ConfigMap {
+        metadata: metadata::of_service(drive, service),
+        data: Some(templates),
+        ..ConfigMap::default()
+    })
 }
 
 /// Changes when a file does.
@@ -21,7 +29,11 @@ pub(super) fn files_hash(service: &ValidService) -> Option<String> {
         return None;
     }
     // The order in the spec does not matter to the pod.
-    let mut parts: Vec<_> = service.files.iter().map(|file| [file.path.as_str(), file.content.as_str()]).collect();
+    let mut parts: Vec<_> = service
+        .files
+        .iter()
+        .map(|file| [file.path.as_str(), file.content.as_str()])
+        .collect();
     parts.sort_unstable();
     Some(names::hash(&parts.concat(), 16))
 }

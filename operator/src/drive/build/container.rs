@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, ResourceRequirements, SecretEnvSource, SecretKeySelector,
-    SecurityContext,
+    Capabilities, Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, ResourceRequirements, SecretEnvSource,
+    SecretKeySelector, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ras_crds::spec::PodSecurity;
@@ -18,7 +18,9 @@ const RENDER_USER: i64 = 65_532;
 /// The program.
 pub(super) fn program(service: &ValidService) -> Container {
     let probes = probe::build(&service.probe);
-    let mounts = pod_volumes::shared_mounts(service).into_iter().chain(pod_volumes::file_mounts(service));
+    let mounts = pod_volumes::shared_mounts(service)
+        .into_iter()
+        .chain(pod_volumes::file_mounts(service));
     Container {
         startup_probe: probes.startup,
         readiness_probe: probes.readiness,
@@ -30,7 +32,10 @@ pub(super) fn program(service: &ValidService) -> Container {
 
 /// A helper.
 pub(super) fn sidecar(service: &ValidService, sidecar: &ValidContainer) -> Container {
-    Container { volume_mounts: unless_empty(pod_volumes::shared_mounts(service)), ..common(sidecar, &service.pod_security) }
+    Container {
+        volume_mounts: unless_empty(pod_volumes::shared_mounts(service)),
+        ..common(sidecar, &service.pod_security)
+    }
 }
 
 fn common(container: &ValidContainer, security: &PodSecurity) -> Container {
@@ -62,12 +67,25 @@ pub(super) fn render_files(drive: &ValidDrive, service: &ValidService) -> Option
     }
     let small = |cpu: Option<&str>, memory: &str| {
         let amounts = [("cpu", cpu), ("memory", Some(memory))];
-        amounts.into_iter().filter_map(|(name, amount)| Some((name.to_owned(), amount?.to_owned()))).collect()
+        amounts
+            .into_iter()
+            .filter_map(|(name, amount)| Some((name.to_owned(), amount?.to_owned())))
+            .collect()
     };
     Some(Container {
         name: names::RENDER_CONTAINER.to_owned(),
         image: Some(drive.operator_image.clone()),
-        args: Some(["render", "--from", pod_volumes::TEMPLATES_PATH, "--to", pod_volumes::FILES_PATH].map(str::to_owned).to_vec()),
+        args: Some(
+            [
+                "render",
+                "--from",
+                pod_volumes::TEMPLATES_PATH,
+                "--to",
+                pod_volumes::FILES_PATH,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
         env: unless_empty(env(&service.container)),
         env_from: unless_empty(env_from(&service.container)),
         // The files are in memory and count against this limit until the program has started.
@@ -87,12 +105,20 @@ fn env(container: &ValidContainer) -> Vec<EnvVar> {
         .env
         .iter()
         .map(|variable| match &variable.source {
-            EnvSource::Value(value) => EnvVar { name: variable.name.clone(), value: Some(value.clone()), value_from: None },
+            EnvSource::Value(value) => EnvVar {
+                name: variable.name.clone(),
+                value: Some(value.clone()),
+                value_from: None,
+            },
             EnvSource::Secret { secret, key } => EnvVar {
                 name: variable.name.clone(),
                 value: None,
                 value_from: Some(EnvVarSource {
-                    secret_key_ref: Some(SecretKeySelector { name: secret.secret_name.clone(), key: key.clone(), optional: None }),
+                    secret_key_ref: Some(SecretKeySelector {
+                        name: secret.secret_name.clone(),
+                        key: key.clone(),
+                        optional: None,
+                    }),
                     ..EnvVarSource::default()
                 }),
             },
@@ -106,7 +132,10 @@ fn env_from(container: &ValidContainer) -> Vec<EnvFromSource> {
         .iter()
         .map(|source| EnvFromSource {
             prefix: source.prefix.clone(),
-            secret_ref: Some(SecretEnvSource { name: source.secret.secret_name.clone(), optional: None }),
+            secret_ref: Some(SecretEnvSource {
+                name: source.secret.secret_name.clone(),
+                optional: None,
+            }),
             config_map_ref: None,
         })
         .collect()
@@ -114,10 +143,17 @@ fn env_from(container: &ValidContainer) -> Vec<EnvFromSource> {
 
 fn resources(requests: &BTreeMap<String, String>, limits: &BTreeMap<String, String>) -> ResourceRequirements {
     let amounts = |amounts: &BTreeMap<String, String>| {
-        let amounts: BTreeMap<_, _> = amounts.iter().map(|(name, amount)| (name.clone(), Quantity(amount.clone()))).collect();
+        let amounts: BTreeMap<_, _> = amounts
+            .iter()
+            .map(|(name, amount)| (name.clone(), Quantity(amount.clone())))
+            .collect();
         if amounts.is_empty() { None } else { Some(amounts) }
     };
-    ResourceRequirements { requests: amounts(requests), limits: amounts(limits), claims: None }
+    ResourceRequirements {
+        requests: amounts(requests),
+        limits: amounts(limits),
+        claims: None,
+    }
 }
 
 /// What the level `restricted` of Pod Security Standards asks of a container, and a read-only image.
@@ -127,7 +163,10 @@ fn restricted(security: &PodSecurity) -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         // Images that start as root change their user and their files' owners with the default capabilities.
-        capabilities: (!root).then(|| Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        capabilities: (!root).then(|| Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            add: None,
+        }),
         read_only_root_filesystem: Some(!writable),
         ..SecurityContext::default()
     }

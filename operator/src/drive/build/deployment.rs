@@ -37,18 +37,26 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Deployment {
 /// a roll-out that is stuck.
 fn progress_deadline(service: &ValidService) -> i32 {
     let stopping = i32::try_from(service.termination_grace_period_seconds).unwrap_or(i32::MAX);
-    let budget = probe::startup_budget(&service.probe).saturating_add(stopping).saturating_add(60);
+    let budget = probe::startup_budget(&service.probe)
+        .saturating_add(stopping)
+        .saturating_add(60);
     budget.max(PROGRESS_DEADLINE)
 }
 
 fn strategy(rollout: RolloutStrategy) -> DeploymentStrategy {
     let rolling = |surge: IntOrString| DeploymentStrategy {
         type_: Some("RollingUpdate".to_owned()),
-        rolling_update: Some(RollingUpdateDeployment { max_surge: Some(surge), max_unavailable: Some(IntOrString::Int(0)) }),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(surge),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
     };
     match rollout {
         RolloutStrategy::RollingUpdate => rolling(IntOrString::String("25%".to_owned())),
         RolloutStrategy::OneAtATime => rolling(IntOrString::Int(1)),
-        RolloutStrategy::Recreate => DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None },
+        RolloutStrategy::Recreate => DeploymentStrategy {
+            type_: Some("Recreate".to_owned()),
+            rolling_update: None,
+        },
     }
 }

@@ -15,7 +15,11 @@ pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
     if drive.suspended {
         return BTreeMap::new();
     }
-    drive.services.iter().filter_map(|service| Some((service.child.clone(), waiting(drive, service)?))).collect()
+    drive
+        .services
+        .iter()
+        .filter_map(|service| Some((service.child.clone(), waiting(drive, service)?)))
+        .collect()
 }
 
 fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
@@ -29,25 +33,46 @@ fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     }
     let mut missing: Vec<(Reason, String)> = Vec::new();
     for (secret, key) in uses {
-        let Some(lack) = lack(drive, service, secret, key) else { continue };
+        let Some(lack) = lack(drive, service, secret, key) else {
+            continue;
+        };
         if !missing.contains(&lack) {
             missing.push(lack);
         }
     }
     let reason = missing.first()?.0;
-    let message = missing.into_iter().map(|(_, message)| message).collect::<Vec<_>>().join("; ");
-    Some(Waiting { condition: ConditionType::SecretsReady, reason, message })
+    let message = missing
+        .into_iter()
+        .map(|(_, message)| message)
+        .collect::<Vec<_>>()
+        .join("; ");
+    Some(Waiting {
+        condition: ConditionType::SecretsReady,
+        reason,
+        message,
+    })
 }
 
-fn lack(drive: &ValidDrive, service: &ValidService, secret: &UsedSecret, key: Option<&str>) -> Option<(Reason, String)> {
+fn lack(
+    drive: &ValidDrive,
+    service: &ValidService,
+    secret: &UsedSecret,
+    key: Option<&str>,
+) -> Option<(Reason, String)> {
     let (used, namespace, service) = (&secret.secret_name, &drive.namespace, &service.name);
     let Some(facts) = drive.secrets.get(used) else {
         let next = if secret.generated {
             "it is being made".to_owned()
         } else {
-            format!("make it in namespace {namespace:?}, or correct spec.secrets[{name:?}].existing.secretName", name = secret.name)
+            format!(
+                "make it in namespace {namespace:?}, or correct spec.secrets[{name:?}].existing.secretName",
+                name = secret.name
+            )
         };
-        return Some((Reason::SecretMissing, format!("Secret {used:?}, which service {service:?} uses, is not there: {next}")));
+        return Some((
+            Reason::SecretMissing,
+            format!("Secret {used:?}, which service {service:?} uses, is not there: {next}"),
+        ));
     };
     let (key, keys) = (key?, facts.keys.as_ref()?);
     if keys.contains_key(key) {
@@ -58,5 +83,8 @@ fn lack(drive: &ValidDrive, service: &ValidService, secret: &UsedSecret, key: Op
     } else {
         format!("add the key to the Secret in namespace {namespace:?}, or correct it in the service's env")
     };
-    Some((Reason::SecretKeyMissing, format!("Secret {used:?} has no key {key:?}, which service {service:?} uses: {next}")))
+    Some((
+        Reason::SecretKeyMissing,
+        format!("Secret {used:?} has no key {key:?}, which service {service:?} uses: {next}"),
+    ))
 }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec, IngressTLS,
-    ServiceBackendPort,
+    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec,
+    IngressTLS, ServiceBackendPort,
 };
 use ras_crds::spec::IssuerKind;
 
@@ -24,7 +24,10 @@ pub(super) fn build(drive: &ValidDrive) -> Option<Ingress> {
                 http: Some(HTTPIngressRuleValue { paths: paths(drive) }),
             }]),
             tls: exposure.tls.as_ref().map(|tls| {
-                vec![IngressTLS { hosts: Some(vec![exposure.host.clone()]), secret_name: Some(tls.secret_name().to_owned()) }]
+                vec![IngressTLS {
+                    hosts: Some(vec![exposure.host.clone()]),
+                    secret_name: Some(tls.secret_name().to_owned()),
+                }]
             }),
             ..IngressSpec::default()
         }),
@@ -37,7 +40,11 @@ fn paths(drive: &ValidDrive) -> Vec<HTTPIngressPath> {
     let mut routes: Vec<_> = drive
         .services
         .iter()
-        .flat_map(|service| service.ports().filter_map(move |port| Some((port.path.as_deref()?, service, port))))
+        .flat_map(|service| {
+            service
+                .ports()
+                .filter_map(move |port| Some((port.path.as_deref()?, service, port)))
+        })
         .collect();
     routes.sort_by_key(|(path, _, _)| (Reverse(path.len()), *path));
     routes
@@ -48,7 +55,10 @@ fn paths(drive: &ValidDrive) -> Vec<HTTPIngressPath> {
             backend: IngressBackend {
                 service: Some(IngressServiceBackend {
                     name: service.child.clone(),
-                    port: Some(ServiceBackendPort { name: Some(port.name.clone()), number: None }),
+                    port: Some(ServiceBackendPort {
+                        name: Some(port.name.clone()),
+                        number: None,
+                    }),
                 }),
                 resource: None,
             },

@@ -58,15 +58,24 @@ pub fn of_pod(drive: &ValidDrive, service: &str) -> BTreeMap<String, String> {
 
 /// Labels that tell the pods of a service from all others. A Deployment's selector can never be changed.
 pub fn match_service(drive: &ValidDrive, service: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([(DRIVE.to_owned(), drive.name.clone()), (SERVICE.to_owned(), service.to_owned())])
+    BTreeMap::from([
+        (DRIVE.to_owned(), drive.name.clone()),
+        (SERVICE.to_owned(), service.to_owned()),
+    ])
 }
 
 /// Selects the pods of a service.
 pub fn select_service(drive: &ValidDrive, service: &str) -> LabelSelector {
-    LabelSelector { match_labels: Some(match_service(drive, service)), ..LabelSelector::default() }
+    LabelSelector {
+        match_labels: Some(match_service(drive, service)),
+        ..LabelSelector::default()
+    }
 }
 
 /// Selects all pods of a drive.
 pub fn select_drive(drive: &ValidDrive) -> LabelSelector {
-    LabelSelector { match_labels: Some(BTreeMap::from([(DRIVE.to_owned(), drive.name.clone())])), ..LabelSelector::default() }
+    LabelSelector {
+        match_labels: Some(BTreeMap::from([(DRIVE.to_owned(), drive.name.clone())])),
+        ..LabelSelector::default()
+    }
 }

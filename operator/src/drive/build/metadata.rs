@@ -21,7 +21,12 @@ pub(super) fn of_service(drive: &ValidDrive, service: &ValidService) -> ObjectMe
 
 /// Of an object that a drive may leave behind. What stays has no owner, or the garbage collector would take
 /// it with the drive; it is found again by name and labels.
-pub(super) fn kept(drive: &ValidDrive, name: String, labels: BTreeMap<String, String>, policy: DeletionPolicy) -> ObjectMeta {
+pub(super) fn kept(
+    drive: &ValidDrive,
+    name: String,
+    labels: BTreeMap<String, String>,
+    policy: DeletionPolicy,
+) -> ObjectMeta {
     let mut metadata = owned(drive, name, labels);
     match policy {
         DeletionPolicy::Retain => metadata.owner_references = None,

@@ -40,16 +40,44 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
     let services = &drive.services;
     Desired {
         service_account: service_account::build(drive),
-        credentials: drive.generated_secrets.iter().map(|secret| secret::build(drive, secret)).collect(),
-        config_maps: services.iter().filter_map(|service| config_map::build(drive, service)).collect(),
-        volume_claims: services.iter().flat_map(|service| volume_claim::build(drive, service)).collect(),
-        network_policies: services.iter().map(|service| network_policy::build(drive, service)).collect(),
-        services: services.iter().filter_map(|service| service::build(drive, service)).collect(),
-        deployments: services.iter().map(|service| deployment::build(drive, service)).collect(),
-        autoscalers: services.iter().filter_map(|service| autoscaler::build(drive, service)).collect(),
-        disruption_budgets: services.iter().filter_map(|service| disruption_budget::build(drive, service)).collect(),
+        credentials: drive
+            .generated_secrets
+            .iter()
+            .map(|secret| secret::build(drive, secret))
+            .collect(),
+        config_maps: services
+            .iter()
+            .filter_map(|service| config_map::build(drive, service))
+            .collect(),
+        volume_claims: services
+            .iter()
+            .flat_map(|service| volume_claim::build(drive, service))
+            .collect(),
+        network_policies: services
+            .iter()
+            .map(|service| network_policy::build(drive, service))
+            .collect(),
+        services: services
+            .iter()
+            .filter_map(|service| service::build(drive, service))
+            .collect(),
+        deployments: services
+            .iter()
+            .map(|service| deployment::build(drive, service))
+            .collect(),
+        autoscalers: services
+            .iter()
+            .filter_map(|service| autoscaler::build(drive, service))
+            .collect(),
+        disruption_budgets: services
+            .iter()
+            .filter_map(|service| disruption_budget::build(drive, service))
+            .collect(),
         ingress: ingress::build(drive),
-        service_monitors: services.iter().filter_map(|service| service_monitor::build(drive, service)).collect(),
+        service_monitors: services
+            .iter()
+            .filter_map(|service| service_monitor::build(drive, service))
+            .collect(),
         prometheus_rule: prometheus_rule::build(drive),
         held: held::held(drive),
         replica_handovers: replicas::handovers(drive),

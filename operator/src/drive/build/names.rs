@@ -82,9 +82,17 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
             ("HorizontalPodAutoscaler", service.autoscaling.is_some()),
             ("ServiceMonitor", service.metrics.is_some() && spec.monitoring.is_some()),
         ];
-        all.extend(kinds.into_iter().filter(|(_, claimed)| *claimed).map(|(kind, _)| format!("{kind}/{child}")));
+        all.extend(
+            kinds
+                .into_iter()
+                .filter(|(_, claimed)| *claimed)
+                .map(|(kind, _)| format!("{kind}/{child}")),
+        );
         for volume in service.volumes.iter().filter(|volume| volume.size.is_some()) {
-            all.push(format!("PersistentVolumeClaim/{}", volume_claim(name, &service.name, &volume.name)));
+            all.push(format!(
+                "PersistentVolumeClaim/{}",
+                volume_claim(name, &service.name, &volume.name)
+            ));
         }
     }
     all
@@ -120,7 +128,13 @@ fn join_hashing(parts: &[&str], identity: &[&str]) -> String {
     }
     let mut cleaned: String = joined
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
         .skip_while(|c| !c.is_ascii_lowercase())
         .take(MAX - 9)
         .collect();
@@ -136,7 +150,9 @@ pub fn is_label(text: &str) -> bool {
     text.len() <= MAX
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && !text.ends_with('-')
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 fn is_hex(text: &str) -> bool {
@@ -151,9 +167,17 @@ pub(crate) fn hash(parts: &[&str], digits: usize) -> String {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }
-    let mut text: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(digits);
-    text
+    let nibbles = context
+        .finish()
+        .as_ref()
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .collect::<Vec<_>>();
+    nibbles
+        .into_iter()
+        .take(digits)
+        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
+        .collect()
 }
 
 #[cfg(test)]
@@ -164,7 +188,10 @@ mod tests {
     fn common_names_stay_pretty() {
         assert_eq!(of_service("placements-2026", "backend"), "placements-2026-backend");
         assert_eq!(secret("placements-2026", "jwt"), "placements-2026-jwt");
-        assert_eq!(volume_claim("placements-2026", "cdn", "files"), "placements-2026-cdn-files");
+        assert_eq!(
+            volume_claim("placements-2026", "cdn", "files"),
+            "placements-2026-cdn-files"
+        );
         assert_eq!(file_key("/app/secret.yml"), "app_secret.yml");
     }
 
@@ -189,6 +216,9 @@ mod tests {
     #[test]
     fn files_never_share_a_key() {
         assert_ne!(file_key("/a/b"), file_key("/a_b"));
-        assert_ne!(file_key(&format!("/a/{}", "x".repeat(300))), file_key(&format!("/b/{}", "x".repeat(300))));
+        assert_ne!(
+            file_key(&format!("/a/{}", "x".repeat(300))),
+            file_key(&format!("/b/{}", "x".repeat(300)))
+        );
     }
 }

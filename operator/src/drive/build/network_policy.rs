@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -36,18 +37,30 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> NetworkPolicy
 fn ingress(drive: &ValidDrive, service: &ValidService) -> Vec<NetworkPolicyIngressRule> {
     let mut rules = Vec::new();
     if let Some(ports) = unless_empty(service.ports().map(port)) {
-        rules.push(NetworkPolicyIngressRule { from: Some(vec![pods_of(drive)]), ports: Some(ports) });
+        rules.push(NetworkPolicyIngressRule {
+            from: Some(vec![pods_of(drive)]),
+            ports: Some(ports),
+        });
     }
     if let Some(exposure) = &drive.exposure
         && let Some(ports) = unless_empty(service.ports().filter(|port| port.path.is_some()).map(port))
     {
         // Where the platform names no namespace, the controller may be a load balancer outside the cluster.
-        let from = exposure.controller_namespace.as_deref().map(|name| vec![namespace(name)]);
-        rules.push(NetworkPolicyIngressRule { from, ports: Some(ports) });
+        let from = exposure
+            .controller_namespace
+            .as_deref()
+            .map(|name| vec![namespace(name)]);
+        rules.push(NetworkPolicyIngressRule {
+            from,
+            ports: Some(ports),
+        });
     }
     if let (Some(monitoring), Some(metrics)) = (&drive.monitoring, &service.metrics) {
         let from = monitoring.namespace.as_deref().map_or_else(any_namespace, namespace);
-        rules.push(NetworkPolicyIngressRule { from: Some(vec![from]), ports: Some(vec![port(&metrics.port)]) });
+        rules.push(NetworkPolicyIngressRule {
+            from: Some(vec![from]),
+            ports: Some(vec![port(&metrics.port)]),
+        });
     }
     rules
 }
@@ -56,15 +69,28 @@ fn egress(drive: &ValidDrive, asked: &[EgressRule]) -> Vec<NetworkPolicyEgressRu
     let dns = [Protocol::Udp, Protocol::Tcp].map(|protocol| number(53, protocol));
     // Names are looked up in the cluster's DNS, wherever that runs.
     let mut rules = vec![
-        NetworkPolicyEgressRule { ports: Some(dns.to_vec()), to: None },
-        NetworkPolicyEgressRule { ports: None, to: Some(vec![pods_of(drive)]) },
+        NetworkPolicyEgressRule {
+            ports: Some(dns.to_vec()),
+            to: None,
+        },
+        NetworkPolicyEgressRule {
+            ports: None,
+            to: Some(vec![pods_of(drive)]),
+        },
     ];
-    rules.extend(asked.iter().map(|rule| NetworkPolicyEgressRule {
-        ports: rule.port.map(|port| vec![number(port, rule.protocol.unwrap_or_default())]),
-        to: Some(vec![NetworkPolicyPeer {
-            ip_block: Some(IPBlock { cidr: rule.cidr.clone(), except: None }),
-            ..NetworkPolicyPeer::default()
-        }]),
+    rules.extend(asked.iter().map(|rule| {
+        NetworkPolicyEgressRule {
+            ports: rule
+                .port
+                .map(|port| vec![number(port, rule.protocol.unwrap_or_default())]),
+            to: Some(vec![NetworkPolicyPeer {
+                ip_block: Some(IPBlock {
+                    cidr: rule.cidr.clone(),
+                    except: None,
+                }),
+                ..NetworkPolicyPeer::default()
+            }]),
+        }
     }));
     rules
 }
@@ -74,11 +100,18 @@ fn port(port: &ValidPort) -> NetworkPolicyPort {
 }
 
 fn number(port: i32, protocol: Protocol) -> NetworkPolicyPort {
-    NetworkPolicyPort { port: Some(IntOrString::Int(port)), protocol: Some(protocol.as_str().to_owned()), end_port: None }
+    NetworkPolicyPort {
+        port: Some(IntOrString::Int(port)),
+        protocol: Some(protocol.as_str().to_owned()),
+        end_port: None,
+    }
 }
 
 fn pods_of(drive: &ValidDrive) -> NetworkPolicyPeer {
-    NetworkPolicyPeer { pod_selector: Some(labels::select_drive(drive)), ..NetworkPolicyPeer::default() }
+    NetworkPolicyPeer {
+        pod_selector: Some(labels::select_drive(drive)),
+        ..NetworkPolicyPeer::default()
+    }
 }
 
 fn namespace(name: &str) -> NetworkPolicyPeer {
@@ -86,12 +119,25 @@ fn namespace(name: &str) -> NetworkPolicyPeer {
         match_labels: Some(BTreeMap::from([(NAMESPACE_NAME.to_owned(), name.to_owned())])),
         ..LabelSelector::default()
     };
-    NetworkPolicyPeer { namespace_selector: Some(selector), ..NetworkPolicyPeer::default() }
+    NetworkPolicyPeer {
+        namespace_selector: Some(selector),
+        ..NetworkPolicyPeer::default()
+    }
 }
 
 /// Every namespace, said without the empty selector that means the same.
 fn any_namespace() -> NetworkPolicyPeer {
-    let exists = LabelSelectorRequirement { key: NAMESPACE_NAME.to_owned(), operator: "Exists".to_owned(), values: None };
-    let selector = LabelSelector { match_expressions: Some(vec![exists]), ..LabelSelector::default() };
-    NetworkPolicyPeer { namespace_selector: Some(selector), ..NetworkPolicyPeer::default() }
+    let exists = LabelSelectorRequirement {
+        key: NAMESPACE_NAME.to_owned(),
+        operator: "Exists".to_owned(),
+        values: None,
+    };
+    let selector = LabelSelector {
+        match_expressions: Some(vec![exists]),
+        ..LabelSelector::default()
+    };
+    NetworkPolicyPeer {
+        namespace_selector: Some(selector),
+        ..NetworkPolicyPeer::default()
+    }
 }

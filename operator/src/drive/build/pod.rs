@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, Toleration, TopologySpreadConstraint,
+    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, Toleration,
+    TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ras_crds::spec::{TolerationEffect, TolerationOperator};
@@ -19,9 +20,14 @@ use crate::drive::valid::{ValidDrive, ValidService};
 const VOLUME_GROUP: i64 = 65_532;
 
 pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplateSpec {
-    let annotations = [(labels::FILES_HASH, config_map::files_hash(service)), (labels::SECRETS_HASH, secrets_hash(drive, service))];
-    let annotations: BTreeMap<_, _> =
-        annotations.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    let annotations = [
+        (labels::FILES_HASH, config_map::files_hash(service)),
+        (labels::SECRETS_HASH, secrets_hash(drive, service)),
+    ];
+    let annotations: BTreeMap<_, _> = annotations
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect();
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::of_pod(drive, &service.name)),
@@ -34,14 +40,22 @@ pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplat
 
 fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
     let scheduling = &service.scheduling;
-    let helpers = service.sidecars.iter().map(|sidecar| container::sidecar(service, sidecar));
+    let helpers = service
+        .sidecars
+        .iter()
+        .map(|sidecar| container::sidecar(service, sidecar));
     PodSpec {
         service_account_name: Some(names::of_drive(&drive.name)),
         // The programs know nothing of Kubernetes: no token, no variables for each Service of the namespace.
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         security_context: Some(security(service)),
-        image_pull_secrets: unless_empty(drive.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() })),
+        image_pull_secrets: unless_empty(
+            drive
+                .image_pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() }),
+        ),
         init_containers: container::render_files(drive, service).map(|step| vec![step]),
         containers: std::iter::once(container::program(service)).chain(helpers).collect(),
         volumes: unless_empty(pod_volumes::volumes(service)),
@@ -49,7 +63,11 @@ fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
         node_selector: (!scheduling.node_selector.is_empty()).then(|| scheduling.node_selector.clone()),
         tolerations: unless_empty(scheduling.tolerations.iter().map(toleration)),
         priority_class_name: scheduling.priority_class_name.clone(),
-        topology_spread_constraints: Some(["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map(|key| spread(drive, service, key)).to_vec()),
+        topology_spread_constraints: Some(
+            ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+                .map(|key| spread(drive, service, key))
+                .to_vec(),
+        ),
         ..PodSpec::default()
     }
 }
@@ -66,7 +84,10 @@ fn security(service: &ValidService) -> PodSecurityContext {
         fs_group,
         // Otherwise every start changes the group of every file, which takes minutes on a full volume.
         fs_group_change_policy: fs_group.map(|_| "OnRootMismatch".to_owned()),
-        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            localhost_profile: None,
+        }),
         ..PodSecurityContext::default()
     }
 }

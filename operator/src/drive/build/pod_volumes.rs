@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::names;
@@ -35,7 +37,10 @@ pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
     if !service.files.is_empty() {
         volumes.push(Volume {
             name: TEMPLATES.to_owned(),
-            config_map: Some(ConfigMapVolumeSource { name: service.child.clone(), ..ConfigMapVolumeSource::default() }),
+            config_map: Some(ConfigMapVolumeSource {
+                name: service.child.clone(),
+                ..ConfigMapVolumeSource::default()
+            }),
             ..Volume::default()
         });
         // In memory: the files may hold secrets, which have no business on a node's disk.
@@ -46,7 +51,11 @@ pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
 
 /// What every container of the pod sees.
 pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
-    let mut mounts: Vec<_> = service.volumes.iter().map(|volume| mount(&pod_volume(volume), &volume.path)).collect();
+    let mut mounts: Vec<_> = service
+        .volumes
+        .iter()
+        .map(|volume| mount(&pod_volume(volume), &volume.path))
+        .collect();
     if needs_scratch(service) {
         mounts.push(mount(SCRATCH, SCRATCH_PATH));
     }
@@ -57,20 +66,37 @@ pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
 /// image has in it, the program itself included.
 pub(super) fn file_mounts(service: &ValidService) -> Vec<VolumeMount> {
     // Two paths that differ in slashes alone would be one mount.
-    let files: BTreeMap<_, _> = service.files.iter().map(|file| (file.path.as_str(), names::file_key(&file.path))).collect();
+    let files: BTreeMap<_, _> = service
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), names::file_key(&file.path)))
+        .collect();
     files
         .into_iter()
-        .map(|(path, key)| VolumeMount { read_only: Some(true), sub_path: Some(key), ..mount(FILES, path) })
+        .map(|(path, key)| VolumeMount {
+            read_only: Some(true),
+            sub_path: Some(key),
+            ..mount(FILES, path)
+        })
         .collect()
 }
 
 /// What the render step sees.
 pub(super) fn render_mounts() -> Vec<VolumeMount> {
-    vec![VolumeMount { read_only: Some(true), ..mount(TEMPLATES, TEMPLATES_PATH) }, mount(FILES, FILES_PATH)]
+    vec![
+        VolumeMount {
+            read_only: Some(true),
+            ..mount(TEMPLATES, TEMPLATES_PATH)
+        },
+        mount(FILES, FILES_PATH),
+    ]
 }
 
 fn needs_scratch(service: &ValidService) -> bool {
-    service.volumes.iter().all(|volume| volume.path.trim_end_matches('/') != SCRATCH_PATH)
+    service
+        .volumes
+        .iter()
+        .all(|volume| volume.path.trim_end_matches('/') != SCRATCH_PATH)
 }
 
 fn of_spec(volume: &ValidVolume) -> Volume {
@@ -78,7 +104,10 @@ fn of_spec(volume: &ValidVolume) -> Volume {
     match &volume.source {
         VolumeSource::Claim { claim, .. } | VolumeSource::Existing { claim } => Volume {
             name,
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource { claim_name: claim.clone(), read_only: None }),
+            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim.clone(),
+                read_only: None,
+            }),
             ..Volume::default()
         },
         VolumeSource::Scratch { size_limit, memory } => empty_dir(&name, size_limit, *memory),
@@ -101,5 +130,9 @@ fn empty_dir(name: &str, limit: &str, memory: bool) -> Volume {
 }
 
 fn mount(name: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() }
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    }
 }

@@ -22,10 +22,19 @@ pub(super) fn build(probe: &Probe) -> Probes {
         Probe::None => Probes::default(),
         // Nobody said that the port tells whether the program lives, so nothing is restarted by it.
         Probe::Guessed(port) => Probes {
-            readiness: Some(KubernetesProbe { tcp_socket: Some(connection(port)), ..KubernetesProbe::default() }),
+            readiness: Some(KubernetesProbe {
+                tcp_socket: Some(connection(port)),
+                ..KubernetesProbe::default()
+            }),
             ..Probes::default()
         },
-        Probe::Asked { port, check, startup_seconds, period_seconds, timeout_seconds } => {
+        Probe::Asked {
+            port,
+            check,
+            startup_seconds,
+            period_seconds,
+            timeout_seconds,
+        } => {
             let mut common = KubernetesProbe {
                 period_seconds: Some(*period_seconds),
                 timeout_seconds: Some(*timeout_seconds),
@@ -41,9 +50,17 @@ pub(super) fn build(probe: &Probe) -> Probes {
                     });
                 }
                 // gRPC probes know no port names.
-                Check::Grpc => common.grpc = Some(GRPCAction { port: port.port, service: None }),
+                Check::Grpc => {
+                    common.grpc = Some(GRPCAction {
+                        port: port.port,
+                        service: None,
+                    });
+                }
             }
-            let failing = |failures: i32| KubernetesProbe { failure_threshold: Some(failures), ..common.clone() };
+            let failing = |failures: i32| KubernetesProbe {
+                failure_threshold: Some(failures),
+                ..common.clone()
+            };
             let period = (*period_seconds).max(1);
             let startup_failures = startup_seconds.saturating_add(period - 1) / period;
             Probes {
@@ -56,7 +73,10 @@ pub(super) fn build(probe: &Probe) -> Probes {
 }
 
 fn connection(port: &str) -> TCPSocketAction {
-    TCPSocketAction { port: IntOrString::String(port.to_owned()), host: None }
+    TCPSocketAction {
+        port: IntOrString::String(port.to_owned()),
+        host: None,
+    }
 }
 
 /// Seconds a pod may take to become ready for the first time.

@@ -22,11 +22,25 @@ pub(super) fn build(drive: &ValidDrive) -> Option<PrometheusRule> {
         return None;
     }
     let mut metadata = metadata::of_drive(drive, names::of_drive(&drive.name));
-    metadata.labels.get_or_insert_default().extend(monitoring.labels.clone());
+    metadata
+        .labels
+        .get_or_insert_default()
+        .extend(monitoring.labels.clone());
     let mut rules = vec![drive_not_ready(drive, monitoring), service_not_ready(drive, monitoring)];
-    rules.extend(drive.services.iter().map(|service| restarting(drive, service, monitoring)));
-    let group = RuleGroup { name: format!("ras.{}.{}", drive.namespace, drive.name), rules };
-    Some(PrometheusRule::new(metadata, PrometheusRuleSpec { groups: vec![group] }))
+    rules.extend(
+        drive
+            .services
+            .iter()
+            .map(|service| restarting(drive, service, monitoring)),
+    );
+    let group = RuleGroup {
+        name: format!("ras.{}.{}", drive.namespace, drive.name),
+        rules,
+    };
+    Some(PrometheusRule::new(
+        metadata,
+        PrometheusRuleSpec { groups: vec![group] },
+    ))
 }
 
 fn drive_not_ready(drive: &ValidDrive, monitoring: &ValidMonitoring) -> Rule {
@@ -81,7 +95,9 @@ fn restarting(drive: &ValidDrive, service: &ValidService, monitoring: &ValidMoni
         for_: None,
         labels: labels("warning", [("drive", name), ("service", service_name)]),
         annotations: annotations(
-            &format!("Containers of service {service_name} of the recruitment drive {name} restarted more than {many} times in an hour."),
+            &format!(
+                "Containers of service {service_name} of the recruitment drive {name} restarted more than {many} times in an hour."
+            ),
             &format!(
                 "Read what the last one said before it ended: \
                  kubectl -n {namespace} logs --previous -l ras.dev/drive={name},ras.dev/service={service_name}"
@@ -107,11 +123,16 @@ fn pods(deployment: &str) -> String {
 
 fn labels<const N: usize>(severity: &str, more: [(&str, &String); N]) -> BTreeMap<String, String> {
     let more = more.into_iter().map(|(key, value)| (key.to_owned(), value.clone()));
-    std::iter::once(("severity".to_owned(), severity.to_owned())).chain(more).collect()
+    std::iter::once(("severity".to_owned(), severity.to_owned()))
+        .chain(more)
+        .collect()
 }
 
 fn annotations(summary: &str, description: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([("summary".to_owned(), summary.to_owned()), ("description".to_owned(), description.to_owned())])
+    BTreeMap::from([
+        ("summary".to_owned(), summary.to_owned()),
+        ("description".to_owned(), description.to_owned()),
+    ])
 }
 
 /// Seconds in Prometheus' form, which knows no `1h90s` and no `30s1m`.

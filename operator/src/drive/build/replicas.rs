@@ -27,9 +27,14 @@ pub(super) fn before_suspend(drive: &ValidDrive, service: &ValidService) -> Opti
         return None;
     }
     // A Deployment that is made while the drive is suspended never had a count: it begins as any other.
-    Some(drive.deployments.get(&service.child).map_or(service.replicas.initial(), |live| {
-        live.replicas_before_suspend.unwrap_or(live.replicas)
-    }))
+    Some(
+        drive
+            .deployments
+            .get(&service.child)
+            .map_or(service.replicas.initial(), |live| {
+                live.replicas_before_suspend.unwrap_or(live.replicas)
+            }),
+    )
 }
 
 /// For each Deployment that exists and whose `replicas` is not sent: the count it should have at the moment

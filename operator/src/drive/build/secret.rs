@@ -8,7 +8,12 @@ use crate::drive::valid::{GeneratedSecret, ValidDrive};
 pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential {
     Credential {
         secret: Secret {
-            metadata: metadata::kept(drive, secret.secret_name.clone(), labels::of_drive(drive), secret.deletion_policy),
+            metadata: metadata::kept(
+                drive,
+                secret.secret_name.clone(),
+                labels::of_drive(drive),
+                secret.deletion_policy,
+            ),
             type_: Some("Opaque".to_owned()),
             ..Secret::default()
         },

@@ -11,8 +11,12 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
     let mut stamps: BTreeSet<[&str; 3]> = BTreeSet::new();
     for container in service.containers() {
         for variable in &container.env {
-            let EnvSource::Secret { secret, key } = &variable.source else { continue };
-            let Some(facts) = drive.secrets.get(&secret.secret_name) else { continue };
+            let EnvSource::Secret { secret, key } = &variable.source else {
+                continue;
+            };
+            let Some(facts) = drive.secrets.get(&secret.secret_name) else {
+                continue;
+            };
             let stamp = facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key));
             stamps.insert([&secret.secret_name, key, stamp.map_or("", String::as_str)]);
         }

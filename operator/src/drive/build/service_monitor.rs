@@ -10,11 +10,16 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<Servic
         return None;
     }
     let mut metadata = metadata::of_service(drive, service);
-    metadata.labels.get_or_insert_default().extend(monitoring.labels.clone());
+    metadata
+        .labels
+        .get_or_insert_default()
+        .extend(monitoring.labels.clone());
     Some(ServiceMonitor::new(
         metadata,
         ServiceMonitorSpec {
-            selector: Selector { match_labels: labels::match_service(drive, &service.name) },
+            selector: Selector {
+                match_labels: labels::match_service(drive, &service.name),
+            },
             target_labels: vec![labels::DRIVE.to_owned(), labels::SERVICE.to_owned()],
             endpoints: vec![Endpoint {
                 port: metrics.port.name.clone(),

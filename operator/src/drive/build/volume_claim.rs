@@ -10,8 +10,19 @@ use crate::drive::valid::{ValidDrive, ValidService, VolumeSource};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Vec<PersistentVolumeClaim> {
     let claim = |source: &VolumeSource| match source {
-        VolumeSource::Claim { claim, size, storage_class, access_mode, deletion_policy } => Some(PersistentVolumeClaim {
-            metadata: metadata::kept(drive, claim.clone(), labels::of_service(drive, &service.name), *deletion_policy),
+        VolumeSource::Claim {
+            claim,
+            size,
+            storage_class,
+            access_mode,
+            deletion_policy,
+        } => Some(PersistentVolumeClaim {
+            metadata: metadata::kept(
+                drive,
+                claim.clone(),
+                labels::of_service(drive, &service.name),
+                *deletion_policy,
+            ),
             spec: Some(PersistentVolumeClaimSpec {
                 access_modes: Some(vec![access_mode.as_str().to_owned()]),
                 storage_class_name: storage_class.clone(),
@@ -25,5 +36,9 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Vec<Persisten
         }),
         VolumeSource::Existing { .. } | VolumeSource::Scratch { .. } => None,
     };
-    service.volumes.iter().filter_map(|volume| claim(&volume.source)).collect()
+    service
+        .volumes
+        .iter()
+        .filter_map(|volume| claim(&volume.source))
+        .collect()
 }

@@ -55,7 +55,12 @@ pub struct Finding {
 
 impl Finding {
     fn new(type_: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
-        Self { type_, status, reason, message: message.into() }
+        Self {
+            type_,
+            status,
+            reason,
+            message: message.into(),
+        }
     }
 }
 
@@ -72,7 +77,11 @@ pub fn status(
     let findings = findings(drive, observed, verdict, &services);
     RecruitmentDriveStatus {
         observed_generation: drive.metadata.generation,
-        phase: Some(if drive.spec.is_suspended() { Phase::Suspended } else { Phase::Open }),
+        phase: Some(if drive.spec.is_suspended() {
+            Phase::Suspended
+        } else {
+            Phase::Open
+        }),
         conditions: conditions(findings, drive.metadata.generation, before, now),
         services_ready: Some(format!("{complete}/{}", services.len())),
         services: services.into_iter().map(|service| service.status).collect(),
@@ -84,18 +93,29 @@ pub fn status(
 }
 
 /// The status of a stored object that does not decode. What was shown before of its parts is left as it is.
-pub fn undecodable(error: &str, generation: Option<i64>, before: &RecruitmentDriveStatus, now: &Time) -> RecruitmentDriveStatus {
+pub fn undecodable(
+    error: &str,
+    generation: Option<i64>,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+) -> RecruitmentDriveStatus {
     let message = format!(
         "the stored object does not read as ras.dev/v1alpha1 ({error}): mend it with `kubectl edit`, or apply a correct manifest; what runs goes on running"
     );
     let mut kept = before.clone();
     let findings = vec![
         Finding::new(ConditionType::Ready, false, Reason::Undecodable, &message),
-        Finding::new(ConditionType::Reconciling, false, Reason::Undecodable, "nothing is done before the object can be read"),
+        Finding::new(
+            ConditionType::Reconciling,
+            false,
+            Reason::Undecodable,
+            "nothing is done before the object can be read",
+        ),
         Finding::new(ConditionType::Stalled, true, Reason::Undecodable, &message),
     ];
     let fresh = conditions(findings, generation, before, now);
-    kept.conditions.retain(|old| !fresh.iter().any(|new| new.type_ == old.type_));
+    kept.conditions
+        .retain(|old| !fresh.iter().any(|new| new.type_ == old.type_));
     kept.conditions.splice(0..0, fresh);
     kept.observed_generation = generation;
     kept
@@ -114,7 +134,8 @@ fn findings(
         Verdict::Invalid(_) => (None, [].as_slice(), None),
     };
     // Monitoring never holds up a portal.
-    let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) = blocked.iter().partition(|one| one.child.kind.is_optional());
+    let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
+        blocked.iter().partition(|one| one.child.kind.is_optional());
     let mut found = Vec::new();
     let mut gates = Vec::new();
     if let Some(valid) = valid {
@@ -138,7 +159,12 @@ fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[&Blocked], g
         let message = format!("{problems}. What runs goes on running as it is");
         return vec![
             Finding::new(Ready, false, problems.reason(), message.clone()),
-            Finding::new(Reconciling, false, problems.reason(), "nothing is changed before the spec is mended"),
+            Finding::new(
+                Reconciling,
+                false,
+                problems.reason(),
+                "nothing is changed before the spec is mended",
+            ),
             Finding::new(Stalled, true, problems.reason(), message),
         ];
     }
@@ -173,7 +199,11 @@ fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[&Blocked], g
         ];
     }
     if let Some(gate) = gates.iter().find(|gate| !gate.status) {
-        let message: Vec<&str> = gates.iter().filter(|gate| !gate.status).map(|gate| gate.message.as_str()).collect();
+        let message: Vec<&str> = gates
+            .iter()
+            .filter(|gate| !gate.status)
+            .map(|gate| gate.message.as_str())
+            .collect();
         return vec![
             Finding::new(Ready, false, gate.reason, message.join("; ")),
             Finding::new(Reconciling, true, gate.reason, gate.message.clone()),
@@ -183,13 +213,29 @@ fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[&Blocked], g
     let at_rest = Finding::new(Reconciling, false, Reason::AllReady, "the cluster is as the spec says");
     if drive.spec.is_suspended() {
         let message = "the portal is suspended: nothing runs, everything is kept. Set spec.suspend to false to go on";
-        return vec![Finding::new(Ready, false, Reason::Suspended, message), at_rest, not_stalled];
+        return vec![
+            Finding::new(Ready, false, Reason::Suspended, message),
+            at_rest,
+            not_stalled,
+        ];
     }
-    vec![Finding::new(Ready, true, Reason::AllReady, "all services run and the portal is as the spec says"), at_rest, not_stalled]
+    vec![
+        Finding::new(
+            Ready,
+            true,
+            Reason::AllReady,
+            "all services run and the portal is as the spec says",
+        ),
+        at_rest,
+        not_stalled,
+    ]
 }
 
 fn wants_a_person(blocked: &Blocked) -> bool {
-    matches!(blocked.reason, Reason::ForeignObject | Reason::Refused | Reason::Forbidden | Reason::NameTaken)
+    matches!(
+        blocked.reason,
+        Reason::ForeignObject | Reason::Refused | Reason::Forbidden | Reason::NameTaken
+    )
 }
 
 /// What is in the way, all of it.
@@ -198,19 +244,39 @@ fn told(blocked: &[&Blocked]) -> String {
         .iter()
         .map(|one| {
             let child = one.child.to_string();
-            if one.message.starts_with(&child) { one.message.clone() } else { format!("{child}: {}", one.message) }
+            if one.message.starts_with(&child) {
+                one.message.clone()
+            } else {
+                format!("{child}: {}", one.message)
+            }
         })
         .collect();
     lines.join("; ")
 }
 
 /// Gives findings their times: a condition keeps the time of its last change of status.
-fn conditions(findings: Vec<Finding>, generation: Option<i64>, before: &RecruitmentDriveStatus, now: &Time) -> Vec<Condition> {
+fn conditions(
+    findings: Vec<Finding>,
+    generation: Option<i64>,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+) -> Vec<Condition> {
     findings
         .into_iter()
         .map(|found| {
-            let mut condition = Condition::new(found.type_, found.status, found.reason, cut(found.message), generation, now);
-            if let Some(old) = before.conditions.iter().find(|old| old.type_ == condition.type_ && old.status == condition.status) {
+            let mut condition = Condition::new(
+                found.type_,
+                found.status,
+                found.reason,
+                cut(found.message),
+                generation,
+                now,
+            );
+            if let Some(old) = before
+                .conditions
+                .iter()
+                .find(|old| old.type_ == condition.type_ && old.status == condition.status)
+            {
                 condition.last_transition_time = old.last_transition_time.clone();
             }
             condition

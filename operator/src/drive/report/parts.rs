@@ -12,42 +12,75 @@ use crate::drive::valid::{EnvSource, ValidDrive, ValidService, ValidTls};
 /// SecretsReady, where the drive has secrets.
 pub fn secrets(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> Option<Finding> {
     let type_ = ConditionType::SecretsReady;
-    let mut waiting: Vec<&Waiting> = held.into_iter().flat_map(BTreeMap::values).filter(|one| one.condition == type_).collect();
+    let mut waiting: Vec<&Waiting> = held
+        .into_iter()
+        .flat_map(BTreeMap::values)
+        .filter(|one| one.condition == type_)
+        .collect();
     waiting.dedup();
     if let Some(first) = waiting.first() {
         let message: Vec<&str> = waiting.iter().map(|one| one.message.as_str()).collect();
         return Some(Finding::new(type_, false, first.reason, message.join("; ")));
     }
-    let uses = valid.services.iter().flat_map(ValidService::containers).any(|container| {
-        !container.env_from.is_empty()
-            || container.env.iter().any(|env| matches!(env.source, EnvSource::Secret { .. }))
-    });
-    (uses || !valid.generated_secrets.is_empty())
-        .then(|| Finding::new(type_, true, Reason::SecretsAvailable, "every secret that services use is there"))
+    let uses = valid
+        .services
+        .iter()
+        .flat_map(ValidService::containers)
+        .any(|container| {
+            !container.env_from.is_empty()
+                || container
+                    .env
+                    .iter()
+                    .any(|env| matches!(env.source, EnvSource::Secret { .. }))
+        });
+    (uses || !valid.generated_secrets.is_empty()).then(|| {
+        Finding::new(
+            type_,
+            true,
+            Reason::SecretsAvailable,
+            "every secret that services use is there",
+        )
+    })
 }
 
 /// ExposureReady, where the drive is exposed.
 pub fn exposure(valid: &ValidDrive) -> Option<Finding> {
     let exposure = valid.exposure.as_ref()?;
-    let finding = |status, reason, message: String| Some(Finding::new(ConditionType::ExposureReady, status, reason, message));
+    let finding =
+        |status, reason, message: String| Some(Finding::new(ConditionType::ExposureReady, status, reason, message));
     let there = |name: &str| valid.secrets.contains_key(name);
     match &exposure.tls {
         Some(ValidTls::Existing { secret_name }) if !there(secret_name) => finding(
             false,
             Reason::SecretMissing,
-            format!("Secret {secret_name} with the certificate of {} is not there: make it in namespace {} (type kubernetes.io/tls)", exposure.host, valid.namespace),
+            format!(
+                "Secret {secret_name} with the certificate of {} is not there: make it in namespace {} (type kubernetes.io/tls)",
+                exposure.host, valid.namespace
+            ),
         ),
-        Some(ValidTls::Issued { issuer, secret_name, .. }) if !there(secret_name) && !valid.apis.certificates => finding(
+        Some(ValidTls::Issued {
+            issuer, secret_name, ..
+        }) if !there(secret_name) && !valid.apis.certificates => finding(
             false,
             Reason::CertManagerMissing,
-            format!("exposure.tls.issuer {issuer} needs cert-manager, which is not installed: install it, or name a certificate with exposure.tls.secretName"),
+            format!(
+                "exposure.tls.issuer {issuer} needs cert-manager, which is not installed: install it, or name a certificate with exposure.tls.secretName"
+            ),
         ),
-        Some(ValidTls::Issued { issuer, secret_name, .. }) if !there(secret_name) => finding(
+        Some(ValidTls::Issued {
+            issuer, secret_name, ..
+        }) if !there(secret_name) => finding(
             false,
             Reason::CertificatePending,
-            format!("issuer {issuer} has not issued the certificate {secret_name} yet: `kubectl describe certificate {secret_name}` tells how far it is"),
+            format!(
+                "issuer {issuer} has not issued the certificate {secret_name} yet: `kubectl describe certificate {secret_name}` tells how far it is"
+            ),
         ),
-        Some(_) | None => finding(true, Reason::RouteConfigured, format!("{} leads to the services", exposure.url())),
+        Some(_) | None => finding(
+            true,
+            Reason::RouteConfigured,
+            format!("{} leads to the services", exposure.url()),
+        ),
     }
 }
 
@@ -56,11 +89,19 @@ pub fn monitoring(valid: &ValidDrive, blocked: &[&Blocked]) -> Option<Finding> {
     valid.monitoring.as_ref()?;
     let type_ = ConditionType::MonitoringReady;
     if let Some(first) = blocked.first() {
-        let message: Vec<String> = blocked.iter().map(|one| format!("{}: {}", one.child, one.message)).collect();
+        let message: Vec<String> = blocked
+            .iter()
+            .map(|one| format!("{}: {}", one.child, one.message))
+            .collect();
         return Some(Finding::new(type_, false, first.reason, message.join("; ")));
     }
     Some(if valid.apis.service_monitors && valid.apis.prometheus_rules {
-        Finding::new(type_, true, Reason::MonitoringConfigured, "metrics and alerts are set up")
+        Finding::new(
+            type_,
+            true,
+            Reason::MonitoringConfigured,
+            "metrics and alerts are set up",
+        )
     } else {
         Finding::new(
             type_,

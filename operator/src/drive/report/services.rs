@@ -25,19 +25,34 @@ pub fn statuses(drive: &RecruitmentDrive, observed: &Observed) -> Vec<Shown> {
         .iter()
         .map(|service| {
             let deployment = observed.deployments.get(&names::of_service(drive_name, &service.name));
-            let mut status = ServiceStatus { name: service.name.clone(), image: service.image.clone(), ..ServiceStatus::default() };
+            let mut status = ServiceStatus {
+                name: service.name.clone(),
+                image: service.image.clone(),
+                ..ServiceStatus::default()
+            };
             let Some(state) = deployment else {
                 status.message = Some("its Deployment has not been made yet".to_owned());
-                return Shown { status, complete: false, reason: Reason::RollingOut };
+                return Shown {
+                    status,
+                    complete: false,
+                    reason: Reason::RollingOut,
+                };
             };
             status.ready = state.ready_of_present();
             status.desired = state.replicas;
             if state.is_complete() {
-                return Shown { status, complete: true, reason: Reason::ServicesAvailable };
+                return Shown {
+                    status,
+                    complete: true,
+                    reason: Reason::ServicesAvailable,
+                };
             }
             let trouble = observed.troubles.iter().find(|trouble| trouble.service == service.name);
             let (reason, message) = if let Some(trouble) = trouble {
-                (Reason::PodsFailing, format!("pod {}: {}: {}", trouble.pod, trouble.reason, trouble.message))
+                (
+                    Reason::PodsFailing,
+                    format!("pod {}: {}: {}", trouble.pod, trouble.reason, trouble.message),
+                )
             } else if let Some(why) = &state.cannot_create {
                 (Reason::PodsFailing, format!("its pods cannot be made: {why}"))
             } else if let Some(why) = &state.stuck {
@@ -46,7 +61,11 @@ pub fn statuses(drive: &RecruitmentDrive, observed: &Observed) -> Vec<Shown> {
                 (Reason::RollingOut, "its pods are starting".to_owned())
             };
             status.message = Some(message);
-            Shown { status, complete: false, reason }
+            Shown {
+                status,
+                complete: false,
+                reason,
+            }
         })
         .collect()
 }
@@ -58,7 +77,10 @@ pub fn finding(drive: &RecruitmentDrive, _observed: &Observed, services: &[Shown
         let (reason, message) = if drive.spec.is_suspended() {
             (Reason::Suspended, "every service is scaled to nothing".to_owned())
         } else {
-            (Reason::ServicesAvailable, "every service runs with all its pods".to_owned())
+            (
+                Reason::ServicesAvailable,
+                "every service runs with all its pods".to_owned(),
+            )
         };
         return Finding::new(ConditionType::ServicesReady, true, reason, message);
     }
@@ -72,7 +94,10 @@ pub fn finding(drive: &RecruitmentDrive, _observed: &Observed, services: &[Shown
         .map(|service| {
             let status = &service.status;
             let why = status.message.as_deref().unwrap_or_default();
-            format!("service {}: {} of {} ready, {why}", status.name, status.ready, status.desired)
+            format!(
+                "service {}: {} of {} ready, {why}",
+                status.name, status.ready, status.desired
+            )
         })
         .collect();
     Finding::new(ConditionType::ServicesReady, false, reason, message.join("; "))

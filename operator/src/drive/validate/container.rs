@@ -27,8 +27,17 @@ pub(super) fn program(field: &str, service: &Service, secrets: &Secrets<'_>, fou
 }
 
 /// The helper containers of a service.
-pub(super) fn sidecars(field: &str, service: &Service, secrets: &Secrets<'_>, found: &mut Found) -> Vec<ValidContainer> {
-    names::twice(&format!("{field}.sidecars"), service.sidecars.iter().map(|sidecar| sidecar.name.as_str()), found);
+pub(super) fn sidecars(
+    field: &str,
+    service: &Service,
+    secrets: &Secrets<'_>,
+    found: &mut Found,
+) -> Vec<ValidContainer> {
+    names::twice(
+        &format!("{field}.sidecars"),
+        service.sidecars.iter().map(|sidecar| sidecar.name.as_str()),
+        found,
+    );
     service
         .sidecars
         .iter()
@@ -37,12 +46,21 @@ pub(super) fn sidecars(field: &str, service: &Service, secrets: &Secrets<'_>, fo
         .collect()
 }
 
-fn helper(field: &str, service: &Service, sidecar: &Sidecar, secrets: &Secrets<'_>, found: &mut Found) -> ValidContainer {
+fn helper(
+    field: &str,
+    service: &Service,
+    sidecar: &Sidecar,
+    secrets: &Secrets<'_>,
+    found: &mut Found,
+) -> ValidContainer {
     names::label(&format!("{field}.name"), &sidecar.name, found);
     if sidecar.name == service.name || sidecar.name == RENDER_CONTAINER {
         found.invalid(
             format!("{field}.name"),
-            format!("{:?} is the name of another container of this pod: give the sidecar another name", sidecar.name),
+            format!(
+                "{:?} is the name of another container of this pod: give the sidecar another name",
+                sidecar.name
+            ),
         );
     }
     image(field, &sidecar.image, found);
@@ -61,31 +79,52 @@ fn helper(field: &str, service: &Service, sidecar: &Sidecar, secrets: &Secrets<'
 
 fn image(field: &str, image: &str, found: &mut Found) {
     if image.is_empty() || image.contains(char::is_whitespace) {
-        found.invalid(format!("{field}.image"), format!("{image:?} is no image: write it like registry.example.com/portal:1.0"));
+        found.invalid(
+            format!("{field}.image"),
+            format!("{image:?} is no image: write it like registry.example.com/portal:1.0"),
+        );
     }
 }
 
 fn env(field: &str, variables: &[EnvVar], secrets: &Secrets<'_>, found: &mut Found) -> Vec<ValidEnv> {
-    names::twice(&format!("{field}.env"), variables.iter().map(|variable| variable.name.as_str()), found);
+    names::twice(
+        &format!("{field}.env"),
+        variables.iter().map(|variable| variable.name.as_str()),
+        found,
+    );
     let mut valid = Vec::new();
     for (index, variable) in variables.iter().enumerate() {
         let field = format!("{field}.env[{index}]");
         if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
-            found.invalid(format!("{field}.name"), format!("{:?} is no name of a variable", variable.name));
+            found.invalid(
+                format!("{field}.name"),
+                format!("{:?} is no name of a variable", variable.name),
+            );
         }
         let source = match (&variable.value, &variable.secret) {
             (Some(value), None) => EnvSource::Value(value.clone()),
             (None, Some(reference)) => {
-                let Some(secret) = secrets.find(&format!("{field}.secret.name"), &reference.name, found) else { continue };
+                let Some(secret) = secrets.find(&format!("{field}.secret.name"), &reference.name, found) else {
+                    continue;
+                };
                 secrets.check_key(&format!("{field}.secret.key"), &reference.name, &reference.key, found);
-                EnvSource::Secret { secret, key: reference.key.clone() }
+                EnvSource::Secret {
+                    secret,
+                    key: reference.key.clone(),
+                }
             }
             _ => {
-                found.invalid(field, format!("the variable {:?} needs exactly one of value and secret", variable.name));
+                found.invalid(
+                    field,
+                    format!("the variable {:?} needs exactly one of value and secret", variable.name),
+                );
                 continue;
             }
         };
-        valid.push(ValidEnv { name: variable.name.clone(), source });
+        valid.push(ValidEnv {
+            name: variable.name.clone(),
+            source,
+        });
     }
     valid
 }
@@ -94,7 +133,10 @@ fn env_from(field: &str, sources: &[EnvFrom], secrets: &Secrets<'_>, found: &mut
     let mut valid = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         if let Some(secret) = secrets.find(&format!("{field}.envFrom[{index}].secret"), &source.secret, found) {
-            valid.push(ValidEnvFrom { secret, prefix: source.prefix.clone() });
+            valid.push(ValidEnvFrom {
+                secret,
+                prefix: source.prefix.clone(),
+            });
         }
     }
     valid
@@ -106,14 +148,24 @@ fn ports(field: &str, ports: &[Port], found: &mut Found) -> Vec<ValidPort> {
         if !is_port_name(&port.name) {
             found.invalid(
                 format!("{field}.name"),
-                format!("{:?} must hold at most 15 of a-z, 0-9 and '-', with at least one letter and no '-' at an end", port.name),
+                format!(
+                    "{:?} must hold at most 15 of a-z, 0-9 and '-', with at least one letter and no '-' at an end",
+                    port.name
+                ),
             );
         }
         if !(1..=65_535).contains(&port.port) {
             found.invalid(format!("{field}.port"), format!("{} is no port: 1 to 65535", port.port));
         }
         if port.path.is_some() && port.protocol.unwrap_or_default() != Protocol::Tcp {
-            found.invalid(format!("{field}.path"), format!("port {:?} is {}: only a TCP port can have a path", port.name, Protocol::Udp.as_str()));
+            found.invalid(
+                format!("{field}.path"),
+                format!(
+                    "port {:?} is {}: only a TCP port can have a path",
+                    port.name,
+                    Protocol::Udp.as_str()
+                ),
+            );
         }
     }
     ports
@@ -129,9 +181,17 @@ fn ports(field: &str, ports: &[Port], found: &mut Found) -> Vec<ValidPort> {
 
 /// Complains about names and numbers that two ports of one pod share: its containers share one network.
 pub(super) fn shared_ports(field: &str, service: &Service, found: &mut Found) {
-    let own = service.ports.iter().enumerate().map(|(index, port)| (format!("{field}.ports[{index}]"), port));
+    let own = service
+        .ports
+        .iter()
+        .enumerate()
+        .map(|(index, port)| (format!("{field}.ports[{index}]"), port));
     let helpers = service.sidecars.iter().enumerate().flat_map(|(helper, sidecar)| {
-        sidecar.ports.iter().enumerate().map(move |(index, port)| (format!("{field}.sidecars[{helper}].ports[{index}]"), port))
+        sidecar
+            .ports
+            .iter()
+            .enumerate()
+            .map(move |(index, port)| (format!("{field}.sidecars[{helper}].ports[{index}]"), port))
     });
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut numbers: BTreeMap<(i32, &str), &str> = BTreeMap::new();
@@ -140,11 +200,20 @@ pub(super) fn shared_ports(field: &str, service: &Service, found: &mut Found) {
         if let Some(other) = numbers.insert((port.port, protocol), &port.name) {
             found.invalid(
                 format!("{field}.port"),
-                format!("{} of port {:?} is also the number of port {other:?}: a pod can listen on it once", port.port, port.name),
+                format!(
+                    "{} of port {:?} is also the number of port {other:?}: a pod can listen on it once",
+                    port.port, port.name
+                ),
             );
         }
         if let Some(other) = names.insert(&port.name, field.clone()) {
-            found.invalid(format!("{field}.name"), format!("{:?} is also the name of {other}: give one of them another name", port.name));
+            found.invalid(
+                format!("{field}.name"),
+                format!(
+                    "{:?} is also the name of {other}: give one of them another name",
+                    port.name
+                ),
+            );
         }
     }
 }
@@ -152,7 +221,9 @@ pub(super) fn shared_ports(field: &str, service: &Service, found: &mut Found) {
 /// A port name as Services and containers demand it (RFC 6335).
 fn is_port_name(name: &str) -> bool {
     (1..=15).contains(&name.len())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         && name.chars().any(|c| c.is_ascii_lowercase())
         && !name.starts_with('-')
         && !name.ends_with('-')

@@ -10,14 +10,28 @@ use crate::drive::build::names;
 use crate::drive::valid::{ValidExposure, ValidTls};
 use crate::platform::PlatformConfig;
 
-pub(super) fn read(drive: &str, spec: &RecruitmentDriveSpec, platform: &PlatformConfig, found: &mut Found) -> Option<ValidExposure> {
+pub(super) fn read(
+    drive: &str,
+    spec: &RecruitmentDriveSpec,
+    platform: &PlatformConfig,
+    found: &mut Found,
+) -> Option<ValidExposure> {
     let any_path = paths(spec, found);
     let exposure = spec.exposure.as_ref()?;
     if !any_path {
-        found.invalid("spec.exposure", "leads nowhere: give at least one port a path (spec.services[].ports[].path)");
+        found.invalid(
+            "spec.exposure",
+            "leads nowhere: give at least one port a path (spec.services[].ports[].path)",
+        );
     }
     if !is_host(&exposure.host) {
-        found.invalid("spec.exposure.host", format!("{:?} is no host name: write it like placement.example.edu", exposure.host));
+        found.invalid(
+            "spec.exposure.host",
+            format!(
+                "{:?} is no host name: write it like placement.example.edu",
+                exposure.host
+            ),
+        );
     }
     for key in exposure.annotations.keys() {
         if key.contains("snippet") {
@@ -37,8 +51,14 @@ pub(super) fn read(drive: &str, spec: &RecruitmentDriveSpec, platform: &Platform
     annotations.extend(exposure.annotations.clone());
     Some(ValidExposure {
         host: exposure.host.clone(),
-        tls: exposure.tls.as_ref().and_then(|tls| certificate(drive, tls, platform, found)),
-        class_name: exposure.ingress_class_name.clone().or_else(|| platform.ingress.class_name.clone()),
+        tls: exposure
+            .tls
+            .as_ref()
+            .and_then(|tls| certificate(drive, tls, platform, found)),
+        class_name: exposure
+            .ingress_class_name
+            .clone()
+            .or_else(|| platform.ingress.class_name.clone()),
         annotations,
         controller_namespace: platform.ingress.controller_namespace.clone(),
     })
@@ -52,10 +72,15 @@ fn certificate(drive: &str, tls: &Tls, platform: &PlatformConfig, found: &mut Fo
             secret_name: names::tls_secret(drive),
         }),
         (None, Some(_)) if tls.issuer_kind.is_some() => {
-            found.invalid("spec.exposure.tls.issuerKind", "goes with issuer: remove it, or name an issuer instead of secretName");
+            found.invalid(
+                "spec.exposure.tls.issuerKind",
+                "goes with issuer: remove it, or name an issuer instead of secretName",
+            );
             None
         }
-        (None, Some(secret_name)) => Some(ValidTls::Existing { secret_name: secret_name.clone() }),
+        (None, Some(secret_name)) => Some(ValidTls::Existing {
+            secret_name: secret_name.clone(),
+        }),
         _ => {
             found.invalid("spec.exposure.tls", "needs exactly one of issuer and secretName");
             None
@@ -68,20 +93,27 @@ fn certificate(drive: &str, tls: &Tls, platform: &PlatformConfig, found: &mut Fo
 fn paths(spec: &RecruitmentDriveSpec, found: &mut Found) -> bool {
     let mut seen: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
     for (index, service) in spec.services.iter().enumerate() {
-        let own = service.ports.iter().enumerate().map(|(number, port)| (format!("spec.services[{index}].ports[{number}].path"), port));
+        let own = service
+            .ports
+            .iter()
+            .enumerate()
+            .map(|(number, port)| (format!("spec.services[{index}].ports[{number}].path"), port));
         let helpers = service.sidecars.iter().enumerate().flat_map(|(helper, sidecar)| {
-            sidecar
-                .ports
-                .iter()
-                .enumerate()
-                .map(move |(number, port)| (format!("spec.services[{index}].sidecars[{helper}].ports[{number}].path"), port))
+            sidecar.ports.iter().enumerate().map(move |(number, port)| {
+                (
+                    format!("spec.services[{index}].sidecars[{helper}].ports[{number}].path"),
+                    port,
+                )
+            })
         });
         for (field, port) in own.chain(helpers) {
             let Some(path) = &port.path else { continue };
             if !path.starts_with('/') {
                 found.invalid(field.clone(), format!("{path:?} must begin with '/'"));
             }
-            if let Some((other_service, other_port)) = seen.insert(path.trim_end_matches('/'), (&service.name, &port.name)) {
+            if let Some((other_service, other_port)) =
+                seen.insert(path.trim_end_matches('/'), (&service.name, &port.name))
+            {
                 found.invalid(
                     field,
                     format!(
@@ -102,7 +134,9 @@ fn is_host(host: &str) -> bool {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
     host.len() <= 253 && host.split('.').all(label)
 }

@@ -22,8 +22,8 @@ use std::collections::BTreeSet;
 
 use ras_crds::RecruitmentDrive;
 
-pub use problem::{Problem, Problems};
 use problem::Found;
+pub use problem::{Problem, Problems};
 
 use super::fetch::Fetched;
 use super::valid::ValidDrive;
@@ -33,7 +33,11 @@ use crate::platform::PlatformConfig;
 ///
 /// # Errors
 /// Every problem at once.
-pub fn validate(drive: &RecruitmentDrive, fetched: &Fetched, platform: &PlatformConfig) -> Result<ValidDrive, Problems> {
+pub fn validate(
+    drive: &RecruitmentDrive,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+) -> Result<ValidDrive, Problems> {
     let mut found = Found::default();
     let spec = &drive.spec;
     let name = drive.metadata.name.clone().unwrap_or_default();

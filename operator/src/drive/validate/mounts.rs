@@ -11,34 +11,63 @@ const MAX_FILES: usize = 900 * 1024;
 pub(super) const SCRATCH: &str = "/tmp";
 
 pub(super) fn check(field: &str, service: &Service, found: &mut Found) {
-    let volumes: Vec<_> =
-        service.volumes.iter().enumerate().map(|(index, volume)| (format!("{field}.volumes[{index}].path"), parts(&volume.path))).collect();
-    let files: Vec<_> =
-        service.files.iter().enumerate().map(|(index, file)| (format!("{field}.files[{index}].path"), parts(&file.path))).collect();
+    let volumes: Vec<_> = service
+        .volumes
+        .iter()
+        .enumerate()
+        .map(|(index, volume)| (format!("{field}.volumes[{index}].path"), parts(&volume.path)))
+        .collect();
+    let files: Vec<_> = service
+        .files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| (format!("{field}.files[{index}].path"), parts(&file.path)))
+        .collect();
 
     for (path_field, path) in volumes.iter().chain(&files) {
         legal(path_field, path, found);
     }
     for (index, (path_field, path)) in volumes.iter().enumerate() {
         if volumes.iter().take(index).any(|(_, other)| other == path) {
-            found.invalid(path_field.clone(), format!("another volume is mounted at {} already", written(path)));
+            found.invalid(
+                path_field.clone(),
+                format!("another volume is mounted at {} already", written(path)),
+            );
         }
     }
     for (index, (path_field, path)) in files.iter().enumerate() {
         if parts(SCRATCH) == *path {
-            found.invalid(path_field.clone(), format!("{SCRATCH} is a folder: choose a path inside or outside of it"));
+            found.invalid(
+                path_field.clone(),
+                format!("{SCRATCH} is a folder: choose a path inside or outside of it"),
+            );
         }
         if files.iter().take(index).any(|(_, other)| other == path) {
-            found.invalid(path_field.clone(), format!("another file has the path {} already", written(path)));
+            found.invalid(
+                path_field.clone(),
+                format!("another file has the path {} already", written(path)),
+            );
         }
         // A file inside a volume is fine: it is mounted over what the volume has there.
         let in_the_way = volumes.iter().any(|(_, volume)| volume.starts_with(path))
-            || files.iter().any(|(_, other)| other.len() > path.len() && other.starts_with(path));
+            || files
+                .iter()
+                .any(|(_, other)| other.len() > path.len() && other.starts_with(path));
         if in_the_way {
-            found.invalid(path_field.clone(), format!("{} cannot be a file: a volume or another file is at or below it", written(path)));
+            found.invalid(
+                path_field.clone(),
+                format!(
+                    "{} cannot be a file: a volume or another file is at or below it",
+                    written(path)
+                ),
+            );
         }
     }
-    let size: usize = service.files.iter().map(|file| file.content.len() + file.path.len()).sum();
+    let size: usize = service
+        .files
+        .iter()
+        .map(|file| file.content.len() + file.path.len())
+        .sum();
     if size > MAX_FILES {
         found.invalid(
             format!("{field}.files"),
@@ -54,10 +83,21 @@ pub(super) fn check(field: &str, service: &Service, found: &mut Found) {
 fn legal(field: &str, path: &[&str], found: &mut Found) {
     let whole = written(path);
     match path {
-        [] => found.invalid(field, "needs a path below '/': mounting over '/' would hide the program"),
-        ["proc" | "sys", ..] | ["dev"] => found.invalid(field, format!("{whole} belongs to the system: choose another path")),
-        _ if path.iter().any(|part| matches!(*part, "." | "..") || part.contains(':')) => {
-            found.invalid(field, format!("{whole} may hold neither '.' nor '..' as a folder, nor ':'"));
+        [] => found.invalid(
+            field,
+            "needs a path below '/': mounting over '/' would hide the program",
+        ),
+        ["proc" | "sys", ..] | ["dev"] => {
+            found.invalid(field, format!("{whole} belongs to the system: choose another path"));
+        }
+        _ if path
+            .iter()
+            .any(|part| matches!(*part, "." | "..") || part.contains(':')) =>
+        {
+            found.invalid(
+                field,
+                format!("{whole} may hold neither '.' nor '..' as a folder, nor ':'"),
+            );
         }
         _ => {}
     }

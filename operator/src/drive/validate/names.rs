@@ -19,8 +19,16 @@ pub(super) fn check(drive: &RecruitmentDrive, fetched: &Fetched, found: &mut Fou
             ),
         );
     }
-    twice("spec.services", drive.spec.services.iter().map(|service| service.name.as_str()), found);
-    twice("spec.secrets", drive.spec.secrets.iter().map(|secret| secret.name.as_str()), found);
+    twice(
+        "spec.services",
+        drive.spec.services.iter().map(|service| service.name.as_str()),
+        found,
+    );
+    twice(
+        "spec.secrets",
+        drive.spec.secrets.iter().map(|secret| secret.name.as_str()),
+        found,
+    );
     collisions(drive, found);
     elders(drive, fetched, found);
 }
@@ -30,7 +38,10 @@ pub(super) fn twice<'a>(list: &str, names: impl Iterator<Item = &'a str>, found:
     let mut seen = BTreeSet::new();
     for (index, name) in names.enumerate() {
         if !seen.insert(name) {
-            found.invalid(format!("{list}[{index}].name"), format!("{name:?} is there twice: give one of them another name"));
+            found.invalid(
+                format!("{list}[{index}].name"),
+                format!("{name:?} is there twice: give one of them another name"),
+            );
         }
     }
 }
@@ -48,8 +59,17 @@ pub(super) fn label(field: &str, name: &str, found: &mut Found) {
 /// Two children of one drive under one name. Equal names of services and secrets are told above; what is
 /// left is a secret named as the certificate's.
 fn collisions(drive: &RecruitmentDrive, found: &mut Found) {
-    let issued = drive.spec.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()).is_some_and(|tls| tls.issuer.is_some());
-    let tls = drive.spec.secrets.iter().position(|secret| secret.generate.is_some() && secret.name == "tls");
+    let issued = drive
+        .spec
+        .exposure
+        .as_ref()
+        .and_then(|exposure| exposure.tls.as_ref())
+        .is_some_and(|tls| tls.issuer.is_some());
+    let tls = drive
+        .spec
+        .secrets
+        .iter()
+        .position(|secret| secret.generate.is_some() && secret.name == "tls");
     if let (true, Some(index)) = (issued, tls) {
         found.invalid(
             format!("spec.secrets[{index}].name"),
@@ -65,7 +85,10 @@ fn collisions(drive: &RecruitmentDrive, found: &mut Found) {
     let mut seen = BTreeSet::new();
     for claim in claims(drive) {
         if !seen.insert(claim.clone()) {
-            found.invalid("spec", format!("two parts of the drive would make {claim}: give one of them another name"));
+            found.invalid(
+                "spec",
+                format!("two parts of the drive would make {claim}: give one of them another name"),
+            );
         }
     }
 }

@@ -34,7 +34,11 @@ impl Problems {
     /// The reason to show: a mistake in the spec before a name that is taken, because its owner can mend
     /// the one alone.
     pub fn reason(&self) -> Reason {
-        if self.0.iter().any(|problem| problem.reason == Reason::InvalidSpec) { Reason::InvalidSpec } else { Reason::NameTaken }
+        if self.0.iter().any(|problem| problem.reason == Reason::InvalidSpec) {
+            Reason::InvalidSpec
+        } else {
+            Reason::NameTaken
+        }
     }
 }
 
@@ -59,16 +63,28 @@ pub(super) struct Found(Vec<Problem>);
 impl Found {
     /// The spec asks for something impossible.
     pub(super) fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::InvalidSpec });
+        self.0.push(Problem {
+            field: field.into(),
+            message: message.into(),
+            reason: Reason::InvalidSpec,
+        });
     }
 
     /// A name belongs to somebody else.
     pub(super) fn taken(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::NameTaken });
+        self.0.push(Problem {
+            field: field.into(),
+            message: message.into(),
+            reason: Reason::NameTaken,
+        });
     }
 
     /// `value`, unless something was found.
     pub(super) fn unless_any<T>(self, value: T) -> Result<T, Problems> {
-        if self.0.is_empty() { Ok(value) } else { Err(Problems(self.0)) }
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(Problems(self.0))
+        }
     }
 }

@@ -17,21 +17,36 @@ pub(super) struct Defaults {
 }
 
 /// Defaults of a service's program, as `spec.services[].resources` documents them.
-pub(super) const PROGRAM: Defaults = Defaults { cpu: "100m", memory: "128Mi", memory_limit: "512Mi" };
+pub(super) const PROGRAM: Defaults = Defaults {
+    cpu: "100m",
+    memory: "128Mi",
+    memory_limit: "512Mi",
+};
 /// Defaults of a helper container, as `spec.services[].sidecars[].resources` documents them.
-pub(super) const SIDECAR: Defaults = Defaults { cpu: "10m", memory: "32Mi", memory_limit: "128Mi" };
+pub(super) const SIDECAR: Defaults = Defaults {
+    cpu: "10m",
+    memory: "32Mi",
+    memory_limit: "128Mi",
+};
 
 /// Fills in what is absent, each of CPU and memory for itself. Memory always has a limit, because one
 /// program without any can take its node down and every drive on it. A limit without a request is sent
 /// alone: Kubernetes then takes it for the request, too.
-pub(super) fn resources(field: &str, asked: Option<&Resources>, defaults: Defaults, found: &mut Found) -> ValidResources {
+pub(super) fn resources(
+    field: &str,
+    asked: Option<&Resources>,
+    defaults: Defaults,
+    found: &mut Found,
+) -> ValidResources {
     let mut valid = ValidResources::default();
     if let Some(asked) = asked {
         let field = format!("{field}.resources");
         valid.requests = texts(&format!("{field}.requests"), &asked.requests, found);
         valid.limits = texts(&format!("{field}.limits"), &asked.limits, found);
         for (resource, request) in &asked.requests {
-            let Some(limit) = asked.limits.get(resource) else { continue };
+            let Some(limit) = asked.limits.get(resource) else {
+                continue;
+            };
             if let (Some(requested), Some(limited)) = (request.millis(), limit.millis())
                 && requested > limited
             {
@@ -41,20 +56,26 @@ pub(super) fn resources(field: &str, asked: Option<&Resources>, defaults: Defaul
                 );
             }
         }
-        if asked.limits.get("memory").is_some_and(|limit| limit.millis() == Some(0)) {
-            found.invalid(format!("{field}.limits.memory"), "0 means no limit at all: name an amount, or leave it out for the default");
+        if asked
+            .limits
+            .get("memory")
+            .is_some_and(|limit| limit.millis() == Some(0))
+        {
+            found.invalid(
+                format!("{field}.limits.memory"),
+                "0 means no limit at all: name an amount, or leave it out for the default",
+            );
         }
     }
     if !valid.requests.contains_key("cpu") && !valid.limits.contains_key("cpu") {
         valid.requests.insert("cpu".to_owned(), defaults.cpu.to_owned());
     }
     if !valid.limits.contains_key("memory") {
-        let limit = match valid.requests.get("memory") {
-            Some(request) => request.clone(),
-            None => {
-                valid.requests.insert("memory".to_owned(), defaults.memory.to_owned());
-                defaults.memory_limit.to_owned()
-            }
+        let limit = if let Some(request) = valid.requests.get("memory") {
+            request.clone()
+        } else {
+            valid.requests.insert("memory".to_owned(), defaults.memory.to_owned());
+            defaults.memory_limit.to_owned()
         };
         valid.limits.insert("memory".to_owned(), limit);
     }
@@ -65,13 +86,22 @@ fn texts(field: &str, amounts: &BTreeMap<String, Quantity>, found: &mut Found) -
     for (resource, amount) in amounts {
         readable(&format!("{field}.{resource}"), amount, found);
     }
-    amounts.iter().map(|(resource, amount)| (resource.clone(), amount.as_str().to_owned())).collect()
+    amounts
+        .iter()
+        .map(|(resource, amount)| (resource.clone(), amount.as_str().to_owned()))
+        .collect()
 }
 
 /// Complains unless the amount is one that Kubernetes can read.
 fn readable(field: &str, amount: &Quantity, found: &mut Found) {
     if amount.millis().is_none_or(|millis| millis < 0) {
-        found.invalid(field, format!("{amount:?} is no amount: write it like 250m, 512Mi or 20Gi", amount = amount.as_str()));
+        found.invalid(
+            field,
+            format!(
+                "{amount:?} is no amount: write it like 250m, 512Mi or 20Gi",
+                amount = amount.as_str()
+            ),
+        );
     }
 }
 
@@ -95,7 +125,13 @@ pub(super) fn seconds(field: &str, duration: &Duration, found: &mut Found) -> u6
             1
         }
         None => {
-            found.invalid(field, format!("{text:?} is no length of time: write it like 30s, 5m or 1h30m", text = duration.as_str()));
+            found.invalid(
+                field,
+                format!(
+                    "{text:?} is no length of time: write it like 30s, 5m or 1h30m",
+                    text = duration.as_str()
+                ),
+            );
             1
         }
     }

@@ -42,11 +42,16 @@ impl<'a> Secrets<'a> {
     pub(super) fn find(&self, field: &str, name: &str, found: &mut Found) -> Option<UsedSecret> {
         match self.by_name.get(name) {
             Some(Known::Existing(used)) => Some(used.clone()),
-            Some(Known::Generated(secret)) => {
-                Some(UsedSecret { name: secret.name.clone(), secret_name: secret.secret_name.clone(), generated: true })
-            }
+            Some(Known::Generated(secret)) => Some(UsedSecret {
+                name: secret.name.clone(),
+                secret_name: secret.secret_name.clone(),
+                generated: true,
+            }),
             None => {
-                found.invalid(field, format!("{name:?} is no entry of spec.secrets: add one, or correct the name"));
+                found.invalid(
+                    field,
+                    format!("{name:?} is no entry of spec.secrets: add one, or correct the name"),
+                );
                 None
             }
         }
@@ -55,7 +60,9 @@ impl<'a> Secrets<'a> {
     /// Complains about a key that nobody will ever make. A key that was once generated and then taken off
     /// the list stays in the Secret, so it may still be used.
     pub(super) fn check_key(&self, field: &str, name: &str, key: &str, found: &mut Found) {
-        let Some(Known::Generated(secret)) = self.by_name.get(name) else { return };
+        let Some(Known::Generated(secret)) = self.by_name.get(name) else {
+            return;
+        };
         if secret.keys.iter().any(|made| made == key) {
             return;
         }
@@ -65,7 +72,10 @@ impl<'a> Secrets<'a> {
             .get(&secret.secret_name)
             .is_some_and(|facts| facts.keys.as_ref().is_none_or(|keys| keys.contains_key(key)));
         if !is_there {
-            found.invalid(field, format!("the secret {name:?} has no key {key:?}: add it to its generate.keys, or correct the key"));
+            found.invalid(
+                field,
+                format!("the secret {name:?} has no key {key:?}: add it to its generate.keys, or correct the key"),
+            );
         }
     }
 
@@ -91,12 +101,20 @@ fn read(drive: &str, field: &str, source: &SecretSource, found: &mut Found) -> O
                 found.invalid(format!("{field}.generate.keys"), "name at least one key to make");
             }
             if keys.iter().any(|key| !is_key(key)) {
-                found.invalid(format!("{field}.generate.keys"), "a key holds only letters, digits, '-', '_' and '.'");
+                found.invalid(
+                    format!("{field}.generate.keys"),
+                    "a key holds only letters, digits, '-', '_' and '.'",
+                );
             }
             let length = generate.length.unwrap_or(DEFAULT_LENGTH);
-            let valid_length = usize::try_from(length).ok().filter(|length| (16..=1024).contains(length));
+            let valid_length = usize::try_from(length)
+                .ok()
+                .filter(|length| (16..=1024).contains(length));
             if valid_length.is_none() {
-                found.invalid(format!("{field}.generate.length"), format!("{length} is out of range: 16 to 1024 characters"));
+                found.invalid(
+                    format!("{field}.generate.length"),
+                    format!("{length} is out of range: 16 to 1024 characters"),
+                );
             }
             Some(Known::Generated(GeneratedSecret {
                 name: source.name.clone(),
@@ -112,7 +130,13 @@ fn read(drive: &str, field: &str, source: &SecretSource, found: &mut Found) -> O
             generated: false,
         })),
         _ => {
-            found.invalid(field, format!("the secret {:?} needs exactly one of generate and existing", source.name));
+            found.invalid(
+                field,
+                format!(
+                    "the secret {:?} needs exactly one of generate and existing",
+                    source.name
+                ),
+            );
             None
         }
     }
@@ -123,5 +147,7 @@ fn is_key(key: &str) -> bool {
         && key.len() <= 253
         && key != "."
         && !key.starts_with("..")
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }

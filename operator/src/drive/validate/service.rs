@@ -26,23 +26,45 @@ pub(super) fn read(
     let field = format!("spec.services[{index}]");
     names::label(&format!("{field}.name"), &service.name, found);
     if service.name == RENDER_CONTAINER {
-        found.invalid(format!("{field}.name"), format!("{RENDER_CONTAINER:?} is the name of the step that renders files: choose another name"));
+        found.invalid(
+            format!("{field}.name"),
+            format!("{RENDER_CONTAINER:?} is the name of the step that renders files: choose another name"),
+        );
     }
     let program = container::program(&field, service, secrets, found);
     let sidecars = container::sidecars(&field, service, secrets, found);
     container::shared_ports(&field, service, found);
     mounts::check(&field, service, found);
-    names::twice(&format!("{field}.volumes"), service.volumes.iter().map(|volume| volume.name.as_str()), found);
+    names::twice(
+        &format!("{field}.volumes"),
+        service.volumes.iter().map(|volume| volume.name.as_str()),
+        found,
+    );
     let volumes: Vec<_> = service
         .volumes
         .iter()
         .enumerate()
-        .filter_map(|(index, volume)| read_volume(drive, &format!("{field}.volumes[{index}]"), service, volume, platform, found))
+        .filter_map(|(index, volume)| {
+            read_volume(
+                drive,
+                &format!("{field}.volumes[{index}]"),
+                service,
+                volume,
+                platform,
+                found,
+            )
+        })
         .collect();
-    let single_writer = volumes.iter().find(|volume| volume.source.is_single_writer()).map(|volume| volume.name.as_str());
+    let single_writer = volumes
+        .iter()
+        .find(|volume| volume.source.is_single_writer())
+        .map(|volume| volume.name.as_str());
     let grace = service.termination_grace_period_seconds.unwrap_or(GRACE_PERIOD);
     if !(0..=86_400).contains(&grace) {
-        found.invalid(format!("{field}.terminationGracePeriodSeconds"), format!("{grace} is out of range: 0 to 86400"));
+        found.invalid(
+            format!("{field}.terminationGracePeriodSeconds"),
+            format!("{grace} is out of range: 0 to 86400"),
+        );
     }
     egress(&field, service, found);
     security(&field, service, found);
@@ -53,7 +75,10 @@ pub(super) fn read(
         rollout: rollout(&field, service, single_writer, found),
         files: service.files.clone(),
         probe: probe(&field, service, &program.ports, found),
-        metrics: service.metrics.as_ref().and_then(|metrics| read_metrics(&field, metrics, &program.ports, found)),
+        metrics: service
+            .metrics
+            .as_ref()
+            .and_then(|metrics| read_metrics(&field, metrics, &program.ports, found)),
         termination_grace_period_seconds: grace.clamp(0, 86_400),
         scheduling: service.scheduling.clone().unwrap_or_default(),
         pod_security: service.pod_security.clone().unwrap_or_default(),
@@ -81,12 +106,18 @@ fn replicas(field: &str, service: &Service, single_writer: Option<&str>, found: 
     }
     match (service.replicas, &service.autoscaling) {
         (Some(_), Some(_)) => {
-            found.invalid(format!("{field}.replicas"), "replicas and autoscaling exclude each other: remove one of them");
+            found.invalid(
+                format!("{field}.replicas"),
+                "replicas and autoscaling exclude each other: remove one of them",
+            );
             Replicas::Open
         }
         (Some(replicas), None) => {
             if replicas < 0 {
-                found.invalid(format!("{field}.replicas"), format!("{replicas} is out of range: 0 or more"));
+                found.invalid(
+                    format!("{field}.replicas"),
+                    format!("{replicas} is out of range: 0 or more"),
+                );
             }
             Replicas::Fixed(replicas.max(0))
         }
@@ -99,12 +130,21 @@ fn autoscaled(field: &str, autoscaling: &Autoscaling, found: &mut Found) -> Repl
     let min = autoscaling.min_replicas.unwrap_or(1);
     let max = autoscaling.max_replicas;
     if min < 1 {
-        found.invalid(format!("{field}.minReplicas"), format!("{min} is out of range: 1 or more"));
+        found.invalid(
+            format!("{field}.minReplicas"),
+            format!("{min} is out of range: 1 or more"),
+        );
     }
     if min > max {
-        found.invalid(format!("{field}.minReplicas"), format!("minReplicas {min} exceeds maxReplicas {max}: lower it or raise maxReplicas"));
+        found.invalid(
+            format!("{field}.minReplicas"),
+            format!("minReplicas {min} exceeds maxReplicas {max}: lower it or raise maxReplicas"),
+        );
     }
-    let (cpu, memory) = (autoscaling.target_cpu_utilization, autoscaling.target_memory_utilization);
+    let (cpu, memory) = (
+        autoscaling.target_cpu_utilization,
+        autoscaling.target_memory_utilization,
+    );
     if cpu.is_none() && memory.is_none() {
         found.invalid(field, "needs targetCPUUtilization, targetMemoryUtilization or both");
     }
@@ -145,24 +185,39 @@ fn read_volume(
         (Some(size), None, None) => VolumeSource::Claim {
             claim: child::volume_claim(drive, &service.name, &volume.name),
             size: quantity::storage(&format!("{field}.size"), size, found),
-            storage_class: volume.storage_class_name.clone().or_else(|| platform.storage.class_name.clone()),
+            storage_class: volume
+                .storage_class_name
+                .clone()
+                .or_else(|| platform.storage.class_name.clone()),
             access_mode: volume.access_mode.unwrap_or_default(),
             deletion_policy: volume.deletion_policy.unwrap_or_default(),
         },
-        (None, Some(existing), None) => VolumeSource::Existing { claim: existing.claim_name.clone() },
+        (None, Some(existing), None) => VolumeSource::Existing {
+            claim: existing.claim_name.clone(),
+        },
         (None, None, Some(scratch)) => VolumeSource::Scratch {
-            size_limit: scratch
-                .size_limit
-                .as_ref()
-                .map_or_else(|| SCRATCH_LIMIT.to_owned(), |limit| quantity::storage(&format!("{field}.scratch.sizeLimit"), limit, found)),
+            size_limit: scratch.size_limit.as_ref().map_or_else(
+                || SCRATCH_LIMIT.to_owned(),
+                |limit| quantity::storage(&format!("{field}.scratch.sizeLimit"), limit, found),
+            ),
             memory: scratch.memory.unwrap_or(false),
         },
         _ => {
-            found.invalid(field, format!("the volume {:?} needs exactly one of size, existing and scratch", volume.name));
+            found.invalid(
+                field,
+                format!(
+                    "the volume {:?} needs exactly one of size, existing and scratch",
+                    volume.name
+                ),
+            );
             return None;
         }
     };
-    Some(ValidVolume { name: volume.name.clone(), path: volume.path.clone(), source })
+    Some(ValidVolume {
+        name: volume.name.clone(),
+        path: volume.path.clone(),
+        source,
+    })
 }
 
 fn probe(field: &str, service: &Service, ports: &[ValidPort], found: &mut Found) -> Probe {
@@ -170,7 +225,9 @@ fn probe(field: &str, service: &Service, ports: &[ValidPort], found: &mut Found)
         let first = ports.iter().find(|port| port.protocol == Protocol::Tcp);
         return first.map_or(Probe::None, |port| Probe::Guessed(port.name.clone()));
     };
-    let Some(port) = tcp_port(&format!("{field}.probe.port"), &asked.port, ports, found) else { return Probe::None };
+    let Some(port) = tcp_port(&format!("{field}.probe.port"), &asked.port, ports, found) else {
+        return Probe::None;
+    };
     Probe::Asked {
         port,
         check: check(field, asked, found),
@@ -183,7 +240,10 @@ fn probe(field: &str, service: &Service, ports: &[ValidPort], found: &mut Found)
 fn check(field: &str, asked: &ProbeSpec, found: &mut Found) -> Check {
     match (&asked.path, asked.grpc.unwrap_or(false)) {
         (Some(_), true) => {
-            found.invalid(format!("{field}.probe"), "path and grpc exclude each other: a probe is TCP, HTTP or gRPC");
+            found.invalid(
+                format!("{field}.probe"),
+                "path and grpc exclude each other: a probe is TCP, HTTP or gRPC",
+            );
             Check::Grpc
         }
         (Some(path), false) => Check::Http(path.clone()),
@@ -194,13 +254,19 @@ fn check(field: &str, asked: &ProbeSpec, found: &mut Found) -> Check {
 
 fn read_metrics(field: &str, metrics: &Metrics, ports: &[ValidPort], found: &mut Found) -> Option<ValidMetrics> {
     let port = tcp_port(&format!("{field}.metrics.port"), &metrics.port, ports, found)?;
-    Some(ValidMetrics { port, path: metrics.path.clone().unwrap_or_else(|| "/metrics".to_owned()) })
+    Some(ValidMetrics {
+        port,
+        path: metrics.path.clone().unwrap_or_else(|| "/metrics".to_owned()),
+    })
 }
 
 fn tcp_port(field: &str, name: &str, ports: &[ValidPort], found: &mut Found) -> Option<ValidPort> {
     let port = ports.iter().find(|port| port.name == name);
     if port.is_none() {
-        found.invalid(field, format!("{name:?} is not the name of one of this service's ports"));
+        found.invalid(
+            field,
+            format!("{name:?} is not the name of one of this service's ports"),
+        );
     }
     if port.is_some_and(|port| port.protocol != Protocol::Tcp) {
         found.invalid(field, format!("port {name:?} is UDP: name a TCP port"));
@@ -213,7 +279,10 @@ fn egress(field: &str, service: &Service, found: &mut Found) {
         if !is_cidr(&rule.cidr) {
             found.invalid(
                 format!("{field}.egress[{index}].cidr"),
-                format!("{:?} is no address range: write it like 203.0.113.0/24, or 203.0.113.5/32 for one address", rule.cidr),
+                format!(
+                    "{:?} is no address range: write it like 203.0.113.0/24, or 203.0.113.5/32 for one address",
+                    rule.cidr
+                ),
             );
         }
         if rule.port.is_some_and(|port| !(1..=65_535).contains(&port)) {
@@ -223,8 +292,12 @@ fn egress(field: &str, service: &Service, found: &mut Found) {
 }
 
 fn is_cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else { return false };
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let Some((address, length)) = text.split_once('/') else {
+        return false;
+    };
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
     let max = if address.is_ipv4() { 32 } else { 128 };
     length.parse::<u8>().is_ok_and(|length| length <= max) && !length.starts_with('+')
 }
