@@ -330,6 +330,18 @@ async fn every_example_is_accepted() -> Result<(), Error> {
 }
 
 #[tokio::test]
+async fn the_drive_in_the_readme_is_accepted() -> Result<(), Error> {
+    let namespace = cluster_with_drives().await?.namespace("readme").await?;
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```yaml\n").unwrap();
+    let (yaml, _) = rest.split_once("```").unwrap();
+    let mut drive: Value = serde_yaml::from_str(yaml).unwrap();
+    drive["metadata"]["namespace"] = json!(namespace.name());
+    tried(&drives(&namespace), &drive).await.unwrap();
+    namespace.delete().await
+}
+
+#[tokio::test]
 async fn what_was_stored_is_what_was_written() -> Result<(), Error> {
     let namespace = cluster_with_drives().await?.namespace("stored").await?;
     namespace.apply(&a_good_drive().to_string()).await?;
@@ -345,14 +357,12 @@ async fn what_was_stored_is_what_was_written() -> Result<(), Error> {
 #[tokio::test]
 async fn the_definition_can_be_applied_from_the_client_without_a_warning() -> Result<(), Error> {
     let cluster = cluster().await?;
-    // A copy in a group of its own: the real one is in use by other tests.
-    let file = repository().join("crds/recruitmentdrives.yaml");
-    let text = std::fs::read_to_string(file)
-        .unwrap()
-        .replace("ras.dev", "client-side.example.com");
+    // A copy under another name: the real one is in use by other tests, and `kubectl get drive` must find it alone.
+    let text = std::fs::read_to_string(repository().join("crds/recruitmentdrives.yaml")).unwrap();
     let mut copy: Value = serde_yaml::from_str(&text).unwrap();
-    let names = copy["spec"]["names"].as_object_mut().unwrap();
-    names.retain(|name, _| name != "shortNames" && name != "categories");
+    copy["metadata"]["name"] = json!("copies.client-side.example.com");
+    copy["spec"]["group"] = json!("client-side.example.com");
+    copy["spec"]["names"] = json!({"kind": "Copy", "plural": "copies", "singular": "copy"});
     for word in ["created", "unchanged"] {
         let output = cluster
             .kubectl_with_input(&["apply", "-f", "-"], &copy.to_string())
@@ -361,7 +371,7 @@ async fn the_definition_can_be_applied_from_the_client_without_a_warning() -> Re
         assert!(output.stdout.contains(word), "{output:?}");
     }
     let output = cluster
-        .kubectl(&["delete", "crd", "recruitmentdrives.client-side.example.com"])
+        .kubectl(&["delete", "crd", "copies.client-side.example.com"])
         .await?;
     assert!(output.success, "{output:?}");
     Ok(())
