@@ -85,14 +85,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(status: serde_json::Value) -> Pod {
+    fn pod(status: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
     }
 
     #[test]
     fn a_bad_image_is_named() {
         let pod = pod(
-            json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            &json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\"\nmore"}}}]}),
         );
         let trouble = trouble("backend", &pod).unwrap();
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_start_is_no_trouble() {
         let pod = pod(
-            json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            &json!({"containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "ContainerCreating"}}}]}),
         );
         assert_eq!(trouble("backend", &pod), None);
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_full_cluster_is_told() {
         let pod = pod(
-            json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            &json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
             "message": "0/3 nodes are available: 3 Insufficient cpu."}]}),
         );
         assert_eq!(trouble("backend", &pod).unwrap().reason, "Unschedulable");

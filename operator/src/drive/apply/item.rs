@@ -59,6 +59,7 @@ impl Item {
     ///
     /// The image is the operator's own, so each upgrade of the operator would change every pod template and
     /// restart every program that has files. It is kept as it runs as long as nothing else changes.
+    #[must_use]
     pub fn rendered_by(&self, image: &str) -> Self {
         let mut body = self.body.clone();
         let containers = body
