@@ -33,10 +33,15 @@ pub async fn season_with_every_child(prefix: &str) -> Result<Season, Error> {
 
 /// Applies [`EVERY_CHILD`] and waits until all of it is there and at rest.
 pub async fn make_every_child(season: &Season) -> Result<(), Error> {
-    season.apply(EVERY_CHILD).await?;
-    season.ready("season").await?;
+    make(season, "season", EVERY_CHILD).await
+}
+
+/// Applies a drive that has every kind of child, and waits until all of it is there and at rest.
+pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error> {
+    season.apply(text).await?;
+    season.ready(drive).await?;
     eventually(PATIENCE, "a child of every kind", async || {
-        let found: BTreeSet<Kind> = children(season, "season").await?.values().filter_map(kind).collect();
+        let found: BTreeSet<Kind> = children(season, drive).await?.values().filter_map(kind).collect();
         let lacking: Vec<_> = Kind::ALL.iter().filter(|kind| !found.contains(kind)).collect();
         if lacking.is_empty() {
             Ok(())
@@ -46,7 +51,7 @@ pub async fn make_every_child(season: &Season) -> Result<(), Error> {
     })
     .await
     .map_err(|error| error.with_log(&season.operator.log()))?;
-    at_rest(season, "season").await.map(drop)
+    at_rest(season, drive).await.map(drop)
 }
 
 /// One kind's objects in the season's namespace.
@@ -89,9 +94,13 @@ pub async fn children(season: &Season, drive: &str) -> Result<Children, Error> {
     Ok(found)
 }
 
-/// Names of a drive's children, as `Kind/name`.
-pub async fn names(season: &Season, drive: &str) -> Result<BTreeSet<String>, Error> {
-    Ok(children(season, drive).await?.into_keys().collect())
+/// UIDs of a drive's children, by `Kind/name`.
+pub async fn uids(season: &Season, drive: &str) -> Result<BTreeMap<String, String>, Error> {
+    let children = children(season, drive).await?;
+    Ok(children
+        .into_iter()
+        .map(|(name, object)| (name, object.uid().unwrap_or_default()))
+        .collect())
 }
 
 /// The resourceVersions of a drive and of all its children.

@@ -1,0 +1,196 @@
+//! Deleting a drive: what goes, what is kept, and what a drive of the same name finds again.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::{
+    apps::v1::ReplicaSet,
+    core::v1::{PersistentVolumeClaim, Pod, Secret},
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
+use ras_tests::{Error, PATIENCE, Season, eventually};
+
+use crate::children::{EVERY_CHILD, at_rest, children, failed, make, season_with_every_child, uids};
+
+/// The same drive with nothing to be kept.
+fn nothing_kept() -> String {
+    EVERY_CHILD
+        .replace("size: 1Gi}", "size: 1Gi, deletionPolicy: Delete}")
+        .replace(
+            "generate: {keys: [key]}}",
+            "generate: {keys: [key]}, deletionPolicy: Delete}",
+        )
+}
+
+#[tokio::test]
+async fn a_deleted_drive_leaves_its_volumes_and_credentials_and_nothing_else() -> Result<(), Error> {
+    let season = season_with_every_child("deletion").await?;
+    leaves(
+        &season,
+        &DeleteParams::background(),
+        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_drive_that_is_deleted_after_its_children_leaves_the_same() -> Result<(), Error> {
+    let season = season_with_every_child("foreground").await?;
+    leaves(
+        &season,
+        &DeleteParams::foreground(),
+        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_drive_can_be_deleted_while_no_operator_runs() -> Result<(), Error> {
+    let mut season = season_with_every_child("nobody-there").await?;
+    season.operator.stop().await?;
+    leaves(
+        &season,
+        &DeleteParams::default(),
+        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn volumes_and_credentials_go_with_the_drive_where_it_says_so() -> Result<(), Error> {
+    let season = season_with_every_child("nothing-kept").await?;
+    // Said after they were made, as people do who are about to clean up.
+    make(&season, "season", &nothing_kept()).await?;
+    leaves(&season, &DeleteParams::background(), &[]).await
+}
+
+#[tokio::test]
+async fn volumes_and_credentials_stay_where_the_drive_says_so_no_longer() -> Result<(), Error> {
+    let season = season_with_every_child("kept-again").await?;
+    make(&season, "season", &nothing_kept()).await?;
+    make(&season, "season", EVERY_CHILD).await?;
+    leaves(
+        &season,
+        &DeleteParams::background(),
+        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_re_created_drive_finds_its_volumes_and_credentials_again() -> Result<(), Error> {
+    let season = season_with_every_child("found-again").await?;
+    let (secrets, claims): (Api<Secret>, Api<PersistentVolumeClaim>) = (season.namespace.api(), season.namespace.api());
+    let look = async || -> Result<_, Error> {
+        let secret = secrets
+            .get("season-jwt")
+            .await
+            .map_err(failed("looking at the Secret"))?;
+        let claim = claims
+            .get("season-store-data")
+            .await
+            .map_err(failed("looking at the claim"))?;
+        let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone());
+        Ok((secret.uid(), secret.data, claim.uid(), volume))
+    };
+    let before = look().await?;
+    assert!(
+        before.1.as_ref().is_some_and(|data| data.contains_key("key")) && before.3.is_some(),
+        "{before:?}"
+    );
+    leaves(
+        &season,
+        &DeleteParams::background(),
+        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
+    )
+    .await?;
+
+    make(&season, "season", EVERY_CHILD).await?;
+    assert!(
+        look().await? == before,
+        "a credential or a volume is not the one it was"
+    );
+    belongs_to_the_present_drive(&season).await
+}
+
+#[tokio::test]
+async fn a_drive_that_is_made_anew_while_the_old_one_is_taken_apart_becomes_ready() -> Result<(), Error> {
+    let season = season_with_every_child("at-once").await?;
+    // Both ways, for what is kept and what goes with the drive are found again differently.
+    for text in [
+        EVERY_CHILD.to_owned(),
+        nothing_kept(),
+        nothing_kept(),
+        EVERY_CHILD.to_owned(),
+    ] {
+        let old: BTreeSet<String> = uids(&season, "season").await?.into_keys().collect();
+        let drives = season.drives();
+        drives
+            .delete("season", &DeleteParams::background())
+            .await
+            .map_err(failed("deleting the drive"))?;
+        make(&season, "season", &text).await?;
+        let new: BTreeSet<String> = uids(&season, "season").await?.into_keys().collect();
+        assert_eq!(new, old);
+        belongs_to_the_present_drive(&season).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the drive and waits until just these of its children are left, and no pod.
+async fn leaves(season: &Season, how: &DeleteParams, names: &[&str]) -> Result<(), Error> {
+    let mut expected = uids(season, "season").await?;
+    expected.retain(|name, _| names.contains(&&**name));
+    assert_eq!(expected.len(), names.len(), "{expected:?}");
+    let drives = season.drives();
+    drives
+        .delete("season", how)
+        .await
+        .map_err(failed("deleting the drive"))?;
+    let of_drive = ListParams::default().labels("ras.dev/drive=season");
+    let (pods, replica_sets): (Api<Pod>, Api<ReplicaSet>) = (season.namespace.api(), season.namespace.api());
+    eventually(PATIENCE, &format!("just {names:?} to be left"), async || {
+        let (pods, sets) = (
+            pods.list(&of_drive).await?.items.len(),
+            replica_sets.list(&of_drive).await?.items.len(),
+        );
+        let (found, drive) = (uids(season, "season").await?, drives.get_opt("season").await?);
+        if pods == 0 && sets == 0 && found == expected && drive.is_none() {
+            return Ok(());
+        }
+        let drive = if drive.is_some() { "the drive, " } else { "" };
+        Err(format!("{drive}{pods} pods, {sets} ReplicaSets, {:?}", found.keys()).into())
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+
+    // Whatever would still come for them, or make anew what is gone, had its time.
+    at_rest(season, "season").await?;
+    let left = children(season, "season").await?;
+    assert_eq!(left.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, object) in left {
+        assert!(
+            object.metadata.deletion_timestamp.is_none() && object.uid().as_ref() == expected.get(&name),
+            "{name}"
+        );
+    }
+    Ok(())
+}
+
+/// Every child names the drive that is there now, and what has an owner is owned by it.
+async fn belongs_to_the_present_drive(season: &Season) -> Result<(), Error> {
+    let drive = season
+        .drives()
+        .get("season")
+        .await
+        .map_err(failed("looking at the drive"))?;
+    let uid = drive.uid().unwrap_or_default();
+    for (name, object) in children(season, "season").await? {
+        assert_eq!(object.labels().get("ras.dev/drive-uid"), Some(&uid), "{name}");
+        assert!(object.owner_references().iter().all(|owner| owner.uid == uid), "{name}");
+        assert!(object.metadata.deletion_timestamp.is_none(), "{name}");
+    }
+    Ok(())
+}
