@@ -101,8 +101,9 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let (fetched, observed) = fetch::fetch(key, drive, context);
     let validated = validate::validate(drive, &fetched, &context.platform);
     if drive.spec.is_paused() {
+        let asked = validated.as_ref().ok().map(|valid| (valid, build::build(valid).held));
         let verdict = Verdict::Paused {
-            valid: validated.as_ref().ok(),
+            asked: asked.as_ref().map(|(valid, held)| (*valid, held)),
         };
         tell(key, drive, &observed, &verdict, &before, &now, context).await?;
         return Ok((Counted::Blocked, Action::await_change()));

@@ -3,12 +3,15 @@
 pub mod parts;
 pub mod services;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{Condition, ConditionType, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::DeploymentState;
 use crate::drive::apply::{Blocked, Outcome};
+use crate::drive::build::Waiting;
 use crate::drive::valid::ValidDrive;
 use crate::drive::validate::Problems;
 
@@ -16,7 +19,7 @@ use crate::drive::validate::Problems;
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// Its Deployments, by their name in Kubernetes.
-    pub deployments: std::collections::BTreeMap<String, DeploymentState>,
+    pub deployments: BTreeMap<String, DeploymentState>,
     /// What is wrong with its pods.
     pub troubles: Vec<PodTrouble>,
 }
@@ -33,8 +36,8 @@ pub enum Verdict<'a> {
     },
     /// `spec.paused`: nothing was touched. The drive may or may not be valid.
     Paused {
-        /// What is asked for, when it is possible.
-        valid: Option<&'a ValidDrive>,
+        /// What is asked for, when it is possible, and what waits for a secret of it.
+        asked: Option<(&'a ValidDrive, &'a BTreeMap<String, Waiting>)>,
     },
     /// The spec asks for something impossible: nothing was touched.
     Invalid(&'a Problems),
@@ -130,7 +133,7 @@ fn findings(
     let programs = services::finding(drive, observed, services);
     let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
         Verdict::Applied { valid, outcome } => (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held)),
-        Verdict::Paused { valid } => (*valid, [].as_slice(), None),
+        Verdict::Paused { asked } => (asked.map(|asked| asked.0), [].as_slice(), asked.map(|asked| asked.1)),
         Verdict::Invalid(_) => (None, [].as_slice(), None),
     };
     // Monitoring never holds up a portal.
