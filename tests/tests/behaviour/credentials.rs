@@ -1,0 +1,285 @@
+//! Generated credentials: made once, never changed by accident, never shown.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually};
+
+use crate::seen::{asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator};
+
+const TEMPLATE: &str = "/spec/template";
+
+/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
+const A_SECOND: Duration = Duration::from_millis(1_100);
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: auth
+    image: registry.example.com/auth:1
+    env:
+    - {name: JWT_KEY, secret: {name: jwt, key: key}}
+    - {name: DATABASE_PASSWORD, secret: {name: database, key: password}}
+    files: [{path: /app/secret.yaml, content: 'key: $(JWT_KEY), password: $(DATABASE_PASSWORD)'}]
+  - name: web
+    image: registry.example.com/web:1
+  secrets:
+  - {name: jwt, generate: {keys: [key, refresh], length: 48}}
+  - {name: database, generate: {keys: [password]}}
+";
+
+type Values = BTreeMap<String, String>;
+
+/// The values of a Secret, which the test may read and the operator may not.
+async fn values(season: &Season, name: &str) -> Result<Values, Error> {
+    let Some(secret) = look::<Secret>(season, name).await? else {
+        return Ok(Values::new());
+    };
+    let secret: Secret = serde_json::from_value(secret).map_err(|error| Error::Unreadable {
+        what: format!("Secret {name}"),
+        message: error.to_string(),
+    })?;
+    let data = secret.data.unwrap_or_default();
+    Ok(data
+        .into_iter()
+        .map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
+        .collect())
+}
+
+#[tokio::test]
+async fn a_credential_has_the_length_asked_for_and_letters_and_digits_alone() -> Result<(), Error> {
+    let season = Season::start("credential-made").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let (jwt, database) = (
+        values(&season, "spring-jwt").await?,
+        values(&season, "spring-database").await?,
+    );
+    assert_eq!(jwt.keys().collect::<Vec<_>>(), ["key", "refresh"]);
+    assert_eq!(database.keys().collect::<Vec<_>>(), ["password"]);
+    assert!(jwt.values().all(|value| value.len() == 48), "as spec.secrets says");
+    assert_eq!(database["password"].len(), 32, "when nothing is said");
+    assert!(
+        jwt.values()
+            .chain(database.values())
+            .all(|value| value.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    );
+    assert_ne!(jwt["key"], jwt["refresh"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_operator_never_overwrites_a_generated_value() -> Result<(), Error> {
+    let mut season = Season::start("credential-kept").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let before = values(&season, "spring-jwt").await?;
+    let start = mark(&season).await?;
+
+    // Somebody meddles with its metadata: that is repaired.
+    let part_of = "app.kubernetes.io/part-of";
+    kubectl(
+        &season,
+        &[
+            "label",
+            "--overwrite",
+            "secret",
+            "spring-jwt",
+            &format!("{part_of}=something-else"),
+        ],
+    )
+    .await?;
+    kubectl(&season, &["annotate", "secret", "spring-jwt", "ras.dev/applied-"]).await?;
+    metadata(
+        &season,
+        "/metadata/labels/app.kubernetes.io~1part-of",
+        "recruitment-drive",
+    )
+    .await?;
+    eventually(PATIENCE, "the annotation to be put back", async || {
+        let seen = look::<Secret>(&season, "spring-jwt").await?.unwrap_or_default();
+        seen.pointer("/metadata/annotations/ras.dev~1applied")
+            .map(drop)
+            .ok_or_else(|| "absent".into())
+    })
+    .await?;
+    assert_eq!(values(&season, "spring-jwt").await?, before);
+
+    // Another operator, which has seen nothing of how the values were made.
+    let reads = asked(&season, start, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
+    assert!(reads.is_empty(), "{reads:?}");
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+
+    // A key more, and another length for what is made from now on.
+    season
+        .apply(&DRIVE.replace("[key, refresh], length: 48", "[key, refresh, pepper], length: 64"))
+        .await?;
+    eventually(PATIENCE, "the key that was added", async || {
+        let now = values(&season, "spring-jwt").await?;
+        if now.contains_key("pepper") {
+            Ok(())
+        } else {
+            Err(format!("{:?}", now.keys()).into())
+        }
+    })
+    .await?;
+    season.ready("spring").await?;
+    let mut now = values(&season, "spring-jwt").await?;
+    assert_eq!(now.remove("pepper").map(|value| value.len()), Some(64));
+    assert_eq!(now, before);
+
+    // A key that is no longer asked for stays: whoever was encrypted with it may be needed yet.
+    season
+        .apply(
+            &DRIVE
+                .replace("[key, refresh], length: 48", "[key]")
+                .replace("auth:1", "auth:2"),
+        )
+        .await?;
+    becomes(
+        &season,
+        "spring-auth",
+        "/spec/template/spec/containers/0/image",
+        &"registry.example.com/auth:2".into(),
+    )
+    .await?;
+    now = values(&season, "spring-jwt").await?;
+    assert!(now.remove("pepper").is_some());
+    assert_eq!(now, before);
+    Ok(())
+}
+
+async fn metadata(season: &Season, pointer: &str, value: &str) -> Result<(), Error> {
+    eventually(PATIENCE, &format!("{pointer} to be {value}"), async || {
+        let seen = look::<Secret>(season, "spring-jwt").await?.unwrap_or_default();
+        match seen.pointer(pointer) {
+            Some(found) if found == value => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_deleted_credential_is_made_anew_and_its_users_restart() -> Result<(), Error> {
+    let season = Season::start("credential-deleted").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let old = values(&season, "spring-jwt").await?;
+    let (auth, web) = (
+        of_deployment(&season, "spring-auth", TEMPLATE).await?,
+        of_deployment(&season, "spring-web", TEMPLATE).await?,
+    );
+
+    tokio::time::sleep(A_SECOND).await;
+    kubectl(&season, &["delete", "secret", "spring-jwt"]).await?;
+    changes(&season, "spring-auth", TEMPLATE, &auth).await?;
+    season.ready("spring").await?;
+    let new = values(&season, "spring-jwt").await?;
+    assert_eq!(new.keys().collect::<Vec<_>>(), old.keys().collect::<Vec<_>>());
+    assert!(
+        new.iter().all(|(key, value)| old.get(key) != Some(value)),
+        "made anew means another value"
+    );
+    assert_eq!(
+        of_deployment(&season, "spring-web", TEMPLATE).await?,
+        web,
+        "it uses no secret"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_secret_value_is_in_logs_events_status_or_children() -> Result<(), Error> {
+    let options = OperatorOptions::with_roles(ROLES).environment("RAS_LOG", "trace");
+    let mut season = Season::with(Shared::All(cluster().await?), "credential-unseen", &options).await?;
+    let given = "a-password-that-a-person-chose";
+    season
+        .apply(&format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: campus-mail}}, stringData: {{password: {given}}}}}"
+        ))
+        .await?;
+    let drive = format!("{DRIVE}  - {{name: mail, existing: {{secretName: campus-mail}}}}\n").replace(
+        "image: registry.example.com/web:1",
+        "image: registry.example.com/web:1\n    envFrom: [{secret: mail}]",
+    );
+    season.apply(&drive).await?;
+    season.ready("spring").await?;
+    let mut secrets: Vec<String> = vec![given.to_owned()];
+    secrets.extend(all_values(&season).await?);
+
+    // A life that touches every value in some way: a key more, a rotation, a loss, suspension and a restart.
+    tokio::time::sleep(A_SECOND).await;
+    season
+        .apply(&drive.replace("[key, refresh]", "[key, refresh, pepper]"))
+        .await?;
+    let rotated = "another-password-that-a-person-chose";
+    kubectl(
+        &season,
+        &[
+            "patch",
+            "secret",
+            "campus-mail",
+            "--patch",
+            &format!(r#"{{"stringData": {{"password": "{rotated}"}}}}"#),
+        ],
+    )
+    .await?;
+    secrets.push(rotated.to_owned());
+    kubectl(&season, &["delete", "secret", "spring-database"]).await?;
+    eventually(PATIENCE, "the Secret that was deleted", async || {
+        if values(&season, "spring-database").await?.is_empty() {
+            Err("not yet".into())
+        } else {
+            Ok(())
+        }
+    })
+    .await?;
+    season.ready("spring").await?;
+    let log = season.operator.log();
+    secrets.extend(all_values(&season).await?);
+    restart_operator(&mut season, &options).await?;
+    season.apply(&drive.replace("spec:", "spec:\n  suspend: true")).await?;
+    becomes(&season, "spring-auth", "/spec/replicas", &0.into()).await?;
+
+    assert!(
+        log.contains("\"level\":\"TRACE\""),
+        "the log must tell all there is for this to mean anything"
+    );
+    let kinds = "recruitmentdrives,events,configmaps,deployments,replicasets,pods,services,serviceaccounts,ingresses,networkpolicies";
+    let objects = kubectl(&season, &["get", kinds, "--output=json", "--show-managed-fields"]).await?;
+    let events = kubectl(&season, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let metrics = season.operator.get("/metrics").await?.1;
+    assert!(objects.contains("JWT_KEY") && events.contains("spring") && metrics.contains("spring"));
+    let places = [
+        ("log", log),
+        ("later log", season.operator.log()),
+        ("objects", objects),
+        ("events", events),
+        ("metrics", metrics),
+    ];
+    assert!(secrets.len() > 6, "{}", secrets.len());
+    for (place, text) in &places {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "a value is in the {place}");
+            let encoded = serde_json::to_value(k8s_openapi::ByteString(secret.clone().into_bytes())).unwrap();
+            let encoded = encoded.as_str().unwrap().trim_end_matches('=');
+            assert!(!text.contains(encoded), "a value is in the {place}, in base64");
+        }
+    }
+    Ok(())
+}
+
+async fn all_values(season: &Season) -> Result<Vec<String>, Error> {
+    let mut all = Vec::new();
+    for name in ["spring-jwt", "spring-database"] {
+        all.extend(values(season, name).await?.into_values());
+    }
+    Ok(all)
+}

@@ -1,0 +1,191 @@
+//! What the program tells of itself: health, metrics, how it ends, and why it does not begin.
+
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use ras_tests::{Cluster, Error, PATIENCE, Season, eventually, program_beside};
+use tokio::{process::Command, time::timeout};
+
+use crate::seen::kubectl;
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - {name: web, image: 'registry.example.com/web:1', replicas: 2}
+  - {name: worker, image: 'registry.example.com/worker:1', replicas: 1}
+";
+
+#[tokio::test]
+async fn health_readiness_and_metrics_are_answered() -> Result<(), Error> {
+    let mut season = Season::start("health").await?;
+    assert_eq!(season.operator.get("/healthz").await?.0, 200);
+    season.operator.logs(PATIENCE, r#""message":"ready""#).await?;
+    assert_eq!(season.operator.get("/readyz").await?.0, 200);
+    // What never happened is not counted, not even as nothing.
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let (code, metrics) = season.operator.get("/metrics").await?;
+    assert_eq!(code, 200);
+    for metric in ["ras_reconciles", "ras_reconcile_duration_seconds", "ras_api_writes"] {
+        assert!(metrics.contains(&format!("# HELP {metric} ")), "{metric}: {metrics}");
+    }
+    assert!(metrics.ends_with("# EOF\n"), "as OpenMetrics has it");
+    let (code, text) = season.operator.get("/").await?;
+    assert!(code == 404 && text.contains("/metrics"), "{code}: {text}");
+    Ok(())
+}
+
+/// Waits until the metrics have each of these lines, and no other line that names a drive.
+async fn metrics_of_drives(season: &mut Season, lines: &[String]) -> Result<(), Error> {
+    let operator = std::cell::RefCell::new(&mut season.operator);
+    eventually(PATIENCE, "the metrics of drives", async || {
+        // Nobody else looks at the same time: the looks follow one another.
+        #[allow(clippy::await_holding_refcell_ref)]
+        let (_, text) = operator.borrow_mut().get("/metrics").await?;
+        let mut seen: Vec<&str> = text.lines().filter(|line| line.contains("drive=\"")).collect();
+        seen.sort_unstable();
+        if seen == lines {
+            Ok(())
+        } else {
+            Err(seen.join("\n").into())
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn metrics_tell_of_every_drive_and_service_as_long_as_there_are_any() -> Result<(), Error> {
+    let mut season = Season::start("metrics").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let namespace = season.namespace.name().to_owned();
+    let drive =
+        |metric: &str, value: i64| format!("ras_drive_{metric}{{namespace=\"{namespace}\",drive=\"spring\"}} {value}");
+    let service = |metric: &str, service: &str, value: i64| {
+        format!(
+            "ras_service_{metric}_replicas{{namespace=\"{namespace}\",drive=\"spring\",service=\"{service}\"}} {value}"
+        )
+    };
+    let mut lines = vec![drive("ready", 1), drive("suspended", 0)];
+    let web = [service("desired", "web", 2), service("ready", "web", 2)];
+    lines.extend(web.clone());
+    lines.extend([service("desired", "worker", 1), service("ready", "worker", 1)]);
+    lines.sort_unstable();
+    metrics_of_drives(&mut season, &lines).await?;
+
+    let alone = "spec: {suspend: true, services: [{name: web, image: 'registry.example.com/web:1', replicas: 2}]}";
+    season
+        .apply(&format!("{}{alone}", DRIVE.split("spec:").next().unwrap()))
+        .await?;
+    let mut lines = vec![
+        drive("ready", 0),
+        drive("suspended", 1),
+        service("desired", "web", 0),
+        service("ready", "web", 0),
+    ];
+    lines.sort_unstable();
+    metrics_of_drives(&mut season, &lines).await?;
+
+    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    metrics_of_drives(&mut season, &[]).await
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_with_success() -> Result<(), Error> {
+    let mut season = Season::start("sigterm").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let asked = Instant::now();
+    let status = season.operator.stop().await?;
+    println!("it ended after {} ms", asked.elapsed().as_millis());
+    assert!(status.success(), "{status}: {}", season.operator.log());
+    assert!(
+        season.operator.log().contains(r#""message":"stopped""#),
+        "{}",
+        season.operator.log()
+    );
+    // Nothing goes with it: a portal does not need its operator to run.
+    let deployment = season.namespace.api::<Deployment>().get("spring-web").await.unwrap();
+    assert_eq!(deployment.status.and_then(|status| status.ready_replicas), Some(2));
+    Ok(())
+}
+
+/// Runs the program where it cannot go on: it must end by itself, without success. Returns what it said.
+async fn refusal(arguments: &[&str], kubeconfig: &str) -> String {
+    let mut command = Command::new(program_beside("ras-operator").unwrap());
+    command
+        .arg("run")
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .kill_on_drop(true);
+    let output = timeout(Duration::from_secs(30), command.output())
+        .await
+        .expect("it must end by itself")
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    said
+}
+
+const ANY_PORT: &str = "--metrics-address=127.0.0.1:0";
+
+#[tokio::test]
+async fn a_missing_definition_is_told_with_what_to_do() -> Result<(), Error> {
+    let cluster = Cluster::start().await?;
+    let kubeconfig = cluster.description().kubeconfig.display().to_string();
+    for scope in [vec![ANY_PORT], vec![ANY_PORT, "--namespace=default"]] {
+        let said = refusal(&scope, &kubeconfig).await;
+        for word in [
+            "RecruitmentDrive",
+            "crds/recruitmentdrives.yaml",
+            "ras-operator crd | kubectl apply --server-side -f -",
+        ] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_told_by_their_field() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    for (text, word) in [
+        ("ingress: {clasName: nginx}", "clasName"),
+        ("storage: [fast]", "storage"),
+        ("operatorImage: ''", "operatorImage"),
+        ("imagePullSecrets: ['']", "imagePullSecrets"),
+    ] {
+        file.as_file().set_len(0).unwrap();
+        write!(file.reopen().unwrap(), "{text}").unwrap();
+        file.flush().unwrap();
+        let path = file.path().display().to_string();
+        let said = refusal(&[ANY_PORT, &format!("--platform-config={path}")], "/nowhere").await;
+        assert!(said.contains(word) && said.contains(&path), "{text}: {said}");
+    }
+    let said = refusal(&[ANY_PORT, "--platform-config=/nowhere/platform.yaml"], "/nowhere").await;
+    assert!(said.contains("/nowhere/platform.yaml"), "{said}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refusal(&[&format!("--metrics-address={address}")], "/nowhere").await;
+    assert!(said.contains(&address) && said.contains("--metrics-address"), "{said}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_found_is_told() {
+    let said = refusal(&[ANY_PORT], "/nowhere/kubeconfig").await;
+    assert!(
+        said.contains("KUBECONFIG") && said.contains("/nowhere/kubeconfig"),
+        "{said}"
+    );
+}

@@ -1,0 +1,231 @@
+//! How many pods: what the drive says, what an autoscaler or a person says, and the moments in between.
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
+use kube::api::{WatchEvent, WatchParams};
+use ras_tests::{AuditEvent, Error, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use serde_json::{Value, json};
+
+use crate::seen::{asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator, writes_children};
+
+const REPLICAS: &str = "/spec/replicas";
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+/// A drive of one service `web`, of which this is said.
+fn drive(image: &str, said: &str) -> String {
+    format!(
+        "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {{name: spring}}
+spec:
+  services:
+  - name: web
+    image: registry.example.com/web:{image}
+    ports: [{{name: http, port: 8080}}]
+    {said}
+"
+    )
+}
+
+const AUTOSCALED: &str = "autoscaling: {minReplicas: 2, maxReplicas: 8, targetCPUUtilization: 70}";
+
+/// Whether the operator's own entry for the Deployment holds the number: leaving it out would then take it away.
+fn holds_replicas(deployment: &Value) -> bool {
+    let entries = deployment.pointer("/metadata/managedFields").and_then(Value::as_array);
+    entries.into_iter().flatten().any(|entry| {
+        entry["manager"] == "ras-operator"
+            && entry["operation"] == "Apply"
+            && entry.get("subresource").is_none()
+            && entry.pointer("/fieldsV1/f:spec/f:replicas").is_some()
+    })
+}
+
+/// Waits until the operator has, or no longer has, a hand on the number, and an autoscaler is there, or not.
+async fn settled(season: &Season, held: bool, autoscaled: bool) -> Result<(), Error> {
+    eventually(
+        PATIENCE,
+        &format!("the number to be held: {held}, an autoscaler: {autoscaled}"),
+        async || {
+            let deployment = look::<Deployment>(season, "spring-web").await?.unwrap_or_default();
+            let autoscaler = look::<HorizontalPodAutoscaler>(season, "spring-web").await?;
+            let seen = (holds_replicas(&deployment), autoscaler.is_some());
+            if seen == (held, autoscaled) {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}").into())
+            }
+        },
+    )
+    .await?;
+    season.ready("spring").await.map(drop)
+}
+
+fn writes_scale(event: &AuditEvent) -> bool {
+    event.is_write() && event.subresource == "scale"
+}
+
+#[tokio::test]
+async fn replicas_under_an_autoscaler_are_never_written() -> Result<(), Error> {
+    let mut season = Season::start("autoscaled").await?;
+    season.apply(&drive("1", AUTOSCALED)).await?;
+    settled(&season, false, true).await?;
+    // It begins with the fewest, and not with one until the autoscaler looks.
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 2);
+    let live = mark(&season).await?;
+
+    // The real autoscaler raises it to the new floor.
+    season
+        .apply(&drive("1", &AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")))
+        .await?;
+    becomes(&season, "spring-web", REPLICAS, &json!(3)).await?;
+    settled(&season, false, true).await?;
+
+    // A number that somebody else sets outlives changes of the drive and another operator.
+    kubectl(&season, &["scale", "deployment/spring-web", "--replicas=5"]).await?;
+    season
+        .apply(&drive("2", &AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")))
+        .await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    settled(&season, false, true).await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 5);
+    let scaled = asked(&season, live, writes_scale).await?;
+    assert!(scaled.is_empty(), "{scaled:?}");
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    season
+        .apply(&drive("3", &AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")))
+        .await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
+    settled(&season, false, true).await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 5);
+    let scaled = asked(&season, live, writes_scale).await?;
+    assert!(scaled.is_empty(), "{scaled:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn turning_autoscaling_on_or_off_never_dips_below_the_present_count() -> Result<(), Error> {
+    let season = Season::start("autoscaling-switched").await?;
+    season.apply(&drive("1", "replicas: 4")).await?;
+    settled(&season, true, false).await?;
+    let counts = record(&season).await?;
+
+    season.apply(&drive("1", AUTOSCALED)).await?;
+    settled(&season, false, true).await?;
+    season.apply(&drive("1", "replicas: 6")).await?;
+    settled(&season, true, false).await?;
+    season.apply(&drive("1", "")).await?;
+    settled(&season, false, false).await?;
+    season.apply(&drive("1", AUTOSCALED)).await?;
+    settled(&season, false, true).await?;
+    season.apply(&drive("1", "")).await?;
+    settled(&season, false, false).await?;
+    // The last one, so that the record is known to be whole.
+    season.apply(&drive("1", "replicas: 7")).await?;
+    settled(&season, true, false).await?;
+
+    let mut counts = tokio::time::timeout(PATIENCE, counts).await.unwrap().unwrap()?;
+    counts.dedup();
+    assert_eq!(counts, [4, 6, 7], "every number the Deployment ever had");
+    Ok(())
+}
+
+/// Records every number of replicas the Deployment has, until it is 7. A watch tells of every version there is.
+async fn record(season: &Season) -> Result<tokio::task::JoinHandle<Result<Vec<i64>, Error>>, Error> {
+    let failed = |error: kube::Error| Error::Api {
+        what: "watching the Deployment".to_owned(),
+        message: error.to_string(),
+    };
+    let api = season.namespace.api::<Deployment>();
+    let first = api.get("spring-web").await.map_err(failed)?;
+    let version = first.metadata.resource_version.unwrap_or_default();
+    let params = WatchParams::default().fields("metadata.name=spring-web");
+    let mut stream = api.watch(&params, &version).await.map_err(failed)?.boxed();
+    let mut counts: Vec<i64> = first
+        .spec
+        .and_then(|spec| spec.replicas)
+        .map(i64::from)
+        .into_iter()
+        .collect();
+    Ok(tokio::spawn(async move {
+        while let Some(event) = stream.try_next().await.map_err(failed)? {
+            if let WatchEvent::Added(seen) | WatchEvent::Modified(seen) = event {
+                counts.extend(seen.spec.and_then(|spec| spec.replicas).map(i64::from));
+            }
+            if counts.last() == Some(&7) {
+                break;
+            }
+        }
+        Ok(counts)
+    }))
+}
+
+#[tokio::test]
+async fn kubectl_scale_works_where_the_drive_leaves_the_number_open() -> Result<(), Error> {
+    let mut season = Season::start("scaled-by-hand").await?;
+    season.apply(&drive("1", "")).await?;
+    settled(&season, false, false).await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 1);
+    let before = mark(&season).await?;
+
+    kubectl(&season, &["scale", "deployment/spring-web", "--replicas=3"]).await?;
+    eventually(PATIENCE, "the status to tell 3 of 3", async || {
+        let drive = season.drives().get("spring").await?;
+        let services = drive.status.unwrap_or_default().services;
+        match services.first() {
+            Some(service) if (service.ready, service.desired) == (3, 3) => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await?;
+    let written = asked(&season, before, writes_children).await?;
+    assert!(written.is_empty(), "{written:?}");
+
+    season.apply(&drive("2", "")).await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    season.apply(&drive("3", "")).await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
+    season.ready("spring").await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 3);
+    let scaled = asked(&season, before, writes_scale).await?;
+    assert!(scaled.is_empty(), "{scaled:?}");
+
+    // Where the drive says the number, the drive is what counts.
+    season.apply(&drive("3", "replicas: 2")).await?;
+    becomes(&season, "spring-web", REPLICAS, &json!(2)).await?;
+    settled(&season, true, false).await?;
+    kubectl(&season, &["scale", "deployment/spring-web", "--replicas=5"]).await?;
+    becomes(&season, "spring-web", REPLICAS, &json!(2)).await
+}
+
+#[tokio::test]
+async fn kubectl_rollout_restart_survives() -> Result<(), Error> {
+    const RESTARTED: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
+    let mut season = Season::start("restarted").await?;
+    season.apply(&drive("1", "replicas: 2")).await?;
+    season.ready("spring").await?;
+    let template = of_deployment(&season, "spring-web", "/spec/template").await?;
+    let before = mark(&season).await?;
+
+    kubectl(&season, &["rollout", "restart", "deployment/spring-web"]).await?;
+    changes(&season, "spring-web", "/spec/template", &template).await?;
+    kubectl(
+        &season,
+        &["rollout", "status", "deployment/spring-web", "--timeout=50s"],
+    )
+    .await?;
+    season.ready("spring").await?;
+    let restarted = of_deployment(&season, "spring-web", RESTARTED).await?;
+    let written = asked(&season, before, writes_children).await?;
+    assert!(written.is_empty(), "a restart is no drift: {written:?}");
+
+    season.apply(&drive("2", "replicas: 2")).await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    assert_eq!(of_deployment(&season, "spring-web", RESTARTED).await?, restarted);
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    season.apply(&drive("3", "replicas: 2")).await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
+    assert_eq!(of_deployment(&season, "spring-web", RESTARTED).await?, restarted);
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Secrets that somebody else keeps: waited for by name, and what becomes of services when they change or go.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use ras_crds::{ConditionType, Reason};
+use ras_tests::{AuditEvent, Error, Season};
+
+use crate::seen::{asked, because, becomes, changes, kubectl, kubectl_with_input, look, mark, of_deployment};
+
+const TEMPLATE: &str = "/spec/template";
+
+/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
+const A_SECOND: Duration = Duration::from_millis(1_100);
+
+const WAITING: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: mailer
+    image: registry.example.com/mailer:1
+    env: [{name: MAIL_PASSWORD, secret: {name: mail, key: password}}]
+  - name: web
+    image: registry.example.com/web:1
+  secrets:
+  - {name: mail, existing: {secretName: campus-mail}}
+";
+
+const SECRET: &str = "
+apiVersion: v1
+kind: Secret
+metadata: {name: campus-mail}
+stringData: {password: first}
+";
+
+#[tokio::test]
+async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_when_it_appears() -> Result<(), Error> {
+    let season = Season::start("secret-waited-for").await?;
+    let before = mark(&season).await?;
+    season.apply(WAITING).await?;
+
+    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    assert_eq!(told.status, "False");
+    for word in [
+        "\"campus-mail\"",
+        "\"mailer\"",
+        "make it in namespace",
+        season.namespace.name(),
+        "spec.secrets",
+    ] {
+        assert!(told.message.contains(word), "{word}: {}", told.message);
+    }
+    let ready = because(&season, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
+    assert!(ready.message.contains("campus-mail"), "{}", ready.message);
+    becomes(&season, "spring-web", "/status/readyReplicas", &1.into()).await?;
+    assert!(
+        look::<Deployment>(&season, "spring-mailer").await?.is_none(),
+        "it would only fail to start"
+    );
+
+    // There, but without the key that is used: the condition goes on to say what is lacking now.
+    season.apply(&SECRET.replace("password", "user")).await?;
+    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretKeyMissing).await?;
+    for word in ["\"campus-mail\"", "\"password\"", "\"mailer\"", "add the key"] {
+        assert!(told.message.contains(word), "{word}: {}", told.message);
+    }
+    assert!(
+        look::<Deployment>(&season, "spring-mailer").await?.is_none(),
+        "it would only fail to start"
+    );
+
+    season.apply(SECRET).await?;
+    season.ready("spring").await?;
+    let gets = asked(&season, before, reads_a_secret).await?;
+    assert!(gets.is_empty(), "{gets:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_whose_secret_is_deleted_goes_on_running_the_version_it_runs() -> Result<(), Error> {
+    let season = Season::start("secret-deleted").await?;
+    season.apply(SECRET).await?;
+    season.apply(WAITING).await?;
+    season.ready("spring").await?;
+    let before = of_deployment(&season, "spring-mailer", TEMPLATE).await?;
+
+    kubectl(&season, &["delete", "secret", "campus-mail"]).await?;
+    because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    season
+        .apply(&WAITING.replace("mailer:1", "mailer:2").replace("web:1", "web:2"))
+        .await?;
+    // The other service is rolled in the same walk, so this one would have been, too.
+    becomes(
+        &season,
+        "spring-web",
+        "/spec/template/spec/containers/0/image",
+        &"registry.example.com/web:2".into(),
+    )
+    .await?;
+    because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    assert_eq!(
+        of_deployment(&season, "spring-mailer", TEMPLATE).await?,
+        before,
+        "its new pods could not start"
+    );
+    becomes(&season, "spring-mailer", "/status/readyReplicas", &1.into()).await?;
+
+    season.apply(SECRET).await?;
+    season.ready("spring").await?;
+    let image = of_deployment(&season, "spring-mailer", "/spec/template/spec/containers/0/image").await?;
+    assert_eq!(image, "registry.example.com/mailer:2");
+    Ok(())
+}
+
+const SHARED: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: portal
+    image: registry.example.com/portal:1
+    env: [{name: PASSWORD, secret: {name: shared, key: password}}]
+  - name: worker
+    image: registry.example.com/worker:1
+    env: [{name: TOKEN, secret: {name: shared, key: token}}]
+  - name: reports
+    image: registry.example.com/reports:1
+    envFrom: [{secret: shared}]
+  - name: auth
+    image: registry.example.com/auth:1
+    env: [{name: JWT_KEY, secret: {name: jwt, key: key}}]
+    files: [{path: /app/jwt.yaml, content: 'key: $(JWT_KEY)'}]
+  - name: web
+    image: registry.example.com/web:1
+  secrets:
+  - {name: shared, existing: {secretName: campus-shared}}
+  - {name: jwt, generate: {keys: [key]}}
+";
+
+const SERVICES: [&str; 5] = ["portal", "worker", "reports", "auth", "web"];
+
+#[tokio::test]
+async fn a_rotated_secret_restarts_only_the_services_that_use_it() -> Result<(), Error> {
+    let season = Season::start("secret-rotated").await?;
+    // Two teams keep one key each, as two GitOps repositories or two ExternalSecrets would.
+    keep(&season, "mail-team", "password", "first").await?;
+    keep(&season, "token-team", "token", "first").await?;
+    season.apply(SHARED).await?;
+    season.ready("spring").await?;
+    let mut before = templates(&season).await?;
+
+    tokio::time::sleep(A_SECOND).await;
+    keep(&season, "mail-team", "password", "second").await?;
+    restarted(&season, &mut before, &["portal", "reports"]).await?;
+
+    tokio::time::sleep(A_SECOND).await;
+    keep(&season, "token-team", "token", "second").await?;
+    restarted(&season, &mut before, &["worker", "reports"]).await?;
+
+    // A label or an annotation is no rotation. Nothing is to be seen of that, so a real rotation follows, which the
+    // operator hears of through the same watch and hence later.
+    tokio::time::sleep(A_SECOND).await;
+    for secret in ["campus-shared", "spring-jwt"] {
+        kubectl(
+            &season,
+            &["label", "secret", secret, "campus.example.edu/team=placement"],
+        )
+        .await?;
+        kubectl(
+            &season,
+            &["annotate", "secret", secret, "campus.example.edu/note=touched"],
+        )
+        .await?;
+    }
+    let rotation = r#"{"stringData": {"key": "chosen by a person, for the campus knows it already"}}"#;
+    kubectl(
+        &season,
+        &["patch", "secret", "spring-jwt", "--type=merge", "--patch", rotation],
+    )
+    .await?;
+    restarted(&season, &mut before, &["auth"]).await
+}
+
+/// Waits until exactly these services have new pod templates, and remembers them.
+async fn restarted(season: &Season, before: &mut Vec<serde_json::Value>, expected: &[&str]) -> Result<(), Error> {
+    for (service, template) in SERVICES
+        .iter()
+        .zip(before.iter())
+        .filter(|(service, _)| expected.contains(service))
+    {
+        changes(season, &format!("spring-{service}"), TEMPLATE, template).await?;
+    }
+    season.ready("spring").await?;
+    let after = templates(season).await?;
+    let others = SERVICES
+        .iter()
+        .zip(before.iter().zip(&after))
+        .filter(|(_, (before, after))| before != after);
+    let mut rolled: Vec<&str> = others.map(|(service, _)| *service).collect();
+    rolled.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(rolled, expected);
+    *before = after;
+    Ok(())
+}
+
+async fn templates(season: &Season) -> Result<Vec<serde_json::Value>, Error> {
+    let mut all = Vec::new();
+    for service in SERVICES {
+        all.push(of_deployment(season, &format!("spring-{service}"), TEMPLATE).await?);
+    }
+    Ok(all)
+}
+
+/// Applies one key of the shared Secret as one of its keepers.
+async fn keep(season: &Season, manager: &str, key: &str, value: &str) -> Result<(), Error> {
+    let secret =
+        format!("{{apiVersion: v1, kind: Secret, metadata: {{name: campus-shared}}, stringData: {{{key}: {value}}}}}");
+    kubectl_with_input(
+        season,
+        &[
+            "apply",
+            "--server-side",
+            &format!("--field-manager={manager}"),
+            "--filename=-",
+        ],
+        &secret,
+    )
+    .await
+    .map(drop)
+}
+
+/// A `get` of a Secret would bring its values.
+fn reads_a_secret(event: &AuditEvent) -> bool {
+    event.resource == "secrets" && event.verb == "get"
+}

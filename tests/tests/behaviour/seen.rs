@@ -1,0 +1,147 @@
+//! What several behaviours look at: objects as JSON, what the season's operator asked for, `kubectl`.
+
+use std::fmt::Debug;
+
+use k8s_openapi::{NamespaceResourceScope, api::apps::v1::Deployment};
+use kube::Resource;
+use ras_crds::{Condition, ConditionType, Reason};
+use ras_tests::{AuditEvent, AuditMark, Error, Operator, OperatorOptions, PATIENCE, Season, eventually};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+/// Runs `kubectl` in the season's namespace and returns what it printed. A refusal is an error with its own sentence.
+pub async fn kubectl(season: &Season, arguments: &[&str]) -> Result<String, Error> {
+    kubectl_with_input(season, arguments, "").await
+}
+
+/// The same, with text on its standard input.
+pub async fn kubectl_with_input(season: &Season, arguments: &[&str], input: &str) -> Result<String, Error> {
+    let mut all = vec!["--namespace", season.namespace.name()];
+    all.extend_from_slice(arguments);
+    let output = season.cluster.kubectl_with_input(&all, input).await?;
+    if output.success {
+        return Ok(output.stdout);
+    }
+    Err(Error::Api {
+        what: format!("kubectl {}", arguments.join(" ")),
+        message: output.stderr,
+    })
+}
+
+/// An object of the season's namespace as JSON; nothing when it is not there.
+pub async fn look<K>(season: &Season, name: &str) -> Result<Option<Value>, Error>
+where
+    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
+    K::DynamicType: Default,
+{
+    let what = || format!("looking at {name}");
+    let found = season.namespace.api::<K>().get_opt(name).await;
+    let object = found.map_err(|error| Error::Api {
+        what: what(),
+        message: error.to_string(),
+    })?;
+    object
+        .map(|object| serde_json::to_value(object))
+        .transpose()
+        .map_err(|error| Error::Unreadable {
+            what: what(),
+            message: error.to_string(),
+        })
+}
+
+/// A part of a Deployment that has to be there, such as `/spec/template`: the pods restart when that changes.
+pub async fn of_deployment(season: &Season, name: &str, pointer: &str) -> Result<Value, Error> {
+    let found = look::<Deployment>(season, name).await?;
+    found
+        .as_ref()
+        .and_then(|object| object.pointer(pointer))
+        .cloned()
+        .ok_or_else(|| Error::Api {
+            what: format!("Deployment {name}"),
+            message: format!("it has no {pointer}, or is not there"),
+        })
+}
+
+/// Waits until a part of a Deployment has a value.
+pub async fn becomes(season: &Season, name: &str, pointer: &str, value: &Value) -> Result<(), Error> {
+    eventually(
+        PATIENCE,
+        &format!("{pointer} of Deployment {name} to be {value}"),
+        async || {
+            let seen = of_deployment(season, name, pointer).await?;
+            if seen == *value { Ok(()) } else { Err(seen.into()) }
+        },
+    )
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// Waits until a part of a Deployment is no longer as it was, and returns what it is now.
+pub async fn changes(season: &Season, name: &str, pointer: &str, before: &Value) -> Result<Value, Error> {
+    eventually(
+        PATIENCE,
+        &format!("{pointer} of Deployment {name} to change"),
+        async || {
+            let seen = of_deployment(season, name, pointer).await?;
+            if seen == *before {
+                Err("as before".into())
+            } else {
+                Ok(seen)
+            }
+        },
+    )
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// Waits until a drive's condition has a reason, for the present generation.
+pub async fn because(season: &Season, drive: &str, type_: ConditionType, reason: Reason) -> Result<Condition, Error> {
+    eventually(PATIENCE, &format!("{type_} of {drive} to say {reason}"), async || {
+        let found = season.drives().get(drive).await?;
+        let generation = found.metadata.generation;
+        let conditions = found.status.unwrap_or_default().conditions;
+        match conditions
+            .into_iter()
+            .find(|condition| condition.type_ == type_.as_str())
+        {
+            Some(condition) if condition.reason == reason.as_str() && condition.observed_generation == generation => {
+                Ok(condition)
+            }
+            Some(condition) => Err(format!("{}: {}: {}", condition.status, condition.reason, condition.message).into()),
+            None => Err("no such condition yet".into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// Where the audit log ends now.
+pub async fn mark(season: &Season) -> Result<AuditMark, Error> {
+    season.cluster.audit()?.settle().await
+}
+
+/// What the season's operator asked the API server for since then.
+pub async fn asked(
+    season: &Season,
+    since: AuditMark,
+    keep: impl Fn(&AuditEvent) -> bool,
+) -> Result<Vec<AuditEvent>, Error> {
+    let audit = season.cluster.audit()?;
+    audit.settle().await?;
+    let user = season.operator.user();
+    audit.events_since(since, |event| {
+        event.username == user && event.user_agent.starts_with("ras-operator/") && keep(event)
+    })
+}
+
+/// Whether a request changes something that a drive's programs are made of: neither what is told of the drive nor an event.
+pub fn writes_children(event: &AuditEvent) -> bool {
+    event.is_write() && event.resource != "recruitmentdrives" && event.resource != "events"
+}
+
+/// Stops the season's operator and starts another in its place, which knows nothing of what the first one saw.
+pub async fn restart_operator(season: &mut Season, options: &OperatorOptions) -> Result<(), Error> {
+    season.operator.stop().await?;
+    season.operator = Operator::start(&season.cluster, &season.namespace, options).await?;
+    season.operator.logs(PATIENCE, r#""message":"ready""#).await
+}

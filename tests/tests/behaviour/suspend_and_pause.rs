@@ -1,0 +1,234 @@
+//! `suspend`: nothing runs and everything is kept. `paused`: the operator keeps its hands off.
+
+use std::time::Duration;
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+    networking::v1::Ingress,
+};
+use ras_crds::{ConditionType, Phase, Reason};
+use ras_tests::{Error, PATIENCE, Season, eventually};
+use serde_json::{Value, json};
+
+use crate::seen::{asked, because, becomes, kubectl, look, mark, of_deployment, writes_children};
+
+const REPLICAS: &str = "/spec/replicas";
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  suspend: false
+  paused: false
+  services:
+  - name: fixed
+    image: registry.example.com/fixed:1
+    ports: [{name: http, port: 8080, path: /}]
+    replicas: 2
+    env: [{name: KEY, secret: {name: jwt, key: key}}]
+    files: [{path: /app/settings.yaml, content: 'key: $(KEY)'}]
+  - name: scaled
+    image: registry.example.com/scaled:1
+    autoscaling: {minReplicas: 2, maxReplicas: 8, targetCPUUtilization: 70}
+  - name: open
+    image: registry.example.com/open:1
+  - name: store
+    image: registry.example.com/store:1
+    volumes: [{name: data, path: /data, size: 1Gi}]
+  secrets: [{name: jwt, generate: {keys: [key]}}]
+  exposure: {host: spring.example.edu}
+";
+
+const NUMBERS: [(&str, i64); 4] = [
+    ("spring-fixed", 2),
+    ("spring-scaled", 4),
+    ("spring-open", 3),
+    ("spring-store", 1),
+];
+
+/// What must be the very same object, and mean the same, before and after: UID and what is in it.
+async fn kept(season: &Season) -> Result<Vec<Value>, Error> {
+    let part = |object: Option<Value>| {
+        let part = |pointer: &str| object.as_ref().and_then(|object| object.pointer(pointer)).cloned();
+        json!([part("/metadata/uid"), part("/spec"), part("/data")])
+    };
+    Ok(vec![
+        part(look::<PersistentVolumeClaim>(season, "spring-store-data").await?),
+        part(look::<Secret>(season, "spring-jwt").await?),
+        part(look::<ConfigMap>(season, "spring-fixed").await?),
+        part(look::<Ingress>(season, "spring").await?),
+        part(look::<Service>(season, "spring-fixed").await?),
+        part(look::<HorizontalPodAutoscaler>(season, "spring-scaled").await?),
+    ])
+}
+
+#[tokio::test]
+async fn a_suspended_drive_runs_nothing_keeps_everything_and_comes_back_as_it_was() -> Result<(), Error> {
+    let season = Season::start("suspended").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    kubectl(&season, &["scale", "deployment/spring-scaled", "--replicas=4"]).await?;
+    kubectl(&season, &["scale", "deployment/spring-open", "--replicas=3"]).await?;
+    for (deployment, count) in NUMBERS {
+        becomes(&season, deployment, "/status/readyReplicas", &json!(count)).await?;
+    }
+    let before = kept(&season).await?;
+    assert!(before.iter().all(|object| object[0].is_string()), "{before:?}");
+
+    season.apply(&DRIVE.replace("suspend: false", "suspend: true")).await?;
+    let told = because(&season, "spring", ConditionType::Ready, Reason::Suspended).await?;
+    assert_eq!(told.status, "False");
+    assert!(told.message.contains("spec.suspend"), "the next step: {}", told.message);
+    for (deployment, _) in NUMBERS {
+        becomes(&season, deployment, REPLICAS, &json!(0)).await?;
+    }
+    eventually(PATIENCE, "all pods to be gone", async || {
+        let pods = season
+            .namespace
+            .api::<Pod>()
+            .list(&Default::default())
+            .await?
+            .items
+            .len();
+        if pods == 0 { Ok(()) } else { Err(pods.into()) }
+    })
+    .await?;
+    let status = season.drives().get("spring").await.unwrap().status.unwrap();
+    assert_eq!(status.phase, Some(Phase::Suspended));
+    assert_eq!(
+        season
+            .condition("spring", ConditionType::Stalled, "False")
+            .await?
+            .reason,
+        "NotStalled"
+    );
+    assert_eq!(
+        season
+            .condition("spring", ConditionType::Reconciling, "False")
+            .await?
+            .reason,
+        "AllReady"
+    );
+    assert_eq!(kept(&season).await?, before);
+
+    // Somebody who starts a pod by hand meanwhile does not change what the drive comes back with.
+    kubectl(&season, &["scale", "deployment/spring-open", "--replicas=7"]).await?;
+    becomes(&season, "spring-open", REPLICAS, &json!(0)).await?;
+
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    for (deployment, count) in NUMBERS {
+        assert_eq!(
+            of_deployment(&season, deployment, REPLICAS).await?,
+            count,
+            "{deployment}"
+        );
+        becomes(&season, deployment, "/status/readyReplicas", &json!(count)).await?;
+    }
+    assert_eq!(
+        season.drives().get("spring").await.unwrap().status.unwrap().phase,
+        Some(Phase::Open)
+    );
+    assert_eq!(kept(&season).await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_drive_is_left_alone_until_it_goes_on() -> Result<(), Error> {
+    let season = Season::start("paused").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let paused = DRIVE
+        .replace("paused: false", "paused: true")
+        .replace("fixed:1", "fixed:2");
+    let before = mark(&season).await?;
+    season.apply(&paused).await?;
+
+    let told = because(&season, "spring", ConditionType::Ready, Reason::Paused).await?;
+    assert_eq!(told.status, "True", "it serves as before");
+    assert!(told.message.contains("spec.paused"), "{}", told.message);
+    kubectl(&season, &["scale", "deployment/spring-fixed", "--replicas=5"]).await?;
+    kubectl(&season, &["delete", "service/spring-fixed", "configmap/spring-fixed"]).await?;
+    kubectl(
+        &season,
+        &["label", "--overwrite", "ingress/spring", "ras.dev/drive-uid=meddled"],
+    )
+    .await?;
+    // The promise is that nothing happens, and drift is repaired within a second where it is repaired at all.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let written = asked(&season, before, writes_children).await?;
+    assert!(written.is_empty(), "{written:?}");
+    assert_eq!(
+        of_deployment(&season, "spring-fixed", IMAGE).await?,
+        "registry.example.com/fixed:1"
+    );
+    because(&season, "spring", ConditionType::Stalled, Reason::Paused).await?;
+
+    season.apply(&paused.replace("paused: true", "paused: false")).await?;
+    becomes(&season, "spring-fixed", REPLICAS, &json!(2)).await?;
+    becomes(&season, "spring-fixed", IMAGE, &json!("registry.example.com/fixed:2")).await?;
+    season.ready("spring").await?;
+    assert!(look::<Service>(&season, "spring-fixed").await?.is_some());
+    assert!(look::<ConfigMap>(&season, "spring-fixed").await?.is_some());
+    let ingress = look::<Ingress>(&season, "spring").await?.unwrap();
+    let drive = season.drives().get("spring").await.unwrap();
+    assert_eq!(
+        ingress["metadata"]["labels"]["ras.dev/drive-uid"],
+        json!(drive.metadata.uid)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_drive_tells_of_a_secret_that_is_missing() -> Result<(), Error> {
+    let season = Season::start("paused-secret").await?;
+    let drive = DRIVE.replace(
+        "{name: jwt, generate: {keys: [key]}}",
+        "{name: jwt, existing: {secretName: campus-jwt}}",
+    );
+    season.apply(&drive.replace("paused: false", "paused: true")).await?;
+    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    assert!(told.message.contains("campus-jwt"), "{}", told.message);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_drive_can_be_deleted() -> Result<(), Error> {
+    let season = Season::start("paused-deleted").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    season.apply(&DRIVE.replace("paused: false", "paused: true")).await?;
+    because(&season, "spring", ConditionType::Ready, Reason::Paused).await?;
+
+    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    eventually(PATIENCE, "its children to be gone", async || {
+        let left = season
+            .namespace
+            .api::<Deployment>()
+            .list(&Default::default())
+            .await?
+            .items
+            .len();
+        if left == 0 && look::<Ingress>(&season, "spring").await?.is_none() {
+            Ok(())
+        } else {
+            Err(left.into())
+        }
+    })
+    .await?;
+    assert!(
+        look::<PersistentVolumeClaim>(&season, "spring-store-data")
+            .await?
+            .is_some(),
+        "data is kept"
+    );
+    assert!(
+        look::<Secret>(&season, "spring-jwt").await?.is_some(),
+        "credentials are kept"
+    );
+    Ok(())
+}
