@@ -35,6 +35,9 @@ use crate::platform::PlatformConfig;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server;
 
+/// Longest wait for the first list of an optional kind.
+const OPTIONAL_LIMIT: Duration = Duration::from_secs(10);
+
 /// How the program runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -128,13 +131,17 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         queue: news.queue.clone(),
         memory: drive::context::Memory::default(),
     });
+    let (tell, listed) = oneshot::channel();
     tasks.spawn(follow_apis(
         client.clone(),
         settings.scope.clone(),
         news.clone(),
         apis,
         Arc::clone(&context),
+        tell,
     ));
+    // Or what is there already would be taken for missing, and be asked for one by one.
+    let _ = listed.await;
     tasks.spawn(follow_drives(
         client,
         settings.scope.clone(),
@@ -177,17 +184,21 @@ async fn list_children(tasks: &mut JoinSet<()>, client: &Client, scope: &Scope, 
     futures::future::join_all(lists).await;
 }
 
-/// Starts and stops the watches of optional kinds as their APIs come and go, and tells every drive.
+/// Starts and stops the watches of optional kinds as their APIs come and go, and tells every drive. `listed` hears
+/// when what there is of the kinds that are there at first is known.
 async fn follow_apis(
     client: Client,
     scope: Scope,
     news: News,
     mut apis: watch::Receiver<Option<Apis>>,
     context: Arc<Context>,
+    listed: oneshot::Sender<()>,
 ) {
     let mut running: HashMap<Kind, Vec<AbortHandle>> = HashMap::new();
+    let mut listed = Some(listed);
     let mut told = None;
     loop {
+        let mut lists = Vec::new();
         let now = apis.borrow_and_update().unwrap_or_default();
         for (kind, served) in [
             (Kind::ServiceMonitor, now.service_monitors),
@@ -195,7 +206,8 @@ async fn follow_apis(
         ] {
             if served && !running.contains_key(&kind) {
                 let handles = scope.parts().into_iter().map(|part| {
-                    let (tell, _) = oneshot::channel();
+                    let (tell, listed) = oneshot::channel();
+                    lists.push(listed);
                     tokio::spawn(watch_children(kind, part, client.clone(), news.clone(), tell)).abort_handle()
                 });
                 running.insert(kind, handles.collect());
@@ -204,6 +216,11 @@ async fn follow_apis(
                 handles.iter().for_each(AbortHandle::abort);
                 news.store.retain(kind, None, &HashSet::new());
             }
+        }
+        // An API that is just being installed may take a while to answer, and drives go on without.
+        let _ = tokio::time::timeout(OPTIONAL_LIMIT, futures::future::join_all(lists)).await;
+        if let Some(listed) = listed.take() {
+            let _ = listed.send(());
         }
         if told.is_some_and(|before| before != now) {
             tracing::info!(apis = ?now, "optional APIs changed");
