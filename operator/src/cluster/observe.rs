@@ -16,6 +16,7 @@ use crate::drive::fetch::SecretFacts;
 /// What is remembered of an object with this metadata.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
+    let touched = !our_entries(managed).is_empty();
     Record {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
         version: version(meta),
@@ -25,8 +26,9 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             .as_ref()
             .and_then(|all| all.get(labels::DRIVE))
             .map(|name| name.as_str().into()),
-        touched: !our_entries(managed).is_empty(),
-        owner: owner(meta),
+        watched: kind == Kind::Secret || is_managed(meta),
+        touched,
+        owner: owner(meta, touched),
         applied: meta
             .annotations
             .as_ref()
@@ -98,7 +100,14 @@ fn version(meta: &ObjectMeta) -> u64 {
         .unwrap_or_default()
 }
 
-fn owner(meta: &ObjectMeta) -> Owner {
+fn is_managed(meta: &ObjectMeta) -> bool {
+    let label = meta.labels.as_ref().and_then(|all| all.get(labels::MANAGED_BY));
+    label.is_some_and(|manager| manager == labels::MANAGER)
+}
+
+/// Whose it is. Somebody may add an owner that does not control it to what we wrote, and it stays ours; what we never
+/// wrote belongs to whatever owner it has.
+fn owner(meta: &ObjectMeta, touched: bool) -> Owner {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let ours = |api: &str, kind: &str| api.starts_with("ras.dev/") && kind == "RecruitmentDrive";
     if let Some(drive) = references.iter().find(|r| ours(&r.api_version, &r.kind)) {
@@ -109,7 +118,7 @@ fn owner(meta: &ObjectMeta) -> Owner {
     }
     references
         .iter()
-        .find(|r| r.controller == Some(true))
+        .find(|r| r.controller == Some(true) || !touched)
         .map_or(Owner::Nobody, |other| Owner::Other {
             who: format!("{}/{}", other.kind, other.name).into(),
         })

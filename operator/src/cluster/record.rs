@@ -45,6 +45,9 @@ pub struct Record {
     pub deleting: bool,
     /// The drive its labels name.
     pub drive: Option<Arc<str>>,
+    /// Whether the informers tell of it. They do not of what lacks our label, which is known only because it was in
+    /// the way once: nobody tells when it changes or goes.
+    pub watched: bool,
     /// Whether we have ever written it: some of its fields are ours.
     pub touched: bool,
     /// Who its owner references say it belongs to.

@@ -125,6 +125,7 @@ mod tests {
             version: 1,
             deleting: false,
             drive: drive.map(Into::into),
+            watched: true,
             touched: false,
             owner,
             applied: Some(item().hash.into()),

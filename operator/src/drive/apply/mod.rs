@@ -8,6 +8,7 @@ pub mod decide;
 pub mod hands;
 pub mod item;
 pub mod random;
+mod uses;
 
 use std::collections::BTreeSet;
 
@@ -104,6 +105,14 @@ enum Done {
     Blocked(Blocked),
 }
 
+impl Done {
+    /// The child that could not be written because somebody else has its name.
+    fn stranger(&self) -> Option<&ChildKey> {
+        let Self::Blocked(blocked) = self else { return None };
+        (blocked.reason == Reason::ForeignObject).then_some(&blocked.child)
+    }
+}
+
 /// Brings the children of the drive `key` with this `uid` to what is desired.
 pub async fn apply(hands: &Hands, key: &DriveKey, uid: &str, desired: Desired<Prepared>) -> Result<Outcome, ItemError> {
     let asker = Asker { name: &key.name, uid };
@@ -138,9 +147,11 @@ pub async fn apply(hands: &Hands, key: &DriveKey, uid: &str, desired: Desired<Pr
             Kind::PrometheusRule,
         ],
     ] {
+        let strangers: BTreeSet<ChildKey> = done.iter().filter_map(Done::stranger).cloned().collect();
         let mut work = Vec::new();
         for item in &items {
-            if stage.contains(&item.key.kind) && !is_held(&desired, item) {
+            let is_free = strangers.is_empty() || uses::uses(item).is_disjoint(&strangers);
+            if stage.contains(&item.key.kind) && is_free && !is_held(&desired, item) {
                 work.push(place(
                     hands,
                     item,
@@ -221,8 +232,17 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
     let mut record = hands.store.get(&item.key);
     let kept = record.as_ref().and_then(|record| as_it_renders(item, record));
     let item = kept.as_ref().unwrap_or(item);
+    let mut looked = record.as_ref().is_none_or(|record| record.watched);
     for _ in 0..LOOKS {
         let step = decide(item, record.as_ref(), asker);
+        if !looked && matches!(step, Step::Wait | Step::Foreign { .. }) {
+            looked = true;
+            match hands.look(&item.key).await {
+                Ok(found) => record = found,
+                Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+            }
+            continue;
+        }
         let tried = match &step {
             Step::Nothing { verified } => {
                 if let Some(digest) = verified {

@@ -1,0 +1,82 @@
+//! Which other children a child works on or reads from. Where one of them is somebody else's, using it would be
+//! touching it: a program would write to a stranger's volume, an autoscaler scale a stranger's programs. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::cluster::kind::Kind;
+use crate::cluster::record::ChildKey;
+use crate::drive::apply::item::Item;
+
+/// What `item` uses: a Deployment what its pods mount and read, an autoscaler its Deployment.
+pub fn uses(item: &Item) -> BTreeSet<ChildKey> {
+    let mut found = BTreeSet::new();
+    if matches!(item.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler) {
+        find(&item.body, &mut |kind, name| {
+            found.insert(ChildKey::new(kind, &item.key.namespace, name));
+        });
+    }
+    found
+}
+
+fn find(value: &Value, found: &mut impl FnMut(Kind, &str)) {
+    match value {
+        Value::Object(fields) => {
+            for (field, inner) in fields {
+                let reference = match field.as_str() {
+                    "persistentVolumeClaim" => Some((Kind::PersistentVolumeClaim, "claimName")),
+                    "configMap" => Some((Kind::ConfigMap, "name")),
+                    "secretKeyRef" | "secretRef" => Some((Kind::Secret, "name")),
+                    "scaleTargetRef" => Some((Kind::Deployment, "name")),
+                    _ => None,
+                };
+                match reference.and_then(|(kind, name)| Some((kind, inner.get(name)?.as_str()?))) {
+                    Some((kind, name)) => found(kind, name),
+                    None => find(inner, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| find(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn used(kind: Kind, spec: &Value) -> Vec<String> {
+        let object = json!({"metadata": {"name": "a", "namespace": "n"}, "spec": spec});
+        uses(&Item::new(kind, &object).unwrap())
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_program_uses_what_its_pods_mount_and_read() {
+        let pod = json!({
+            "containers": [{
+                "name": "c",
+                "env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+                "envFrom": [{"secretRef": {"name": "t"}}],
+            }],
+            "volumes": [
+                {"name": "v", "persistentVolumeClaim": {"claimName": "p"}},
+                {"name": "f", "configMap": {"name": "m"}},
+            ],
+        });
+        assert_eq!(
+            used(Kind::Deployment, &json!({"template": {"spec": pod}})),
+            ["Secret/s", "Secret/t", "ConfigMap/m", "PersistentVolumeClaim/p"]
+        );
+    }
+
+    #[test]
+    fn an_autoscaler_uses_its_program() {
+        let target = json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}});
+        assert_eq!(used(Kind::HorizontalPodAutoscaler, &target), ["Deployment/d"]);
+    }
+}
