@@ -19,6 +19,7 @@ mod replicas;
 mod rights;
 mod secrets;
 mod seen;
+mod strangers;
 mod suspend_and_pause;
 mod undecodable;
 mod upgrade;
