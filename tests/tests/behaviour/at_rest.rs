@@ -223,15 +223,18 @@ async fn start_operator(season: &Season) -> Result<Operator, Error> {
 
 /// Waits until the operator has counted more reconciles than `before`.
 async fn counts_past(operator: &mut Operator, before: u64) -> Result<(), Error> {
-    let operator = std::cell::RefCell::new(operator);
-    // One request at a time, so the borrow is never contended.
-    eventually(PATIENCE, "a reconcile", async || {
-        let count = reconciles(&mut operator.borrow_mut()).await?;
-        if count > before {
-            Ok(())
-        } else {
-            Err(format!("{count} reconciles").into())
+    let started = Instant::now();
+    while reconciles(operator).await? <= before {
+        if started.elapsed() > PATIENCE {
+            let (what, last_seen) = ("a reconcile".to_owned(), format!("{before} as before"));
+            let error = Error::Waited {
+                what,
+                waited: started.elapsed(),
+                last_seen,
+            };
+            return Err(error.with_log(&operator.log()));
         }
-    })
-    .await
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }

@@ -189,8 +189,10 @@ async fn a_child_of_any_kind_that_somebody_deletes_comes_back() -> Result<(), Er
 
 #[tokio::test]
 async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Error> {
+    type Strip = fn(&mut Value);
+
     let season = season_with_every_child("stripped").await?;
-    let strips: [(&str, fn(&mut Value)); 3] = [
+    let strips: [(&str, Strip); 3] = [
         ("the label by which the operator watches it", |metadata| {
             metadata["labels"]
                 .as_object_mut()

@@ -4,8 +4,8 @@ use std::{fs, time::Duration};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::PersistentVolumeClaim};
 use ras_tests::{
-    AuditMark, Cluster, Error, ForeignProject, cluster, control_plane::KubernetesVersion,
-    eventually, read_yaml_with_go, repository,
+    AuditMark, Cluster, Error, ForeignProject, cluster, control_plane::KubernetesVersion, eventually,
+    read_yaml_with_go, repository,
 };
 use serde_json::json;
 
@@ -30,8 +30,7 @@ spec:
 ";
 
 #[tokio::test]
-async fn a_deployment_becomes_available_and_the_audit_log_says_who_made_its_pods()
--> Result<(), Error> {
+async fn a_deployment_becomes_available_and_the_audit_log_says_who_made_its_pods() -> Result<(), Error> {
     let cluster = cluster().await?;
     let namespace = cluster.namespace("available").await?;
     let audit = cluster.audit()?;
@@ -55,10 +54,7 @@ async fn a_deployment_becomes_available_and_the_audit_log_says_who_made_its_pods
     audit.settle().await?;
     let here = namespace.name().to_owned();
     let made = audit.events_since(before, |event| {
-        event.namespace == here
-            && event.resource == "pods"
-            && event.verb == "create"
-            && event.subresource.is_empty()
+        event.namespace == here && event.resource == "pods" && event.verb == "create" && event.subresource.is_empty()
     })?;
     assert_eq!(made.len(), 3, "{made:?}");
     for event in made {
@@ -75,10 +71,7 @@ async fn a_deployment_becomes_available_and_the_audit_log_says_who_made_its_pods
     let earlier = audit.events_since(AuditMark::START, |event| {
         event.verb == "watch" && event.stage == "ResponseStarted"
     })?;
-    assert!(
-        !earlier.is_empty(),
-        "a watch that is still open must be in the log"
-    );
+    assert!(!earlier.is_empty(), "a watch that is still open must be in the log");
     namespace.delete().await
 }
 
@@ -93,12 +86,7 @@ async fn a_volume_claim_becomes_bound() -> Result<(), Error> {
         .await?;
     let claims = namespace.api::<PersistentVolumeClaim>();
     eventually(LIMIT, "the claim to be Bound", async || {
-        match claims
-            .get("data")
-            .await?
-            .status
-            .and_then(|status| status.phase)
-        {
+        match claims.get("data").await?.status.and_then(|status| status.phase) {
             Some(phase) if phase == "Bound" => Ok(()),
             other => Err(format!("{other:?}").into()),
         }
@@ -117,10 +105,7 @@ async fn a_refusal_is_the_api_servers_own_sentence() -> Result<(), Error> {
     );
     let negative = DEPLOYMENT.replace("replicas: 3", "replicas: -3");
     let refusal = namespace.apply(&negative).await.unwrap_err().to_string();
-    assert!(
-        refusal.contains("must be greater than or equal to 0"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("must be greater than or equal to 0"), "{refusal}");
     Ok(())
 }
 
@@ -134,10 +119,7 @@ async fn kubectl_is_of_the_servers_version() -> Result<(), Error> {
         version["serverVersion"]["gitVersion"],
         cluster.description().kubernetes_version
     );
-    assert_eq!(
-        version["serverVersion"]["minor"],
-        version["clientVersion"]["minor"]
-    );
+    assert_eq!(version["serverVersion"]["minor"], version["clientVersion"]["minor"]);
     Ok(())
 }
 
@@ -186,10 +168,7 @@ async fn a_second_control_plane_is_independent_of_the_first() -> Result<(), Erro
 
 #[tokio::test]
 async fn what_was_waited_for_and_last_seen_is_told() {
-    let waited = eventually::<(), _, _>(Duration::from_millis(300), "the moon", async || {
-        Err("a cloud".into())
-    })
-    .await;
+    let waited = eventually::<(), _, _>(Duration::from_millis(300), "the moon", async || Err("a cloud".into())).await;
     let sentence = waited.unwrap_err().to_string();
     assert!(
         sentence.ends_with("still waiting for the moon; last seen: a cloud"),
@@ -201,10 +180,7 @@ async fn what_was_waited_for_and_last_seen_is_told() {
 async fn gos_yaml_reader_sees_what_kubectl_would() -> Result<(), Error> {
     let read = read_yaml_with_go("a: on\nb: 'on'\n---\n# nothing\n---\nc: 1_000\n").await?;
     assert_eq!(read, [json!({"a": true, "b": "on"}), json!({"c": 1000})]);
-    let refused = read_yaml_with_go("a: 1\na: 2\n")
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = read_yaml_with_go("a: 1\na: 2\n").await.unwrap_err().to_string();
     assert!(refused.contains("already set"), "{refused}");
     Ok(())
 }
@@ -217,20 +193,14 @@ fn an_unknown_version_is_refused_with_the_versions_there_are() {
         "Kubernetes version `1.12` is not one these tests know: set K8S_VERSION to one of 1.34, 1.37"
     );
     for spelling in ["1.34", "v1.34", "1.34.4", "v1.34.4"] {
-        assert_eq!(
-            spelling.parse::<KubernetesVersion>().unwrap().minor(),
-            "1.34"
-        );
+        assert_eq!(spelling.parse::<KubernetesVersion>().unwrap().minor(), "1.34");
     }
 }
 
 #[test]
 fn every_version_has_its_go_module() {
     for version in KubernetesVersion::all() {
-        let path = repository().join(format!(
-            "tests/control-plane/kubernetes-v{}/go.mod",
-            version.minor()
-        ));
+        let path = repository().join(format!("tests/control-plane/kubernetes-v{}/go.mod", version.minor()));
         let module = fs::read_to_string(&path).unwrap();
         assert!(
             module.contains(&format!("k8s.io/kubernetes v{}\n", version.full())),

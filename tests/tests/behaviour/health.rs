@@ -7,10 +7,10 @@ use std::{
 };
 
 use k8s_openapi::api::apps::v1::Deployment;
-use ras_tests::{Cluster, Error, PATIENCE, Season, eventually, program_beside};
+use ras_tests::{Cluster, Error, OperatorOptions, PATIENCE, ROLES, Season, eventually, program_beside};
 use tokio::{process::Command, time::timeout};
 
-use crate::seen::kubectl;
+use crate::seen::{kubectl, restart_operator};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -43,11 +43,10 @@ async fn health_readiness_and_metrics_are_answered() -> Result<(), Error> {
 }
 
 /// Waits until the metrics have each of these lines, and no other line that names a drive.
+#[allow(clippy::await_holding_refcell_ref)] // Nobody else looks at the same time: the looks follow one another.
 async fn metrics_of_drives(season: &mut Season, lines: &[String]) -> Result<(), Error> {
     let operator = std::cell::RefCell::new(&mut season.operator);
     eventually(PATIENCE, "the metrics of drives", async || {
-        // Nobody else looks at the same time: the looks follow one another.
-        #[allow(clippy::await_holding_refcell_ref)]
         let (_, text) = operator.borrow_mut().get("/metrics").await?;
         let mut seen: Vec<&str> = text.lines().filter(|line| line.contains("drive=\"")).collect();
         seen.sort_unstable();
@@ -95,6 +94,18 @@ async fn metrics_tell_of_every_drive_and_service_as_long_as_there_are_any() -> R
 
     kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
     metrics_of_drives(&mut season, &[]).await
+}
+
+#[tokio::test]
+async fn an_operator_that_finds_drives_becomes_ready_as_well() -> Result<(), Error> {
+    let mut season = Season::start("ready-again").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    for _ in 0..3 {
+        restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+        assert_eq!(season.operator.get("/readyz").await?.0, 200);
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_
     // The promise is that nothing happens: what is not there is not asked for again and again.
     let quiet = mark(&season).await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    let requests = asked(&season, quiet, |event| (event.verb != "watch")).await?;
+    let requests = asked(&season, quiet, |event| event.verb != "watch").await?;
     assert!(requests.is_empty(), "{requests:?}");
 
     season.cluster.install(ForeignProject::PrometheusOperator).await?;

@@ -48,8 +48,8 @@ async fn settled(season: &Season, held: bool, autoscaled: bool) -> Result<(), Er
         &format!("the number to be held: {held}, an autoscaler: {autoscaled}"),
         async || {
             let deployment = look::<Deployment>(season, "spring-web").await?.unwrap_or_default();
-            let autoscaler = look::<HorizontalPodAutoscaler>(season, "spring-web").await?;
-            let seen = (holds_replicas(&deployment), autoscaler.is_some());
+            let found = look::<HorizontalPodAutoscaler>(season, "spring-web").await?;
+            let seen = (holds_replicas(&deployment), found.is_some());
             if seen == (held, autoscaled) {
                 Ok(())
             } else {

@@ -90,7 +90,7 @@ async fn a_suspended_drive_runs_nothing_keeps_everything_and_comes_back_as_it_wa
         let pods = season
             .namespace
             .api::<Pod>()
-            .list(&Default::default())
+            .list(&kube::api::ListParams::default())
             .await?
             .items
             .len();
@@ -209,7 +209,7 @@ async fn a_paused_drive_can_be_deleted() -> Result<(), Error> {
         let left = season
             .namespace
             .api::<Deployment>()
-            .list(&Default::default())
+            .list(&kube::api::ListParams::default())
             .await?
             .items
             .len();

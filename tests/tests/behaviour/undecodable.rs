@@ -1,11 +1,13 @@
 //! An object that was stored under another definition and does not decode harms nobody else.
 
-use ras_tests::{Error, OperatorOptions, ROLES, Season, documents, repository};
+use std::time::Duration;
+
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, documents, eventually, repository};
 use serde_json::{Value, json};
 
 use crate::{
     bad_input::ready_of_any,
-    seen::{becomes, kubectl, of_deployment, restart_operator},
+    seen::{asked, becomes, kubectl, mark, of_deployment, restart_operator},
 };
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -106,4 +108,58 @@ async fn a_stored_object_that_does_not_decode_is_reported_and_skipped() -> Resul
         "it was rolled, not made anew"
     );
     season.operator.check_running()
+}
+
+#[tokio::test]
+async fn an_object_that_the_definition_no_longer_lets_in_is_told_of_once() -> Result<(), Error> {
+    let options = OperatorOptions::with_roles(ROLES);
+    let mut season = Season::alone("no-longer-let-in", &options).await?;
+    season.operator.stop().await?;
+    season.apply(&loose()).await?;
+    // Of the one the API server takes a status all the same; of the other, whose rules it cannot even work out, none.
+    let image = "registry.example.com/web:1";
+    season
+        .apply(&drive("mild", "1").replace("spec: {", "spec: {suspend: 'yes', "))
+        .await?;
+    season
+        .apply(
+            &drive("wild", "1")
+                .replace("[{name: web", "{web: {name: web")
+                .replace("'}]}", "'}}}"),
+        )
+        .await?;
+    season.cluster.install_contract().await?;
+    let before = mark(&season).await?;
+    season.apply(&drive("well", "1")).await?;
+    restart_operator(&mut season, &options).await?;
+
+    season.ready("well").await?;
+    assert_eq!(of_deployment(&season, "well-web", IMAGE).await?, image);
+    ready_of_any(&season, "mild", "Undecodable").await?;
+    eventually(PATIENCE, "an event about the other", async || {
+        let events = kubectl(&season, &["events", "--for=drive/wild", "--types=Warning"]).await?;
+        if events.contains("Undecodable") && events.contains("kubectl edit") {
+            Ok(())
+        } else {
+            Err(events.into())
+        }
+    })
+    .await?;
+    // The promise is that nothing more happens: a second try would come after half a second.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let writes = asked(&season, before, |event| {
+        event.subresource == "status" && event.name != "well"
+    })
+    .await?;
+    let mut names: Vec<&str> = writes.iter().map(|event| event.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["mild", "wild"], "{writes:?}");
+
+    for broken in ["mild", "wild"] {
+        let mended =
+            r#"{"spec": {"suspend": null, "services": [{"name": "web", "image": "registry.example.com/web:1"}]}}"#;
+        kubectl(&season, &["patch", "drive", broken, "--type=merge", "--patch", mended]).await?;
+        season.ready(broken).await?;
+    }
+    Ok(())
 }

@@ -1,0 +1,278 @@
+//! The rights the operator is shipped with: they are enough, and no more than said.
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+};
+use kube::{Api, api::PostParams};
+use ras_tests::{AuditMark, Error, ForeignProject, PATIENCE, Season, cluster, eventually};
+use serde_json::json;
+
+use crate::seen::{asked, becomes, kubectl};
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: api
+    image: registry.example.com/api:1
+    ports: [{name: http, port: 8080, path: /}, {name: metrics, port: 9090}]
+    metrics: {port: metrics}
+    autoscaling: {minReplicas: 2, maxReplicas: 4, targetCPUUtilization: 70}
+    env: [{name: KEY, secret: {name: jwt, key: key}}]
+    files: [{path: /app/settings.yaml, content: 'key: $(KEY)'}]
+  - name: store
+    image: registry.example.com/store:1
+    volumes: [{name: data, path: /data, size: 1Gi, deletionPolicy: Delete}]
+  secrets:
+  - {name: jwt, generate: {keys: [key]}, deletionPolicy: Delete}
+  exposure: {host: spring.example.edu}
+  monitoring: {}
+";
+
+/// Every kind of child, with one that the drive above makes.
+const CHILDREN: [&str; 12] = [
+    "serviceaccount/spring",
+    "secret/spring-jwt",
+    "configmap/spring-api",
+    "persistentvolumeclaim/spring-store-data",
+    "networkpolicy/spring-api",
+    "service/spring-api",
+    "deployment/spring-api",
+    "horizontalpodautoscaler/spring-api",
+    "poddisruptionbudget/spring-api",
+    "ingress/spring",
+    "servicemonitor/spring-api",
+    "prometheusrule/spring",
+];
+
+async fn all_there(season: &Season) -> Result<(), Error> {
+    eventually(PATIENCE, "every child as it should be", async || {
+        let mut arguments = vec!["get"];
+        arguments.extend(CHILDREN);
+        arguments.extend([
+            "--output=jsonpath={range .items[*]}{.metadata.labels.app\\.kubernetes\\.io/managed-by}{\"\\n\"}{end}",
+        ]);
+        let managers = kubectl(season, &arguments).await?;
+        let ours = managers.lines().filter(|line| *line == "ras-operator").count();
+        if ours == CHILDREN.len() {
+            Ok(())
+        } else {
+            Err(managers.into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+#[tokio::test]
+async fn the_shipped_role_is_enough_for_the_whole_life_of_a_drive() -> Result<(), Error> {
+    // Before the operator starts, or it would notice them a minute later.
+    cluster().await?.install(ForeignProject::PrometheusOperator).await?;
+    let season = Season::start("rights").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    all_there(&season).await?;
+
+    // Changed by the drive, changed by somebody else, deleted by somebody else.
+    season
+        .apply(
+            &DRIVE
+                .replace(":1", ":2")
+                .replace("minReplicas: 2", "minReplicas: 3")
+                .replace("[key]}}, d", "[key, more]}}, d"),
+        )
+        .await?;
+    becomes(&season, "spring-api", "/spec/replicas", &json!(3)).await?;
+    for child in CHILDREN {
+        kubectl(
+            &season,
+            &[
+                "label",
+                "--overwrite",
+                child,
+                "app.kubernetes.io/part-of=something-else",
+            ],
+        )
+        .await?;
+    }
+    all_there(&season).await?;
+    for child in CHILDREN {
+        kubectl(&season, &["delete", child, "--wait=false"]).await?;
+    }
+    // Kubernetes lets a volume go only when no pod uses it any more.
+    kubectl(
+        &season,
+        &["delete", "pod", "--selector=ras.dev/service=store", "--wait=false"],
+    )
+    .await?;
+    all_there(&season).await?;
+    season.ready("spring").await?;
+
+    // What is in the way of a child is looked at; what is no longer asked for is removed.
+    let least = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas: 1, ports: [{name: http, port: 8080}]}]}
+";
+    season
+        .apply("{apiVersion: v1, kind: Service, metadata: {name: spring-other}, spec: {ports: [{port: 1}]}}")
+        .await?;
+    season.apply(least).await?;
+    eventually(PATIENCE, "the other services to be gone", async || {
+        let left = kubectl(
+            &season,
+            &[
+                "get",
+                "--ignore-not-found",
+                "--output=name",
+                "deployment/spring-api",
+                "secret/spring-jwt",
+                "prometheusrule/spring",
+                "ingress/spring",
+            ],
+        )
+        .await?;
+        if left.is_empty() { Ok(()) } else { Err(left.into()) }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    kubectl(&season, &["delete", "service", "spring-other"]).await?;
+    season.ready("spring").await?;
+    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    eventually(PATIENCE, "the last Deployment to be gone", async || {
+        match season.namespace.api::<Deployment>().get_opt("spring-other").await? {
+            None => Ok(()),
+            Some(_) => Err("still there".into()),
+        }
+    })
+    .await?;
+
+    let forbidden = asked(&season, AuditMark::START, |event| {
+        event.code == 403 && event.resource != "customresourcedefinitions"
+    })
+    .await?;
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+    let written = asked(&season, AuditMark::START, |event| event.is_write() && event.code < 300).await?;
+    assert!(
+        written.len() > 2 * CHILDREN.len(),
+        "a life leaves traces: {}",
+        written.len()
+    );
+    let elsewhere = asked(&season, AuditMark::START, |event| {
+        event.is_for_resource() && !event.namespace.is_empty() && event.namespace != season.namespace.name()
+    })
+    .await?;
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    Ok(())
+}
+
+/// Whether the operator may do this, as the API server decides it.
+async fn may(season: &Season, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, Error> {
+    let (resource, subresource) = resource
+        .split_once('/')
+        .map_or((resource, None), |(resource, sub)| (resource, Some(sub)));
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(season.operator.user().to_owned()),
+            groups: Some(
+                ["system:serviceaccounts", "system:authenticated"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
+            resource_attributes: Some(ResourceAttributes {
+                verb: Some(verb.to_owned()),
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource: subresource.map(str::to_owned),
+                namespace: Some(namespace.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let reviews: Api<SubjectAccessReview> = Api::all(season.cluster.client()?);
+    let answer = reviews.create(&PostParams::default(), &review).await;
+    let answer = answer.map_err(|error| Error::Api {
+        what: "a SubjectAccessReview".to_owned(),
+        message: error.to_string(),
+    })?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+#[tokio::test]
+async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(), Error> {
+    let season = Season::start("no-more-rights").await?;
+    let here = season.namespace.name();
+    let monitoring = "monitoring.coreos.com";
+    for (verb, group, resource) in [
+        ("patch", "apps", "deployments"),
+        ("list", "", "secrets"),
+        ("patch", "apps", "deployments/scale"),
+        ("create", monitoring, "prometheusrules"),
+    ] {
+        assert!(
+            may(&season, verb, group, resource, here).await?,
+            "{verb} {resource}: or the rest of this means nothing"
+        );
+        assert!(
+            !may(&season, verb, group, resource, "default").await?,
+            "{verb} {resource} in another namespace"
+        );
+    }
+    let rbac = "rbac.authorization.k8s.io";
+    for (verb, group, resource) in [
+        ("create", "", "pods"),
+        ("get", "", "pods/log"),
+        ("delete", "", "pods"),
+        ("patch", "", "pods"),
+        ("create", "", "pods/exec"),
+        ("create", "", "pods/eviction"),
+        ("create", "", "serviceaccounts/token"),
+        ("impersonate", "", "serviceaccounts"),
+        ("update", "", "secrets"),
+        ("deletecollection", "", "secrets"),
+        ("create", "ras.dev", "recruitmentdrives"),
+        ("update", "ras.dev", "recruitmentdrives"),
+        ("patch", "ras.dev", "recruitmentdrives"),
+        ("delete", "ras.dev", "recruitmentdrives"),
+        ("create", rbac, "roles"),
+        ("create", rbac, "rolebindings"),
+        ("bind", rbac, "roles"),
+        ("escalate", rbac, "roles"),
+        ("delete", "", "events"),
+        ("create", "apps", "daemonsets"),
+        ("create", "batch", "jobs"),
+    ] {
+        assert!(!may(&season, verb, group, resource, here).await?, "{verb} {resource}");
+    }
+    for (verb, group, resource) in [
+        ("list", "", "nodes"),
+        ("patch", "", "nodes"),
+        ("get", "", "nodes/proxy"),
+        ("list", "", "secrets"),
+        ("list", "", "namespaces"),
+        ("delete", "", "namespaces"),
+        ("create", "", "persistentvolumes"),
+        ("get", rbac, "clusterroles"),
+        ("create", rbac, "clusterrolebindings"),
+        ("escalate", rbac, "clusterroles"),
+        ("patch", "apiextensions.k8s.io", "customresourcedefinitions"),
+        (
+            "create",
+            "admissionregistration.k8s.io",
+            "validatingwebhookconfigurations",
+        ),
+        ("approve", "certificates.k8s.io", "signers"),
+    ] {
+        assert!(
+            !may(&season, verb, group, resource, "").await?,
+            "{verb} {resource} of the whole cluster"
+        );
+    }
+    Ok(())
+}
