@@ -1,4 +1,4 @@
-//! Watches all children and writes what they tell into the [`Store`](crate::cluster::store::Store).
+//! Watches all children and writes what they tell into the [`Store`].
 
 use std::collections::HashSet;
 use std::sync::Arc;

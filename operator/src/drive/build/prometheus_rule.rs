@@ -47,10 +47,10 @@ fn drive_not_ready(drive: &ValidDrive, monitoring: &ValidMonitoring) -> Rule {
     let (this, ValidDrive { name, namespace, .. }) = (this(drive), drive);
     Rule {
         alert: "DriveNotReady".to_owned(),
-        // `unless … == 0` and not `and … > 0`: an operator that cannot read the drive tells no desired pods.
+        // Not by pods that are desired: a drive whose Deployments wait for a secret has none, and is not ready.
         expr: format!(
             "max by (namespace, drive) (ras_drive_ready{this}) == 0 \
-             unless on (namespace, drive) sum by (namespace, drive) (ras_service_desired_replicas{this}) == 0"
+             unless on (namespace, drive) max by (namespace, drive) (ras_drive_suspended{this}) == 1"
         ),
         for_: Some(duration(monitoring.not_ready_for)),
         labels: labels("critical", []),
