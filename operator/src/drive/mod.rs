@@ -25,7 +25,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::{DynamicObject, Resource};
 use kube::runtime::controller::Action;
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::DriveKey;
@@ -93,7 +93,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         Err(invalid) => {
             let before = remembered(key, &invalid.metadata, None, context).status;
             let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
-            show(key, &invalid.metadata, status, &before, false, context).await?;
+            show(key, &invalid.metadata, status, &before, false, Way::Merge, context).await?;
             return Ok((Counted::Blocked, Action::await_change()));
         }
     };
@@ -199,7 +199,18 @@ async fn tell(
     context: &Context,
 ) -> Result<(), Error> {
     let status = report::status(drive, observed, verdict, before, now);
-    show(key, &drive.metadata, status, before, drive.spec.is_suspended(), context).await
+    let suspended = drive.spec.is_suspended();
+    show(key, &drive.metadata, status, before, suspended, Way::Apply, context).await
+}
+
+/// How a status gets to the API server.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Applied: what is no longer told goes.
+    Apply,
+    /// Merged into what is there, the conditions alone: nothing can be applied to an object that does not fit its
+    /// definition (the API server answers 500).
+    Merge,
 }
 
 /// Writes the status, when it differs from what is there.
@@ -209,34 +220,49 @@ async fn show(
     status: RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
     suspended: bool,
+    way: Way,
     context: &Context,
 ) -> Result<(), Error> {
     let uid = meta.uid.as_deref().unwrap_or_default();
     context.hands.metrics.show(key, &status, before, suspended);
     if status != *before {
-        let body = json!({
-            "apiVersion": RecruitmentDrive::api_version(&()),
-            "kind": RecruitmentDrive::kind(&()),
-            "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": uid},
-            "status": status,
-        });
+        let (params, patch) = match way {
+            Way::Apply => (
+                PatchParams::apply(FIELD_MANAGER).force(),
+                Patch::Apply(body(key, uid, &status)),
+            ),
+            Way::Merge => {
+                let told = json!({"conditions": status.conditions, "observedGeneration": status.observed_generation});
+                let params = PatchParams {
+                    field_manager: Some(FIELD_MANAGER.to_owned()),
+                    ..PatchParams::default()
+                };
+                (params, Patch::Merge(json!({"metadata": {"uid": uid}, "status": told})))
+            }
+        };
         let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
-        match api
-            .patch_status(
-                &key.name,
-                &PatchParams::apply(FIELD_MANAGER).force(),
-                &Patch::Apply(&body),
-            )
-            .await
-        {
+        match api.patch_status(&key.name, &params, &patch).await {
             Ok(_) => context.hands.metrics.wrote("RecruitmentDrive", "status"),
             // Deleted, or made anew, meanwhile: there is nobody left to tell.
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),
+            // The object is so far from its definition that nothing of it can be written. An event still can.
+            Err(kube::Error::Api(answer)) if answer.code == 422 && matches!(way, Way::Merge) => {
+                tracing::warn!(drive = %key, error = answer.message, "the status could not be written");
+            }
             Err(error) => return Err(Error::Status(Box::new(error))),
         }
         events::readiness(&status, before, key, meta, context);
     }
     context.memory.shown(key, uid, status);
     Ok(())
+}
+
+fn body(key: &DriveKey, uid: &str, status: &RecruitmentDriveStatus) -> Value {
+    json!({
+        "apiVersion": RecruitmentDrive::api_version(&()),
+        "kind": RecruitmentDrive::kind(&()),
+        "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": uid},
+        "status": status,
+    })
 }

@@ -95,7 +95,8 @@ pub fn status(
     }
 }
 
-/// The status of a stored object that does not decode. What was shown before of its parts is left as it is.
+/// The status of a stored object that does not decode. What was shown of its services is left as it is, and no
+/// condition is kept that nobody looks after.
 pub fn undecodable(
     error: &str,
     generation: Option<i64>,
@@ -105,7 +106,6 @@ pub fn undecodable(
     let message = format!(
         "the stored object does not read as ras.dev/v1alpha1 ({error}): mend it with `kubectl edit`, or apply a correct manifest; what runs goes on running"
     );
-    let mut kept = before.clone();
     let findings = vec![
         Finding::new(ConditionType::Ready, false, Reason::Undecodable, &message),
         Finding::new(
@@ -116,12 +116,11 @@ pub fn undecodable(
         ),
         Finding::new(ConditionType::Stalled, true, Reason::Undecodable, &message),
     ];
-    let fresh = conditions(findings, generation, before, now);
-    kept.conditions
-        .retain(|old| !fresh.iter().any(|new| new.type_ == old.type_));
-    kept.conditions.splice(0..0, fresh);
-    kept.observed_generation = generation;
-    kept
+    RecruitmentDriveStatus {
+        observed_generation: generation,
+        conditions: conditions(findings, generation, before, now),
+        ..before.clone()
+    }
 }
 
 fn findings(
