@@ -7,6 +7,7 @@
 pub mod condition;
 pub mod drive;
 pub mod duration;
+pub mod labels;
 pub mod quantity;
 pub mod reference;
 pub mod schema;

@@ -20,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use ras_crds::RecruitmentDrive;
 
+use crate::cluster::brief::brief;
 use crate::cluster::capabilities;
 use crate::cluster::claims::Claims;
 use crate::cluster::client::{self, ConnectError};
@@ -28,8 +29,7 @@ use crate::cluster::kind::Kind;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::{DriveKey, Store};
 use crate::drive::context::Context;
-use crate::drive::error::brief;
-use crate::drive::fetch::Apis;
+use crate::drive::fetched::Apis;
 use crate::drive::{self, apply::hands::Hands, intake};
 use crate::platform::PlatformConfig;
 use crate::telemetry::metrics::Metrics;

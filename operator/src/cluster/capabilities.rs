@@ -9,8 +9,8 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
-use crate::drive::error::brief;
-use crate::drive::fetch::Apis;
+use crate::cluster::brief::brief;
+use crate::cluster::facts::Apis;
 
 /// How often the cluster is asked when it does not let us watch its CustomResourceDefinitions.
 const ASK_EVERY: Duration = Duration::from_secs(55);

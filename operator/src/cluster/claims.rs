@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::cluster::facts::Elder;
 use crate::cluster::store::{DriveKey, Wake};
-use crate::drive::fetch::Elder;
 
 /// Age of a drive: what decides who keeps a name. The UID settles drives of the same second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,13 +14,14 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, oneshot};
 
+use ras_crds::labels;
+
+use crate::cluster::brief::brief;
 use crate::cluster::kind::Kind;
 use crate::cluster::observe;
 use crate::cluster::pods;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::{DriveKey, Store, Wake};
-use crate::drive::build::labels;
-use crate::drive::error::brief;
 
 /// Which namespaces are looked after.
 #[derive(Clone, Debug, Default)]

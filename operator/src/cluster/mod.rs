@@ -1,8 +1,10 @@
 //! The edge to the API server: the client, the informers with what they remember, and which optional APIs exist.
 
+pub mod brief;
 pub mod capabilities;
 pub mod claims;
 pub mod client;
+pub mod facts;
 pub mod informers;
 pub mod kind;
 pub mod observe;

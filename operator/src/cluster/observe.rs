@@ -6,12 +6,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
+use ras_crds::labels;
+
+use crate::cluster::facts::SecretFacts;
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
+use crate::cluster::record::RENDER_CONTAINER;
 use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record};
-use crate::drive::build::labels;
-use crate::drive::build::names::RENDER_CONTAINER;
-use crate::drive::fetch::SecretFacts;
 
 /// What is remembered of an object with this metadata.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::cluster::facts::SecretFacts;
 use crate::cluster::kind::Kind;
-use crate::drive::fetch::SecretFacts;
+
+/// Name of the container that renders a service's files before it starts.
+pub const RENDER_CONTAINER: &str = "render-files";
 
 /// Names one child.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

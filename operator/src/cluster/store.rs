@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::cluster::facts::SecretFacts;
 use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
-use crate::drive::fetch::SecretFacts;
 
 /// Names one drive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::cluster::claims::Claims;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::hands::Hands;
-use crate::drive::fetch::Apis;
+use crate::drive::fetched::Apis;
 use crate::platform::PlatformConfig;
 
 /// What every reconcile shares.

@@ -1,7 +1,6 @@
 //! What the API server refuses, sorted by what helps. Pure.
 
 use kube::Error;
-use kube::runtime::watcher;
 use ras_crds::Reason;
 
 /// When to try again.
@@ -80,23 +79,5 @@ pub fn refusal(error: &Error) -> Refusal {
             message: format!("the API server answered {}: {said}; it is tried again", status.code),
             retry: Retry::Soon,
         },
-    }
-}
-
-/// A watch's error in a few words: kube's own text repeats the whole answer of the API server.
-pub fn brief(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(source) => format!("the list failed: {}", words(source)),
-        watcher::Error::WatchStartFailed(source) => format!("the watch did not start: {}", words(source)),
-        watcher::Error::WatchFailed(source) => format!("the watch broke: {}", words(source)),
-        watcher::Error::WatchError(status) => format!("the API server ended the watch: {}", status.message),
-        watcher::Error::NoResourceVersion => error.to_string(),
-    }
-}
-
-fn words(error: &Error) -> String {
-    match error {
-        Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => other.to_string(),
     }
 }

@@ -10,6 +10,7 @@ pub mod context;
 pub mod error;
 pub mod events;
 pub mod fetch;
+pub mod fetched;
 pub mod intake;
 pub mod report;
 pub mod valid;

@@ -8,7 +8,7 @@ use ras_crds::spec::{
     Scheduling,
 };
 
-use super::fetch::{Apis, DeploymentFacts, SecretFacts};
+use super::fetched::{Apis, DeploymentFacts, SecretFacts};
 
 /// A drive that can be built.
 #[derive(Clone, Debug, PartialEq)]

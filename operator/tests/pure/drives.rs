@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use ras_crds::spec::*;
 use ras_crds::{Duration, Quantity, RecruitmentDrive, RecruitmentDriveSpec};
 use ras_operator::drive::build::{Desired, Prepared, build, names};
-use ras_operator::drive::fetch::{Apis, Fetched, SecretFacts};
+use ras_operator::drive::fetched::{Apis, Fetched, SecretFacts};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform::PlatformConfig;
 

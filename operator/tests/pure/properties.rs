@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use ras_crds::Quantity;
 use ras_operator::drive::build::{build, children, names};
-use ras_operator::drive::fetch::Fetched;
+use ras_operator::drive::fetched::Fetched;
 use ras_operator::drive::validate::validate;
 use ras_operator::platform::PlatformConfig;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use ras_crds::RecruitmentDrive;
 use ras_operator::drive::build::labels::REPLICAS_BEFORE_SUSPEND;
-use ras_operator::drive::fetch::{DeploymentFacts, Fetched};
+use ras_operator::drive::fetched::{DeploymentFacts, Fetched};
 
 use crate::drives::{built, with_spec};
 

@@ -1,7 +1,7 @@
 //! Who reaches what: the route, and who may connect.
 
 use ras_operator::drive::build::build;
-use ras_operator::drive::fetch::{Apis, Fetched};
+use ras_operator::drive::fetched::{Apis, Fetched};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform;
 use serde_json::{Value, json};

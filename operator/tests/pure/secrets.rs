@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
 use ras_operator::drive::build::labels::SECRETS_HASH;
-use ras_operator::drive::fetch::{Fetched, SecretFacts};
+use ras_operator::drive::fetched::{Fetched, SecretFacts};
 
 use crate::drives::{built, with_spec};
 

@@ -7,7 +7,7 @@ use ras_crds::{RecruitmentDrive, schema};
 use ras_operator::{
     drive::{
         build::build,
-        fetch::{Apis, Fetched},
+        fetched::{Apis, Fetched},
         validate::validate,
     },
     manifest::to_yaml,

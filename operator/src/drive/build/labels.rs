@@ -3,29 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+pub use ras_crds::labels::{
+    APPLIED, DRIVE, DRIVE_UID, FILES_HASH, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SERVICE,
+};
 
 use crate::drive::valid::ValidDrive;
-
-/// Name of the drive.
-pub const DRIVE: &str = "ras.dev/drive";
-/// Name of the service in the drive.
-pub const SERVICE: &str = "ras.dev/service";
-/// UID of the drive: what is removed from a drive is deleted only when this is the drive's.
-pub const DRIVE_UID: &str = "ras.dev/drive-uid";
-/// Who made it.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Value of [`MANAGED_BY`].
-pub const MANAGER: &str = "ras-operator";
-
-/// On a pod template: hash of the service's files, because files in a running pod do not change.
-pub const FILES_HASH: &str = "ras.dev/files-hash";
-/// On a pod template: hash of the versions of the secrets it uses, because neither do variables.
-pub const SECRETS_HASH: &str = "ras.dev/secrets-hash";
-/// On every child: hash of what was last applied, written by `apply`, so that a restarted operator finds
-/// out by lists alone that nothing is to be done.
-pub const APPLIED: &str = "ras.dev/applied";
-/// On a Deployment: replicas it had before its drive was suspended.
-pub const REPLICAS_BEFORE_SUSPEND: &str = "ras.dev/replicas-before-suspend";
 
 /// Labels of what belongs to a drive as a whole.
 pub fn of_drive(drive: &ValidDrive) -> BTreeMap<String, String> {

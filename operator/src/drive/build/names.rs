@@ -11,8 +11,7 @@ use ras_crds::RecruitmentDrive;
 /// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
 const MAX: usize = 63;
 
-/// Name of the init container that renders files.
-pub const RENDER_CONTAINER: &str = "render-files";
+pub use crate::cluster::record::RENDER_CONTAINER;
 
 /// Name of what belongs to a service: Deployment, Service, `ConfigMap`, `NetworkPolicy`, autoscaler and so on.
 pub fn of_service(drive: &str, service: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::drive::fetch::DeploymentFacts;
+use crate::drive::fetched::DeploymentFacts;
 use crate::drive::valid::{Replicas, ValidDrive, ValidService};
 
 /// `spec.replicas` to send. Nothing where an autoscaler or a person decides, except when the Deployment is

@@ -25,7 +25,7 @@ use ras_crds::RecruitmentDrive;
 use problem::Found;
 pub use problem::{Problem, Problems};
 
-use super::fetch::Fetched;
+use super::fetched::Fetched;
 use super::valid::ValidDrive;
 use crate::platform::PlatformConfig;
 

@@ -6,7 +6,7 @@ use ras_crds::{MAX_DRIVE_NAME, RecruitmentDrive};
 
 use super::Found;
 use crate::drive::build::names::{children, claims, is_label};
-use crate::drive::fetch::Fetched;
+use crate::drive::fetched::Fetched;
 
 pub(super) fn check(drive: &RecruitmentDrive, fetched: &Fetched, found: &mut Found) {
     let name = drive.metadata.name.as_deref().unwrap_or_default();

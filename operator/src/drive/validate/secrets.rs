@@ -7,7 +7,7 @@ use ras_crds::spec::SecretSource;
 
 use super::{Found, names};
 use crate::drive::build::names as child;
-use crate::drive::fetch::Fetched;
+use crate::drive::fetched::Fetched;
 use crate::drive::valid::{GeneratedSecret, UsedSecret};
 
 /// Characters of a generated value when the spec says nothing.

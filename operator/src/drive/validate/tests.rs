@@ -3,7 +3,7 @@
 use ras_crds::{Reason, RecruitmentDrive, RecruitmentDriveSpec};
 
 use super::{Problem, validate};
-use crate::drive::fetch::{Elder, Fetched, SecretFacts};
+use crate::drive::fetched::{Elder, Fetched, SecretFacts};
 use crate::platform::PlatformConfig;
 
 fn drive(spec: &str) -> RecruitmentDrive {

@@ -1,0 +1,28 @@
+//! What `fetch` gives: the facts that the pure rooms decide by. No value of a Secret is among them.
+
+use std::collections::BTreeMap;
+
+pub use crate::cluster::facts::{Apis, Elder, SecretFacts};
+
+/// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
+/// concerned: no value ever gets here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Secrets that the drive uses or makes, by their name in Kubernetes. One that is not here does not exist.
+    pub secrets: BTreeMap<String, SecretFacts>,
+    /// The drive's Deployments as they are, by their name in Kubernetes.
+    pub deployments: BTreeMap<String, DeploymentFacts>,
+    /// Names that older drives of the same namespace give to their children.
+    pub elders: Vec<Elder>,
+    /// Which optional APIs the cluster serves.
+    pub apis: Apis,
+}
+
+/// What the later rooms need to know of a live Deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeploymentFacts {
+    /// `spec.replicas` as it is now.
+    pub replicas: i32,
+    /// Replicas it had before the drive was suspended, when it is suspended.
+    pub replicas_before_suspend: Option<i32>,
+}
