@@ -77,7 +77,7 @@ pub fn status(
 ) -> RecruitmentDriveStatus {
     let services = services::statuses(drive, observed);
     let complete = services.iter().filter(|service| service.complete).count();
-    let findings = findings(drive, observed, verdict, &services);
+    let findings = findings(drive, verdict, &services);
     RecruitmentDriveStatus {
         observed_generation: drive.metadata.generation,
         phase: Some(if drive.spec.is_suspended() {
@@ -123,13 +123,8 @@ pub fn undecodable(
     }
 }
 
-fn findings(
-    drive: &RecruitmentDrive,
-    observed: &Observed,
-    verdict: &Verdict<'_>,
-    services: &[services::Shown],
-) -> Vec<Finding> {
-    let programs = services::finding(drive, observed, services);
+fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[services::Shown]) -> Vec<Finding> {
+    let programs = services::finding(drive, services);
     let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
         Verdict::Applied { valid, outcome } => (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held)),
         Verdict::Paused { asked } => (asked.map(|asked| asked.0), [].as_slice(), asked.map(|asked| asked.1)),

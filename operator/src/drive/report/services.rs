@@ -71,7 +71,7 @@ pub fn statuses(drive: &RecruitmentDrive, observed: &Observed) -> Vec<Shown> {
 }
 
 /// ServicesReady.
-pub fn finding(drive: &RecruitmentDrive, _observed: &Observed, services: &[Shown]) -> Finding {
+pub fn finding(drive: &RecruitmentDrive, services: &[Shown]) -> Finding {
     let lacking: Vec<&Shown> = services.iter().filter(|service| !service.complete).collect();
     if lacking.is_empty() {
         let (reason, message) = if drive.spec.is_suspended() {
