@@ -96,6 +96,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (queue, woken) = mpsc::unbounded_channel();
     let news = News {
         store: Arc::clone(&store),
+        claims: Arc::clone(&claims),
         queue,
     };
     let (apis_tell, mut apis) = watch::channel(None);

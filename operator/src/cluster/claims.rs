@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cluster::facts::Elder;
+use crate::cluster::record::ChildKey;
 use crate::cluster::store::{DriveKey, Wake};
 
 /// Age of a drive: what decides who keeps a name. The UID settles drives of the same second.
@@ -56,6 +57,12 @@ impl Claims {
     /// Gives a drive's names free, and tells who may have waited for them.
     pub fn release(&self, drive: &DriveKey) -> Wake {
         self.lock().release(drive)
+    }
+
+    /// Drives that claim the name of a child: whoever had it before, they may have waited for its end.
+    pub fn claimants(&self, child: &ChildKey) -> Wake {
+        let key = (Arc::clone(&child.namespace), child.to_string());
+        self.lock().claimants.get(&key).cloned().unwrap_or_default()
     }
 
     /// Older drives that claim a name of this one, with the names in question.
@@ -114,6 +121,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::kind::Kind;
 
     fn age(created: &str) -> Age {
         Age {
@@ -139,6 +147,17 @@ mod tests {
         assert!(claims.elders(&old).is_empty());
         assert_eq!(claims.release(&old), Wake::from([young.clone()]));
         assert!(claims.elders(&young).is_empty());
+    }
+
+    #[test]
+    fn who_claims_the_name_of_a_child_is_told_of_its_end() {
+        let claims = Claims::default();
+        let drive = DriveKey::new("n", "a");
+        claims.claim(&drive, age("1"), names(&["Deployment/a-b"]));
+        let child = |kind, namespace| ChildKey::new(kind, namespace, "a-b");
+        assert_eq!(claims.claimants(&child(Kind::Deployment, "n")), Wake::from([drive]));
+        assert!(claims.claimants(&child(Kind::Deployment, "m")).is_empty());
+        assert!(claims.claimants(&child(Kind::Service, "n")).is_empty());
     }
 
     #[test]

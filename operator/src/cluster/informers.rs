@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use ras_crds::labels;
 
 use crate::cluster::brief::brief;
+use crate::cluster::claims::Claims;
 use crate::cluster::kind::Kind;
 use crate::cluster::observe;
 use crate::cluster::pods;
@@ -46,6 +47,8 @@ impl Scope {
 pub struct News {
     /// The memory of all children.
     pub store: Arc<Store>,
+    /// Which drive claims which names.
+    pub claims: Arc<Claims>,
     /// The queue of drives that have to look again.
     pub queue: mpsc::UnboundedSender<DriveKey>,
 }
@@ -116,7 +119,9 @@ pub async fn watch_children(
                 }
             }
             Ok(Event::Apply((key, record))) => news.wake(news.store.observe(&key, record)),
-            Ok(Event::Delete((key, _))) => news.wake(news.store.forget(&key)),
+            Ok(Event::Delete((key, _))) => {
+                news.wake(&news.store.forget(&key) | &news.claims.claimants(&key));
+            }
             Err(error) => {
                 tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again");
             }
