@@ -6,7 +6,9 @@ use ras_crds::{ConditionType, Reason};
 use ras_tests::{Error, PATIENCE, Season, eventually};
 use serde_json::{Value, json};
 
-use crate::seen::{asked, because, becomes, kubectl, look, mark, of_deployment, writes_children};
+use crate::seen::{
+    COLLECTED, asked, because, becomes, becomes_within, kubectl, look, mark, of_deployment, writes_children,
+};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
@@ -152,7 +154,8 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -
     // It does not get it back, for now the name is taken from the other side: age counts, not who was there first.
     kubectl(&season, &["delete", "drive", "spring-web", "--timeout=50s"]).await?;
     season.apply(ELDER).await?;
-    becomes(
+    becomes_within(
+        COLLECTED,
         &season,
         "spring-web-site",
         IMAGE,
@@ -163,7 +166,8 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -
     season.apply(YOUNGER).await?;
     because(&season, "spring-web", ConditionType::Ready, Reason::NameTaken).await?;
     kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
-    becomes(
+    becomes_within(
+        COLLECTED,
         &season,
         "spring-web-site",
         IMAGE,

@@ -8,7 +8,7 @@ use kube::{Api, api::PostParams};
 use ras_tests::{AuditMark, Error, ForeignProject, PATIENCE, Season, cluster, eventually};
 use serde_json::json;
 
-use crate::seen::{asked, becomes, kubectl};
+use crate::seen::{COLLECTED, asked, becomes, kubectl};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -143,7 +143,7 @@ spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas:
     kubectl(&season, &["delete", "service", "spring-other"]).await?;
     season.ready("spring").await?;
     kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
-    eventually(PATIENCE, "the last Deployment to be gone", async || {
+    eventually(COLLECTED, "the last Deployment to be gone", async || {
         match season.namespace.api::<Deployment>().get_opt("spring-other").await? {
             None => Ok(()),
             Some(_) => Err("still there".into()),

@@ -1,6 +1,6 @@
 //! What several behaviours look at: objects as JSON, what the season's operator asked for, `kubectl`.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use k8s_openapi::{NamespaceResourceScope, api::apps::v1::Deployment};
 use kube::Resource;
@@ -62,10 +62,25 @@ pub async fn of_deployment(season: &Season, name: &str, pointer: &str) -> Result
         })
 }
 
+/// How long Kubernetes may take to remove what a deleted drive owned: its garbage collector learns of kinds that were
+/// installed a moment ago in rounds of 30 s.
+pub const COLLECTED: Duration = Duration::from_mins(2);
+
 /// Waits until a part of a Deployment has a value.
 pub async fn becomes(season: &Season, name: &str, pointer: &str, value: &Value) -> Result<(), Error> {
+    becomes_within(PATIENCE, season, name, pointer, value).await
+}
+
+/// The same, with a limit of one's own.
+pub async fn becomes_within(
+    limit: Duration,
+    season: &Season,
+    name: &str,
+    pointer: &str,
+    value: &Value,
+) -> Result<(), Error> {
     eventually(
-        PATIENCE,
+        limit,
         &format!("{pointer} of Deployment {name} to be {value}"),
         async || {
             let seen = of_deployment(season, name, pointer).await?;

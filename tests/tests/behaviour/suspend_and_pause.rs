@@ -12,7 +12,7 @@ use ras_crds::{ConditionType, Phase, Reason};
 use ras_tests::{Error, PATIENCE, Season, eventually};
 use serde_json::{Value, json};
 
-use crate::seen::{asked, because, becomes, kubectl, look, mark, of_deployment, writes_children};
+use crate::seen::{COLLECTED, asked, because, becomes, kubectl, look, mark, of_deployment, writes_children};
 
 const REPLICAS: &str = "/spec/replicas";
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -205,7 +205,7 @@ async fn a_paused_drive_can_be_deleted() -> Result<(), Error> {
     because(&season, "spring", ConditionType::Ready, Reason::Paused).await?;
 
     kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
-    eventually(PATIENCE, "its children to be gone", async || {
+    eventually(COLLECTED, "its children to be gone", async || {
         let left = season
             .namespace
             .api::<Deployment>()
