@@ -133,7 +133,11 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
     }
     // What was just written may have changed what is observed.
-    let (_, observed) = fetch::fetch(key, drive, context);
+    let observed = if outcome.changes.is_empty() {
+        observed
+    } else {
+        fetch::fetch(key, drive, context).1
+    };
     tell(
         key,
         drive,

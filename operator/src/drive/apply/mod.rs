@@ -283,6 +283,10 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
 
 /// The item with the image that renders files now, when that image is all that would change.
 fn as_it_renders(item: &Item, record: &Record) -> Option<Item> {
+    if record.applied.as_deref() == Some(item.hash.as_str()) {
+        // Nothing would change, as at rest: no need to write and hash it once more.
+        return None;
+    }
     let Detail::Deployment(live) = &record.detail else {
         return None;
     };
