@@ -1,0 +1,132 @@
+#!/bin/sh
+# Builds the S3 servers that tests run buckets against, each from its own language's packages, because release binaries
+# are not packages: go.sum, requirements.txt and Garage's own Cargo.lock pin every byte.
+#
+#   tests/object-stores/build.sh [OUT]
+#
+# OUT is target/tools by default. What exists already is not built again. Afterwards OUT/object-stores/ holds links to
+# everything the harness starts: minio and minio-user, versitygw, garage, and moto (a Python environment).
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+out=
+for argument in "$@"; do
+    case $argument in
+        -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "build.sh: unknown option $argument (there are none: the only argument is the folder)" >&2; exit 2 ;;
+        *) out=$argument ;;
+    esac
+done
+: "${out:=${CARGO_TARGET_DIR:-$here/../../target}/tools}"
+links=$out/object-stores
+mkdir -p "$links"
+out=$(cd "$out" && pwd)
+links=$out/object-stores
+temporary=$out/.build.$$
+trap 'rm -rf "$temporary"' EXIT
+trap 'exit 130' INT TERM
+
+# version_in DIR MODULE: the version that DIR/go.mod requires. Read with sed so that nothing to build means no Go needed.
+version_in() {
+    sed -n "s|^\(require\)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$here/$1/go.mod"
+}
+minio=$(version_in minio github.com/minio/minio)
+versitygw=$(version_in versitygw github.com/versity/versitygw)
+moto=$(sed -n 's/^moto==\([^ ]*\).*/\1/p' "$here/moto/requirements.txt")
+# Garage is a program, not a library that a Cargo.toml could name; its package brings the Cargo.lock it was tested with.
+garage=2.5.0
+
+# Modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
+export CGO_ENABLED=0 GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false'
+
+need() {
+    if ! command -v "$1" >/dev/null 2>&1; then
+        echo "build.sh: $2 is needed to build the tests' S3 servers and there is no \`$1\` in PATH: install it and run this again" >&2
+        exit 1
+    fi
+}
+
+build_go() {
+    need go 'Go 1.26 or newer'
+    (cd "$here/$2" && go build -ldflags '-s -w' -o "$temporary/built" "$3")
+}
+
+# A debug build: three times as quick to build as the release, and quick enough to test against. The sanest database for
+# one node is SQLite; LMDB, Consul and the rest would be compiled for nothing.
+build_garage() {
+    need cargo 'Rust (through rustup)'
+    (cd "$here" && CARGO_TARGET_DIR=$temporary/target CARGO_PROFILE_DEV_DEBUG=0 cargo install garage --version "=$garage" --locked --debug \
+        --quiet --no-default-features --features sqlite,bundled-libs --no-track --root "$temporary/root")
+    mv "$temporary/root/bin/garage" "$temporary/built"
+}
+
+has_python() {
+    python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1
+}
+
+build_moto() {
+    python3 -m venv "$temporary/built"
+    # Wheels alone, so that nothing is compiled and no package runs code of its own while it is installed.
+    "$temporary/built/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+        --requirement "$here/moto/requirements.txt"
+    cp "$here/moto/requirements.txt" "$temporary/built/"
+}
+
+# A step is NAME FOLDER BUILD...; NAME lies in FOLDER below OUT. The list is made twice: to count what is missing, then to build.
+each_program() {
+    "$1" versitygw "versitygw-$versitygw" build_go versitygw github.com/versity/versitygw/cmd/versitygw
+    "$1" minio "minio-$minio" build_go minio github.com/minio/minio
+    "$1" minio-user "minio-$minio" build_go minio .
+    "$1" moto "moto-$moto" build_moto
+    "$1" garage "garage-$garage" build_garage
+}
+
+is_missing() {
+    case $1 in
+        # An environment breaks when the Python it was made with goes, and goes stale when the list changes.
+        moto) ! [ -x "$out/$2/$1/bin/python" ] || ! cmp -s "$here/moto/requirements.txt" "$out/$2/$1/requirements.txt" ;;
+        # The only source of ours, so only it can go stale under an unchanged version.
+        minio-user) [ ! -x "$out/$2/$1" ] || [ "$here/minio/main.go" -nt "$out/$2/$1" ] ;;
+        *) [ ! -x "$out/$2/$1" ] ;;
+    esac
+}
+
+missing=0
+count() {
+    if ! is_missing "$1" "$2"; then return; fi
+    missing=$((missing + 1))
+    # Said before the long builds, not after them.
+    if [ "$1" = moto ] && ! has_python; then
+        echo "build.sh: Python 3.10 or newer with its venv module is needed for moto, the AWS that tests fake: install python3 and python3-venv (Debian's names) and run this again" >&2
+        exit 1
+    fi
+}
+each_program count
+
+position=0
+build() {
+    name=$1 folder=$2
+    if is_missing "$name" "$folder"; then
+        position=$((position + 1))
+        started=$(date +%s)
+        printf '[%s/%s] %s ... ' "$position" "$missing" "$folder/$name"
+        mkdir -p "$temporary" "$out/$folder"
+        shift 2
+        command=$1
+        "$command" "$@"
+        # Renamed only when whole: an interrupted build must not look finished.
+        rm -rf "${out:?}/$folder/$name"
+        mv "$temporary/built" "$out/$folder/$name"
+        echo "$(($(date +%s) - started)) s"
+    fi
+    # Relative links, so that a cached target folder may move.
+    if [ "$(readlink "$links/$name" 2>/dev/null)" != "../$folder/$name" ]; then
+        ln -sfn "../$folder/$name" "$links/$name"
+    fi
+}
+
+if [ "$missing" -gt 0 ]; then
+    echo "building $missing programs for object storage into $out (the first time takes about 8 minutes on 2 cores)"
+fi
+each_program build
+echo "object stores: $links (MinIO, versitygw, Garage, moto)"
