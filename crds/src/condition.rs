@@ -33,7 +33,7 @@ pub struct Condition {
     pub observed_generation: Option<i64>,
 }
 
-fn date_time(_: &mut SchemaGenerator) -> Schema {
+pub(crate) fn date_time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "string", "format": "date-time"})
 }
 
@@ -96,6 +96,10 @@ words! {
         Stalled,
         /// Every secret that services use is there.
         SecretsReady,
+        /// Every bucket is there and set up as the spec says. Absent without `spec.buckets`.
+        StorageReady,
+        /// Something keeps the drive, or a bucket it no longer asks for, from being deleted. Absent otherwise.
+        DeletionBlocked,
         /// Every service runs the version asked for, with all its pods ready.
         ServicesReady,
         /// The route and its certificate are there. Absent without `spec.exposure`.
@@ -140,6 +144,40 @@ words! {
         MonitoringConfigured,
         /// The Prometheus Operator, which the drive asks for, is not installed.
         PrometheusOperatorMissing,
+        /// All buckets are there and as the spec says.
+        BucketsAvailable,
+        /// Buckets are being made or set up.
+        BucketsPending,
+        /// All buckets are there, and what the object store cannot do is missing.
+        BucketsLimited,
+        /// A bucket holds more than its quota.
+        QuotaExceeded,
+        /// A bucket's name is taken by somebody else, or the bucket belongs to another drive.
+        BucketNotOurs,
+        /// An existing bucket that the drive names is not there.
+        BucketMissing,
+        /// A bucket is in another region than the platform's settings say.
+        WrongRegion,
+        /// The encryption key that a bucket asks for cannot be used.
+        KeyUnusable,
+        /// The platform's settings name no object store.
+        StoreNotConfigured,
+        /// The object store could not be reached, or did not answer as S3 does.
+        StoreUnavailable,
+        /// The object store asks for fewer requests.
+        StoreThrottled,
+        /// The object store does not let the operator do what the drive needs.
+        StoreDenied,
+        /// The clocks of the operator and the object store differ too much for signed requests.
+        ClockSkewed,
+        /// The object store refused a setting for good.
+        StoreRefused,
+        /// A bucket is being emptied.
+        Emptying,
+        /// Deleting a bucket with all its objects needs a confirmation.
+        ConfirmationMissing,
+        /// Objects in a bucket are locked against deletion.
+        ObjectsLocked,
         /// The spec asks for something impossible; every problem is listed.
         InvalidSpec,
         /// The stored object does not decode as this version of the kind.

@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Exposure, Monitoring, SecretSource, Service};
+use crate::spec::{Bucket, Exposure, Monitoring, SecretSource, Service};
 use crate::status::RecruitmentDriveStatus;
 
 /// One recruitment season of one campus: what runs, where its data lives and how people reach it.
@@ -50,6 +50,15 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("!has(self.exposure) || !has(self.exposure.tls) || !has(self.exposure.tls.issuer) || !has(self.secrets) || !self.secrets.exists(x, x.name == 'tls' && has(x.generate))")
     .message("secrets[].name of a generated secret may not be tls while exposure.tls.issuer is set, for the certificate goes into the Secret <drive>-tls: choose another name")
     .field_path(".secrets"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.buckets) || s.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
+    .message("services[].uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name))))")
+    .message("services[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name)))))")
+    .message("services[].sidecars[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
+    .field_path(".services"))]
 pub struct RecruitmentDriveSpec {
     /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`;
     /// more than 63 characters are cut and end in a hash.
@@ -62,6 +71,12 @@ pub struct RecruitmentDriveSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub secrets: Vec<SecretSource>,
+
+    /// Buckets of the platform's object store (S3) that services use by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub buckets: Vec<Bucket>,
 
     /// How people reach the portal. Absent: it is reached from inside the cluster only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,10 @@ pub const DRIVE: &str = "ras.dev/drive";
 pub const SERVICE: &str = "ras.dev/service";
 /// UID of the drive: what is removed from a drive is deleted only when this is the drive's.
 pub const DRIVE_UID: &str = "ras.dev/drive-uid";
+/// Namespace of the drive: a tag of buckets, which have no namespace of their own.
+pub const NAMESPACE: &str = "ras.dev/namespace";
+/// Name of the bucket in the drive: a tag of buckets.
+pub const BUCKET: &str = "ras.dev/bucket";
 /// Who made it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
@@ -20,3 +24,11 @@ pub const SECRETS_HASH: &str = "ras.dev/secrets-hash";
 pub const APPLIED: &str = "ras.dev/applied";
 /// On a Deployment: replicas it had before its drive was suspended.
 pub const REPLICAS_BEFORE_SUSPEND: &str = "ras.dev/replicas-before-suspend";
+
+/// On a drive, set by people: names of buckets (separated by commas) that may be deleted with all their objects.
+pub const CONFIRM_DELETE: &str = "ras.dev/confirm-delete";
+/// On a drive, set by people: names of buckets (separated by commas), or `*`, that are kept whatever their
+/// `deletionPolicy` says: the way out of a deletion that is blocked.
+pub const KEEP_BUCKETS: &str = "ras.dev/keep-buckets";
+/// Finalizer of a drive with buckets that are to be deleted: they live where Kubernetes' garbage collector cannot.
+pub const BUCKETS_FINALIZER: &str = "ras.dev/buckets";

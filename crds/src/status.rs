@@ -1,10 +1,12 @@
 //! What the operator tells about a drive.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Condition;
+use crate::condition::{Condition, date_time};
+use crate::spec::BucketDeletionPolicy;
 
 /// What the operator observed when it last looked.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,13 @@ pub struct RecruitmentDriveStatus {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<ServiceStatus>,
+
+    /// Each bucket as it is, with its name in the store; also those that the drive no longer asks for and that are
+    /// kept or being removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub buckets: Vec<BucketStatus>,
 
     /// Address people type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,4 +72,82 @@ pub struct ServiceStatus {
     /// Why it is not ready, when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// One bucket as it is.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketStatus {
+    /// Name of the bucket in the drive.
+    pub name: String,
+    /// Name of the bucket in the store.
+    pub bucket: String,
+    /// Region it is in, where the store tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// How far it is.
+    pub state: BucketState,
+    /// true: it was there before the drive, and is never deleted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub existing: bool,
+    /// What happens to it when the drive no longer asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<BucketDeletionPolicy>,
+    /// Hash of the settings it has, by which a restarted operator knows without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
+    /// What the drive asks for and the store cannot do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub unsupported: Vec<String>,
+    /// Why it is not as it should be, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Objects, versions and unfinished uploads removed so far, while it is being emptied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<i64>,
+    /// What is in it, where the platform counts usage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<BucketUsage>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references.
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// How far a bucket is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BucketState {
+    /// It is not known to be there yet.
+    #[default]
+    Pending,
+    /// It is there and set up.
+    Ready,
+    /// It is there, and something of it is not as it should be.
+    Failing,
+    /// It is being removed, or waits for a confirmation.
+    Removing,
+    /// The drive no longer asks for it, and it is kept with all that is in it.
+    Retained,
+}
+
+/// What is in a bucket, counted now and then.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketUsage {
+    /// Bytes of all objects and versions.
+    pub bytes: i64,
+    /// Number of objects and versions.
+    pub objects: i64,
+    /// Bytes that the bucket's `expire` rules remove in the next 30 days.
+    pub expiring_bytes: i64,
+    /// Objects and versions that the bucket's `expire` rules remove in the next 30 days.
+    pub expiring_objects: i64,
+    /// true: there was more than one count may read, so every number is "at least".
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub at_least: bool,
+    /// When it was counted.
+    #[schemars(schema_with = "date_time")]
+    pub counted_at: Time,
 }

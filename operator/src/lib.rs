@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod drive;
 pub mod foreign;
 pub mod manifest;
+pub mod object_store;
 pub mod platform;
 pub mod render;
 pub mod run;

@@ -31,7 +31,10 @@ use crate::cluster::store::{DriveKey, Store};
 use crate::drive::context::Context;
 use crate::drive::fetched::Apis;
 use crate::drive::{self, apply::hands::Hands, intake};
-use crate::platform::PlatformConfig;
+use crate::object_store::gate::Gate;
+use crate::object_store::keeper::{Keeper, Pace};
+use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
+use crate::platform::{ObjectStoreConfig, PlatformConfig};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server;
 
@@ -57,6 +60,9 @@ pub enum RunError {
     /// No client.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The platform's object store cannot be used.
+    #[error(transparent)]
+    ObjectStore(#[from] ConnectStoreError),
     /// The port for metrics is taken.
     #[error("{address} cannot be listened on: {source}. Choose another with --metrics-address")]
     Listen {
@@ -110,6 +116,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         .await;
     tracing::info!(apis = ?known.unwrap_or_default(), "children are listed");
 
+    let keeper = match &settings.platform.object_store {
+        Some(config) => Some(keep_buckets(config, &metrics, news.queue.clone())?),
+        None => None,
+    };
     let writer = Writer::<DeserializeGuard<RecruitmentDrive>>::new(());
     let drives = writer.as_reader();
     let context = Arc::new(Context {
@@ -117,6 +127,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             client: client.clone(),
             store,
             metrics: metrics.clone(),
+            keeper,
         },
         drives: drives.clone(),
         claims,
@@ -155,6 +166,30 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     reconcile_until_stopped(context, drives, woken, settings.concurrency).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts to look after buckets. Sends no request before a drive asks for one.
+fn keep_buckets(
+    config: &ObjectStoreConfig,
+    metrics: &Metrics,
+    queue: mpsc::UnboundedSender<DriveKey>,
+) -> Result<Keeper, RunError> {
+    let seconds = |duration: &ras_crds::Duration| Duration::from_secs(duration.seconds().unwrap_or(u64::MAX));
+    let pace = Pace {
+        check_every: seconds(&config.check_every),
+        usage: config
+            .usage
+            .as_ref()
+            .map(|usage| (seconds(&usage.every), usage.max_pages)),
+    };
+    let gate = Arc::new(Gate::new(config.requests_per_second));
+    let store = S3Store::connect(config, gate, Arc::new(metrics.clone()))?;
+    tracing::info!(
+        endpoint = config.endpoint.as_deref().unwrap_or("AWS"),
+        region = config.region,
+        "buckets are looked after"
+    );
+    Ok(Keeper::new(store, pace, queue))
 }
 
 async fn require_crd(client: &Client, scope: &Scope) -> Result<(), RunError> {

@@ -3,11 +3,13 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// One environment variable: a value, or a key of one of the drive's secrets.
+use super::BucketKeyRef;
+
+/// One environment variable: a value, a key of one of the drive's secrets, or something of one of its buckets.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.value) != has(self.secret)")
-    .message("env[] has either value or secret: set one of them"))]
+#[x_kube(validation = Rule::new("[has(self.value), has(self.secret), has(self.bucket)].filter(is, is).size() == 1")
+    .message("env[] has exactly one of value, secret and bucket: set one of them"))]
 pub struct EnvVar {
     /// Name of the variable.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
@@ -21,6 +23,10 @@ pub struct EnvVar {
     /// Takes the value from a secret of this drive. The pod reads it; the operator never does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretKeyRef>,
+
+    /// Takes the value from a bucket of this drive, under a name that the program insists on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<BucketKeyRef>,
 }
 
 /// One key of one of the drive's secrets.

@@ -1,5 +1,6 @@
 //! The parts of a drive's `spec`, one file a part.
 
+pub mod bucket;
 pub mod container;
 pub mod env;
 pub mod exposure;
@@ -13,6 +14,10 @@ pub mod security;
 pub mod service;
 pub mod volume;
 
+pub use bucket::{
+    Bucket, BucketDeletionPolicy, BucketEncryption, BucketKey, BucketKeyRef, BucketQuota, CorsRule, ExistingBucket,
+    Expiry, HttpMethod, LockMode, ObjectLock, Uses,
+};
 pub use container::{PullPolicy, Resources, Sidecar};
 pub use env::{EnvFrom, EnvVar, SecretKeyRef};
 pub use exposure::{Exposure, IssuerKind, Tls};

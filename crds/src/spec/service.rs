@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, PodSecurity, Port, Probe, PullPolicy, Resources,
-    RolloutStrategy, Scheduling, Sidecar, Volume,
+    RolloutStrategy, Scheduling, Sidecar, Uses, Volume,
 };
 
 /// One program of the portal: an image, what it listens on, what it needs and how many of it run.
@@ -109,6 +109,10 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub env_from: Vec<EnvFrom>,
+
+    /// What of the drive the program uses under default names. Absent: what its `env` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Uses>,
 
     /// Files put in place before the program starts, written inside the pod from this service's environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,10 +4,11 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
 use kube::runtime::events::{Event, EventType};
-use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::{BucketStatus, ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::record::ChildKey;
 use crate::cluster::store::DriveKey;
+use crate::drive::apply::buckets::Known;
 use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
 
@@ -54,6 +55,48 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
                 context,
             );
         }
+    }
+}
+
+/// Tells what was set up or repaired in the object store.
+pub fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+    for (name, known) in &outcome.buckets.kept {
+        let Known::View(view) = known else { continue };
+        if view.news.is_empty() {
+            continue;
+        }
+        let note = format!("bucket {name}: {}", view.news.join(", "));
+        tracing::info!(drive = %key, outcome = "BucketConfigured", "{note}");
+        let meta = &drive.metadata;
+        publish(
+            EventType::Normal,
+            "BucketConfigured",
+            "Store",
+            note,
+            None,
+            meta,
+            key,
+            context,
+        );
+    }
+}
+
+/// Tells which buckets stay behind when a drive goes.
+pub fn retained(buckets: &[BucketStatus], key: &DriveKey, meta: &ObjectMeta, context: &Context) {
+    for bucket in buckets {
+        let why = bucket.message.as_deref().unwrap_or("it is kept with all that is in it");
+        let note = format!("bucket {} stays: {why}", bucket.bucket);
+        tracing::info!(drive = %key, outcome = "BucketRetained", "{note}");
+        publish(
+            EventType::Normal,
+            "BucketRetained",
+            "Delete",
+            note,
+            None,
+            meta,
+            key,
+            context,
+        );
     }
 }
 

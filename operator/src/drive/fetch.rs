@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ras_crds::RecruitmentDrive;
+use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, DeploymentState, Detail};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
 use crate::drive::context::Context;
-use crate::drive::fetched::{DeploymentFacts, Fetched};
+use crate::drive::fetched::{BucketFacts, DeploymentFacts, Fetched};
 use crate::drive::report::Observed;
+use crate::object_store::model::Owner;
+use crate::platform::PlatformConfig;
 
 /// Names of the Secrets that a drive makes or uses.
-pub fn secrets_of(drive: &RecruitmentDrive) -> BTreeSet<String> {
+pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeSet<String> {
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let mut secrets: BTreeSet<String> = drive
         .spec
@@ -27,13 +29,58 @@ pub fn secrets_of(drive: &RecruitmentDrive) -> BTreeSet<String> {
     if let Some(tls) = drive.spec.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()) {
         secrets.insert(tls.secret_name.clone().unwrap_or_else(|| names::tls_secret(name)));
     }
+    let own = drive
+        .spec
+        .buckets
+        .iter()
+        .filter_map(|bucket| bucket.credentials.as_ref());
+    secrets.extend(own.map(|secret| secret.secret_name.clone()));
+    if !drive.spec.buckets.is_empty() {
+        let programs = platform.object_store.as_ref().map(|store| &store.programs);
+        secrets.extend(programs.and_then(|programs| programs.secret_name.clone()));
+    }
     secrets
 }
 
+/// Buckets that status names, with what the object store said of them last.
+fn buckets_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> BTreeMap<String, BucketFacts> {
+    let known = |bucket: &BucketStatus| {
+        let owner = Owner {
+            namespace: key.namespace.to_string(),
+            drive: key.name.to_string(),
+            uid: drive.metadata.uid.clone().unwrap_or_default(),
+            bucket: bucket.name.clone(),
+        };
+        context.hands.keeper.as_ref()?.look(key, &owner)
+    };
+    before
+        .buckets
+        .iter()
+        .map(|recorded| {
+            let was_there = matches!(recorded.state, BucketState::Ready | BucketState::Failing);
+            let facts = BucketFacts {
+                there: was_there || known(recorded).is_some_and(|state| state.is_there()),
+                recorded: recorded.clone(),
+            };
+            (recorded.name.clone(), facts)
+        })
+        .collect()
+}
+
 /// Gathers what exists around a drive.
-pub fn fetch(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> (Fetched, Observed) {
+pub fn fetch(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> (Fetched, Observed) {
     let store = &context.hands.store;
-    let secrets = secrets_of(drive)
+    let secrets = secrets_of(drive, &context.platform)
         .into_iter()
         .filter_map(|name| store.secret(&key.namespace, &name).map(|facts| (name, facts)))
         .collect();
@@ -66,6 +113,7 @@ pub fn fetch(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> (Fe
         deployments,
         elders: context.claims.elders(key),
         apis,
+        buckets: buckets_of(key, drive, before, context),
     };
     (
         fetched,

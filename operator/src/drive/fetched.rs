@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ras_crds::BucketStatus;
+
 pub use crate::cluster::facts::{Apis, Elder, SecretFacts};
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
@@ -16,6 +18,17 @@ pub struct Fetched {
     pub elders: Vec<Elder>,
     /// Which optional APIs the cluster serves.
     pub apis: Apis,
+    /// Buckets that the drive's status names, by their name in the drive.
+    pub buckets: BTreeMap<String, BucketFacts>,
+}
+
+/// What is known of a bucket: what status says, and what the object store said last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// As status shows it.
+    pub recorded: BucketStatus,
+    /// Whether it is known to be there, so that services may start.
+    pub there: bool,
 }
 
 /// What the later rooms need to know of a live Deployment.

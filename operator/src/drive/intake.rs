@@ -52,6 +52,9 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
             if let Some(known) = context.memory.forget(&key) {
                 context.hands.metrics.forget(&key, &known.status);
             }
+            if let Some(keeper) = &context.hands.keeper {
+                keeper.forget(&key);
+            }
             tracing::info!(drive = %key, "drive is gone; what it owns is removed by Kubernetes, what is retained stays");
             context.claims.release(&key)
         }
@@ -64,7 +67,10 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
 fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
     let Ok(decoded) = &drive.0 else { return Wake::new() };
     let key = key(drive);
-    let secrets = fetch::secrets_of(decoded).into_iter().map(Arc::from).collect();
+    let secrets = fetch::secrets_of(decoded, &context.platform)
+        .into_iter()
+        .map(Arc::from)
+        .collect();
     news.store.uses_secrets(&key, secrets);
     let age = Age {
         created: drive

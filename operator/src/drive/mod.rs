@@ -1,16 +1,20 @@
 //! One reconcile is one walk: fetch, validate, build, apply, report.
 //!
-//! There is no finalizer: everything a drive owns carries an owner reference, so Kubernetes itself removes it
-//! when the drive is deleted, even when the operator is gone, and what is to be retained carries none.
+//! Everything a drive owns in Kubernetes carries an owner reference, so Kubernetes itself removes it when the drive
+//! is deleted, even when the operator is gone, and what is to be retained carries none. Only a drive with buckets
+//! that are to be deleted has a finalizer: see [`cleanup`].
 
 pub mod apply;
 pub mod backoff;
 pub mod build;
+pub mod cleanup;
 pub mod context;
+pub mod departure;
 pub mod error;
 pub mod events;
 pub mod fetch;
 pub mod fetched;
+pub mod finalizer;
 pub mod intake;
 pub mod report;
 pub mod valid;
@@ -44,6 +48,12 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// Why a walk did not reach its end. It is tried again with back-off.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The finalizer could not be written.
+    #[error("the finalizer could not be written: {}", refusal(.0).message)]
+    Finalizer(#[source] Box<kube::Error>),
+    /// What was recorded of the drive could not be read.
+    #[error("the drive could not be read: {}", refusal(.0).message)]
+    Read(#[source] Box<kube::Error>),
     /// The status could not be written.
     #[error("the status could not be written: {}", refusal(.0).message)]
     Status(#[source] Box<kube::Error>),
@@ -84,11 +94,11 @@ pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
 }
 
 async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
+    let now = Time(Timestamp::now());
     if stored.meta().deletion_timestamp.is_some() {
         // Kubernetes is taking it apart; making anything anew would only be in the way.
-        return Ok((Counted::Unchanged, Action::await_change()));
+        return cleanup::cleanup(key, stored, &now, context).await;
     }
-    let now = Time(Timestamp::now());
     let drive = match &stored.0 {
         Ok(drive) => drive,
         Err(invalid) => {
@@ -99,9 +109,12 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         }
     };
     let before = remembered(key, &drive.metadata, drive.status.as_ref(), context).status;
-    let (fetched, observed) = fetch::fetch(key, drive, context);
+    let (fetched, observed) = fetch::fetch(key, drive, &before, context);
     let validated = validate::validate(drive, &fetched, &context.platform);
     if drive.spec.is_paused() {
+        if let Some(keeper) = &context.hands.keeper {
+            keeper.forget(key);
+        }
         let asked = validated.as_ref().ok().map(|valid| (valid, build::build(valid).held));
         let verdict = Verdict::Paused {
             asked: asked.as_ref().map(|(valid, held)| (*valid, held)),
@@ -126,8 +139,13 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         }
     };
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
-    let outcome = apply::apply(&context.hands, key, uid, build::build(valid)).await?;
+    if !finalizer::set(key, &drive.metadata, finalizer::is_needed(valid), context).await? {
+        // The drive changed meanwhile, and is looked at anew.
+        return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
+    }
+    let outcome = apply::apply(&context.hands, key, uid, build::build(valid), &fetched.buckets).await?;
     events::changes(&outcome, key, drive, context);
+    events::buckets(&outcome, key, drive, context);
     if outcome.made_credentials() {
         // Services were held until their credentials were there, and they are now: the next walk tells how it stands.
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
@@ -136,7 +154,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let observed = if outcome.changes.is_empty() {
         observed
     } else {
-        fetch::fetch(key, drive, context).1
+        fetch::fetch(key, drive, &before, context).1
     };
     tell(
         key,
@@ -151,6 +169,10 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         context,
     )
     .await?;
+    if outcome.buckets.are_unrecorded() {
+        // Their names are in status now, so they may be made.
+        return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
+    }
     Ok(next(key, &outcome, context))
 }
 
@@ -237,7 +259,11 @@ async fn show(
                 Patch::Apply(body(key, uid, &status)),
             ),
             Way::Merge => {
-                let told = json!({"conditions": status.conditions, "observedGeneration": status.observed_generation});
+                let told = json!({
+                    "buckets": status.buckets,
+                    "conditions": status.conditions,
+                    "observedGeneration": status.observed_generation,
+                });
                 let params = PatchParams {
                     field_manager: Some(FIELD_MANAGER.to_owned()),
                     ..PatchParams::default()

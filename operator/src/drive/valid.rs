@@ -1,14 +1,16 @@
 //! A drive that can be built: one-of choices are enums, defaults are filled in, the platform's settings are
 //! merged. Made by [`validate`](super::validate::validate()) alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::spec::{
-    AccessMode, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy, RolloutStrategy,
-    Scheduling,
+    AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy,
+    RolloutStrategy, Scheduling,
 };
 
-use super::fetched::{Apis, DeploymentFacts, SecretFacts};
+use super::departure::Departure;
+use super::fetched::{Apis, BucketFacts, DeploymentFacts, SecretFacts};
+use crate::object_store::model::BucketRequest;
 
 /// A drive that can be built.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,10 @@ pub struct ValidDrive {
     pub services: Vec<ValidService>,
     /// Secrets that are made for the drive.
     pub generated_secrets: Vec<GeneratedSecret>,
+    /// Buckets that services use.
+    pub buckets: Vec<ValidBucket>,
+    /// Buckets that the drive once asked for.
+    pub departures: Vec<Departure>,
     /// How people reach it.
     pub exposure: Option<ValidExposure>,
     /// Metrics and alerts.
@@ -41,6 +47,8 @@ pub struct ValidDrive {
     pub secrets: BTreeMap<String, SecretFacts>,
     /// Deployments as they are, by their name in Kubernetes.
     pub deployments: BTreeMap<String, DeploymentFacts>,
+    /// Buckets as they are known, by their name in the drive.
+    pub bucket_facts: BTreeMap<String, BucketFacts>,
 }
 
 /// One program of the portal.
@@ -74,6 +82,8 @@ pub struct ValidService {
     pub pod_security: PodSecurity,
     /// The only addresses outside the drive it may connect to. Absent: not restricted.
     pub egress: Option<Vec<EgressRule>>,
+    /// Buckets that it uses, by their names in the drive.
+    pub buckets: BTreeSet<String>,
 }
 
 impl ValidService {
@@ -159,8 +169,34 @@ pub struct UsedSecret {
     pub name: String,
     /// Name in Kubernetes.
     pub secret_name: String,
-    /// Whether the operator makes it.
-    pub generated: bool,
+    /// Where it is from.
+    pub origin: SecretOrigin,
+}
+
+/// Where a Secret that a service uses is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretOrigin {
+    /// The operator makes it.
+    Generated,
+    /// An entry of `spec.secrets` names it.
+    Existing,
+    /// It holds the credentials with which programs reach the object store.
+    ObjectStore,
+}
+
+/// One bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidBucket {
+    /// Name in the drive.
+    pub name: String,
+    /// What is asked of the object store.
+    pub request: BucketRequest,
+    /// Most bytes it should hold.
+    pub quota_bytes: Option<u64>,
+    /// Most objects it should hold.
+    pub quota_objects: Option<u64>,
+    /// What happens to it in the end.
+    pub deletion_policy: BucketDeletionPolicy,
 }
 
 /// One port.

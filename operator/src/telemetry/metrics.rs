@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use ras_crds::{ConditionType, RecruitmentDriveStatus};
 
 use crate::cluster::store::DriveKey;
+use crate::object_store::gate;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -35,6 +36,19 @@ struct ServiceLabels {
     namespace: String,
     drive: String,
     service: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BucketLabels {
+    namespace: String,
+    drive: String,
+    bucket: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    operation: &'static str,
+    outcome: &'static str,
 }
 
 /// How a reconcile ended.
@@ -72,6 +86,9 @@ pub struct Metrics {
     drive_suspended: Family<DriveLabels, Gauge>,
     service_ready: Family<ServiceLabels, Gauge>,
     service_desired: Family<ServiceLabels, Gauge>,
+    store_requests: Family<RequestLabels, Counter>,
+    bucket_bytes: Family<BucketLabels, Gauge>,
+    bucket_objects: Family<BucketLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -114,6 +131,22 @@ impl Default for Metrics {
             "Pods that there should be",
             service_desired.clone(),
         );
+        let (store_requests, bucket_bytes, bucket_objects) = (Family::default(), Family::default(), Family::default());
+        registry.register(
+            "object_store_requests",
+            "Requests to the object store by operation and outcome",
+            store_requests.clone(),
+        );
+        registry.register(
+            "bucket_bytes",
+            "Bytes of all objects and versions, when they were last counted",
+            bucket_bytes.clone(),
+        );
+        registry.register(
+            "bucket_objects",
+            "Objects and versions, when they were last counted",
+            bucket_objects.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             reconciles,
@@ -123,6 +156,9 @@ impl Default for Metrics {
             drive_suspended,
             service_ready,
             service_desired,
+            store_requests,
+            bucket_bytes,
+            bucket_objects,
         }
     }
 }
@@ -173,6 +209,22 @@ impl Metrics {
                 .get_or_create(&labels)
                 .set(i64::from(service.desired));
         }
+        for gone in before
+            .buckets
+            .iter()
+            .filter(|old| !status.buckets.iter().any(|new| new.name == old.name))
+        {
+            self.remove_bucket(drive, &gone.name);
+        }
+        for (bucket, usage) in status
+            .buckets
+            .iter()
+            .filter_map(|bucket| Some((bucket, bucket.usage.as_ref()?)))
+        {
+            let labels = bucket_labels(drive, &bucket.name);
+            self.bucket_bytes.get_or_create(&labels).set(usage.bytes);
+            self.bucket_objects.get_or_create(&labels).set(usage.objects);
+        }
     }
 
     /// Forgets a drive that is gone.
@@ -182,6 +234,15 @@ impl Metrics {
         for service in &status.services {
             self.remove_service(drive, &service.name);
         }
+        for bucket in &status.buckets {
+            self.remove_bucket(drive, &bucket.name);
+        }
+    }
+
+    fn remove_bucket(&self, drive: &DriveKey, bucket: &str) {
+        let labels = bucket_labels(drive, bucket);
+        self.bucket_bytes.remove(&labels);
+        self.bucket_objects.remove(&labels);
     }
 
     fn remove_service(&self, drive: &DriveKey, service: &str) {
@@ -205,6 +266,22 @@ fn labels(drive: &DriveKey) -> DriveLabels {
     DriveLabels {
         namespace: drive.namespace.to_string(),
         drive: drive.name.to_string(),
+    }
+}
+
+impl gate::Counter for Metrics {
+    fn requested(&self, operation: &'static str, outcome: &'static str) {
+        self.store_requests
+            .get_or_create(&RequestLabels { operation, outcome })
+            .inc();
+    }
+}
+
+fn bucket_labels(drive: &DriveKey, bucket: &str) -> BucketLabels {
+    BucketLabels {
+        namespace: drive.namespace.to_string(),
+        drive: drive.name.to_string(),
+        bucket: bucket.to_owned(),
     }
 }
 

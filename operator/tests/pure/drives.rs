@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use ras_crds::spec::*;
 use ras_crds::{Duration, Quantity, RecruitmentDrive, RecruitmentDriveSpec};
 use ras_operator::drive::build::{Desired, Prepared, build, names};
-use ras_operator::drive::fetched::{Apis, Fetched, SecretFacts};
+use ras_operator::drive::fetched::{Apis, BucketFacts, Fetched, SecretFacts};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform::PlatformConfig;
 
@@ -32,7 +32,7 @@ pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired<Prepared> {
     build(&validate(drive, fetched, &PlatformConfig::default()).unwrap())
 }
 
-/// Facts of a cluster in which every secret that the drive uses is there with every key, and every API.
+/// Facts of a cluster in which every secret that the drive uses is there with every key, every bucket, and every API.
 pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let kubernetes_name = |secret: &SecretSource| match &secret.existing {
@@ -64,8 +64,26 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
                 .map(|key| (key.clone(), "2026-07-01T00:00:00Z".to_owned())),
         );
     }
+    let of_store =
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|key| (key.to_owned(), "2026-07-01T00:00:00Z".to_owned()));
+    secrets
+        .entry("s3".to_owned())
+        .or_default()
+        .keys
+        .get_or_insert_default()
+        .extend(of_store);
+    let there = BucketFacts {
+        there: true,
+        ..BucketFacts::default()
+    };
+    let buckets = drive
+        .spec
+        .buckets
+        .iter()
+        .map(|bucket| (bucket.name.clone(), there.clone()));
     Fetched {
         secrets,
+        buckets: buckets.collect(),
         apis: Apis {
             service_monitors: true,
             prometheus_rules: true,
@@ -119,8 +137,15 @@ fn env() -> impl Strategy<Value = EnvVar> {
         prop_oneof![9 => Just("one".to_owned()), 1 => label()],
         prop_oneof![9 => Just("key".to_owned()), 1 => "[a-z]{1,4}"],
     );
-    ("[A-Z_]{1,8}", of(any::<String>()), of(secret)).prop_map(|(name, value, secret)| EnvVar {
+    let bucket = prop_oneof![9 => Just("files".to_owned()), 1 => label()];
+    ("[A-Z_]{1,8}", of(any::<String>()), of(secret), of(bucket)).prop_map(|(name, value, secret, bucket)| EnvVar {
         name,
+        bucket: bucket
+            .filter(|_| value.is_none() && secret.is_none())
+            .map(|name| BucketKeyRef {
+                name,
+                key: BucketKey::Name,
+            }),
         secret: secret
             .filter(|_| value.is_none())
             .map(|(name, key)| SecretKeyRef { name, key }),
@@ -315,6 +340,42 @@ fn exposure() -> impl Strategy<Value = Exposure> {
     })
 }
 
+fn bucket() -> impl Strategy<Value = Bucket> {
+    let days = || {
+        prop_oneof![9 => (1..999_u32).prop_map(|days| format!("{days}d")), 1 => "[0-9a-z]{0,4}"].prop_map(Duration::new)
+    };
+    let expiry = (of(any::<String>()), days()).prop_map(|(prefix, after)| Expiry { prefix, after });
+    let policy = prop_oneof![
+        Just(BucketDeletionPolicy::Retain),
+        Just(BucketDeletionPolicy::DeleteIfEmpty),
+        Just(BucketDeletionPolicy::Delete)
+    ];
+    (
+        prop_oneof![2 => Just("files".to_owned()), 1 => wild(label().boxed())],
+        of("[a-z][a-z0-9.-]{1,8}[a-z]"),
+        of(any::<bool>()),
+        prop::collection::vec(expiry, 0..3),
+        of(days()),
+        of(policy),
+        of(quantity()),
+    )
+        .prop_map(
+            |(name, existing, versioned, expire, abort, deletion_policy, size)| Bucket {
+                name,
+                deletion_policy: deletion_policy.filter(|_| existing.is_none()),
+                existing: existing.map(|bucket| ExistingBucket { bucket }),
+                versioned,
+                expire,
+                abort_uploads_after: abort,
+                quota: size.map(|size| BucketQuota {
+                    size: Some(size),
+                    objects: None,
+                }),
+                ..Bucket::default()
+            },
+        )
+}
+
 /// Any drive at all, valid or not.
 pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
     let monitoring = (of("[0-9]{1,3}[smhd]"), of(number())).prop_map(|(interval, restarts)| Monitoring {
@@ -348,29 +409,33 @@ pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
         prop::collection::vec(secret, 0..3),
         of(exposure()),
         of(monitoring),
+        prop::collection::vec(bucket(), 0..3),
     )
-        .prop_map(|((name, uid, suspend), services, mut secrets, exposure, monitoring)| {
-            secrets.push(SecretSource {
-                name: "one".to_owned(),
-                generate: Some(Generate {
-                    keys: vec!["key".to_owned()],
-                    length: None,
-                }),
-                ..SecretSource::default()
-            });
-            let spec = RecruitmentDriveSpec {
-                services,
-                secrets,
-                exposure,
-                monitoring,
-                suspend,
-                ..RecruitmentDriveSpec::default()
-            };
-            let mut drive = RecruitmentDrive::new(&name, spec);
-            drive.metadata.namespace = Some("spo".to_owned());
-            drive.metadata.uid = uid;
-            drive
-        })
+        .prop_map(
+            |((name, uid, suspend), services, mut secrets, exposure, monitoring, buckets)| {
+                secrets.push(SecretSource {
+                    name: "one".to_owned(),
+                    generate: Some(Generate {
+                        keys: vec!["key".to_owned()],
+                        length: None,
+                    }),
+                    ..SecretSource::default()
+                });
+                let spec = RecruitmentDriveSpec {
+                    services,
+                    secrets,
+                    buckets,
+                    exposure,
+                    monitoring,
+                    suspend,
+                    ..RecruitmentDriveSpec::default()
+                };
+                let mut drive = RecruitmentDrive::new(&name, spec);
+                drive.metadata.namespace = Some("spo".to_owned());
+                drive.metadata.uid = uid;
+                drive
+            },
+        )
 }
 
 /// Drives that can be built: any drive, with the parts left out that `validate` complains about.
@@ -399,6 +464,14 @@ fn mend(drive: &mut RecruitmentDrive, field: &str) {
     let spec = &mut drive.spec;
     if field == "metadata.name" {
         drive.metadata.name = Some("d".to_owned());
+    } else if let Some(index) = field
+        .starts_with("spec.buckets")
+        .then(|| index("spec.buckets"))
+        .flatten()
+    {
+        if index < spec.buckets.len() {
+            spec.buckets.remove(index);
+        }
     } else if let Some(service) = index("services").and_then(|index| spec.services.get_mut(index)) {
         let remove = |list: &str, length: usize| index(list).filter(|index| *index < length);
         let whole = field.ends_with(']') && field.matches('[').count() == 1;

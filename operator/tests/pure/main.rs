@@ -1,6 +1,8 @@
 //! What the pure rooms promise. One binary, because linking is the slow part of a test build.
 
 #[cfg(test)]
+mod buckets;
+#[cfg(test)]
 mod drives;
 #[cfg(test)]
 mod examples;

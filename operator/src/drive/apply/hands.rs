@@ -14,6 +14,7 @@ use crate::cluster::observe;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::Store;
+use crate::object_store::keeper::Keeper;
 use crate::telemetry::metrics::Metrics;
 
 /// Asks for the metadata of an object instead of the object.
@@ -34,6 +35,8 @@ pub struct Hands {
     pub store: Arc<Store>,
     /// Counts writes.
     pub metrics: Metrics,
+    /// Looks after buckets, where the platform has an object store.
+    pub keeper: Option<Keeper>,
 }
 
 impl Hands {

@@ -3,6 +3,7 @@
 //! A child that is as it should be costs no request. One that cannot be written holds up no other: what is
 //! in the way is collected and told all at once.
 
+pub mod buckets;
 mod credential;
 pub mod decide;
 pub mod hands;
@@ -21,6 +22,7 @@ use crate::cluster::store::DriveKey;
 use crate::drive::build::{Applied, Desired, Prepared};
 use crate::drive::error::{Refusal, Retry, refusal};
 
+use buckets::Recorded;
 use decide::{Asker, Step, decide, may_prune};
 use hands::{Hands, is_conflict};
 use item::{Item, ItemError};
@@ -39,6 +41,8 @@ pub struct Outcome {
     pub changes: Changes,
     /// What could not be.
     pub blocked: Vec<Blocked>,
+    /// What is known of the buckets.
+    pub buckets: buckets::Buckets,
 }
 
 impl Outcome {
@@ -114,8 +118,15 @@ impl Done {
 }
 
 /// Brings the children of the drive `key` with this `uid` to what is desired.
-pub async fn apply(hands: &Hands, key: &DriveKey, uid: &str, desired: Desired<Prepared>) -> Result<Outcome, ItemError> {
+pub async fn apply(
+    hands: &Hands,
+    key: &DriveKey,
+    uid: &str,
+    desired: Desired<Prepared>,
+    recorded: &Recorded,
+) -> Result<Outcome, ItemError> {
     let asker = Asker { name: &key.name, uid };
+    let buckets = buckets::ask(hands, key, uid, &desired, recorded);
     let items = items(&desired)?;
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
     let mut done = Vec::new();
@@ -163,7 +174,7 @@ pub async fn apply(hands: &Hands, key: &DriveKey, uid: &str, desired: Desired<Pr
         done.extend(all(work).await);
     }
     done.extend(prune(hands, key, &wanted, asker).await);
-    Ok(outcome(desired.applied(), done))
+    Ok(outcome(desired.applied(), done, buckets))
 }
 
 /// Does some work, a few pieces at a time.
@@ -190,6 +201,8 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         ingress,
         service_monitors,
         prometheus_rule,
+        buckets: _,    // They are no objects of Kubernetes: see `buckets`.
+        departures: _, // As buckets.
         held: _,
         replica_handovers: _,
         state: _,
@@ -352,7 +365,7 @@ fn foreign(child: &ChildKey, whose: &str) -> Done {
     })
 }
 
-fn outcome(desired: Desired<Applied>, done: Vec<Done>) -> Outcome {
+fn outcome(desired: Desired<Applied>, done: Vec<Done>, buckets: buckets::Buckets) -> Outcome {
     let mut changes = Changes::default();
     let mut blocked = Vec::new();
     for one in done {
@@ -370,5 +383,6 @@ fn outcome(desired: Desired<Applied>, done: Vec<Done>) -> Outcome {
         desired,
         changes,
         blocked,
+        buckets,
     }
 }

@@ -12,7 +12,9 @@ use ras_crds::{ConditionType, Reason};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::drive::departure::Departure;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
+use crate::object_store::model::BucketRequest;
 
 /// State of [`Desired`] as `build` makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,11 @@ pub struct Desired<S> {
     /// Alerts, where the API is there.
     pub prometheus_rule: Option<PrometheusRule>,
 
+    /// Buckets, which are no objects of Kubernetes.
+    pub buckets: Vec<BucketRequest>,
+    /// Buckets that the drive once asked for.
+    pub departures: Vec<Departure>,
+
     /// Deployments that must not be applied yet, by name, with what they wait for.
     pub held: BTreeMap<String, Waiting>,
     /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
@@ -75,6 +82,8 @@ impl Desired<Prepared> {
             ingress,
             service_monitors,
             prometheus_rule,
+            buckets,
+            departures,
             held,
             replica_handovers,
             state: PhantomData,
@@ -92,6 +101,8 @@ impl Desired<Prepared> {
             ingress,
             service_monitors,
             prometheus_rule,
+            buckets,
+            departures,
             held,
             replica_handovers,
             state: PhantomData,
@@ -119,6 +130,8 @@ impl<S> Desired<S> {
             ingress,
             service_monitors,
             prometheus_rule,
+            buckets: _,
+            departures: _,
             held: _,
             replica_handovers: _,
             state: PhantomData,

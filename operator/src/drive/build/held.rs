@@ -1,4 +1,4 @@
-//! Which Deployments have to wait for a secret.
+//! Which Deployments have to wait for a secret or a bucket.
 //!
 //! Pods that start without it would fail again and again, and pods that start before its stamp is known
 //! would be replaced at once.
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ras_crds::{ConditionType, Reason};
 
 use super::Waiting;
-use crate::drive::valid::{EnvSource, UsedSecret, ValidDrive, ValidService};
+use crate::drive::valid::{EnvSource, SecretOrigin, UsedSecret, ValidDrive, ValidService};
 
 pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
     // A suspended drive starts no pods, and a missing secret must not keep it from stopping them.
@@ -40,6 +40,9 @@ fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
             missing.push(lack);
         }
     }
+    if missing.is_empty() {
+        return bucket(drive, service);
+    }
     let reason = missing.first()?.0;
     let message = missing
         .into_iter()
@@ -53,6 +56,22 @@ fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     })
 }
 
+/// A bucket that is not there yet. One that was there once holds up nothing: the program may well do without.
+fn bucket(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
+    let is_there = |name: &String| drive.bucket_facts.get(name).is_some_and(|facts| facts.there);
+    let missing: Vec<String> = service
+        .buckets
+        .iter()
+        .filter(|name| !is_there(name))
+        .map(|name| format!("service {:?} waits for bucket {name:?}", service.name))
+        .collect();
+    (!missing.is_empty()).then(|| Waiting {
+        condition: ConditionType::StorageReady,
+        reason: Reason::BucketsPending,
+        message: missing.join("; "),
+    })
+}
+
 fn lack(
     drive: &ValidDrive,
     service: &ValidService,
@@ -61,13 +80,16 @@ fn lack(
 ) -> Option<(Reason, String)> {
     let (used, namespace, service) = (&secret.secret_name, &drive.namespace, &service.name);
     let Some(facts) = drive.secrets.get(used) else {
-        let next = if secret.generated {
-            "it is being made".to_owned()
-        } else {
-            format!(
+        let next = match secret.origin {
+            SecretOrigin::Generated => "it is being made".to_owned(),
+            SecretOrigin::Existing => format!(
                 "make it in namespace {namespace:?}, or correct spec.secrets[{name:?}].existing.secretName",
                 name = secret.name
-            )
+            ),
+            SecretOrigin::ObjectStore => format!(
+                "make it in namespace {namespace:?} with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or correct the name in {name}",
+                name = secret.name
+            ),
         };
         return Some((
             Reason::SecretMissing,
@@ -78,7 +100,7 @@ fn lack(
     if keys.contains_key(key) {
         return None;
     }
-    let next = if secret.generated {
+    let next = if secret.origin == SecretOrigin::Generated {
         "it is being made".to_owned()
     } else {
         format!("add the key to the Secret in namespace {namespace:?}, or correct it in the service's env")

@@ -79,6 +79,8 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .filter_map(|service| service_monitor::build(drive, service))
             .collect(),
         prometheus_rule: prometheus_rule::build(drive),
+        buckets: drive.buckets.iter().map(|bucket| bucket.request.clone()).collect(),
+        departures: drive.departures.clone(),
         held: held::held(drive),
         replica_handovers: replicas::handovers(drive),
         state: PhantomData,

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest;
 use ras_crds::RecruitmentDrive;
 
+use crate::object_store::model::Owner;
+
 /// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
 const MAX: usize = 63;
 
@@ -31,6 +33,25 @@ pub fn secret(drive: &str, secret: &str) -> String {
 /// Name of the Secret that cert-manager puts the certificate into.
 pub fn tls_secret(drive: &str) -> String {
     join(&[drive, "tls"])
+}
+
+/// Longest name of a bucket (S3's naming rules).
+const MAX_BUCKET: usize = 63;
+
+/// Name of a bucket in the store: `<prefix>-<namespace>-<drive>-<bucket>-<proof>`, cut before the proof where it is too
+/// long. The proof keeps drives apart that share everything else, in other clusters and in other years.
+pub fn bucket(prefix: Option<&str>, owner: &Owner) -> String {
+    let proof = owner.proof();
+    let parts = [
+        prefix.unwrap_or_default(),
+        &owner.namespace,
+        &owner.drive,
+        &owner.bucket,
+    ];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let room = MAX_BUCKET.saturating_sub(proof.len() + 1);
+    let name: String = parts.join("-").chars().take(room).collect();
+    format!("{}-{proof}", name.trim_end_matches('-'))
 }
 
 /// Name of a volume's `PersistentVolumeClaim`.
@@ -200,6 +221,22 @@ mod tests {
         let other = volume_claim("d", "a", "b-c");
         assert_ne!(one, other);
         assert!(one.starts_with("d-a-b-c-"), "{one}");
+    }
+
+    #[test]
+    fn a_bucket_has_a_legal_name_of_its_own_however_long_its_drive_s_is() {
+        let owner = |drive: &str, uid: &str| Owner {
+            namespace: "spo".to_owned(),
+            drive: drive.to_owned(),
+            uid: uid.to_owned(),
+            bucket: "resumes".to_owned(),
+        };
+        let short = bucket(Some("ras"), &owner("placements-2026", "a"));
+        assert!(short.starts_with("ras-spo-placements-2026-resumes-"), "{short}");
+        assert_eq!(bucket(None, &owner("d", "a")).find("spo-d-resumes-"), Some(0));
+        let long = bucket(Some("ras"), &owner(&"d".repeat(40), "a"));
+        assert!(long.len() <= MAX_BUCKET && !long.contains("--"), "{long}");
+        assert_ne!(long, bucket(Some("ras"), &owner(&"d".repeat(40), "b")));
     }
 
     #[test]

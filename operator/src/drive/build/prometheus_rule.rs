@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{metadata, names};
-use crate::drive::valid::{ValidDrive, ValidMonitoring, ValidService};
+use crate::drive::valid::{ValidBucket, ValidDrive, ValidMonitoring, ValidService};
 use crate::foreign::{PrometheusRule, PrometheusRuleSpec, Rule, RuleGroup};
 
 /// Characters of the suffixes in pods' names (`k8s.io/apimachinery/pkg/util/rand`): no vowels, so that they
@@ -33,6 +33,7 @@ pub(super) fn build(drive: &ValidDrive) -> Option<PrometheusRule> {
             .iter()
             .map(|service| restarting(drive, service, monitoring)),
     );
+    rules.extend(drive.buckets.iter().filter_map(|bucket| near_quota(drive, bucket)));
     let group = RuleGroup {
         name: format!("ras.{}.{}", drive.namespace, drive.name),
         rules,
@@ -104,6 +105,34 @@ fn restarting(drive: &ValidDrive, service: &ValidService, monitoring: &ValidMoni
             ),
         ),
     }
+}
+
+/// A bucket that holds nine tenths of its quota: there is still time to do something. Nothing fires where the platform
+/// counts no usage, because then there are no such metrics.
+fn near_quota(drive: &ValidDrive, bucket: &ValidBucket) -> Option<Rule> {
+    let ValidDrive { name, namespace, .. } = drive;
+    let bucket_name = &bucket.name;
+    let over = |metric: &str, most: u64| {
+        let this = format!("{{namespace=\"{namespace}\", drive=\"{name}\", bucket=\"{bucket_name}\"}}");
+        format!("max by (namespace, drive, bucket) ({metric}{this}) > 0.9 * {most}")
+    };
+    let bytes = bucket.quota_bytes.map(|most| over("ras_bucket_bytes", most));
+    let objects = bucket.quota_objects.map(|most| over("ras_bucket_objects", most));
+    let conditions: Vec<String> = bytes.into_iter().chain(objects).collect();
+    (!conditions.is_empty()).then(|| Rule {
+        alert: "DriveBucketNearQuota".to_owned(),
+        expr: conditions.join(" or "),
+        for_: None,
+        labels: labels("warning", []),
+        annotations: annotations(
+            &format!("Bucket {bucket_name} of the recruitment drive {name} holds more than nine tenths of its quota."),
+            &format!(
+                "See what it holds and what expires in 30 days: \
+                 kubectl -n {namespace} get recruitmentdrive {name} -o yaml; \
+                 let more of it expire with spec.buckets[].expire, or raise spec.buckets[].quota."
+            ),
+        ),
+    })
 }
 
 /// Metrics of this drive.

@@ -1,12 +1,13 @@
 //! Room 5, `report`: what is told about a drive. Pure; the one patch and the events are sent by the walk.
 
+pub mod buckets;
 pub mod parts;
 pub mod services;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use ras_crds::{Condition, ConditionType, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::{BucketStatus, Condition, ConditionType, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::DeploymentState;
@@ -78,6 +79,10 @@ pub fn status(
     let services = services::statuses(drive, observed);
     let complete = services.iter().filter(|service| service.complete).count();
     let findings = findings(drive, verdict, &services);
+    let buckets = match verdict {
+        Verdict::Applied { valid, outcome } => buckets::statuses(valid, outcome),
+        Verdict::Paused { .. } | Verdict::Invalid(_) => before.buckets.clone(),
+    };
     RecruitmentDriveStatus {
         observed_generation: drive.metadata.generation,
         phase: Some(if drive.spec.is_suspended() {
@@ -88,6 +93,7 @@ pub fn status(
         conditions: conditions(findings, drive.metadata.generation, before, now),
         services_ready: Some(format!("{complete}/{}", services.len())),
         services: services.into_iter().map(|service| service.status).collect(),
+        buckets,
         url: drive.spec.exposure.as_ref().map(|exposure| {
             let scheme = if exposure.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{}", exposure.host)
@@ -123,12 +129,51 @@ pub fn undecodable(
     }
 }
 
+/// The status of a drive that is being deleted and has buckets to be removed first.
+pub fn deleting(
+    before: &RecruitmentDriveStatus,
+    buckets: Vec<BucketStatus>,
+    blocked: &[(Reason, String)],
+    generation: Option<i64>,
+    now: &Time,
+) -> RecruitmentDriveStatus {
+    use ConditionType::{DeletionBlocked, Ready, Reconciling, Stalled};
+    let told: Vec<&str> = blocked.iter().map(|(_, message)| message.as_str()).collect();
+    let (reason, message) = match blocked.first() {
+        Some((reason, _)) => (*reason, told.join("; ")),
+        None => (
+            Reason::Emptying,
+            "the drive is being deleted, and first its buckets are removed".to_owned(),
+        ),
+    };
+    // What the store does not answer may be answered later; everything else wants a person.
+    let stalled = blocked
+        .iter()
+        .any(|(reason, _)| !matches!(reason, Reason::StoreUnavailable | Reason::StoreThrottled));
+    let findings = vec![
+        Finding::new(Ready, false, reason, message.clone()),
+        Finding::new(Reconciling, !stalled, reason, message.clone()),
+        Finding::new(Stalled, stalled, reason, message.clone()),
+        Finding::new(DeletionBlocked, !blocked.is_empty(), reason, message),
+    ];
+    RecruitmentDriveStatus {
+        observed_generation: generation,
+        conditions: conditions(findings, generation, before, now),
+        buckets,
+        ..before.clone()
+    }
+}
+
 fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[services::Shown]) -> Vec<Finding> {
     let programs = services::finding(drive, services);
     let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
         Verdict::Applied { valid, outcome } => (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held)),
         Verdict::Paused { asked } => (asked.map(|asked| asked.0), [].as_slice(), asked.map(|asked| asked.1)),
         Verdict::Invalid(_) => (None, [].as_slice(), None),
+    };
+    let outcome = match verdict {
+        Verdict::Applied { outcome, .. } => Some(*outcome),
+        Verdict::Paused { .. } | Verdict::Invalid(_) => None,
     };
     // Monitoring never holds up a portal.
     let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
@@ -137,9 +182,11 @@ fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[service
     let mut gates = Vec::new();
     if let Some(valid) = valid {
         gates.extend(parts::secrets(valid, held));
+        gates.extend(buckets::storage(valid, outcome));
         gates.push(programs);
         gates.extend(parts::exposure(valid));
         found.extend(parts::monitoring(valid, &beside));
+        found.extend(outcome.and_then(|outcome| buckets::blocked(valid, outcome)));
     } else {
         gates.push(programs);
     }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar};
 
 use super::quantity::{self, PROGRAM, SIDECAR};
-use super::secrets::Secrets;
-use super::{Found, names};
+use super::{Found, Sources, names};
 use crate::drive::build::names::RENDER_CONTAINER;
 use crate::drive::valid::{EnvSource, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
 
 /// The program of a service.
-pub(super) fn program(field: &str, service: &Service, secrets: &Secrets<'_>, found: &mut Found) -> ValidContainer {
+pub(super) fn program(field: &str, service: &Service, sources: &Sources<'_>, found: &mut Found) -> ValidContainer {
     image(field, &service.image, found);
     ValidContainer {
         name: service.name.clone(),
@@ -19,8 +18,8 @@ pub(super) fn program(field: &str, service: &Service, secrets: &Secrets<'_>, fou
         image_pull_policy: service.image_pull_policy,
         command: service.command.clone(),
         args: service.args.clone(),
-        env: env(field, &service.env, secrets, found),
-        env_from: env_from(field, &service.env_from, secrets, found),
+        env: env_with_defaults(field, service, sources, found),
+        env_from: env_from(field, &service.env_from, sources, found),
         ports: ports(field, &service.ports, found),
         resources: quantity::resources(field, service.resources.as_ref(), PROGRAM, found),
     }
@@ -30,7 +29,7 @@ pub(super) fn program(field: &str, service: &Service, secrets: &Secrets<'_>, fou
 pub(super) fn sidecars(
     field: &str,
     service: &Service,
-    secrets: &Secrets<'_>,
+    sources: &Sources<'_>,
     found: &mut Found,
 ) -> Vec<ValidContainer> {
     names::twice(
@@ -42,7 +41,7 @@ pub(super) fn sidecars(
         .sidecars
         .iter()
         .enumerate()
-        .map(|(index, sidecar)| helper(&format!("{field}.sidecars[{index}]"), service, sidecar, secrets, found))
+        .map(|(index, sidecar)| helper(&format!("{field}.sidecars[{index}]"), service, sidecar, sources, found))
         .collect()
 }
 
@@ -50,7 +49,7 @@ fn helper(
     field: &str,
     service: &Service,
     sidecar: &Sidecar,
-    secrets: &Secrets<'_>,
+    sources: &Sources<'_>,
     found: &mut Found,
 ) -> ValidContainer {
     names::label(&format!("{field}.name"), &sidecar.name, found);
@@ -70,7 +69,7 @@ fn helper(
         image_pull_policy: None,
         command: sidecar.command.clone(),
         args: sidecar.args.clone(),
-        env: env(field, &sidecar.env, secrets, found),
+        env: env(field, &sidecar.env, sources, found),
         env_from: Vec::new(),
         ports: ports(field, &sidecar.ports, found),
         resources: quantity::resources(field, sidecar.resources.as_ref(), SIDECAR, found),
@@ -86,7 +85,16 @@ fn image(field: &str, image: &str, found: &mut Found) {
     }
 }
 
-fn env(field: &str, variables: &[EnvVar], secrets: &Secrets<'_>, found: &mut Found) -> Vec<ValidEnv> {
+/// The service's variables, with those before them that come of what it uses: its own may then refer to them.
+fn env_with_defaults(field: &str, service: &Service, sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
+    let used = service.uses.as_ref().map_or(&[][..], |uses| &uses.buckets);
+    let set = |name: &str| service.env.iter().any(|variable| variable.name == name);
+    let mut variables = sources.buckets.defaults(field, used, set, found);
+    variables.extend(env(field, &service.env, sources, found));
+    variables
+}
+
+fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
     names::twice(
         &format!("{field}.env"),
         variables.iter().map(|variable| variable.name.as_str()),
@@ -101,13 +109,24 @@ fn env(field: &str, variables: &[EnvVar], secrets: &Secrets<'_>, found: &mut Fou
                 format!("{:?} is no name of a variable", variable.name),
             );
         }
-        let source = match (&variable.value, &variable.secret) {
-            (Some(value), None) => EnvSource::Value(value.clone()),
-            (None, Some(reference)) => {
-                let Some(secret) = secrets.find(&format!("{field}.secret.name"), &reference.name, found) else {
+        let source = match (&variable.value, &variable.secret, &variable.bucket) {
+            (Some(value), None, None) => EnvSource::Value(value.clone()),
+            (None, None, Some(reference)) => {
+                let Some(source) = sources.buckets.variable(&field, &reference.name, reference.key, found) else {
                     continue;
                 };
-                secrets.check_key(&format!("{field}.secret.key"), &reference.name, &reference.key, found);
+                source
+            }
+            (None, Some(reference), None) => {
+                let Some(secret) = sources
+                    .secrets
+                    .find(&format!("{field}.secret.name"), &reference.name, found)
+                else {
+                    continue;
+                };
+                sources
+                    .secrets
+                    .check_key(&format!("{field}.secret.key"), &reference.name, &reference.key, found);
                 EnvSource::Secret {
                     secret,
                     key: reference.key.clone(),
@@ -116,7 +135,10 @@ fn env(field: &str, variables: &[EnvVar], secrets: &Secrets<'_>, found: &mut Fou
             _ => {
                 found.invalid(
                     field,
-                    format!("the variable {:?} needs exactly one of value and secret", variable.name),
+                    format!(
+                        "the variable {:?} needs exactly one of value, secret and bucket",
+                        variable.name
+                    ),
                 );
                 continue;
             }
@@ -129,10 +151,13 @@ fn env(field: &str, variables: &[EnvVar], secrets: &Secrets<'_>, found: &mut Fou
     valid
 }
 
-fn env_from(field: &str, sources: &[EnvFrom], secrets: &Secrets<'_>, found: &mut Found) -> Vec<ValidEnvFrom> {
+fn env_from(field: &str, whole: &[EnvFrom], sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnvFrom> {
     let mut valid = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        if let Some(secret) = secrets.find(&format!("{field}.envFrom[{index}].secret"), &source.secret, found) {
+    for (index, source) in whole.iter().enumerate() {
+        if let Some(secret) = sources
+            .secrets
+            .find(&format!("{field}.envFrom[{index}].secret"), &source.secret, found)
+        {
             valid.push(ValidEnvFrom {
                 secret,
                 prefix: source.prefix.clone(),

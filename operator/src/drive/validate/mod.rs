@@ -5,6 +5,7 @@
 //! again because objects stored before a rule was made are never checked against it, and because `build`
 //! relies on it.
 
+mod buckets;
 mod container;
 mod exposure;
 mod monitoring;
@@ -25,9 +26,17 @@ use ras_crds::RecruitmentDrive;
 use problem::Found;
 pub use problem::{Problem, Problems};
 
+use super::departure::{Departure, Wishes, fate};
 use super::fetched::Fetched;
 use super::valid::ValidDrive;
 use crate::platform::PlatformConfig;
+
+/// What a service may name in its environment.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    secrets: &'a secrets::Secrets<'a>,
+    buckets: &'a buckets::Buckets<'a>,
+}
 
 /// Checks a drive, fills in defaults and merges the platform's settings.
 ///
@@ -44,11 +53,16 @@ pub fn validate(
 
     names::check(drive, fetched, &mut found);
     let secrets = secrets::Secrets::read(&name, spec, fetched, &mut found);
+    let buckets = buckets::Buckets::read(drive, fetched, platform, &mut found);
+    let sources = Sources {
+        secrets: &secrets,
+        buckets: &buckets,
+    };
     let services: Vec<_> = spec
         .services
         .iter()
         .enumerate()
-        .map(|(index, service)| service::read(&name, index, service, &secrets, platform, &mut found))
+        .map(|(index, service)| service::read(&name, index, service, &sources, platform, &mut found))
         .collect();
     if services.is_empty() {
         found.invalid("spec.services", "a drive needs at least one service");
@@ -72,6 +86,8 @@ pub fn validate(
         suspended: spec.is_suspended(),
         services,
         generated_secrets: secrets.generated(),
+        departures: departures(drive, fetched),
+        buckets: buckets.into_valid(drive),
         exposure,
         monitoring,
         image_pull_secrets,
@@ -79,7 +95,24 @@ pub fn validate(
         apis: fetched.apis,
         secrets: fetched.secrets.clone(),
         deployments: fetched.deployments.clone(),
+        bucket_facts: fetched.buckets.clone(),
         name,
     };
     found.unless_any(valid)
+}
+
+/// Buckets that status names and the spec does not.
+fn departures(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<Departure> {
+    let wishes = Wishes::read(drive.metadata.annotations.as_ref());
+    let asked: BTreeSet<&str> = drive.spec.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+    fetched
+        .buckets
+        .values()
+        .map(|facts| &facts.recorded)
+        .filter(|recorded| !asked.contains(recorded.name.as_str()))
+        .map(|recorded| Departure {
+            fate: fate(recorded, recorded.deletion_policy.unwrap_or_default(), &wishes),
+            recorded: recorded.clone(),
+        })
+        .collect()
 }

@@ -8,7 +8,7 @@ use ras_crds::spec::SecretSource;
 use super::{Found, names};
 use crate::drive::build::names as child;
 use crate::drive::fetched::Fetched;
-use crate::drive::valid::{GeneratedSecret, UsedSecret};
+use crate::drive::valid::{GeneratedSecret, SecretOrigin, UsedSecret};
 
 /// Characters of a generated value when the spec says nothing.
 const DEFAULT_LENGTH: i32 = 32;
@@ -45,7 +45,7 @@ impl<'a> Secrets<'a> {
             Some(Known::Generated(secret)) => Some(UsedSecret {
                 name: secret.name.clone(),
                 secret_name: secret.secret_name.clone(),
-                generated: true,
+                origin: SecretOrigin::Generated,
             }),
             None => {
                 found.invalid(
@@ -127,7 +127,7 @@ fn read(drive: &str, field: &str, source: &SecretSource, found: &mut Found) -> O
         (None, Some(existing)) => Some(Known::Existing(UsedSecret {
             name: source.name.clone(),
             secret_name: existing.secret_name.clone(),
-            generated: false,
+            origin: SecretOrigin::Existing,
         })),
         _ => {
             found.invalid(

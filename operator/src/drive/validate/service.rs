@@ -1,11 +1,13 @@
 //! One service: how many pods, how they are replaced, where they keep data and how they are probed.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ras_crds::spec::{Autoscaling, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Volume};
+use ras_crds::spec::{
+    Autoscaling, EgressRule, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Volume,
+};
 
-use super::secrets::Secrets;
-use super::{Found, container, mounts, names, quantity};
+use super::{Found, Sources, container, mounts, names, quantity};
 use crate::drive::build::names::{self as child, RENDER_CONTAINER};
 use crate::drive::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
 use crate::platform::PlatformConfig;
@@ -19,7 +21,7 @@ pub(super) fn read(
     drive: &str,
     index: usize,
     service: &Service,
-    secrets: &Secrets<'_>,
+    sources: &Sources<'_>,
     platform: &PlatformConfig,
     found: &mut Found,
 ) -> ValidService {
@@ -31,8 +33,8 @@ pub(super) fn read(
             format!("{RENDER_CONTAINER:?} is the name of the step that renders files: choose another name"),
         );
     }
-    let program = container::program(&field, service, secrets, found);
-    let sidecars = container::sidecars(&field, service, secrets, found);
+    let program = container::program(&field, service, sources, found);
+    let sidecars = container::sidecars(&field, service, sources, found);
     container::shared_ports(&field, service, found);
     mounts::check(&field, service, found);
     names::twice(
@@ -67,6 +69,7 @@ pub(super) fn read(
         );
     }
     egress(&field, service, found);
+    let buckets = used_buckets(service);
     security(&field, service, found);
     ValidService {
         name: service.name.clone(),
@@ -82,11 +85,46 @@ pub(super) fn read(
         termination_grace_period_seconds: grace.clamp(0, 86_400),
         scheduling: service.scheduling.clone().unwrap_or_default(),
         pod_security: service.pod_security.clone().unwrap_or_default(),
-        egress: service.egress.clone(),
+        egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
+        buckets,
         container: program,
         sidecars,
         volumes,
     }
+}
+
+/// Buckets that a service uses, by whichever way.
+fn used_buckets(service: &Service) -> BTreeSet<String> {
+    let by_default = service.uses.iter().flat_map(|uses| &uses.buckets);
+    let helpers = service.sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let by_name = service
+        .env
+        .iter()
+        .chain(helpers)
+        .filter_map(|variable| variable.bucket.as_ref());
+    by_default
+        .cloned()
+        .chain(by_name.map(|bucket| bucket.name.clone()))
+        .collect()
+}
+
+/// The addresses a service may connect to, with those that its buckets need.
+fn with_store(mut asked: Vec<EgressRule>, buckets: &BTreeSet<String>, sources: &Sources<'_>) -> Vec<EgressRule> {
+    if buckets.is_empty() {
+        return asked;
+    }
+    let open = |cidr: &str, port| EgressRule {
+        cidr: cidr.to_owned(),
+        port,
+        ..EgressRule::default()
+    };
+    asked.extend(sources.buckets.cidrs().iter().map(|cidr| open(cidr, None)));
+    if buckets.iter().any(|bucket| sources.buckets.by_identity(bucket)) {
+        // The agents of EKS Pod Identity on each node, without which there are no credentials.
+        asked.push(open("169.254.170.23/32", Some(80)));
+        asked.push(open("fd00:ec2::23/128", Some(80)));
+    }
+    asked
 }
 
 fn replicas(field: &str, service: &Service, single_writer: Option<&str>, found: &mut Found) -> Replicas {

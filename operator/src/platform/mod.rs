@@ -1,9 +1,13 @@
 //! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
 
+mod object_store;
+
 use std::collections::BTreeMap;
 
 use ras_crds::spec::IssuerKind;
 use serde::{Deserialize, Serialize};
+
+pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 
 /// Settings of the cluster's platform team, read from one YAML file. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,9 @@ pub struct PlatformConfig {
     pub storage: StorageConfig,
     /// How Prometheus finds what drives export.
     pub monitoring: MonitoringConfig,
+    /// Where buckets live. Absent: drives cannot have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStoreConfig>,
 }
 
 impl Default for PlatformConfig {
@@ -34,6 +41,7 @@ impl Default for PlatformConfig {
             ingress: IngressConfig::default(),
             storage: StorageConfig::default(),
             monitoring: MonitoringConfig::default(),
+            object_store: None,
         }
     }
 }
@@ -120,6 +128,9 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
             field: "monitoring.labels",
             problem: "may not set ras.dev/… or app.kubernetes.io/…: the operator finds its objects by them",
         });
+    }
+    if let Some(store) = &config.object_store {
+        object_store::check(store)?;
     }
     Ok(config)
 }

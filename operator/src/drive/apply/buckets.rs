@@ -1,0 +1,132 @@
+//! Asks the keeper of buckets for what is desired. Talks to nobody else, and waits for nothing.
+
+use std::collections::BTreeMap;
+
+use ras_crds::{BucketState, BucketStatus};
+
+use super::hands::Hands;
+use crate::cluster::store::DriveKey;
+use crate::drive::build::{Desired, Prepared};
+use crate::drive::departure::{Departure, Fate, settings_hash};
+use crate::drive::fetched::BucketFacts;
+use crate::object_store::keeper::{State, View};
+use crate::object_store::model::{BucketRequest, Feature, Origin, Owner, Settings};
+use crate::object_store::remove::Manner;
+
+/// Buckets that status names, by their name in the drive.
+pub type Recorded = BTreeMap<String, BucketFacts>;
+
+/// What is known of a drive's buckets, by their name in the drive.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Buckets {
+    /// Those it asks for.
+    pub kept: BTreeMap<String, Known>,
+    /// Those it asked for once.
+    pub departing: BTreeMap<String, Known>,
+}
+
+impl Buckets {
+    /// Whether a bucket waits for its name to be in status.
+    pub fn are_unrecorded(&self) -> bool {
+        self.kept.values().any(|known| *known == Known::Unrecorded)
+    }
+}
+
+/// What is known of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    /// Its name is not in status yet. It is made only after that, so that one that is made can always be found again.
+    Unrecorded,
+    /// There is no object store.
+    NoStore,
+    /// This.
+    View(View),
+}
+
+impl Known {
+    /// How it stands, if there is a store.
+    pub fn state(&self) -> Option<&State> {
+        match self {
+            Self::View(view) => Some(&view.state),
+            Self::NoStore | Self::Unrecorded => None,
+        }
+    }
+}
+
+/// Asks for everything that is desired.
+pub(super) fn ask(
+    hands: &Hands,
+    key: &DriveKey,
+    uid: &str,
+    desired: &Desired<Prepared>,
+    recorded: &Recorded,
+) -> Buckets {
+    let kept = desired.buckets.iter().map(|request| {
+        let facts = recorded.get(&request.owner.bucket).map(|facts| &facts.recorded);
+        (request.owner.bucket.clone(), keep(hands, key, request, facts))
+    });
+    let departing = desired.departures.iter().map(|departure| {
+        let known = depart(hands, key, uid, departure);
+        (departure.recorded.name.clone(), known)
+    });
+    Buckets {
+        kept: kept.collect(),
+        departing: departing.collect(),
+    }
+}
+
+fn keep(hands: &Hands, key: &DriveKey, request: &BucketRequest, recorded: Option<&BucketStatus>) -> Known {
+    let Some(keeper) = &hands.keeper else {
+        return Known::NoStore;
+    };
+    let Some(recorded) = recorded.filter(|recorded| recorded.bucket == request.bucket) else {
+        return Known::Unrecorded;
+    };
+    Known::View(keeper.keep(key, request, ready_before(request, recorded)))
+}
+
+/// What status says of a bucket that was set up like this before: a restarted operator asks nobody.
+fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
+    let is_same = recorded.settings.as_deref() == Some(settings_hash(&request.settings).as_str());
+    (is_same && recorded.state == BucketState::Ready).then(|| State::Ready {
+        region: recorded.region.clone(),
+        unsupported: Feature::ALL
+            .iter()
+            .filter(|feature| recorded.unsupported.iter().any(|name| name == feature.as_str()))
+            .copied()
+            .collect(),
+    })
+}
+
+/// Does what is to be done about a bucket that is no longer asked for.
+pub(in crate::drive) fn depart(hands: &Hands, key: &DriveKey, uid: &str, departure: &Departure) -> Known {
+    let Some(keeper) = &hands.keeper else {
+        return Known::NoStore;
+    };
+    let recorded = &departure.recorded;
+    let owner = Owner {
+        namespace: key.namespace.to_string(),
+        drive: key.name.to_string(),
+        uid: uid.to_owned(),
+        bucket: recorded.name.clone(),
+    };
+    let manner = match departure.fate {
+        Fate::Kept | Fate::Unconfirmed => {
+            // Whatever is under way stops, with the next page at the latest.
+            keeper.rest(key, &recorded.name);
+            return Known::Unrecorded;
+        }
+        Fate::Released => {
+            let request = BucketRequest {
+                bucket: recorded.bucket.clone(),
+                owner,
+                origin: Origin::Existing,
+                settings: Settings::default(),
+            };
+            return Known::View(keeper.keep(key, &request, None));
+        }
+        Fate::RemovedIfEmpty => Manner::IfEmpty,
+        Fate::Removed => Manner::WithObjects,
+    };
+    Known::View(keeper.remove(key, &owner, &recorded.bucket, manner))
+}

@@ -1,0 +1,73 @@
+//! The finalizer of a drive with buckets that are to be deleted with it. A drive without such buckets has none, and
+//! is deleted by Kubernetes alone.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::core::DynamicObject;
+use ras_crds::RecruitmentDrive;
+use ras_crds::labels::BUCKETS_FINALIZER;
+use ras_crds::spec::BucketDeletionPolicy;
+use serde_json::json;
+
+use super::Error;
+use super::context::Context;
+use super::departure::Fate;
+use super::valid::ValidDrive;
+use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::store::DriveKey;
+use crate::object_store::model::{Origin, Settings};
+
+/// Whether a drive has, or had, a bucket that is to be deleted, or one of somebody else's that something is to be taken
+/// out of.
+pub fn is_needed(valid: &ValidDrive) -> bool {
+    let asked = valid.buckets.iter().any(|bucket| match bucket.request.origin {
+        Origin::Made => bucket.deletion_policy != BucketDeletionPolicy::Retain,
+        Origin::Existing => bucket.request.settings != Settings::default(),
+    });
+    asked || valid.departures.iter().any(|departure| departure.fate != Fate::Kept)
+}
+
+/// Whether the drive has it.
+pub fn is_there(meta: &ObjectMeta) -> bool {
+    meta.finalizers.iter().flatten().any(|name| name == BUCKETS_FINALIZER)
+}
+
+/// Puts it there or takes it away, unless it is as it should be. `false`: the drive changed meanwhile, and has to be
+/// looked at anew.
+///
+/// A merge patch with the resourceVersion, and no server-side apply, because it has to work for an object that does not
+/// fit its definition, too.
+pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Context) -> Result<bool, Error> {
+    if is_there(meta) == wanted {
+        return Ok(true);
+    }
+    let others = meta
+        .finalizers
+        .iter()
+        .flatten()
+        .filter(|name| *name != BUCKETS_FINALIZER);
+    let mut finalizers: Vec<&str> = others.map(String::as_str).collect();
+    if wanted {
+        finalizers.push(BUCKETS_FINALIZER);
+    }
+    let patch = Patch::Merge(json!({
+        "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": finalizers},
+    }));
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
+    match api.patch_metadata(&key.name, &params, &patch).await {
+        Ok(_) => {
+            context.hands.metrics.wrote("RecruitmentDrive", "patch");
+            Ok(true)
+        }
+        Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(false),
+        // Nobody is left to hold.
+        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(true),
+        Err(error) => Err(Error::Finalizer(Box::new(error))),
+    }
+}

@@ -1,0 +1,106 @@
+//! What a store cannot do, remembered so that it is asked once and not for every bucket.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::object_store::model::Feature;
+
+/// Buckets that have to lose a setting before the store is taken for one that loses it. One alone may have been read
+/// too early: AWS says that settings of buckets are "eventually consistent".
+const ENOUGH: usize = 3;
+
+/// What a store cannot do. Clones share one memory.
+#[derive(Clone, Debug, Default)]
+pub struct Capabilities(Arc<Mutex<Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    refused: BTreeSet<Feature>,
+    /// Which buckets lost a setting that the store had accepted.
+    lost: BTreeMap<Feature, BTreeSet<String>>,
+}
+
+impl Capabilities {
+    /// Nothing is known yet: everything is tried.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What this store cannot do, as far as was found out.
+    pub fn lacking(&self) -> BTreeSet<Feature> {
+        let memory = self.memory();
+        let lost = memory.lost.iter().filter(|(_, buckets)| buckets.len() >= ENOUGH);
+        memory
+            .refused
+            .iter()
+            .chain(lost.map(|(feature, _)| feature))
+            .copied()
+            .collect()
+    }
+
+    /// The store said that it has no such thing. A denial is not that.
+    pub fn refused(&self, features: impl IntoIterator<Item = Feature>) {
+        self.memory().refused.extend(features);
+    }
+
+    /// The store accepted a setting of `bucket`, and then it was not there.
+    pub fn lost(&self, feature: Feature, bucket: &str) {
+        let mut memory = self.memory();
+        let buckets = memory.lost.entry(feature).or_default();
+        if buckets.len() < ENOUGH {
+            buckets.insert(bucket.to_owned());
+        }
+    }
+
+    /// Whether this store lost such a setting before.
+    pub fn is_suspect(&self, feature: Feature) -> bool {
+        self.memory().lost.contains_key(&feature)
+    }
+
+    /// The store has kept such a setting.
+    pub fn kept(&self, features: impl IntoIterator<Item = Feature>) {
+        let mut memory = self.memory();
+        for feature in features {
+            memory.lost.remove(&feature);
+        }
+    }
+
+    /// Forgets everything: stores learn. To be called now and then, about once a day.
+    pub fn forget(&self) {
+        *self.memory() = Memory::default();
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // What is remembered is a hint; nobody leaves it half-written.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_known_at_once_and_what_was_lost_after_three_buckets() {
+        let known = Capabilities::new();
+        let same = known.clone();
+        known.refused([Feature::Cors]);
+        known.lost(Feature::Tags, "a");
+        known.lost(Feature::Tags, "a");
+        known.lost(Feature::Tags, "b");
+        assert_eq!(same.lacking(), BTreeSet::from([Feature::Cors]));
+        assert!(same.is_suspect(Feature::Tags) && !same.is_suspect(Feature::Cors));
+        known.lost(Feature::Tags, "c");
+        assert_eq!(same.lacking(), BTreeSet::from([Feature::Cors, Feature::Tags]));
+        same.forget();
+        assert!(known.lacking().is_empty() && !known.is_suspect(Feature::Tags));
+    }
+
+    #[test]
+    fn a_setting_that_is_kept_clears_the_suspicion() {
+        let known = Capabilities::new();
+        known.lost(Feature::Policy, "a");
+        known.kept([Feature::Policy]);
+        assert!(!known.is_suspect(Feature::Policy));
+    }
+}

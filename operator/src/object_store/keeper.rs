@@ -1,0 +1,534 @@
+//! Looks after every bucket of every drive, beside the reconciles: an object store that is slow or gone keeps its own
+//! buckets waiting and no drive's services.
+//!
+//! A reconcile says what it wants of a bucket and is told at once what is known. The work is done by one task a
+//! bucket, few of them at a time; the drive is woken when there is something to tell. At rest a task sleeps until
+//! the bucket's settings are to be looked at again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::Reason;
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+use crate::cluster::store::DriveKey;
+use crate::drive::backoff;
+use crate::drive::error::Retry;
+
+use super::capabilities::Capabilities;
+use super::ensure::ensure_after;
+use super::failure::Failure;
+use super::measure::{Usage, measure};
+use super::model::{BucketRequest, Feature, Origin, Owner};
+use super::remove::{Manner, Removal, remove};
+use super::s3::S3Store;
+use super::store::ObjectStore;
+
+/// Buckets that are set up or looked at at a time.
+const AT_A_TIME: usize = 8;
+/// Buckets that are emptied or counted at a time: long work must not keep a new bucket waiting.
+const LONG_AT_A_TIME: usize = 2;
+/// Shortest time between two words about how far emptying is.
+const PROGRESS: Duration = Duration::from_secs(2);
+/// How long it is remembered what the store cannot do: a server may be upgraded.
+const CAPABILITIES: Duration = Duration::from_secs(86_400);
+
+/// How often things are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Time between two looks at a bucket's settings.
+    pub check_every: Duration,
+    /// Time between two counts of what is in a bucket, and the most requests for one; absent: nothing is counted.
+    pub usage: Option<(Duration, u32)>,
+}
+
+/// What a drive wants of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+enum Task {
+    /// It is there and set up.
+    Keep(Box<BucketRequest>),
+    /// It is gone.
+    Remove {
+        bucket: String,
+        owner: Owner,
+        manner: Manner,
+    },
+}
+
+/// How a bucket stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Nothing is known yet.
+    Pending,
+    /// It is there and set up.
+    Ready {
+        /// Where it is, if the store tells.
+        region: Option<String>,
+        /// What was asked for and the store cannot do.
+        unsupported: BTreeSet<Feature>,
+    },
+    /// It could not be looked at, set up or removed.
+    Failed {
+        /// Why.
+        trouble: Trouble,
+        /// Whether it is known to be there.
+        there: bool,
+        /// What was removed before that.
+        removed: u64,
+    },
+    /// It is being emptied.
+    Removing {
+        /// Objects, versions and uploads removed so far.
+        removed: u64,
+    },
+    /// The attempt to remove it came to an end.
+    Removed(Removal),
+}
+
+/// Why something could not be done, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Reason for the condition.
+    pub reason: Reason,
+    /// What is wrong with which bucket, and the next step.
+    pub message: String,
+    /// Whether the object store is not there at all, as opposed to saying no.
+    pub unreachable: bool,
+}
+
+/// What is known of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// How it stands.
+    pub state: State,
+    /// What is in it, and when it was counted.
+    pub usage: Option<(Usage, Timestamp)>,
+    /// What was set up or repaired since this was last asked.
+    pub news: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct BucketKey {
+    drive: DriveKey,
+    name: String,
+}
+
+struct Entry {
+    task: Task,
+    state: State,
+    usage: Option<(Usage, Timestamp)>,
+    news: Vec<String>,
+    changed: Arc<Notify>,
+    minder: tokio::task::AbortHandle,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.minder.abort();
+    }
+}
+
+/// Looks after buckets.
+pub struct Keeper<S = S3Store> {
+    inner: Arc<Inner<S>>,
+}
+
+impl<S> Clone for Keeper<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+struct Inner<S> {
+    store: S,
+    pace: Pace,
+    queue: mpsc::UnboundedSender<DriveKey>,
+    capabilities: Capabilities,
+    learned: Mutex<Instant>,
+    entries: Mutex<HashMap<BucketKey, Entry>>,
+    short: Semaphore,
+    long: Semaphore,
+}
+
+impl<S: ObjectStore> Keeper<S> {
+    /// Looks after the buckets of this store, and wakes drives through `queue`.
+    pub fn new(store: S, pace: Pace, queue: mpsc::UnboundedSender<DriveKey>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                pace,
+                queue,
+                capabilities: Capabilities::default(),
+                learned: Mutex::new(Instant::now()),
+                entries: Mutex::default(),
+                short: Semaphore::new(AT_A_TIME),
+                long: Semaphore::new(LONG_AT_A_TIME),
+            }),
+        }
+    }
+
+    /// Wants a bucket to be there and set up. `recorded` is what was known before this program started: such a bucket
+    /// is taken for ready, and looked at in its turn.
+    pub fn keep(&self, drive: &DriveKey, request: &BucketRequest, recorded: Option<State>) -> View {
+        let name = request.owner.bucket.clone();
+        self.want(drive, &name, Task::Keep(Box::new(request.clone())), recorded)
+    }
+
+    /// Wants a bucket to be gone. Nothing without the owner's tags is removed.
+    pub fn remove(&self, drive: &DriveKey, owner: &Owner, bucket: &str, manner: Manner) -> View {
+        let task = Task::Remove {
+            bucket: bucket.to_owned(),
+            owner: owner.clone(),
+            manner,
+        };
+        self.want(drive, &owner.bucket, task, None)
+    }
+
+    /// How a bucket stands that somebody wanted to be there.
+    pub fn look(&self, drive: &DriveKey, request_owner: &Owner) -> Option<State> {
+        let entries = self.inner.entries();
+        let entry = entries.get(&BucketKey::new(drive, &request_owner.bucket))?;
+        match &entry.task {
+            Task::Keep(request) if request.owner == *request_owner => Some(entry.state.clone()),
+            Task::Keep(_) | Task::Remove { .. } => None,
+        }
+    }
+
+    /// Lets go of a bucket: whatever is under way ends, and the bucket stays as it is.
+    pub fn rest(&self, drive: &DriveKey, name: &str) {
+        self.inner.entries().remove(&BucketKey::new(drive, name));
+    }
+
+    /// Lets go of all buckets of a drive.
+    pub fn forget(&self, drive: &DriveKey) {
+        self.inner.entries().retain(|key, _| key.drive != *drive);
+    }
+
+    fn want(&self, drive: &DriveKey, name: &str, task: Task, recorded: Option<State>) -> View {
+        let key = BucketKey::new(drive, name);
+        let mut entries = self.inner.entries();
+        if let Some(entry) = entries.get_mut(&key) {
+            if entry.task != task {
+                entry.state = entry.state.under(&entry.task, &task);
+                entry.task = task;
+                entry.changed.notify_one();
+            }
+            return View {
+                state: entry.state.clone(),
+                usage: entry.usage,
+                news: std::mem::take(&mut entry.news),
+            };
+        }
+        let changed = Arc::new(Notify::new());
+        let first = recorded
+            .is_some()
+            .then(|| somewhere_in(self.inner.pace.check_every, &key));
+        let state = recorded.unwrap_or(State::Pending);
+        let minder = tokio::spawn(mind(Arc::clone(&self.inner), key.clone(), Arc::clone(&changed), first));
+        entries.insert(
+            key,
+            Entry {
+                task,
+                state: state.clone(),
+                usage: None,
+                news: Vec::new(),
+                changed,
+                minder: minder.abort_handle(),
+            },
+        );
+        View {
+            state,
+            usage: None,
+            news: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// The state to show when the task changes: what is known of the bucket stays true, what was said of the other
+    /// task does not.
+    fn under(&self, before: &Task, now: &Task) -> Self {
+        match (self, before, now) {
+            // Settings changed: it is there all the same, and services go on.
+            (Self::Ready { .. }, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => self.clone(),
+            _ => Self::Pending,
+        }
+    }
+
+    /// Whether the bucket is known to be there.
+    pub fn is_there(&self) -> bool {
+        matches!(self, Self::Ready { .. } | Self::Failed { there: true, .. })
+    }
+}
+
+impl From<&Failure> for Trouble {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            reason: failure.reason(),
+            message: failure.sentence(),
+            unreachable: failure.is_unreachable(),
+        }
+    }
+}
+
+impl BucketKey {
+    fn new(drive: &DriveKey, name: &str) -> Self {
+        Self {
+            drive: drive.clone(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// The life of one bucket's task.
+async fn mind<S: ObjectStore>(inner: Arc<Inner<S>>, key: BucketKey, changed: Arc<Notify>, first: Option<Duration>) {
+    let mut wait = first;
+    let mut failures = 0;
+    let mut counted: Option<Instant> = None;
+    let mut settled: Option<Task> = None;
+    loop {
+        if let Some(wait) = wait {
+            let news = tokio::time::timeout(wait, changed.notified()).await.is_ok();
+            if news {
+                failures = 0;
+            }
+        }
+        let Some(task) = inner.task(&key) else { return };
+        // Boxed, because a task sleeps nearly all its life and need not keep room for requests.
+        let next = match &task {
+            Task::Keep(request) => {
+                let before = before(request, settled.as_ref() == Some(&task));
+                Box::pin(inner.set_up(&key, request, &before, &mut failures, &mut counted)).await
+            }
+            Task::Remove { bucket, owner, manner } => {
+                Box::pin(inner.take_away(&key, bucket, owner, *manner, &mut failures)).await
+            }
+        };
+        if failures == 0 {
+            settled = Some(task);
+        }
+        wait = next;
+        if next.is_none() {
+            // Nothing more to do before somebody wants something else.
+            changed.notified().await;
+            failures = 0;
+        }
+    }
+}
+
+impl<S: ObjectStore> Inner<S> {
+    /// Sets a bucket up, and returns when to look again.
+    async fn set_up(
+        &self,
+        key: &BucketKey,
+        request: &BucketRequest,
+        before: &BTreeSet<Feature>,
+        failures: &mut u32,
+        counted: &mut Option<Instant>,
+    ) -> Option<Duration> {
+        let done = {
+            let _slot = self.short.acquire().await.ok()?;
+            self.forget_capabilities();
+            ensure_after(&self.store, request, before, &self.capabilities).await
+        };
+        match done {
+            Ok(done) => {
+                *failures = 0;
+                let state = State::Ready {
+                    region: done.region,
+                    unsupported: done.unsupported,
+                };
+                self.tell(key, state, done.changed);
+                if let Some((every, pages)) = self.pace.usage {
+                    if counted.is_none_or(|then| then.elapsed() >= every) && self.count(key, request, pages).await {
+                        *counted = Some(Instant::now());
+                    }
+                    let until = counted.map_or(every, |then| every.saturating_sub(then.elapsed()));
+                    return Some(about(self.pace.check_every, key).min(about(until, key)));
+                }
+                Some(about(self.pace.check_every, key))
+            }
+            Err(failure) => {
+                *failures = failures.saturating_add(1);
+                self.fail(key, &failure);
+                Some(after(&failure, *failures, key))
+            }
+        }
+    }
+
+    /// Counts what is in a bucket. Not to be able to is no trouble of the drive's.
+    async fn count(&self, key: &BucketKey, request: &BucketRequest, pages: u32) -> bool {
+        let Ok(_slot) = self.long.acquire().await else {
+            return false;
+        };
+        let now = Timestamp::now();
+        match measure(&self.store, &request.bucket, &request.settings, now, pages).await {
+            Ok(usage) => {
+                let mut entries = self.entries();
+                if let Some(entry) = entries.get_mut(key) {
+                    entry.usage = Some((usage, now));
+                }
+                drop(entries);
+                self.wake(key);
+                true
+            }
+            Err(failure) => {
+                tracing::info!(drive = %key.drive, bucket = key.name, "not counted: {}", failure.sentence());
+                false
+            }
+        }
+    }
+
+    /// Takes a bucket away, and returns when to try again, if at all.
+    async fn take_away(
+        &self,
+        key: &BucketKey,
+        bucket: &str,
+        owner: &Owner,
+        manner: Manner,
+        failures: &mut u32,
+    ) -> Option<Duration> {
+        let _slot = self.long.acquire().await.ok()?;
+        let task = Task::Remove {
+            bucket: bucket.to_owned(),
+            owner: owner.clone(),
+            manner,
+        };
+        let told = Mutex::new(None::<Instant>);
+        let before = self.removed_before(key);
+        let on_page = |removed: u64| {
+            if self.task(key).as_ref() != Some(&task) {
+                return ControlFlow::Break(());
+            }
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_none_or(|then| then.elapsed() >= PROGRESS) {
+                *told = Some(Instant::now());
+                self.tell(
+                    key,
+                    State::Removing {
+                        removed: before + removed,
+                    },
+                    Vec::new(),
+                );
+            }
+            ControlFlow::Continue(())
+        };
+        match remove(&self.store, bucket, owner, manner, &on_page).await {
+            Ok(removal) => {
+                *failures = 0;
+                if self.task(key).as_ref() == Some(&task) {
+                    let over = matches!(removal, Removal::Gone | Removal::NotEmpty | Removal::NotOurs { .. });
+                    self.tell(key, State::Removed(removal), Vec::new());
+                    // Locks run out by themselves; everything else wants somebody to change something.
+                    return (!over).then(|| backoff::longest(&key.drive));
+                }
+                Some(Duration::ZERO)
+            }
+            Err(failure) => {
+                *failures = failures.saturating_add(1);
+                self.fail(key, &failure);
+                Some(after(&failure, *failures, key))
+            }
+        }
+    }
+
+    fn removed_before(&self, key: &BucketKey) -> u64 {
+        match self.entries().get(key).map(|entry| &entry.state) {
+            Some(State::Removing { removed } | State::Failed { removed, .. }) => *removed,
+            _ => 0,
+        }
+    }
+
+    fn fail(&self, key: &BucketKey, failure: &Failure) {
+        let (there, removed) = match self.entries().get(key).map(|entry| &entry.state) {
+            Some(State::Ready { .. }) => (true, 0),
+            Some(State::Failed { there, removed, .. }) => (*there, *removed),
+            Some(State::Removing { removed }) => (true, *removed),
+            _ => (false, 0),
+        };
+        let trouble = Trouble::from(failure);
+        tracing::info!(drive = %key.drive, bucket = key.name, reason = %trouble.reason, "{}", trouble.message);
+        self.tell(
+            key,
+            State::Failed {
+                trouble,
+                there,
+                removed,
+            },
+            Vec::new(),
+        );
+    }
+
+    fn tell(&self, key: &BucketKey, state: State, news: Vec<String>) {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(key) else { return };
+        if entry.state == state && news.is_empty() {
+            return;
+        }
+        entry.state = state;
+        entry.news.extend(news);
+        drop(entries);
+        self.wake(key);
+    }
+
+    fn wake(&self, key: &BucketKey) {
+        // Nobody listens any more when the program stops.
+        let _ = self.queue.send(key.drive.clone());
+    }
+
+    fn task(&self, key: &BucketKey) -> Option<Task> {
+        self.entries().get(key).map(|entry| entry.task.clone())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<BucketKey, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_capabilities(&self) {
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if learned.elapsed() >= CAPABILITIES {
+            *learned = Instant::now();
+            self.capabilities.forget();
+        }
+    }
+}
+
+fn after(failure: &Failure, failures: u32, key: &BucketKey) -> Duration {
+    match failure.retry() {
+        Retry::Soon => backoff::wait(failures, &key.drive),
+        Retry::OnChange => backoff::longest(&key.drive),
+    }
+}
+
+/// A duration, give or take a tenth, so that buckets that were made together are not looked at together.
+fn about(duration: Duration, key: &BucketKey) -> Duration {
+    duration.mul_f64(0.9 + 0.2 * share(key))
+}
+
+/// Some time within a duration, the same for one bucket each time.
+fn somewhere_in(duration: Duration, key: &BucketKey) -> Duration {
+    duration.mul_f64(share(key))
+}
+
+/// What an existing bucket may still have of ours from an earlier spec: anything, when the spec has just changed. A look
+/// at what has not changed asks for less.
+fn before(request: &BucketRequest, is_settled: bool) -> BTreeSet<Feature> {
+    if is_settled || request.origin == Origin::Made {
+        return BTreeSet::new();
+    }
+    Feature::LIFECYCLE.into_iter().chain([Feature::Cors]).collect()
+}
+
+/// A number from 0 to 1 that is the bucket's own.
+fn share(key: &BucketKey) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    let thousandths = u32::try_from(hasher.finish() % 1_000).unwrap_or_default();
+    f64::from(thousandths) / 1_000.0
+}
