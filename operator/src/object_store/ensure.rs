@@ -12,7 +12,7 @@ use crate::object_store::capabilities::Capabilities;
 use crate::object_store::failure::Failure;
 use crate::object_store::lifecycle;
 use crate::object_store::model::{BucketRequest, Encryption, Feature};
-use crate::object_store::observed::{Observed, Seen};
+use crate::object_store::observed::Observed;
 use crate::object_store::plan::{Step, Wish, plan};
 use crate::object_store::store::ObjectStore;
 
@@ -93,7 +93,7 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
             // What a store sets by itself it need not be told; and somebody may have made the bucket in the meantime.
             work.create(new.first().copied()).await?;
         } else if new.is_empty() || matches!(steps.as_slice(), [Step::Create { .. }, ..]) {
-            match waits.next().filter(|_| !work.is_expected(&steps)) {
+            match waits.next().filter(|_| !work.is_expected(&steps, &observed)) {
                 Some(wait) => sleep(*wait).await,
                 None => work.lose(&steps, &observed)?,
             }
@@ -211,24 +211,33 @@ impl<S: ObjectStore> Work<'_, S> {
 
     /// The store accepted these steps and does not have what they say.
     fn lose(&mut self, steps: &[Step], observed: &Observed) -> Result<(), Failure> {
-        for step in steps {
-            if matches!(step, Step::Create { .. }) {
-                return Err(Failure::restless(&self.request.bucket));
-            }
-            let mut lost = step.features();
-            if let (Step::Lifecycle(_), Seen::Is(stored)) = (step, &observed.lifecycle) {
-                let without = self.without();
-                let unmet = lifecycle::unmet(self.request, stored, &without);
-                if !unmet.is_empty() {
-                    lost = unmet;
-                }
-            }
-            for feature in &lost {
-                self.known.lost(*feature, &self.request.bucket);
-            }
-            self.lacking.extend(lost);
+        if steps.iter().any(|step| matches!(step, Step::Create { .. })) {
+            return Err(Failure::restless(&self.request.bucket));
         }
+        let lost = self.missing(steps, observed);
+        for feature in &lost {
+            self.known.lost(*feature, &self.request.bucket);
+        }
+        self.lacking.extend(lost);
         Ok(())
+    }
+
+    /// Whether the store is known to forget such settings, so that waiting for them is in vain.
+    fn is_expected(&self, steps: &[Step], observed: &Observed) -> bool {
+        let missing = self.missing(steps, observed);
+        !missing.is_empty() && missing.iter().all(|feature| self.known.is_suspect(*feature))
+    }
+
+    /// What is not there although these steps were accepted. Of a lifecycle, a part may be there.
+    fn missing(&self, steps: &[Step], observed: &Observed) -> BTreeSet<Feature> {
+        let of_one = |step: &Step| match (step, observed.lifecycle.known()) {
+            (Step::Lifecycle(_), Some(stored)) => {
+                let unmet = lifecycle::unmet(self.request, stored, &self.without());
+                if unmet.is_empty() { step.features() } else { unmet }
+            }
+            _ => step.features(),
+        };
+        steps.iter().flat_map(of_one).collect()
     }
 
     fn finish(self) -> Result<Ensured, Failure> {
@@ -261,12 +270,6 @@ impl<S: ObjectStore> Work<'_, S> {
     fn give_up(&mut self, features: BTreeSet<Feature>, failure: Failure) {
         self.given_up.extend(features);
         self.failure.get_or_insert(failure);
-    }
-
-    /// Whether the store is known to forget such settings, so that waiting for them is in vain.
-    fn is_expected(&self, steps: &[Step]) -> bool {
-        let mut features = steps.iter().flat_map(Step::features);
-        features.all(|feature| self.known.is_suspect(feature))
     }
 
     fn touches_given_up(&self, step: &Step) -> bool {

@@ -73,7 +73,8 @@ impl S3Store {
             .credentials_provider(credentials(config, region, &http))
             .http_client(http);
         builder.set_endpoint_url(config.endpoint.clone());
-        builder.set_app_name(AppName::new(concat!("ras-operator/", env!("CARGO_PKG_VERSION"))).ok());
+        // The SDK lets no '/' into it.
+        builder.set_app_name(AppName::new(concat!("ras-operator-", env!("CARGO_PKG_VERSION"))).ok());
         Ok(Self {
             client: Client::from_conf(builder.build()),
             region: config.region.clone(),

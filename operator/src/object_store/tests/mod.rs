@@ -1,0 +1,10 @@
+//! What buckets may rely on, against a store in memory that can fail at every request.
+
+mod ensuring;
+mod failing;
+mod given;
+mod measuring;
+mod memory;
+mod planning;
+mod removing;
+mod talking;

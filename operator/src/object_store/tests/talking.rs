@@ -1,0 +1,236 @@
+//! The S3 client against servers that do not do as they should.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::object_store::failure::Failure;
+use crate::object_store::gate::{Counter, Gate};
+use crate::object_store::model::Feature;
+use crate::object_store::observed::Seen;
+use crate::object_store::s3::S3Store;
+use crate::object_store::store::ObjectStore;
+use crate::platform::ObjectStoreConfig;
+use ras_crds::Reason;
+
+#[derive(Default)]
+struct Counts(Mutex<Vec<(&'static str, &'static str)>>);
+
+impl Counter for Counts {
+    fn requested(&self, operation: &'static str, outcome: &'static str) {
+        self.0.lock().unwrap().push((operation, outcome));
+    }
+}
+
+/// A server that gives everybody the same answer, and the requests it was sent.
+async fn server(answer: &'static [u8]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = vec![0; 8_192];
+            let length = connection.read(&mut request).await.unwrap_or_default();
+            request.truncate(length);
+            hears
+                .lock()
+                .unwrap()
+                .push(String::from_utf8_lossy(&request).into_owned());
+            let _ = connection.write_all(answer).await;
+        }
+    });
+    (address, heard)
+}
+
+fn store(endpoint: String, folder: &tempfile::TempDir) -> (S3Store, Arc<Counts>) {
+    let config = ObjectStoreConfig {
+        endpoint: Some(endpoint),
+        credentials_directory: Some(folder.path().to_owned()),
+        ..ObjectStoreConfig::default()
+    };
+    let counts = Arc::new(Counts::default());
+    let counter: Arc<dyn Counter> = counts.clone();
+    (
+        S3Store::connect(&config, Arc::new(Gate::new(100)), counter).unwrap(),
+        counts,
+    )
+}
+
+fn credentials() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("AWS_ACCESS_KEY_ID"), "AKIAIOSFODNN7EXAMPLE\n").unwrap();
+    std::fs::write(folder.path().join("AWS_SECRET_ACCESS_KEY"), "verysecret\n").unwrap();
+    folder
+}
+
+async fn look(endpoint: String, feature: Feature) -> Result<crate::object_store::observed::Observed, Failure> {
+    let folder = credentials();
+    let (store, _) = store(endpoint, &folder);
+    store.observe("portal", &BTreeSet::from([feature])).await
+}
+
+#[tokio::test]
+async fn what_answers_and_is_no_s3_is_a_store_that_is_not_there() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n<html>hi</html>"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot found",
+        b"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 6\r\nConnection: close\r\n\r\nplain!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\n<?xml version=\"1.0\"?><Tagg",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"",
+    ] {
+        let (address, heard) = server(answer).await;
+        let failure = look(address, Feature::Tags).await.unwrap_err();
+        let answer = String::from_utf8_lossy(answer);
+        assert!(failure.is_unreachable(), "{answer}: {}", failure.sentence());
+        assert!(!failure.is_missing());
+        assert_eq!(failure.reason(), Reason::StoreUnavailable);
+        assert_eq!(heard.lock().unwrap().len(), 1, "no retries of the SDK's own: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_region_names_it() {
+    let (address, _) = server(
+        b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu-central-1\r\nContent-Length: 54\r\nConnection: close\r\n\r\n\
+          <Error><Code>PermanentRedirect</Code><Message/></Error>",
+    )
+    .await;
+    let failure = look(address, Feature::Tags).await.unwrap_err();
+    assert_eq!(failure.reason(), Reason::WrongRegion);
+    assert!(failure.sentence().contains("eu-central-1"), "{}", failure.sentence());
+}
+
+#[tokio::test]
+async fn a_store_that_asks_for_less_is_asked_less() {
+    let (address, _) = server(
+        b"HTTP/1.1 503 Slow Down\r\nContent-Length: 68\r\nConnection: close\r\n\r\n\
+          <Error><Code>SlowDown</Code><Message>Reduce your rate</Message></Error>",
+    )
+    .await;
+    let folder = credentials();
+    let (store, counts) = store(address, &folder);
+    let failure = store
+        .observe("portal", &BTreeSet::from([Feature::Tags]))
+        .await
+        .unwrap_err();
+    assert!(failure.is_throttled(), "{}", failure.sentence());
+    assert_eq!(*counts.0.lock().unwrap(), [("GetBucketTagging", "throttled")]);
+}
+
+#[tokio::test]
+async fn requests_name_the_bucket_in_the_path_and_us() {
+    let (address, heard) = server(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 93\r\nConnection: close\r\n\r\n\
+          <Tagging><TagSet><Tag><Key>ras.dev/drive</Key><Value>placements</Value></Tag></TagSet></Tagging>",
+    )
+    .await;
+    let seen = look(address, Feature::Tags).await;
+    let request = heard.lock().unwrap().remove(0);
+    assert!(request.starts_with("GET /portal/?tagging "), "{request}");
+    assert!(
+        request.contains(concat!("app/ras-operator-", env!("CARGO_PKG_VERSION"))),
+        "{request}"
+    );
+    assert!(
+        request.contains("Credential=AKIAIOSFODNN7EXAMPLE/"),
+        "trimmed: {request}"
+    );
+    let tags = seen.unwrap().tags;
+    assert_eq!(tags.known().unwrap()["ras.dev/drive"], "placements");
+}
+
+#[tokio::test]
+async fn a_store_that_ignores_what_was_asked_lacks_it() {
+    let (address, _) = server(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 105\r\nConnection: close\r\n\r\n\
+          <ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>portal</Name></ListBucketResult> ",
+    )
+    .await;
+    let seen = look(address, Feature::Cors).await.unwrap();
+    assert_eq!(seen.cors, Seen::Lacking);
+}
+
+#[tokio::test]
+async fn nobody_there_and_no_credentials_are_two_things() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let failure = look(address.clone(), Feature::Tags).await.unwrap_err();
+    assert!(
+        failure.is_unreachable() && failure.sentence().contains("objectStore.endpoint"),
+        "{}",
+        failure.sentence()
+    );
+    let failure = look("http://no-such-host.invalid".to_owned(), Feature::Tags)
+        .await
+        .unwrap_err();
+    assert!(
+        failure.is_unreachable() && failure.sentence().contains("cannot be reached"),
+        "{}",
+        failure.sentence()
+    );
+
+    let empty = tempfile::tempdir().unwrap();
+    let (store, _) = store(address, &empty);
+    let failure = store
+        .observe("portal", &BTreeSet::from([Feature::Tags]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (failure.reason(), failure.is_unreachable()),
+        (Reason::StoreDenied, false)
+    );
+    assert!(
+        failure.sentence().contains("AWS_ACCESS_KEY_ID"),
+        "{}",
+        failure.sentence()
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_authorities_has_to_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let connect = || {
+        let config = ObjectStoreConfig {
+            ca_file: Some(file.clone()),
+            ..ObjectStoreConfig::default()
+        };
+        S3Store::connect(&config, Arc::new(Gate::new(1)), Arc::new(Counts::default()))
+    };
+    assert!(connect().unwrap_err().to_string().contains("cannot be read"));
+    std::fs::write(&file, "hello").unwrap();
+    assert!(
+        connect()
+            .unwrap_err()
+            .to_string()
+            .contains("ca.pem holds no certificate")
+    );
+}
+
+#[tokio::test]
+async fn the_gate_lets_so_many_through_and_half_as_many_after_a_throttle() {
+    let gate = Gate::new(50);
+    let start = Instant::now();
+    for _ in 0..60 {
+        gate.pass().await;
+    }
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(190), "{took:?}");
+    gate.slow_down();
+    let start = Instant::now();
+    for _ in 0..5 {
+        gate.pass().await;
+    }
+    assert!(start.elapsed() >= Duration::from_millis(150), "{:?}", start.elapsed());
+}
