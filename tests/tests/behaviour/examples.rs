@@ -14,9 +14,13 @@ use ras_operator::{
     platform::PlatformConfig,
 };
 use ras_tests::{
-    Cluster, Error, ForeignProject, Operator, OperatorOptions, ROLES, documents, read_yaml_with_go, repository,
+    Cluster, Error, ForeignProject, Operator, documents,
+    object_store::{StoreKind, shared},
+    read_yaml_with_go, repository,
 };
 use serde_json::{Value, json};
+
+use crate::storage::platform;
 
 /// Names and texts of the examples.
 fn examples() -> Vec<(String, String)> {
@@ -44,7 +48,9 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     cluster.install(ForeignProject::PrometheusOperator).await?;
     let issuer = cluster.issue_certificates().await?;
     let home = cluster.namespace("ras-system").await?;
-    let operator = Operator::start(&cluster, &home, &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    let store = shared(StoreKind::Minio).await?;
+    let (_settings, options) = platform(store, &store.endpoint(), "bucketPrefix: examples")?;
+    let operator = Operator::start(&cluster, &home, &options.cluster_wide()).await?;
 
     let mut applied = Vec::new();
     for (example, text) in examples() {

@@ -1,0 +1,128 @@
+//! Looks at buckets with a client of the tests' own, which shares nothing with the operator's.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use aws_sdk_s3::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::ByteStream,
+    types::{BucketVersioningStatus, LifecycleRule, VersioningConfiguration},
+};
+use ras_tests::Error;
+
+/// An error of the store as the tests' own.
+pub fn failed<E: ProvideErrorMetadata + Debug, R: Debug>(what: &str, error: &SdkError<E, R>) -> Error {
+    Error::Api {
+        what: what.to_owned(),
+        message: format!("{:?}: {error:?}", error.code()),
+    }
+}
+
+/// Whether there is such a bucket.
+pub async fn exists(client: &Client, bucket: &str) -> Result<bool, Error> {
+    match client.head_bucket().bucket(bucket).send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+        Err(error) => Err(failed("HeadBucket", &error)),
+    }
+}
+
+/// Names of all buckets that begin so.
+pub async fn buckets(client: &Client, prefix: &str) -> Result<Vec<String>, Error> {
+    let all = client
+        .list_buckets()
+        .send()
+        .await
+        .map_err(|error| failed("ListBuckets", &error))?;
+    let names = all.buckets().iter().filter_map(|bucket| bucket.name());
+    Ok(names
+        .filter(|name| name.starts_with(prefix))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// A bucket's tags; none when it has none.
+pub async fn tags(client: &Client, bucket: &str) -> Result<BTreeMap<String, String>, Error> {
+    match client.get_bucket_tagging().bucket(bucket).send().await {
+        Ok(tags) => Ok(tags
+            .tag_set()
+            .iter()
+            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+            .collect()),
+        Err(error) if error.code() == Some("NoSuchTagSet") => Ok(BTreeMap::new()),
+        Err(error) => Err(failed("GetBucketTagging", &error)),
+    }
+}
+
+/// Whether a bucket keeps versions.
+pub async fn versioning(client: &Client, bucket: &str) -> Result<Option<BucketVersioningStatus>, Error> {
+    let seen = client.get_bucket_versioning().bucket(bucket).send().await;
+    Ok(seen.map_err(|error| failed("GetBucketVersioning", &error))?.status)
+}
+
+/// Turns versions on or off, as somebody with a console would.
+pub async fn set_versioning(client: &Client, bucket: &str, status: BucketVersioningStatus) -> Result<(), Error> {
+    let configuration = VersioningConfiguration::builder().status(status).build();
+    let set = client
+        .put_bucket_versioning()
+        .bucket(bucket)
+        .versioning_configuration(configuration)
+        .send()
+        .await;
+    set.map(drop).map_err(|error| failed("PutBucketVersioning", &error))
+}
+
+/// A bucket's lifecycle rules; none when it has none.
+pub async fn lifecycle(client: &Client, bucket: &str) -> Result<Vec<LifecycleRule>, Error> {
+    match client.get_bucket_lifecycle_configuration().bucket(bucket).send().await {
+        Ok(configuration) => Ok(configuration.rules().to_vec()),
+        Err(error) if error.code() == Some("NoSuchLifecycleConfiguration") => Ok(Vec::new()),
+        Err(error) => Err(failed("GetBucketLifecycleConfiguration", &error)),
+    }
+}
+
+/// Prefix and days of each rule that removes objects.
+pub async fn expiries(client: &Client, bucket: &str) -> Result<BTreeMap<String, i32>, Error> {
+    let rules = lifecycle(client, bucket).await?;
+    Ok(rules
+        .iter()
+        .filter_map(|rule| {
+            let prefix = rule.filter().and_then(|filter| filter.prefix()).unwrap_or_default();
+            Some((prefix.to_owned(), rule.expiration()?.days()?))
+        })
+        .collect())
+}
+
+/// Writes an object.
+pub async fn put(client: &Client, bucket: &str, key: &str, text: &str) -> Result<(), Error> {
+    let body = ByteStream::from(text.as_bytes().to_vec());
+    let put = client.put_object().bucket(bucket).key(key).body(body).send().await;
+    put.map(drop).map_err(|error| failed("PutObject", &error))
+}
+
+/// Reads an object; nothing when it is not there.
+pub async fn get(client: &Client, bucket: &str, key: &str) -> Result<Option<String>, Error> {
+    match client.get_object().bucket(bucket).key(key).send().await {
+        Ok(object) => {
+            let bytes = object.body.collect().await.map_err(|error| Error::Unreadable {
+                what: format!("object {key}"),
+                message: error.to_string(),
+            })?;
+            Ok(Some(String::from_utf8_lossy(&bytes.into_bytes()).into_owned()))
+        }
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+        Err(error) => Err(failed("GetObject", &error)),
+    }
+}
+
+/// Deletes an object, which leaves a delete marker where versions are kept.
+pub async fn delete(client: &Client, bucket: &str, key: &str) -> Result<(), Error> {
+    let deleted = client.delete_object().bucket(bucket).key(key).send().await;
+    deleted.map(drop).map_err(|error| failed("DeleteObject", &error))
+}
+
+/// Begins an upload that nobody finishes.
+pub async fn begin_upload(client: &Client, bucket: &str, key: &str) -> Result<(), Error> {
+    let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await;
+    begun.map(drop).map_err(|error| failed("CreateMultipartUpload", &error))
+}

@@ -1,0 +1,191 @@
+//! Buckets: on every object store that runs here, the same promises.
+
+mod existing;
+mod look;
+mod suite;
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use aws_sdk_s3::Client;
+use k8s_openapi::api::core::v1::Secret;
+use ras_crds::{BucketState, BucketStatus, RecruitmentDriveStatus};
+use ras_tests::{
+    Error, OperatorOptions, ROLES, Season, Shared, cluster, eventually,
+    object_store::{ObjectStore, StoreKind, shared},
+};
+
+/// How long something in an object store may take.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A season whose platform has an object store.
+pub struct Storage {
+    /// The season.
+    pub season: Season,
+    /// The store.
+    pub store: &'static ObjectStore,
+    /// Looks at it from outside the operator.
+    pub client: Client,
+    /// How the operator runs.
+    pub options: OperatorOptions,
+    folder: tempfile::TempDir,
+}
+
+impl Storage {
+    /// A season with the shared store of this kind. `settings` are more lines of `objectStore`, in one line of YAML such
+    /// as `checkEvery: 2s`.
+    pub async fn start(kind: StoreKind, prefix: &str, settings: &str) -> Result<Self, Error> {
+        let store = shared(kind).await?;
+        Self::at(store, &store.endpoint(), prefix, settings).await
+    }
+
+    /// The same, where the operator reaches the store at another address.
+    pub async fn at(store: &'static ObjectStore, endpoint: &str, prefix: &str, settings: &str) -> Result<Self, Error> {
+        let more = if settings.is_empty() {
+            String::new()
+        } else {
+            format!(", {settings}")
+        };
+        let (folder, options) = platform(store, endpoint, &format!("programs: {{secretName: s3}}{more}"))?;
+        let season = Season::with(Shared::All(cluster().await?), prefix, &options).await?;
+        season
+            .apply(
+                "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key}\n",
+            )
+            .await?;
+        Ok(Self {
+            season,
+            store,
+            client: store.client(),
+            options,
+            folder,
+        })
+    }
+
+
+    /// Applies the drive `d` with these buckets (items of a YAML list, in one line).
+    pub async fn drive(&self, buckets: &str) -> Result<(), Error> {
+        self.season.apply(&manifest(buckets)).await
+    }
+
+    /// The drive's status.
+    pub async fn status(&self) -> Result<RecruitmentDriveStatus, Error> {
+        let drive = self.season.drives().get("d").await.map_err(|error| Error::Api {
+            what: "looking at drive d".to_owned(),
+            message: error.to_string(),
+        })?;
+        Ok(drive.status.unwrap_or_default())
+    }
+
+    /// Waits until a bucket's line in status is as asked, and returns it.
+    pub async fn line(&self, name: &str, state: BucketState) -> Result<BucketStatus, Error> {
+        self.line_that(name, &format!("{state:?}"), |line| line.state == state)
+            .await
+    }
+
+    /// Waits until a bucket's line in status fulfils something, and returns it.
+    pub async fn line_that(
+        &self,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(&BucketStatus) -> bool,
+    ) -> Result<BucketStatus, Error> {
+        eventually(PATIENCE, &format!("bucket {name} to be {what}"), async || {
+            let status = self.status().await?;
+            match status.buckets.into_iter().find(|line| line.name == name) {
+                Some(line) if is_so(&line) => Ok(line),
+                Some(line) => Err(format!("{line:?}").into()),
+                None => Err("not in status".into()),
+            }
+        })
+        .await
+        .map_err(|error| error.with_log(&self.season.operator.log()))
+    }
+
+    /// The name in the store of a bucket that is ready.
+    pub async fn ready(&self, name: &str) -> Result<String, Error> {
+        Ok(self.line(name, BucketState::Ready).await?.bucket)
+    }
+
+    /// Waits until the drive is no longer there.
+    pub async fn gone(&self) -> Result<(), Error> {
+        eventually(PATIENCE, "drive d to be gone", async || {
+            match self.season.drives().get_opt("d").await? {
+                None => Ok(()),
+                Some(drive) => Err(format!("{:?} {:?}", drive.metadata.finalizers, drive.status).into()),
+            }
+        })
+        .await
+        .map_err(|error| error.with_log(&self.season.operator.log()))
+    }
+
+    /// Asks Kubernetes to delete the drive.
+    pub async fn delete(&self) -> Result<(), Error> {
+        let deleted = self
+            .season
+            .drives()
+            .delete("d", &kube::api::DeleteParams::default())
+            .await;
+        deleted.map(drop).map_err(|error| Error::Api {
+            what: "deleting drive d".to_owned(),
+            message: error.to_string(),
+        })
+    }
+
+    /// Sets an annotation of the drive; `None` takes it away.
+    pub async fn annotate(&self, key: &str, value: Option<&str>) -> Result<(), Error> {
+        let said = value.map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
+        crate::seen::kubectl(&self.season, &["annotate", "drive", "d", "--overwrite", &said])
+            .await
+            .map(drop)
+    }
+
+    /// The Secret that programs use, to be sure that it is never changed.
+    pub async fn programs_secret(&self) -> Result<Option<String>, Error> {
+        let found = self
+            .season
+            .namespace
+            .api::<Secret>()
+            .get("s3")
+            .await
+            .map_err(|error| Error::Api {
+                what: "looking at Secret s3".to_owned(),
+                message: error.to_string(),
+            })?;
+        Ok(found.metadata.resource_version)
+    }
+}
+
+/// How an operator runs whose platform has this store, with the folder that holds its settings and credentials.
+pub fn platform(
+    store: &ObjectStore,
+    endpoint: &str,
+    settings: &str,
+) -> Result<(tempfile::TempDir, OperatorOptions), Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(&folder.path().join("AWS_ACCESS_KEY_ID"), store.access_key());
+    write(&folder.path().join("AWS_SECRET_ACCESS_KEY"), store.secret_key());
+    let platform = format!(
+        "objectStore: {{endpoint: '{endpoint}', region: {}, credentialsDirectory: '{}', requestsPerSecond: 1000, {settings}}}\n",
+        store.region(),
+        folder.path().display()
+    );
+    let config = folder.path().join("platform.yaml");
+    write(&config, &platform);
+    let options = OperatorOptions::with_roles(ROLES)
+        .argument("--platform-config")
+        .argument(config.display().to_string());
+    Ok((folder, options))
+}
+
+/// A drive `d` with one service and these buckets.
+pub fn manifest(buckets: &str) -> String {
+    format!(
+        "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: d}}\n\
+         spec:\n  services: [{{name: portal, image: 'portal:1', ports: [{{name: http, port: 8080}}]}}]\n  buckets: [{buckets}]\n"
+    )
+}
+
+/// Writes a file of a platform's.
+pub fn write(path: &std::path::Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
