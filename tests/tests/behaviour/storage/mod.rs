@@ -4,10 +4,9 @@ mod existing;
 mod look;
 mod suite;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use aws_sdk_s3::Client;
-use k8s_openapi::api::core::v1::Secret;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDriveStatus};
 use ras_tests::{
     Error, OperatorOptions, ROLES, Season, Shared, cluster, eventually,
@@ -27,7 +26,7 @@ pub struct Storage {
     pub client: Client,
     /// How the operator runs.
     pub options: OperatorOptions,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Storage {
@@ -57,10 +56,9 @@ impl Storage {
             store,
             client: store.client(),
             options,
-            folder,
+            _folder: folder,
         })
     }
-
 
     /// Applies the drive `d` with these buckets (items of a YAML list, in one line).
     pub async fn drive(&self, buckets: &str) -> Result<(), Error> {
@@ -137,21 +135,6 @@ impl Storage {
         crate::seen::kubectl(&self.season, &["annotate", "drive", "d", "--overwrite", &said])
             .await
             .map(drop)
-    }
-
-    /// The Secret that programs use, to be sure that it is never changed.
-    pub async fn programs_secret(&self) -> Result<Option<String>, Error> {
-        let found = self
-            .season
-            .namespace
-            .api::<Secret>()
-            .get("s3")
-            .await
-            .map_err(|error| Error::Api {
-                what: "looking at Secret s3".to_owned(),
-                message: error.to_string(),
-            })?;
-        Ok(found.metadata.resource_version)
     }
 }
 
