@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools build lint check generate
+.PHONY: help demo test tools control-plane object-stores build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -15,7 +15,7 @@ help: ## List these commands
 	@echo "  K8S_VERSION=1.34   tests or shows on the oldest supported Kubernetes instead of the newest"
 	@echo "  KEEP=1             lets the demo stay up until Ctrl-C"
 
-demo: tools build ## Show the main job on a real control plane of its own (pods are simulated)
+demo: control-plane build ## Show the main job on a real control plane of its own (pods are simulated)
 	@./target/debug/demo $(if $(KEEP),--keep)
 
 test: check tools ## Everything CI runs
@@ -26,8 +26,14 @@ test: check tools ## Everything CI runs
 	cargo test -p ras-tests --locked -- --test-threads=$(TEST_THREADS)
 	@echo "all passed on Kubernetes $(K8S_VERSION)"
 
-tools: ## Build the test control plane's programs from their Go modules (ten minutes the first time, then at once)
+tools: control-plane object-stores ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
+
+# One after the other: each uses all cores, and two at a time would only be harder to read.
+control-plane:
 	@tests/control-plane/build.sh
+
+object-stores: | control-plane
+	@tests/object-stores/build.sh
 
 build: ## Build the operator and the test programs
 	@echo "building the operator (some minutes the first time)"
