@@ -13,8 +13,8 @@ pub enum Error {
         /// The minor versions there are.
         supported: String,
     },
-    /// A program of the control plane has not been built.
-    #[error("`{program}` is not in {folder}: run `tests/control-plane/build.sh` (about 10 minutes the first time)")]
+    /// A program of the control plane, or an object store, has not been built.
+    #[error("`{program}` is not in {folder}: run `make tools` (about 20 minutes the first time)")]
     NotBuilt {
         /// The missing file's name.
         program: String,
@@ -44,6 +44,14 @@ pub enum Error {
     /// The control plane could not be started by its supervisor.
     #[error("the test control plane did not start: {0}")]
     ControlPlane(String),
+    /// An object store was asked for what it cannot do, or refused what the harness needs.
+    #[error("{store}: {message}")]
+    ObjectStore {
+        /// The name of its kind.
+        store: &'static str,
+        /// What it did, or cannot do.
+        message: String,
+    },
     /// The API server refused an object.
     #[error("{what} was refused ({code}): {message}")]
     Refused {

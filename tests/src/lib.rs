@@ -4,6 +4,8 @@
 //! user would, runs the real operator under exactly the rights it is shipped with ([`Operator`]), waits with
 //! [`eventually()`], and can prove from the API server's audit log who sent which request ([`AuditLog`]).
 //!
+//! Buckets are made in real S3 servers ([`object_store`]), and a [`FaultProxy`] before one breaks what networks break.
+//!
 //! Pods never really run: kwok plays the kubelet and reports them Ready, and claims on volumes Bound.
 //!
 //! Everything runs on a leash (see [`Leashed`]): when the test process dies in whatever way, nothing is left running.
@@ -15,12 +17,15 @@ mod cluster;
 pub mod control_plane;
 mod error;
 mod eventually;
+mod fault_proxy;
 mod foreign;
 mod kubectl;
 mod leash;
 mod namespace;
+pub mod object_store;
 mod operator;
 mod operator_rights;
+mod ports;
 mod season;
 mod workspace;
 
@@ -30,6 +35,7 @@ pub use certificates::CertManager;
 pub use cluster::{Cluster, cluster};
 pub use error::Error;
 pub use eventually::{NotYet, eventually};
+pub use fault_proxy::{Fault, FaultProxy, Match, ProxiedRequest};
 pub use foreign::{ForeignProject, read_yaml_with_go};
 pub use kubectl::KubectlOutput;
 pub use leash::{Leashed, Signal};

@@ -1,6 +1,4 @@
-use std::net::{Ipv4Addr, TcpListener};
-
-use crate::Error;
+use crate::{Error, ports};
 
 /// The ports a control plane listens on. The other programs serve nothing.
 pub(super) struct Ports {
@@ -10,22 +8,13 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Three ports that are free now. Neither etcd nor kube-apiserver can be handed an open socket or tell which port
-    /// it got, so between here and there somebody else may take one: the start is then tried again with others.
+    /// Three ports that are free now.
     pub(super) fn free() -> Result<Self, Error> {
-        let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("finding a free port"));
-        // All three are held until all are known, or the same one could come twice.
-        let held = [listen()?, listen()?, listen()?];
-        let [etcd, etcd_peers, apiserver] = held.each_ref().map(|listener| {
-            listener
-                .local_addr()
-                .map(|address| address.port())
-                .map_err(Error::io("reading a port"))
-        });
+        let [etcd, etcd_peers, apiserver] = ports::free()?;
         Ok(Self {
-            etcd: etcd?,
-            etcd_peers: etcd_peers?,
-            apiserver: apiserver?,
+            etcd,
+            etcd_peers,
+            apiserver,
         })
     }
 }

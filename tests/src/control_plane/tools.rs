@@ -12,13 +12,18 @@ pub struct Tools {
 impl Tools {
     /// `RAS_TOOLS/<minor>` if that is set, else `tools/<minor>` in the target folder that the running program lies in.
     pub fn find(version: KubernetesVersion) -> Result<Self, Error> {
+        Self::find_folder(version.minor())
+    }
+
+    /// The same for another folder than that of one version of Kubernetes.
+    pub(crate) fn find_folder(name: &str) -> Result<Self, Error> {
         if let Some(tools) = std::env::var_os("RAS_TOOLS") {
             return Ok(Self {
-                folder: Path::new(&tools).join(version.minor()),
+                folder: Path::new(&tools).join(name),
             });
         }
         let current = current_program()?;
-        let below = |folder: &Path| folder.join("tools").join(version.minor());
+        let below = |folder: &Path| folder.join("tools").join(name);
         // target/debug/deps/<test>, target/debug/<program>, or both below target/<triple>.
         let found = current
             .ancestors()
@@ -27,7 +32,7 @@ impl Tools {
             .map(below)
             .find(|folder| folder.is_dir());
         found.map(|folder| Self { folder }).ok_or_else(|| Error::NotBuilt {
-            program: format!("tools/{}", version.minor()),
+            program: format!("tools/{name}"),
             folder: current.ancestors().nth(2).unwrap_or(&current).to_owned(),
         })
     }
