@@ -1,0 +1,117 @@
+# What the tiers share. Sourced by test.sh.
+
+# Folders that hold a configuration: what is validated, tested and documented.
+folders() {
+    (cd "$1" && echo bootstrap && ls -d modules/*/ examples/*/ | sed 's|/$||')
+}
+
+need_terraform() {
+    if [ -z "${TERRAFORM:-}" ]; then
+        for TERRAFORM in terraform tofu; do command -v "$TERRAFORM" >/dev/null && break; done
+    fi
+    command -v "$TERRAFORM" >/dev/null || not_run "neither terraform nor tofu is installed"
+    export TERRAFORM
+}
+
+# go_tool NAME: builds tests/tools/NAME at the version in its go.mod. Its sums are checked, so a link is enough to know.
+go_tool() {
+    local source=$here/tests/tools/$1 stamp
+    stamp=$(cat "$source/go.mod" "$source/go.sum" | cksum | cut -d' ' -f1)
+    mkdir -p "$tools/bin"
+    if [ ! -x "$tools/bin/$1-$stamp" ]; then
+        command -v go >/dev/null || not_run "$1 has to be built, and Go is not installed"
+        echo "building $1 (some minutes, once)"
+        (cd "$source" && go build -trimpath -ldflags '-s -w' -o "$tools/bin/$1-$stamp" "$(sed -n 's/^tool //p' go.mod)")
+    fi
+    ln -sfn "$1-$stamp" "$tools/bin/$1"
+}
+
+recorded_provider() {
+    local source=$here/tests/recorded-provider stamp
+    stamp=$(cat "$source"/*.go "$source/go.mod" "$source/go.sum" "$source/schema.json.gz" | cksum | cut -d' ' -f1)
+    mkdir -p "$tools/bin"
+    recorded=$tools/bin/recorded-provider-$stamp
+    if [ ! -x "$recorded" ]; then
+        command -v go >/dev/null || not_run "there is no provider, and without Go ours cannot be built"
+        echo "building the provider that serves the recorded schema (a minute, once)"
+        (cd "$source" && go build -trimpath -ldflags '-s -w' -o "$recorded" .)
+    fi
+}
+
+python_tools() {
+    local stamp
+    stamp=$(cksum < "$here/tests/requirements.txt" | cut -d' ' -f1)
+    if [ ! -e "$tools/venv/$stamp" ]; then
+        command -v python3 >/dev/null || not_run "Python is not installed"
+        echo "installing checkov, moto and what reads YAML (a minute, once)"
+        python3 -m venv "$tools/venv" && "$tools/venv/bin/pip" install --quiet -r "$here/tests/requirements.txt"
+        touch "$tools/venv/$stamp"
+    fi
+}
+
+# copy TO: what the tiers look at, without what a run leaves behind, so that nothing is written into the tree.
+copy() {
+    rm -rf "$1" && mkdir -p "$1/deploy"
+    (cd "$repository" && tar -cf - --exclude=.terraform --exclude='*.tfstate*' --exclude=.terraform.lock.hcl --exclude=backend.hcl terraform deploy/iam) | tar -xf - -C "$1"
+}
+
+generate_docs() {
+    for folder in $(folders "$1"); do
+        "$tools/bin/terraform-docs" --config "$here/.terraform-docs.yml" "$1/$folder" >/dev/null
+    done
+}
+
+# Decides which provider is used, sets TF_CLI_CONFIG_FILE and says so in $provider.
+choose_provider() {
+    local work=$1
+    if [ -n "${TF_CLI_CONFIG_FILE:-}" ] && [ -f "$TF_CLI_CONFIG_FILE" ]; then
+        provider="the real one, from the mirror that TF_CLI_CONFIG_FILE names"
+        is_real=1
+        return
+    fi
+    unset TF_CLI_CONFIG_FILE
+    mkdir -p "$work/probe" "$tools/plugins"
+    cp "$here/bootstrap/versions.tf" "$work/probe/"
+    if TF_REGISTRY_DISCOVERY_RETRY=0 TF_REGISTRY_CLIENT_TIMEOUT=5 TF_PLUGIN_CACHE_DIR=$tools/plugins \
+        "$TERRAFORM" -chdir="$work/probe" init -backend=false >"$work/probe/log" 2>&1; then
+        export TF_PLUGIN_CACHE_DIR=$tools/plugins
+        provider="the real one, from the registry"
+        is_real=1
+        return
+    fi
+    is_real=
+    provider="our own with the recorded schema of hashicorp/aws, because the registry cannot be reached: arguments are checked, values are not"
+    [ "$tier" != t2 ] || return 0
+    recorded_provider
+    # The program itself knows under which address it looks for the provider; OpenTofu's is another than Terraform's.
+    local address version=6.34.0 platform
+    address=$("$TERRAFORM" -chdir="$work/probe" providers | sed -n 's/.*provider\[\([^]]*\)\].*/\1/p' | head -1)
+    platform=$(cd "$here/tests/recorded-provider" && go env GOOS GOARCH | paste -sd_)
+    mkdir -p "$work/mirror/$address/$version/$platform"
+    ln -sfn "$recorded" "$work/mirror/$address/$version/$platform/terraform-provider-aws_v$version"
+    cat > "$work/terraformrc" <<K
+provider_installation {
+  filesystem_mirror { path = "$work/mirror" }
+}
+K
+    export TF_CLI_CONFIG_FILE=$work/terraformrc
+}
+
+# policies WORK: what the roles may do, by an IAM simulator. It comes from npm, so without npm it does not run.
+policies() {
+    command -v npm >/dev/null || { echo "policies: not run: npm is not installed"; [ -z "${REQUIRE:-}" ]; return; }
+    local stamp at
+    stamp=$(cksum < "$here/tests/policies/package-lock.json" | cut -d' ' -f1)
+    at=$tools/policies-$stamp
+    if [ ! -e "$at/ready" ]; then
+        mkdir -p "$at" && cp "$here"/tests/policies/package*.json "$at/"
+        npm --prefix "$at" ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch "$at/ready" || return 1
+    fi
+    # Node looks for packages beside the program.
+    cp "$here/tests/policies/evaluate.mjs" "$at/"
+    local made
+    for made in "$1"/examples-*.policies; do
+        [ -e "$made" ] || continue
+        node "$at/evaluate.mjs" "$made" || return 1
+    done
+}
