@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ras_crds::labels;
 use serde_json::Value;
 
 use crate::object_store::failure::Failure;
@@ -33,9 +34,10 @@ impl Wish<'_> {
         let lifecycle =
             is_made || !settings.lifecycle.is_empty() || Feature::LIFECYCLE.iter().any(|f| self.before.contains(f));
         let candidates = [
-            (Feature::Tags, is_made),
+            // Of somebody else's bucket, too: it may be another drive's.
+            (Feature::Tags, true),
             (Feature::PublicAccessBlock, settings.private),
-            (Feature::Encryption, settings.encryption.is_some()),
+            (Feature::Encryption, self.encryption().is_some()),
             (
                 Feature::Policy,
                 settings.tls_only || self.before.contains(&Feature::Policy),
@@ -147,8 +149,21 @@ pub fn plan(wish: Wish<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
         if let Ownership::Foreign { whose } = ownership(&request.bucket, &observed, &request.owner) {
             return Err(Failure::not_ours(&request.bucket, whose));
         }
+    } else if let Some(whose) = of_another_namespace(request, observed) {
+        return Err(Failure::not_ours(&request.bucket, whose));
     }
     Ok(settings(wish, observed))
+}
+
+/// Whose an existing bucket is, if the operator made it for a drive of another namespace. Whoever may write drives in one
+/// namespace could otherwise let the objects of another one expire. A drive of the same namespace may well go on with
+/// what an earlier drive left.
+fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<String> {
+    let tags = observed.tags.known()?;
+    let namespace = tags.get(labels::NAMESPACE)?;
+    let is_ours = tags.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER);
+    (is_ours && *namespace != request.owner.namespace)
+        .then(|| format!("its tags say that it belongs to a drive of the namespace {namespace}"))
 }
 
 /// A bucket that was made a moment ago, in a store that sets nothing by itself.
@@ -181,7 +196,7 @@ fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
     // What was read though nobody asked is not ours to set.
     let may = |feature: Feature| reads.contains(&feature);
     let mut steps = Vec::new();
-    if may(Feature::Tags) {
+    if may(Feature::Tags) && request.origin == Origin::Made {
         steps.extend(observed.tags.known().and_then(|tags| tag(request, tags)));
     }
     if may(Feature::PublicAccessBlock) && observed.public_access_blocked == Seen::Is(false) {

@@ -116,3 +116,29 @@ async fn an_existing_bucket_that_is_not_there_is_not_made() -> Result<(), Error>
     storage.line("archive", BucketState::Ready).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_bucket_of_another_namespace_s_drive_is_not_used_but_one_of_an_earlier_drive_s_is() -> Result<(), Error> {
+    let owner = Storage::start(StoreKind::Minio, "owner", "").await?;
+    owner.drive("{name: resumes}").await?;
+    let bucket = owner.ready("resumes").await?;
+    look::put(&owner.client, &bucket, "resume.pdf", "data").await?;
+
+    let greedy = Storage::start(StoreKind::Minio, "greedy", "").await?;
+    let asked = format!("{{name: theirs, existing: {{bucket: {bucket}}}, expire: [{{after: 1d}}]}}");
+    greedy.drive(&asked).await?;
+    let told = "its tags say that it belongs to a drive of the namespace";
+    greedy
+        .line_that("theirs", "refused", |line| line.message.as_deref().is_some_and(|message| message.contains(told)))
+        .await?;
+    assert!(look::expiries(&owner.client, &bucket).await?.is_empty());
+
+    // A drive that is made anew has another UID, and may go on with what was kept.
+    owner.delete().await?;
+    owner.gone().await?;
+    owner.drive(&asked).await?;
+    owner.line("theirs", BucketState::Ready).await?;
+    assert_eq!(look::expiries(&owner.client, &bucket).await?.len(), 1);
+    assert_eq!(look::get(&owner.client, &bucket, "resume.pdf").await?.as_deref(), Some("data"));
+    Ok(())
+}
