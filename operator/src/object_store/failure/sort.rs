@@ -63,6 +63,12 @@ pub(super) fn sort(operation: Operation, answer: &Answer) -> Kind {
         | "XNotImplemented" => Kind::Unsupported,
         // MinIO says so to rules for unfinished uploads.
         "InvalidArgument" if operation == Operation::PutBucketLifecycle => Kind::Unsupported,
+        // Garage says so to rules for delete markers. S3 uses the same code for two rules with one prefix.
+        "InvalidRequest"
+            if operation == Operation::PutBucketLifecycle && message.contains("must contain either <Days>") =>
+        {
+            Kind::Unsupported
+        }
         "RequestTimeout"
         | "InternalError"
         | "InternalFailure"
