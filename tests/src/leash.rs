@@ -85,6 +85,11 @@ impl Leashed {
         &self.name
     }
 
+    /// The process of the leash, whose child the program is.
+    pub(crate) fn leash(&self) -> u32 {
+        self.leash.id()
+    }
+
     /// Sends a signal, if the program still runs.
     pub fn signal(&mut self, signal: Signal) {
         if let Some(commands) = &mut self.commands {

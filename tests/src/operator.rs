@@ -132,6 +132,10 @@ impl Operator {
         &self.user
     }
 
+    pub(crate) fn process(&self) -> &Leashed {
+        &self.process
+    }
+
     /// Everything it wrote so far.
     pub fn log(&self) -> String {
         self.process.log()

@@ -180,14 +180,16 @@ impl<S: ObjectStore> Keeper<S> {
         self.want(drive, &name, Task::Keep(Box::new(request.clone())), recorded)
     }
 
-    /// Wants a bucket to be gone. Nothing without the owner's tags is removed.
-    pub fn remove(&self, drive: &DriveKey, owner: &Owner, bucket: &str, manner: Manner) -> View {
+    /// Wants a bucket to be gone. Nothing without the owner's tags is removed. `removed` is what was removed of it before
+    /// this program started, or before it was told to stop.
+    pub fn remove(&self, drive: &DriveKey, owner: &Owner, bucket: &str, manner: Manner, removed: u64) -> View {
         let task = Task::Remove {
             bucket: bucket.to_owned(),
             owner: owner.clone(),
             manner,
         };
-        self.want(drive, &owner.bucket, task, None)
+        let before = (removed > 0).then_some(State::Removing { removed });
+        self.want(drive, &owner.bucket, task, before)
     }
 
     /// How a bucket stands that somebody wanted to be there.
@@ -226,9 +228,8 @@ impl<S: ObjectStore> Keeper<S> {
             };
         }
         let changed = Arc::new(Notify::new());
-        let first = recorded
-            .is_some()
-            .then(|| somewhere_in(self.inner.pace.check_every, &key));
+        let is_at_rest = recorded.as_ref().is_some_and(State::is_there);
+        let first = is_at_rest.then(|| somewhere_in(self.inner.pace.check_every, &key));
         let state = recorded.unwrap_or(State::Pending);
         let minder = tokio::spawn(mind(Arc::clone(&self.inner), key.clone(), Arc::clone(&changed), first));
         entries.insert(

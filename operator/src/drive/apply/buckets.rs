@@ -128,5 +128,6 @@ pub(in crate::drive) fn depart(hands: &Hands, key: &DriveKey, uid: &str, departu
         Fate::RemovedIfEmpty => Manner::IfEmpty,
         Fate::Removed => Manner::WithObjects,
     };
-    Known::View(keeper.remove(key, &owner, &recorded.bucket, manner))
+    let removed = recorded.removed.and_then(|removed| u64::try_from(removed).ok());
+    Known::View(keeper.remove(key, &owner, &recorded.bucket, manner, removed.unwrap_or_default()))
 }

@@ -1,12 +1,16 @@
 //! Looks at buckets with a client of the tests' own, which shares nothing with the operator's.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    time::{Duration, SystemTime},
+};
 
 use aws_sdk_s3::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    primitives::ByteStream,
-    types::{BucketVersioningStatus, LifecycleRule, VersioningConfiguration},
+    primitives::{ByteStream, DateTime},
+    types::{BucketVersioningStatus, ChecksumAlgorithm, LifecycleRule, ObjectLockMode, VersioningConfiguration},
 };
 use ras_tests::Error;
 
@@ -126,3 +130,18 @@ pub async fn begin_upload(client: &Client, bucket: &str, key: &str) -> Result<()
     let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await;
     begun.map(drop).map_err(|error| failed("CreateMultipartUpload", &error))
 }
+/// Writes an object that is locked for less time than its bucket would lock it.
+pub async fn put_locked_for(client: &Client, bucket: &str, key: &str, time: Duration) -> Result<(), Error> {
+    let put = client
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .body(ByteStream::from_static(b"data"))
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .object_lock_mode(ObjectLockMode::Governance)
+        .object_lock_retain_until_date(DateTime::from(SystemTime::now() + time))
+        .send()
+        .await;
+    put.map(drop).map_err(|error| failed("PutObject", &error))
+}
+

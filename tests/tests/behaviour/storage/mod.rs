@@ -1,10 +1,11 @@
 //! Buckets: on every object store that runs here, the same promises.
 
+mod emptying;
 mod existing;
 mod look;
 mod suite;
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use aws_sdk_s3::Client;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDriveStatus};
@@ -106,7 +107,12 @@ impl Storage {
 
     /// Waits until the drive is no longer there.
     pub async fn gone(&self) -> Result<(), Error> {
-        eventually(PATIENCE, "drive d to be gone", async || {
+        self.gone_within(PATIENCE).await
+    }
+
+    /// The same, with a limit of one's own.
+    pub async fn gone_within(&self, limit: Duration) -> Result<(), Error> {
+        eventually(limit, "drive d to be gone", async || {
             match self.season.drives().get_opt("d").await? {
                 None => Ok(()),
                 Some(drive) => Err(format!("{:?} {:?}", drive.metadata.finalizers, drive.status).into()),
@@ -130,6 +136,23 @@ impl Storage {
     }
 
     /// Sets an annotation of the drive; `None` takes it away.
+    /// Requests that the operator has sent to the store since it started, by operation and outcome.
+    pub async fn requests(&mut self) -> Result<BTreeMap<(String, String), u64>, Error> {
+        let (_, text) = self.season.operator.get("/metrics").await?;
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("ras_object_store_requests_total{"));
+        let counts = lines.filter_map(|line| {
+            let (labels, count) = line.split_once("} ")?;
+            let label = |name: &str| {
+                let (_, rest) = labels.split_once(&format!("{name}=\""))?;
+                rest.split_once('"').map(|(value, _)| value.to_owned())
+            };
+            Some(((label("operation")?, label("outcome")?), count.parse().ok()?))
+        });
+        Ok(counts.collect())
+    }
+
     pub async fn annotate(&self, key: &str, value: Option<&str>) -> Result<(), Error> {
         let said = value.map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
         crate::seen::kubectl(&self.season, &["annotate", "drive", "d", "--overwrite", &said])

@@ -1,0 +1,38 @@
+use std::fs;
+
+use crate::{Error, Leashed, Operator};
+
+/// How much memory a process has, in KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// What it has now.
+    pub resident: u64,
+    /// The most it ever had.
+    pub highest: u64,
+}
+
+impl Operator {
+    /// How much memory it has, as Linux tells.
+    pub fn memory(&self) -> Result<Memory, Error> {
+        let process = self.process();
+        let file = format!("/proc/{}/status", number(process)?);
+        let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {file}")))?;
+        let kibibytes = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse().ok()
+        };
+        kibibytes("VmRSS:")
+            .zip(kibibytes("VmHWM:"))
+            .map(|(resident, highest)| Memory { resident, highest })
+            .ok_or_else(|| process.error(format!("{file} tells no memory: {text}")))
+    }
+}
+
+/// The program's own process: the only child of its leash's main thread.
+fn number(process: &Leashed) -> Result<u32, Error> {
+    let leash = process.leash();
+    let file = format!("/proc/{leash}/task/{leash}/children");
+    let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {file}")))?;
+    let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    first.ok_or_else(|| process.error("has no process"))
+}
