@@ -81,7 +81,7 @@ def endless_logs(everything):
 
 
 def hand_over(state, schema):
-    text = state["values"]["outputs"]["platform_yaml"]["value"]
+    text = state["outputs"]["platform_yaml"]["value"]
     for error in jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(text)):
         yield f"platform.yaml: {'.'.join(map(str, error.absolute_path))}: {error.message}"
     if "ras.dev/platform/v1" not in text.splitlines()[0]:
@@ -91,14 +91,14 @@ def hand_over(state, schema):
 def main():
     path, schema = sys.argv[1], json.loads(pathlib.Path(sys.argv[2]).read_text())
     state = last_state(path)
-    everything = list(resources(state["values"]["root_module"]))
+    everything = list(resources(state["root_module"]))
     problems = [p for check in (untagged, secrets, open_to_the_world, wildcards, unencrypted, endless_logs) for p in check(everything)]
     problems += hand_over(state, schema)
     name = pathlib.Path(path).stem.replace("-", "/", 1)
     print(f"{'FAILED' if problems else 'ok    '} {name}: {len(everything)} resources are tagged, encrypted and closed, no secret in state, hand-over fits its schema")
     for problem in problems:
         print("  " + problem)
-    outputs = state["values"]["outputs"]
+    outputs = state["outputs"]
     pathlib.Path(path).with_suffix(".yaml").write_text(outputs["platform_yaml"]["value"])
     pathlib.Path(path).with_suffix(".policies").write_text(json.dumps({k: json.loads(outputs[k]["value"]) for k in ("operator_policy", "drives_policy")}))
     sys.exit(bool(problems))
