@@ -80,7 +80,7 @@ pub struct Sum {
     is_versioned: bool,
     until: Timestamp,
     /// The entry before: what replaced the next version of the same key, and when.
-    newer: Option<(String, Option<Timestamp>)>,
+    newer: Option<Entry>,
     usage: Usage,
 }
 
@@ -111,11 +111,12 @@ impl Sum {
 
     /// One more entry.
     pub fn add(&mut self, entry: &Entry) {
-        let replaced = match &self.newer {
-            Some((key, when)) if *key == entry.key => *when,
-            _ => None,
-        };
-        self.newer = Some((entry.key.clone(), entry.modified));
+        let newer = self.newer.replace(entry.clone()).filter(|newer| newer.key == entry.key);
+        // versitygw begins a page with what ended the one before.
+        if newer.as_ref().is_some_and(|newer| newer.id == entry.id) {
+            return;
+        }
+        let replaced = newer.and_then(|newer| newer.modified);
         let goes = match entry.kind {
             EntryKind::DeleteMarker | EntryKind::Upload => return,
             EntryKind::Current => self.current_goes(entry),

@@ -75,6 +75,7 @@ enum Kind {
     NotEmpty,
     NoLockLater,
     Locked,
+    Stuck,
     Restless,
     Unsupported,
     Refused,
@@ -115,6 +116,11 @@ impl Failure {
         Self::new(bucket, None, Kind::Missing)
     }
 
+    /// Objects are removed and stay.
+    pub fn stuck(bucket: &str) -> Self {
+        Self::new(bucket, None, Kind::Stuck)
+    }
+
     /// Settings do not stay as they are written.
     pub fn restless(bucket: &str) -> Self {
         Self::new(bucket, None, Kind::Restless)
@@ -148,6 +154,7 @@ impl Failure {
             | Kind::InvalidName
             | Kind::NotEmpty
             | Kind::NoLockLater
+            | Kind::Stuck
             | Kind::Unsupported
             | Kind::Refused => Reason::StoreRefused,
             Kind::Locked => Reason::ObjectsLocked,
@@ -174,6 +181,7 @@ impl Failure {
             | Kind::Throttled
             | Kind::ServerError
             | Kind::Busy
+            | Kind::Stuck
             | Kind::Restless
             | Kind::ClockSkewed
             | Kind::Denied
@@ -257,6 +265,7 @@ impl Failure {
             | Kind::Taken
             | Kind::NotOurs { .. } => true,
             Kind::Busy
+            | Kind::Stuck
             | Kind::Restless
             | Kind::Denied
             | Kind::EncryptionKey

@@ -100,8 +100,8 @@ fn is_about_key(message: &str) -> bool {
     message.contains("kms") && message.contains("key")
 }
 
-/// Servers have no code for locks: AWS and versitygw call them `AccessDenied`, `MinIO` `InvalidRequest`, and say the rest
-/// in words.
+/// Servers have no code for locks: AWS and versitygw call them `AccessDenied`, `MinIO` `InvalidRequest`, and say the
+/// rest in words.
 fn is_lock(code: &str, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     let words = ["object lock", "worm", "legal hold", "retention", "objectlock"];
@@ -130,6 +130,13 @@ fn is_secret(word: &str) -> bool {
     let is_key_id = bare.len() >= 16
         && (bare.starts_with("AKIA") || bare.starts_with("ASIA"))
         && bare.chars().all(|c| c.is_ascii_alphanumeric());
+    // Garage's begin like this and repeat in its messages.
+    let is_key_id =
+        is_key_id || bare.len() >= 26 && bare.starts_with("GK") && is_hex(bare.get(2..).unwrap_or_default());
     let is_digest = bare.len() >= 40 && bare.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
     is_key_id || is_digest || word.contains("X-Amz-") || word.contains("Signature=")
+}
+
+fn is_hex(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_hexdigit())
 }

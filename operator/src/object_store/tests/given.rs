@@ -235,7 +235,7 @@ fn mark() -> String {
     format!("ras.dev/{}/", owner().mark())
 }
 
-/// Others' statements, and ours: as it should be, as MinIO writes it, and weakened by somebody.
+/// Others' statements, and ours: as it should be, as `MinIO` writes it, and weakened by somebody.
 fn statements() -> Vec<Value> {
     let arn = format!("arn:aws:s3:::{}", name());
     let sid = format!("RasDevTlsOnly{}", owner().mark());

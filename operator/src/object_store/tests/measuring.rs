@@ -4,7 +4,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::given::full;
 use super::memory::{Gaps, Held, Memory, fresh};
-use crate::object_store::measure::{Usage, measure};
+use crate::object_store::measure::{Sum, Usage, measure};
 use crate::object_store::model::{LifecycleRule, Settings};
 use crate::object_store::store::{Entry, EntryKind};
 
@@ -142,4 +142,13 @@ async fn a_count_that_was_cut_short_says_so() {
             ..Usage::default()
         }
     );
+}
+
+#[test]
+fn what_ends_one_page_and_begins_the_next_counts_once() {
+    let mut sum = Sum::new(&Settings::default(), now());
+    for key in ["a", "b", "b", "c"] {
+        sum.add(&entry(key, EntryKind::Current, "null", 0));
+    }
+    assert_eq!(sum.usage(true).objects, 3);
 }

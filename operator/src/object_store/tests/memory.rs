@@ -26,6 +26,8 @@ pub struct Gaps {
     pub denied: BTreeSet<Feature>,
     /// Does not let us read it.
     pub unreadable: BTreeSet<Feature>,
+    /// Says that it removes objects, and keeps them.
+    pub keeps_everything: bool,
     /// Has no listing of versions.
     pub no_versions_listing: bool,
 }
@@ -282,8 +284,11 @@ impl ObjectStore for Memory {
                         deleted.locked += 1;
                         continue;
                     }
-                    held.entries
-                        .retain(|other| other.key != entry.key || entry.id.is_some() && other.id != entry.id);
+                    held.entries.retain(|other| {
+                        self.gaps.keeps_everything
+                            || other.key != entry.key
+                            || entry.id.is_some() && other.id != entry.id
+                    });
                     deleted.removed += 1;
                 }
                 Ok(deleted)

@@ -199,7 +199,9 @@ proptest! {
         prop_assume!(truth.exists || request.origin == Origin::Made);
         let steps = plan_for(&request, &truth, &lacking).unwrap();
         let is_tagged_first = match steps.as_slice() {
-            [Step::Create { .. }, rest @ ..] => matches!(rest.first(), Some(Step::Tag(_))) || lacking.contains(&Feature::Tags),
+            [Step::Create { .. }, rest @ ..] => {
+                matches!(rest.first(), Some(Step::Tag(_))) || lacking.contains(&Feature::Tags)
+            }
             steps => steps.iter().skip(1).all(|step| !matches!(step, Step::Tag(_))),
         };
         prop_assert!(is_tagged_first, "{:?}", steps);
@@ -222,7 +224,8 @@ proptest! {
         prop_assert_eq!(others_statements(&after), others_statements(&truth));
         prop_assert_eq!(others_cors(&after), others_cors(&truth));
         // A rule without a name that says what we would say is as good as ours.
-        let desired: Vec<_> = lifecycle::desired(&request, &lacking).into_iter().map(|rule| StoredRule { id: None, ..rule }).collect();
+        let desired = lifecycle::desired(&request, &lacking).into_iter();
+        let desired: Vec<_> = desired.map(|rule| StoredRule { id: None, ..rule }).collect();
         let without = |mut rules: Vec<StoredRule>| {
             rules.retain(|rule| rule.id.is_some() || !desired.contains(rule));
             rules

@@ -127,7 +127,7 @@ async fn if_empty_removes_nothing_that_holds_data() {
 
 #[tokio::test]
 async fn what_is_written_while_an_empty_bucket_goes_keeps_it() {
-    for call in 1..7 {
+    for call in 1..6 {
         let store = Memory::new(Gaps::default()).with(&name(), only(Vec::new()));
         store.meanwhile(call, |buckets| {
             if let Some(held) = buckets.get_mut(&name()) {
@@ -161,7 +161,7 @@ async fn nothing_is_removed_that_is_not_provably_ours() {
         assert_eq!(store.held(&name()), held);
     }
     let mut untagged = filled();
-    untagged.truth.tags = Seen::Is(Default::default());
+    untagged.truth.tags = Seen::Is(std::collections::BTreeMap::new());
     let store = Memory::new(Gaps::default()).with("a-name-that-proves-nothing", untagged.clone());
     let bucket = "a-name-that-proves-nothing";
     let removal = remove(&store, bucket, &owner(), Manner::WithObjects, &|_| {
@@ -230,4 +230,17 @@ async fn a_bucket_that_is_not_there_is_gone_and_one_without_a_listing_of_version
     let store = Memory::new(gaps).with(&name(), plain);
     assert_eq!(take(&store, Manner::IfEmpty).await.unwrap(), Removal::NotEmpty);
     assert_eq!(take(&store, Manner::WithObjects).await.unwrap(), Removal::Gone);
+}
+
+#[tokio::test]
+async fn a_store_that_only_says_that_it_removes_does_not_keep_us_for_ever() {
+    let gaps = Gaps {
+        keeps_everything: true,
+        ..Gaps::default()
+    };
+    let store = Memory::new(gaps).with(&name(), filled());
+    let failure = take(&store, Manner::WithObjects).await.unwrap_err();
+    assert!(failure.sentence().contains("its own tools"), "{}", failure.sentence());
+    assert_eq!(store.held(&name()), filled());
+    assert!(store.calls() < 30, "{}", store.calls());
 }

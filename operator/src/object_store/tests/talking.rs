@@ -12,6 +12,7 @@ use crate::object_store::failure::Failure;
 use crate::object_store::gate::{Counter, Gate};
 use crate::object_store::model::Feature;
 use crate::object_store::observed::Seen;
+use crate::object_store::plan::Step;
 use crate::object_store::s3::S3Store;
 use crate::object_store::store::ObjectStore;
 use crate::platform::ObjectStoreConfig;
@@ -31,16 +32,13 @@ async fn server(answer: &'static [u8]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let ear = Arc::clone(&heard);
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
             let mut request = vec![0; 8_192];
             let length = connection.read(&mut request).await.unwrap_or_default();
             request.truncate(length);
-            hears
-                .lock()
-                .unwrap()
-                .push(String::from_utf8_lossy(&request).into_owned());
+            ear.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
             let _ = connection.write_all(answer).await;
         }
     });
@@ -96,6 +94,24 @@ async fn what_answers_and_is_no_s3_is_a_store_that_is_not_there() {
         assert_eq!(failure.reason(), Reason::StoreUnavailable);
         assert_eq!(heard.lock().unwrap().len(), 1, "no retries of the SDK's own: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_web_page_does_not_pass_for_the_success_of_a_write() {
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 36\r\nConnection: close\r\n\r\n\
+          <!DOCTYPE html><title>Log in</title>";
+    let (address, _) = server(answer).await;
+    let folder = credentials();
+    let (store, counts) = store(address, &folder);
+    let failures = [
+        store.delete_bucket("portal").await.unwrap_err(),
+        store.execute("portal", &Step::Versioning(true)).await.unwrap_err(),
+        store.execute("portal", &Step::Create { object_lock: false }).await.unwrap_err(),
+    ];
+    for failure in failures {
+        assert!(failure.is_unreachable(), "{}", failure.sentence());
+    }
+    assert!(counts.0.lock().unwrap().iter().all(|(_, outcome)| *outcome == "unavailable"));
 }
 
 #[tokio::test]
