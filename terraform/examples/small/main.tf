@@ -8,7 +8,7 @@ module "platform" {
   protect = var.protect
 
   zones = var.zones
-  # Half of this bill. The alternative, nodes with public addresses, saves it and puts every node on the internet.
+  # A sixth of the bill. The alternative, nodes with public addresses, saves it and puts every node on the internet.
   nat = "single"
 
   administrators      = var.administrators
