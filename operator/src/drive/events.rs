@@ -11,6 +11,7 @@ use crate::cluster::store::DriveKey;
 use crate::drive::apply::buckets::Known;
 use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
+use crate::object_store::keeper::NewsKind;
 
 /// Longest note the API server takes, in bytes.
 const MOST: usize = 1_000;
@@ -62,22 +63,28 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
 pub fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
     for (name, known) in &outcome.buckets.kept {
         let Known::View(view) = known else { continue };
-        if view.news.is_empty() {
-            continue;
-        }
-        let note = format!("bucket {name}: {}", view.news.join(", "));
-        tracing::info!(drive = %key, outcome = "BucketConfigured", "{note}");
+        let Some(news) = &view.news else { continue };
+        let (type_, reason, done) = match news.kind {
+            NewsKind::Configured => (EventType::Normal, "BucketConfigured", "set up"),
+            NewsKind::Made => (EventType::Normal, "BucketMade", "made, with"),
+            NewsKind::Repaired => (
+                EventType::Normal,
+                "BucketRepaired",
+                "put back what somebody else changed:",
+            ),
+            // Whoever lost what was in it has to hear of it.
+            NewsKind::Lost => (
+                EventType::Warning,
+                "BucketLost",
+                "it was gone, and is made anew, empty, with",
+            ),
+        };
+        let note = format!("bucket {name}: {done} {}", news.words.join(", "));
+        tracing::info!(drive = %key, outcome = reason, "{note}");
+        // Events of one reason are counted as one; naming the bucket keeps those of different buckets apart.
         let meta = &drive.metadata;
-        publish(
-            EventType::Normal,
-            "BucketConfigured",
-            "Store",
-            note,
-            None,
-            meta,
-            key,
-            context,
-        );
+        let bucket = Some(reference_to_bucket(name));
+        publish(type_, reason, "Store", note, bucket, meta, key, context);
     }
 }
 
@@ -92,7 +99,7 @@ pub fn retained(buckets: &[BucketStatus], key: &DriveKey, meta: &ObjectMeta, con
             "BucketRetained",
             "Delete",
             note,
-            None,
+            Some(reference_to_bucket(&bucket.name)),
             meta,
             key,
             context,
@@ -136,6 +143,15 @@ fn list(children: &[ChildKey]) -> String {
     let mut names: Vec<String> = children.iter().map(ToString::to_string).collect();
     names.sort();
     names.join(", ")
+}
+
+/// Buckets are no objects of Kubernetes, but an event may name anything.
+fn reference_to_bucket(name: &str) -> ObjectReference {
+    ObjectReference {
+        kind: Some("Bucket".to_owned()),
+        name: Some(name.to_owned()),
+        ..ObjectReference::default()
+    }
 }
 
 fn reference(child: &ChildKey) -> ObjectReference {

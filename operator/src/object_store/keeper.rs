@@ -71,6 +71,8 @@ pub enum State {
         /// What was asked for and the store cannot do.
         unsupported: BTreeSet<Feature>,
     },
+    /// It is there, and is being set up as it is asked for now.
+    Changing,
     /// It could not be looked at, set up or removed.
     Failed {
         /// Why.
@@ -107,8 +109,30 @@ pub struct View {
     pub state: State,
     /// What is in it, and when it was counted.
     pub usage: Option<(Usage, Timestamp)>,
-    /// What was set up or repaired since this was last asked.
-    pub news: Vec<String>,
+    /// What was done since this was last asked.
+    pub news: Option<News>,
+}
+
+/// What was done to a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Why, the most serious last.
+    pub kind: NewsKind,
+    /// What, in a word or two each.
+    pub words: Vec<String>,
+}
+
+/// Why something was done to a bucket, the most serious last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NewsKind {
+    /// The drive asked for something else.
+    Configured,
+    /// It was not there.
+    Made,
+    /// Somebody else had changed it.
+    Repaired,
+    /// It was there once and no longer, so it was made anew, and what was in it is lost.
+    Lost,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -121,7 +145,7 @@ struct Entry {
     task: Task,
     state: State,
     usage: Option<(Usage, Timestamp)>,
-    news: Vec<String>,
+    news: Option<News>,
     changed: Arc<Notify>,
     minder: tokio::task::AbortHandle,
 }
@@ -224,7 +248,7 @@ impl<S: ObjectStore> Keeper<S> {
             return View {
                 state: entry.state.clone(),
                 usage: entry.usage,
-                news: std::mem::take(&mut entry.news),
+                news: entry.news.take(),
             };
         }
         let changed = Arc::new(Notify::new());
@@ -238,7 +262,7 @@ impl<S: ObjectStore> Keeper<S> {
                 task,
                 state: state.clone(),
                 usage: None,
-                news: Vec::new(),
+                news: None,
                 changed,
                 minder: minder.abort_handle(),
             },
@@ -246,7 +270,7 @@ impl<S: ObjectStore> Keeper<S> {
         View {
             state,
             usage: None,
-            news: Vec::new(),
+            news: None,
         }
     }
 }
@@ -256,15 +280,29 @@ impl State {
     /// task does not.
     fn under(&self, before: &Task, now: &Task) -> Self {
         match (self, before, now) {
-            // Settings changed: it is there all the same, and services go on.
-            (Self::Ready { .. }, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => self.clone(),
+            // It is there all the same, and services go on. But it is not what is asked now, and a program that starts
+            // after this one has died must not take it for that.
+            (Self::Ready { .. } | Self::Changing, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => {
+                Self::Changing
+            }
             _ => Self::Pending,
         }
     }
 
     /// Whether the bucket is known to be there.
     pub fn is_there(&self) -> bool {
-        matches!(self, Self::Ready { .. } | Self::Failed { there: true, .. })
+        matches!(
+            self,
+            Self::Ready { .. } | Self::Changing | Self::Failed { there: true, .. }
+        )
+    }
+}
+
+impl News {
+    fn and(mut self, more: Self) -> Self {
+        self.kind = self.kind.max(more.kind);
+        self.words.extend(more.words);
+        self
     }
 }
 
@@ -304,8 +342,8 @@ async fn mind<S: ObjectStore>(inner: Arc<Inner<S>>, key: BucketKey, changed: Arc
         // Boxed, because a task sleeps nearly all its life and need not keep room for requests.
         let next = match &task {
             Task::Keep(request) => {
-                let before = before(request, settled.as_ref() == Some(&task));
-                Box::pin(inner.set_up(&key, request, &before, &mut failures, &mut counted)).await
+                let is_settled = first.is_some() && settled.is_none() || settled.as_ref() == Some(&task);
+                Box::pin(inner.set_up(&key, request, is_settled, &mut failures, &mut counted)).await
             }
             Task::Remove { bucket, owner, manner } => {
                 Box::pin(inner.take_away(&key, bucket, owner, *manner, &mut failures)).await
@@ -329,23 +367,41 @@ impl<S: ObjectStore> Inner<S> {
         &self,
         key: &BucketKey,
         request: &BucketRequest,
-        before: &BTreeSet<Feature>,
+        is_settled: bool,
         failures: &mut u32,
         counted: &mut Option<Instant>,
     ) -> Option<Duration> {
+        let was_there = self.entries().get(key).is_some_and(|entry| entry.state.is_there());
         let done = {
             let _slot = self.short.acquire().await.ok()?;
             self.forget_capabilities();
-            ensure_after(&self.store, request, before, &self.capabilities).await
+            let before = before(request, is_settled);
+            ensure_after(&self.store, request, &before, &self.capabilities).await
         };
         match done {
             Ok(done) => {
                 *failures = 0;
-                let state = State::Ready {
-                    region: done.region,
-                    unsupported: done.unsupported,
+                let is_asked = matches!(self.task(key), Some(Task::Keep(now)) if *now == *request);
+                let state = if is_asked {
+                    State::Ready {
+                        region: done.region,
+                        unsupported: done.unsupported,
+                    }
+                } else {
+                    // Somebody wants something else meanwhile, which is done next.
+                    State::Changing
                 };
-                self.tell(key, state, done.changed);
+                let kind = match (done.created, was_there) {
+                    (true, true) => NewsKind::Lost,
+                    (true, false) => NewsKind::Made,
+                    (false, _) if is_settled => NewsKind::Repaired,
+                    (false, _) => NewsKind::Configured,
+                };
+                let news = (done.created || !done.changed.is_empty()).then_some(News {
+                    kind,
+                    words: done.changed,
+                });
+                self.tell(key, state, news);
                 if let Some((every, pages)) = self.pace.usage {
                     if counted.is_none_or(|then| then.elapsed() >= every) && self.count(key, request, pages).await {
                         *counted = Some(Instant::now());
@@ -415,7 +471,7 @@ impl<S: ObjectStore> Inner<S> {
                     State::Removing {
                         removed: before + removed,
                     },
-                    Vec::new(),
+                    None,
                 );
             }
             ControlFlow::Continue(())
@@ -425,7 +481,7 @@ impl<S: ObjectStore> Inner<S> {
                 *failures = 0;
                 if self.task(key).as_ref() == Some(&task) {
                     let over = matches!(removal, Removal::Gone | Removal::NotEmpty | Removal::NotOurs { .. });
-                    self.tell(key, State::Removed(removal), Vec::new());
+                    self.tell(key, State::Removed(removal), None);
                     // Locks run out by themselves; everything else wants somebody to change something.
                     return (!over).then(|| backoff::longest(&key.drive));
                 }
@@ -448,7 +504,7 @@ impl<S: ObjectStore> Inner<S> {
 
     fn fail(&self, key: &BucketKey, failure: &Failure) {
         let (there, removed) = match self.entries().get(key).map(|entry| &entry.state) {
-            Some(State::Ready { .. }) => (true, 0),
+            Some(State::Ready { .. } | State::Changing) => (true, 0),
             Some(State::Failed { there, removed, .. }) => (*there, *removed),
             Some(State::Removing { removed }) => (true, *removed),
             _ => (false, 0),
@@ -462,18 +518,21 @@ impl<S: ObjectStore> Inner<S> {
                 there,
                 removed,
             },
-            Vec::new(),
+            None,
         );
     }
 
-    fn tell(&self, key: &BucketKey, state: State, news: Vec<String>) {
+    fn tell(&self, key: &BucketKey, state: State, news: Option<News>) {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(key) else { return };
-        if entry.state == state && news.is_empty() {
+        if entry.state == state && news.is_none() {
             return;
         }
         entry.state = state;
-        entry.news.extend(news);
+        entry.news = match (entry.news.take(), news) {
+            (Some(old), Some(new)) => Some(old.and(new)),
+            (old, new) => new.or(old),
+        };
         drop(entries);
         self.wake(key);
     }

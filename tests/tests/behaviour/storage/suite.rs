@@ -12,7 +12,7 @@ use ras_crds::{
 use ras_tests::{Error, eventually, object_store::StoreKind};
 
 use super::{PATIENCE, Storage, look};
-use crate::seen::{look as look_at, mark, restart_operator};
+use crate::seen::{kubectl, look as look_at, mark, restart_operator};
 
 /// A bucket with everything that a store may be able to do.
 const EVERYTHING: &str = "{name: resumes, versioned: true, expireOldVersionsAfter: 90d, \
@@ -202,6 +202,31 @@ async fn settings_that_somebody_changed_are_put_back(kind: StoreKind) -> Result<
         look::get(&storage.client, &bucket, "kept.pdf").await?.as_deref(),
         Some("resume")
     );
+    Ok(())
+}
+
+async fn a_bucket_that_somebody_deleted_is_made_anew_and_the_drive_says_so(kind: StoreKind) -> Result<(), Error> {
+    let storage = Storage::start(kind, "gone", "checkEvery: 1s").await?;
+    storage.drive("{name: resumes}").await?;
+    let bucket = storage.ready("resumes").await?;
+    let deleted = storage.client.delete_bucket().bucket(&bucket).send().await;
+    deleted.map_err(|error| look::failed("DeleteBucket", &error))?;
+    eventually(PATIENCE, "an event that tells of it", async || {
+        let events = kubectl(
+            &storage.season,
+            &["get", "events", "-o", "jsonpath={.items[*].message}"],
+        )
+        .await?;
+        if events.contains("bucket resumes: it was gone, and is made anew, empty") {
+            Ok(())
+        } else {
+            Err(events.into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&storage.season.operator.log()))?;
+    assert_eq!(storage.ready("resumes").await?, bucket);
+    assert!(look::exists(&storage.client, &bucket).await?);
     Ok(())
 }
 
@@ -433,6 +458,7 @@ on_every_store!(
     a_bucket_is_made_and_set_up,
     a_service_starts_when_its_bucket_is_there_and_knows_it,
     settings_that_somebody_changed_are_put_back,
+    a_bucket_that_somebody_deleted_is_made_anew_and_the_drive_says_so,
     a_change_of_the_drive_changes_the_bucket_and_not_what_is_in_it,
     a_bucket_stays_with_all_that_is_in_it_unless_the_drive_says_otherwise,
     an_empty_bucket_goes_and_a_full_one_stays_under_delete_if_empty,
