@@ -143,7 +143,7 @@ fn time_left(meta: &ObjectMeta, now: &Time, context: &Context) -> Duration {
 }
 
 /// What the stored object's status says of buckets, when nobody remembers and the object does not decode.
-async fn stored_buckets(key: &DriveKey, context: &Context) -> Result<Vec<BucketStatus>, Error> {
+pub(super) async fn stored_buckets(key: &DriveKey, context: &Context) -> Result<Vec<BucketStatus>, Error> {
     let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
     let object = api

@@ -129,6 +129,10 @@ pub fn settle(departure: &Departure, state: Option<&State>, asking: Asking<'_>) 
     match (fate, state) {
         (Fate::Kept, _) if recorded.existing => (Progress::Gone, recorded.clone()),
         (Fate::Released, Some(State::Ready { .. })) => (Progress::Gone, recorded.clone()),
+        // Nothing of ours is left in what is not there.
+        (Fate::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
+            (Progress::Gone, recorded.clone())
+        }
         (Fate::Kept, _) if recorded.state == BucketState::Retained => (Progress::Kept, recorded.clone()),
         (Fate::Kept, _) => kept("it is kept with all that is in it".to_owned()),
         (Fate::Unconfirmed, _) => blocked(
@@ -177,7 +181,12 @@ pub fn settle(departure: &Departure, state: Option<&State>, asking: Asking<'_>) 
         }
         (
             _,
-            Some(State::Pending | State::Ready { .. } | State::Removed(Removal::NotEmpty | Removal::Stopped { .. })),
+            Some(
+                State::Pending
+                | State::Changing
+                | State::Ready { .. }
+                | State::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
+            ),
         ) => (
             Progress::Going,
             line(BucketState::Removing, Some("it is being removed".to_owned())),
@@ -216,6 +225,7 @@ pub fn fate(recorded: &BucketStatus, policy: BucketDeletionPolicy, wishes: &Wish
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object_store::keeper::Trouble;
 
     const ALL: [BucketDeletionPolicy; 3] = [
         BucketDeletionPolicy::Retain,
@@ -277,5 +287,37 @@ mod tests {
             both.kept = wishes(KEEP_BUCKETS, kept).kept;
             assert_eq!(fate(&recorded("b"), BucketDeletionPolicy::Delete, &both), Fate::Kept);
         }
+    }
+
+    #[test]
+    fn an_existing_bucket_is_let_go_when_ours_is_taken_out_of_it_or_it_is_not_there() {
+        let departure = Departure {
+            recorded: BucketStatus {
+                existing: true,
+                ..recorded("theirs")
+            },
+            fate: Fate::Released,
+        };
+        let asking = Asking {
+            namespace: "spo",
+            drive: "d",
+            overdue: false,
+        };
+        let failed = |reason| State::Failed {
+            trouble: Trouble {
+                reason,
+                message: "why".to_owned(),
+                unreachable: false,
+            },
+            there: true,
+            removed: 0,
+        };
+        let progress = |state: &State| settle(&departure, Some(state), asking).0;
+        assert_eq!(progress(&State::Changing), Progress::Going, "our rules are still in it");
+        assert_eq!(progress(&failed(Reason::BucketMissing)), Progress::Gone);
+        assert!(matches!(
+            progress(&failed(Reason::StoreDenied)),
+            Progress::Blocked { .. }
+        ));
     }
 }

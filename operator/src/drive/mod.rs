@@ -102,7 +102,11 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let drive = match &stored.0 {
         Ok(drive) => drive,
         Err(invalid) => {
-            let before = remembered(key, &invalid.metadata, None, context).status;
+            let mut before = remembered(key, &invalid.metadata, None, context).status;
+            if before.buckets.is_empty() {
+                // Or the names of its buckets would be forgotten, and with them what has to be removed one day.
+                before.buckets = cleanup::stored_buckets(key, context).await?;
+            }
             let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
             show(key, &invalid.metadata, status, &before, false, Way::Merge, context).await?;
             return Ok((Counted::Blocked, Action::await_change()));

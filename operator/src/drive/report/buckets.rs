@@ -177,6 +177,11 @@ fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus
             }
             line.message = Some(trouble.message.clone());
         }
+        State::Changing => {
+            // Not Ready, and no hash of settings: a restarted operator has to finish this.
+            line.state = BucketState::Failing;
+            line.message = Some("its settings are being changed".to_owned());
+        }
         State::Pending | State::Removing { .. } | State::Removed(_) => {
             line.message = Some("it is being set up".to_owned());
         }

@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::object_store::gate::{Counter, Gate};
 use crate::object_store::s3::S3Store;
 use crate::object_store::s3::credentials::{Directory, Surroundings};
+use crate::object_store::s3::web_page::NoWebPage;
 use crate::platform::ObjectStoreConfig;
 
 /// Time for a connection to be made.
@@ -70,6 +71,7 @@ impl S3Store {
             // Servers other than AWS often do not know the checksums that the SDK would add of its own accord.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .interceptor(NoWebPage)
             .credentials_provider(credentials(config, region, &http))
             .http_client(http);
         builder.set_endpoint_url(config.endpoint.clone());

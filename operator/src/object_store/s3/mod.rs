@@ -10,6 +10,7 @@ mod errors;
 mod execute;
 mod observe;
 mod pages;
+mod web_page;
 
 use std::collections::BTreeSet;
 use std::fmt;
