@@ -64,6 +64,39 @@ pub async fn versioning(client: &Client, bucket: &str) -> Result<Option<BucketVe
     Ok(seen.map_err(|error| failed("GetBucketVersioning", &error))?.status)
 }
 
+/// Every setting of a bucket but its tags: what the store says of each, or that it says nothing. Reads the same for two
+/// buckets that are set up alike, though names of rules tell whose they are.
+pub async fn settings(client: &Client, bucket: &str) -> BTreeMap<&'static str, String> {
+    fn told<T: Debug, E: ProvideErrorMetadata, R>(answer: Result<T, SdkError<E, R>>) -> String {
+        answer.map_or_else(|error| format!("{:?}", error.code()), |answer| format!("{answer:?}"))
+    }
+    let cors = client.get_bucket_cors().bucket(bucket).send().await;
+    let encryption = client.get_bucket_encryption().bucket(bucket).send().await;
+    let encryption = encryption.map(|answer| answer.server_side_encryption_configuration);
+    let lifecycle = client.get_bucket_lifecycle_configuration().bucket(bucket).send().await;
+    let block = client.get_public_access_block().bucket(bucket).send().await;
+    let versioned = client.get_bucket_versioning().bucket(bucket).send().await;
+    let settings = BTreeMap::from([
+        ("CORS", told(cors.map(|answer| answer.cors_rules))),
+        ("encryption", told(encryption)),
+        ("lifecycle", told(lifecycle.map(|answer| answer.rules))),
+        (
+            "public access",
+            told(block.map(|answer| answer.public_access_block_configuration)),
+        ),
+        ("versioning", told(versioned.map(|answer| answer.status))),
+    ]);
+    let proof = bucket
+        .rsplit('-')
+        .next()
+        .and_then(|proof| proof.get(..8))
+        .unwrap_or(bucket);
+    settings
+        .into_iter()
+        .map(|(name, said)| (name, said.replace(proof, "…")))
+        .collect()
+}
+
 /// Turns versions on or off, as somebody with a console would.
 pub async fn set_versioning(client: &Client, bucket: &str, status: BucketVersioningStatus) -> Result<(), Error> {
     let configuration = VersioningConfiguration::builder().status(status).build();
@@ -104,6 +137,21 @@ pub async fn put(client: &Client, bucket: &str, key: &str, text: &str) -> Result
     put.map(drop).map_err(|error| failed("PutObject", &error))
 }
 
+/// Writes an object that is locked for less time than its bucket would lock it.
+pub async fn put_locked_for(client: &Client, bucket: &str, key: &str, time: Duration) -> Result<(), Error> {
+    let put = client
+        .put_object()
+        .bucket(bucket)
+        .key(key)
+        .body(ByteStream::from_static(b"data"))
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .object_lock_mode(ObjectLockMode::Governance)
+        .object_lock_retain_until_date(DateTime::from(SystemTime::now() + time))
+        .send()
+        .await;
+    put.map(drop).map_err(|error| failed("PutObject", &error))
+}
+
 /// Reads an object; nothing when it is not there.
 pub async fn get(client: &Client, bucket: &str, key: &str) -> Result<Option<String>, Error> {
     match client.get_object().bucket(bucket).key(key).send().await {
@@ -130,18 +178,3 @@ pub async fn begin_upload(client: &Client, bucket: &str, key: &str) -> Result<()
     let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await;
     begun.map(drop).map_err(|error| failed("CreateMultipartUpload", &error))
 }
-/// Writes an object that is locked for less time than its bucket would lock it.
-pub async fn put_locked_for(client: &Client, bucket: &str, key: &str, time: Duration) -> Result<(), Error> {
-    let put = client
-        .put_object()
-        .bucket(bucket)
-        .key(key)
-        .body(ByteStream::from_static(b"data"))
-        .checksum_algorithm(ChecksumAlgorithm::Crc32)
-        .object_lock_mode(ObjectLockMode::Governance)
-        .object_lock_retain_until_date(DateTime::from(SystemTime::now() + time))
-        .send()
-        .await;
-    put.map(drop).map_err(|error| failed("PutObject", &error))
-}
-
