@@ -96,7 +96,9 @@ impl Operation {
     /// The right of an IAM policy that it needs, which has another name more often than not.
     pub fn right(self) -> &'static str {
         match self {
-            Self::CreateBucket => "s3:CreateBucket",
+            Self::CreateBucket => {
+                "s3:CreateBucket (with `objectLock` also s3:PutBucketVersioning and s3:PutBucketObjectLockConfiguration)"
+            }
             Self::DeleteBucket => "s3:DeleteBucket",
             Self::GetBucketTagging => "s3:GetBucketTagging",
             Self::PutBucketTagging => "s3:PutBucketTagging",
@@ -121,6 +123,21 @@ impl Operation {
             Self::AbortMultipartUpload => "s3:AbortMultipartUpload",
             Self::DeleteObjects | Self::DeleteObject => "s3:DeleteObject and s3:DeleteObjectVersion",
         }
+    }
+
+    /// Whether it reads one of a bucket's settings.
+    pub fn is_reading(self) -> bool {
+        matches!(
+            self,
+            Self::GetBucketTagging
+                | Self::GetPublicAccessBlock
+                | Self::GetBucketEncryption
+                | Self::GetBucketPolicy
+                | Self::GetBucketVersioning
+                | Self::GetObjectLockConfiguration
+                | Self::GetBucketLifecycle
+                | Self::GetBucketCors
+        )
     }
 
     /// Whether it writes one of a bucket's settings: a store that does not know the setting may call the document

@@ -19,7 +19,7 @@ where
         let status = response.status().as_u16();
         let body = response.body().bytes().unwrap_or_default();
         if (200..300).contains(&status) {
-            return if is_other_document(body) {
+            return if operation.is_reading() && is_another_answer(body) {
                 // The store took the request for another one: it does not know this part of S3.
                 Failure::unsupported(operation, bucket)
             } else {
@@ -117,10 +117,20 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     words
 }
 
-/// Whether a body is S3's, if not the document that was asked for.
-fn is_other_document(body: &[u8]) -> bool {
+/// Whether a body answers another request than was sent, as that of a store does which ignores what it does not know:
+/// mostly a listing. A document of the right kind that cannot be read says nothing of what the store can do.
+fn is_another_answer(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body.get(..512).unwrap_or(body));
-    text.trim_start().starts_with('<') && (text.contains("Result") || text.contains("amazonaws.com/doc"))
+    let elements = text.split('<').skip(1);
+    let root = elements
+        .filter_map(|element| {
+            element
+                .split(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))
+                .next()
+        })
+        .find(|name| !name.starts_with(['?', '!']));
+    // moto calls what it says of versions `GetBucketVersioningResponse`.
+    root.is_some_and(|name| name.ends_with("Result") || name.ends_with("Response"))
 }
 
 /// Text of one element of a small document.

@@ -1,7 +1,9 @@
 //! Listing and deleting what is in a bucket, a page at a time.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 
 use crate::object_store::failure::{Answer, Failure};
@@ -12,6 +14,8 @@ use crate::object_store::store::{Deleted, Entry, EntryKind, Listing, Marker, PAG
 
 /// The same as [`PAGE`], as S3 wants to be told it. `MinIO` would give 10,000 uploads at once.
 const MOST: i32 = 1_000;
+/// Time to remove a whole page: Garage on a busy machine takes six seconds.
+const DELETING: Duration = Duration::from_secs(60);
 
 impl S3Store {
     /// One page of a listing.
@@ -170,7 +174,18 @@ impl S3Store {
             .quiet(true)
             .build()
             .map_err(unwritable)?;
-        let request = self.client.delete_objects().bucket(bucket).delete(delete).send();
+        let patience = TimeoutConfig::builder()
+            .read_timeout(DELETING)
+            .operation_attempt_timeout(DELETING)
+            .build();
+        let request = self
+            .client
+            .delete_objects()
+            .bucket(bucket)
+            .delete(delete)
+            .customize()
+            .config_override(aws_sdk_s3::Config::builder().timeout_config(patience))
+            .send();
         let answer = self.send(operation, bucket, request).await?;
         let mut left = 0;
         for error in answer.errors.unwrap_or_default() {

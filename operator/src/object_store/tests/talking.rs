@@ -106,12 +106,35 @@ async fn a_web_page_does_not_pass_for_the_success_of_a_write() {
     let failures = [
         store.delete_bucket("portal").await.unwrap_err(),
         store.execute("portal", &Step::Versioning(true)).await.unwrap_err(),
-        store.execute("portal", &Step::Create { object_lock: false }).await.unwrap_err(),
+        store
+            .execute("portal", &Step::Create { object_lock: false })
+            .await
+            .unwrap_err(),
     ];
     for failure in failures {
         assert!(failure.is_unreachable(), "{}", failure.sentence());
     }
-    assert!(counts.0.lock().unwrap().iter().all(|(_, outcome)| *outcome == "unavailable"));
+    assert!(
+        counts
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|(_, outcome)| *outcome == "unavailable")
+    );
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_read_is_no_document_that_the_store_does_not_have() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 68\r\nConnection: close\r\n\r\n\
+           <Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet><Tag"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 26\r\nConnection: close\r\n\r\n<Tagging><TagSet>Result<Re",
+    ] {
+        let (address, _) = server(answer).await;
+        let failure = look(address, Feature::Tags).await.unwrap_err();
+        assert!(failure.is_unreachable(), "{}", failure.sentence());
+    }
 }
 
 #[tokio::test]
