@@ -1,6 +1,8 @@
 # The whole: network, cluster, database, backups and identity, and the file that hands them over to the operator.
 
 locals {
+  tags = merge(var.tags, { "ras.dev/platform" = var.name })
+
   # Names of buckets begin with it, the roles are bounded by it, and the operator is told it: one value, three places.
   bucket_prefix = var.bucket_prefix
 }

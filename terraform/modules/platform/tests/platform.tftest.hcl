@@ -142,3 +142,21 @@ run "a_pull_secret_that_kubernetes_cannot_have_is_refused" {
   }
   expect_failures = [var.image_pull_secrets]
 }
+
+run "a_destroy_that_is_said_once_takes_nothing_away" {
+  assert {
+    condition     = aws_cloudwatch_log_group.guard.deletion_protection_enabled
+    error_message = "the first thing that a destroy takes does not refuse"
+  }
+}
+
+run "a_destroy_that_is_said_twice_is_let_through" {
+  variables {
+    protect  = false
+    database = {}
+  }
+  assert {
+    condition     = !aws_cloudwatch_log_group.guard.deletion_protection_enabled
+    error_message = "it would refuse for ever"
+  }
+}
