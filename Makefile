@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test tools control-plane object-stores build lint check generate
+.PHONY: help demo test test-terraform test-cloud tools control-plane object-stores build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -24,7 +24,16 @@ test: check tools ## Everything CI runs
 	@echo "== behaviour tests on Kubernetes $(K8S_VERSION)"
 	cargo build --workspace --locked --quiet
 	cargo test -p ras-tests --locked -- --test-threads=$(TEST_THREADS)
-	@echo "all passed on Kubernetes $(K8S_VERSION)"
+	@$(MAKE) --no-print-directory test-terraform
+	@echo "all passed on Kubernetes $(K8S_VERSION), except what says \"not run\" above"
+
+test-terraform: ## The Terraform modules: format, lint, security rules, tests with a mocked AWS (needs terraform or tofu)
+	@echo "== Terraform modules"
+	@terraform/test.sh t0
+	@terraform/test.sh t1
+
+test-cloud: ## The Terraform modules against a simulated AWS, with the real provider (a mirror or the registry)
+	@REQUIRE=1 terraform/test.sh t2
 
 tools: control-plane object-stores ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
 

@@ -9,8 +9,11 @@ use std::{
 use aws_sdk_s3::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
+    operation::{get_object::GetObjectError, head_bucket::HeadBucketError},
     primitives::{ByteStream, DateTime},
-    types::{BucketVersioningStatus, ChecksumAlgorithm, LifecycleRule, ObjectLockMode, VersioningConfiguration},
+    types::{
+        BucketVersioningStatus, ChecksumAlgorithm, LifecycleRule, ObjectLockMode, Tag, Tagging, VersioningConfiguration,
+    },
 };
 use ras_tests::Error;
 
@@ -26,7 +29,7 @@ pub fn failed<E: ProvideErrorMetadata + Debug, R: Debug>(what: &str, error: &Sdk
 pub async fn exists(client: &Client, bucket: &str) -> Result<bool, Error> {
     match client.head_bucket().bucket(bucket).send().await {
         Ok(_) => Ok(true),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+        Err(error) if error.as_service_error().is_some_and(HeadBucketError::is_not_found) => Ok(false),
         Err(error) => Err(failed("HeadBucket", &error)),
     }
 }
@@ -162,7 +165,7 @@ pub async fn get(client: &Client, bucket: &str, key: &str) -> Result<Option<Stri
             })?;
             Ok(Some(String::from_utf8_lossy(&bytes.into_bytes()).into_owned()))
         }
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+        Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
         Err(error) => Err(failed("GetObject", &error)),
     }
 }
@@ -177,4 +180,19 @@ pub async fn delete(client: &Client, bucket: &str, key: &str) -> Result<(), Erro
 pub async fn begin_upload(client: &Client, bucket: &str, key: &str) -> Result<(), Error> {
     let begun = client.create_multipart_upload().bucket(bucket).key(key).send().await;
     begun.map(drop).map_err(|error| failed("CreateMultipartUpload", &error))
+}
+
+/// Gives a bucket these tags and no others.
+pub async fn set_tags(client: &Client, bucket: &str, tags: &[(&str, &str)]) -> Result<(), Error> {
+    let unfinished = |error: aws_sdk_s3::error::BuildError| Error::Unreadable {
+        what: "a request".to_owned(),
+        message: error.to_string(),
+    };
+    let tags = tags
+        .iter()
+        .map(|(key, value)| Tag::builder().key(*key).value(*value).build());
+    let tags = tags.collect::<Result<Vec<_>, _>>().map_err(unfinished)?;
+    let tagging = Tagging::builder().set_tag_set(Some(tags)).build().map_err(unfinished)?;
+    let set = client.put_bucket_tagging().bucket(bucket).tagging(tagging).send().await;
+    set.map(drop).map_err(|error| failed("PutBucketTagging", &error))
 }
