@@ -86,7 +86,7 @@ impl S3Store {
         let result = request.await.map_err(|error| errors::sort(operation, bucket, &error));
         let outcome = match &result {
             Ok(_) => "ok",
-            Err(failure) if is_absence(failure) => "absent",
+            Err(failure) if is_absence(failure) || failure.is_missing() => "absent",
             Err(failure) => failure.outcome(),
         };
         self.counter.requested(operation.as_str(), outcome);

@@ -5,6 +5,7 @@ mod existing;
 mod look;
 mod suite;
 
+mod rights;
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use aws_sdk_s3::Client;
@@ -27,7 +28,8 @@ pub struct Storage {
     pub client: Client,
     /// How the operator runs.
     pub options: OperatorOptions,
-    _folder: tempfile::TempDir,
+    /// The platform's settings and the operator's keys.
+    pub folder: tempfile::TempDir,
 }
 
 impl Storage {
@@ -57,7 +59,7 @@ impl Storage {
             store,
             client: store.client(),
             options,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -135,7 +137,6 @@ impl Storage {
         })
     }
 
-    /// Sets an annotation of the drive; `None` takes it away.
     /// Requests that the operator has sent to the store since it started, by operation and outcome.
     pub async fn requests(&mut self) -> Result<BTreeMap<(String, String), u64>, Error> {
         let (_, text) = self.season.operator.get("/metrics").await?;
@@ -179,6 +180,7 @@ pub fn platform(
     write(&config, &platform);
     let options = OperatorOptions::with_roles(ROLES)
         .argument("--platform-config")
+    /// Sets an annotation of the drive; `None` takes it away.
         .argument(config.display().to_string());
     Ok((folder, options))
 }
@@ -194,4 +196,10 @@ pub fn manifest(buckets: &str) -> String {
 /// Writes a file of a platform's.
 pub fn write(path: &std::path::Path, text: &str) {
     fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// Prints a figure, which people read and nothing depends on.
+pub fn tell(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
