@@ -84,8 +84,8 @@ def hand_over(state, schema):
     text = state["outputs"]["platform_yaml"]["value"]
     for error in jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(text)):
         yield f"platform.yaml: {'.'.join(map(str, error.absolute_path))}: {error.message}"
-    if "ras.dev/platform/v1" not in text.splitlines()[0]:
-        yield "platform.yaml: its first line does not say which version it is"
+    if yaml.safe_load(text).get("apiVersion") != "ras.dev/platform/v1":
+        yield "platform.yaml: it does not say which version it is"
 
 
 def main():

@@ -9,10 +9,16 @@ use serde::{Deserialize, Serialize};
 
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 
+/// The version of the settings that this program reads.
+pub const API_VERSION: &str = "ras.dev/platform/v1";
+
 /// Settings of the cluster's platform team, read from one YAML file. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PlatformConfig {
+    /// Version of this file's form: `ras.dev/platform/v1`. Absent: the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
     /// Image of the step that renders files inside a pod: the operator's own. Absent: `ras-operator` with
     /// the version of this program, for clusters that load images by hand.
     ///
@@ -36,6 +42,7 @@ pub struct PlatformConfig {
 impl Default for PlatformConfig {
     fn default() -> Self {
         Self {
+            api_version: None,
             operator_image: concat!("ras-operator:", env!("CARGO_PKG_VERSION")).to_owned(),
             image_pull_secrets: Vec::new(),
             ingress: IngressConfig::default(),
@@ -85,9 +92,21 @@ pub struct MonitoringConfig {
     pub labels: BTreeMap<String, String>,
 }
 
+/// What is read first.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stated {
+    api_version: Option<String>,
+}
+
 /// Why the platform's settings could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
+    /// A file of another version.
+    #[error(
+        "the platform's settings are of the version {0:?}, and this operator reads {API_VERSION}: write them with the Terraform modules or the chart of the operator's own release"
+    )]
+    OtherVersion(String),
     /// Not YAML, an unknown field or a value of the wrong type.
     #[error("the platform's settings cannot be read: {0}")]
     Unreadable(#[from] serde_yaml::Error),
@@ -106,6 +125,13 @@ pub enum PlatformError {
 /// # Errors
 /// One sentence that names the field and, where YAML is to blame, the line.
 pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
+    // Before anything else: a file of another version may well have fields that this one does not know.
+    let stated: Option<Stated> = serde_yaml::from_str(text)?;
+    if let Some(version) = stated.and_then(|stated| stated.api_version)
+        && version != API_VERSION
+    {
+        return Err(PlatformError::OtherVersion(version));
+    }
     let config: PlatformConfig = serde_yaml::from_str::<Option<PlatformConfig>>(text)?.unwrap_or_default();
     if config.operator_image.trim().is_empty() {
         return Err(PlatformError::Unusable {
@@ -144,6 +170,18 @@ mod tests {
         for text in ["", "# only a comment\n", "{}", "ingress: {}"] {
             assert_eq!(parse(text).unwrap(), PlatformConfig::default(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_refused_before_its_fields_are_judged() {
+        assert!(parse("apiVersion: ras.dev/platform/v1\ningress: {className: nginx}\n").is_ok());
+        let error = parse("apiVersion: ras.dev/platform/v2\nnotYetKnown: {}\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("ras.dev/platform/v2") && error.contains(API_VERSION),
+            "{error}"
+        );
     }
 
     #[test]

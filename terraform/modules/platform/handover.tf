@@ -4,10 +4,11 @@
 data "aws_region" "current" {}
 
 locals {
-  # The operator refuses fields that it does not know, and does not know a version yet: it stands in a comment until then.
+  # An operator that reads another version says so in a sentence, before it judges a field.
   platform_version = "ras.dev/platform/v1"
 
   platform = { for key, value in {
+    apiVersion       = local.platform_version
     operatorImage    = var.operator_image
     imagePullSecrets = length(var.image_pull_secrets) > 0 ? var.image_pull_secrets : null
     ingress = { for key, value in {

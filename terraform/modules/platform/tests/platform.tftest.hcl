@@ -20,7 +20,7 @@ variables {
 
 run "the_hand_over_says_which_version_it_is" {
   assert {
-    condition     = strcontains(split("\n", output.platform_yaml)[0], "ras.dev/platform/v1")
+    condition     = yamldecode(output.platform_yaml).apiVersion == "ras.dev/platform/v1"
     error_message = output.platform_yaml
   }
 }
@@ -45,7 +45,7 @@ run "the_hand_over_names_the_store_that_the_roles_are_bounded_to" {
 
 run "what_is_not_said_is_left_to_the_operator" {
   assert {
-    condition     = tolist(keys(yamldecode(output.platform_yaml))) == tolist(["ingress", "monitoring", "objectStore", "storage"])
+    condition     = tolist(keys(yamldecode(output.platform_yaml))) == tolist(["apiVersion", "ingress", "monitoring", "objectStore", "storage"])
     error_message = output.platform_yaml
   }
 }
@@ -60,6 +60,7 @@ run "what_is_said_is_handed_over" {
   }
   assert {
     condition = { for key, value in yamldecode(output.platform_yaml) : key => value if key != "objectStore" } == {
+      apiVersion       = "ras.dev/platform/v1"
       operatorImage    = "registry.example.com/ras-operator:0.1.0"
       imagePullSecrets = ["registry"]
       ingress          = { className = "traefik", controllerNamespace = "traefik", annotations = { a = "b" }, issuerKind = "Issuer" }
