@@ -3,6 +3,7 @@
 mod emptying;
 mod existing;
 mod look;
+mod rights;
 mod suite;
 
 mod rights;
@@ -154,6 +155,7 @@ impl Storage {
         Ok(counts.collect())
     }
 
+    /// Sets an annotation of the drive; `None` takes it away.
     pub async fn annotate(&self, key: &str, value: Option<&str>) -> Result<(), Error> {
         let said = value.map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
         crate::seen::kubectl(&self.season, &["annotate", "drive", "d", "--overwrite", &said])
@@ -180,7 +182,6 @@ pub fn platform(
     write(&config, &platform);
     let options = OperatorOptions::with_roles(ROLES)
         .argument("--platform-config")
-    /// Sets an annotation of the drive; `None` takes it away.
         .argument(config.display().to_string());
     Ok((folder, options))
 }
