@@ -10,7 +10,8 @@ const LONGEST: usize = 300;
 pub(super) fn sort(operation: Operation, answer: &Answer) -> Kind {
     let code = answer.code.as_deref().unwrap_or_default();
     let message = answer.message.as_deref().unwrap_or_default();
-    if code.starts_with("KMS.") || code.starts_with("Kms") {
+    // AWS, services behind it, MinIO.
+    if ["KMS.", "Kms", "kms:"].iter().any(|start| code.starts_with(start)) {
         return Kind::EncryptionKey;
     }
     if matches!(operation, Operation::DeleteObject | Operation::DeleteObjects) && is_lock(code, message) {

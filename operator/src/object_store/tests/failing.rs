@@ -49,6 +49,7 @@ const ANSWERS: &[Row] = &[
     (CreateBucket, 400, "InvalidLocationConstraint", WrongRegion, OnChange, "objectStore.region"),
     (PutBucketEncryption, 400, "KMS.NotFoundException", KeyUnusable, Soon, "exists in this region"),
     (PutBucketEncryption, 400, "KMS.DisabledException", KeyUnusable, Soon, "enabled"),
+    (PutBucketEncryption, 400, "kms:KeyNotFound", KeyUnusable, Soon, "exists in this region"),
     (ListObjects, 503, "SlowDown", StoreThrottled, Soon, "requestsPerSecond"),
     (ListObjects, 429, "", StoreThrottled, Soon, "requestsPerSecond"),
     (ListObjects, 400, "RequestLimitExceeded", StoreThrottled, Soon, "slower"),

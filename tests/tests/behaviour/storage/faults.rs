@@ -3,6 +3,7 @@
 
 mod field;
 mod killed;
+mod unknown_store;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -79,6 +80,7 @@ impl Matrix {
                 named.insert(line.bucket);
             }
         }
+        cases.iter().for_each(Case::assert_happened);
         assert_eq!(
             field.stored().await?,
             named,

@@ -1,18 +1,19 @@
 //! Buckets: on every object store that runs here, the same promises.
 
+mod bad_input;
 mod emptying;
 mod existing;
+mod faults;
 mod look;
 mod rights;
 mod suite;
 
-mod rights;
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 
 use aws_sdk_s3::Client;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDriveStatus};
 use ras_tests::{
-    Error, OperatorOptions, ROLES, Season, Shared, cluster, eventually,
+    Error, FaultProxy, OperatorOptions, ROLES, Season, Shared, cluster, eventually,
     object_store::{ObjectStore, StoreKind, shared},
 };
 
@@ -38,18 +39,34 @@ impl Storage {
     /// as `checkEvery: 2s`.
     pub async fn start(kind: StoreKind, prefix: &str, settings: &str) -> Result<Self, Error> {
         let store = shared(kind).await?;
-        Self::at(store, &store.endpoint(), prefix, settings).await
+        Self::at(store, store.endpoint(), prefix, settings).await
+    }
+
+    /// The same on a control plane of its own.
+    pub async fn on(cluster: Shared, kind: StoreKind, prefix: &str, settings: &str) -> Result<Self, Error> {
+        let store = shared(kind).await?;
+        Self::with(cluster, store, store.endpoint(), prefix, settings).await
     }
 
     /// The same, where the operator reaches the store at another address.
     pub async fn at(store: &'static ObjectStore, endpoint: &str, prefix: &str, settings: &str) -> Result<Self, Error> {
+        Self::with(Shared::All(cluster().await?), store, endpoint, prefix, settings).await
+    }
+
+    async fn with(
+        cluster: Shared,
+        store: &'static ObjectStore,
+        endpoint: &str,
+        prefix: &str,
+        settings: &str,
+    ) -> Result<Self, Error> {
         let more = if settings.is_empty() {
             String::new()
         } else {
             format!(", {settings}")
         };
         let (folder, options) = platform(store, endpoint, &format!("programs: {{secretName: s3}}{more}"))?;
-        let season = Season::with(Shared::All(cluster().await?), prefix, &options).await?;
+        let season = Season::with(cluster, prefix, &options).await?;
         season
             .apply(
                 "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key}\n",
@@ -62,6 +79,14 @@ impl Storage {
             options,
             folder,
         })
+    }
+
+    /// The same, where the operator reaches the shared store of this kind through a proxy.
+    pub async fn through(kind: StoreKind, prefix: &str, settings: &str) -> Result<(FaultProxy, Self), Error> {
+        let store = shared(kind).await?;
+        let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], store.port()))).await?;
+        let storage = Self::at(store, &proxy.endpoint(), prefix, settings).await?;
+        Ok((proxy, storage))
     }
 
     /// Applies the drive `d` with these buckets (items of a YAML list, in one line).
@@ -188,8 +213,13 @@ pub fn platform(
 
 /// A drive `d` with one service and these buckets.
 pub fn manifest(buckets: &str) -> String {
+    manifest_of("d", buckets)
+}
+
+/// A drive of this name with one service and these buckets.
+pub fn manifest_of(drive: &str, buckets: &str) -> String {
     format!(
-        "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: d}}\n\
+        "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: {drive}}}\n\
          spec:\n  services: [{{name: portal, image: 'portal:1', ports: [{{name: http, port: 8080}}]}}]\n  buckets: [{buckets}]\n"
     )
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,10 +10,7 @@ use std::{
 };
 
 use ras_crds::{BucketState, BucketStatus};
-use ras_tests::{
-    Error, Fault, FaultProxy, Match, eventually,
-    object_store::{StoreKind, shared},
-};
+use ras_tests::{Error, Fault, FaultProxy, Match, eventually, object_store::StoreKind};
 
 use super::super::{PATIENCE, Storage, look, manifest_of};
 
@@ -36,9 +32,7 @@ pub struct Case {
 
 impl Field {
     pub async fn start(kind: StoreKind, prefix: &str) -> Result<Self, Error> {
-        let store = shared(kind).await?;
-        let proxy = FaultProxy::start(SocketAddr::from(([127, 0, 0, 1], store.port()))).await?;
-        let storage = Storage::at(store, &proxy.endpoint(), prefix, "").await?;
+        let (proxy, storage) = Storage::through(kind, prefix, "").await?;
         let this = Self { storage, proxy };
         // A setting has to be lost by several buckets before a store is taken for one that loses it.
         this.apply("learner", &["a", "b", "c", "d"], MADE).await?;

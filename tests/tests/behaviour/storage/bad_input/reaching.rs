@@ -1,0 +1,81 @@
+//! Stores that are slow, that hang, and that go and come back.
+
+use std::time::Duration;
+
+use ras_crds::{BucketState, ConditionType, Reason};
+use ras_tests::{Error, Fault, Match, eventually, object_store::StoreKind};
+
+use super::{
+    super::{PATIENCE, Storage},
+    apply, told,
+};
+
+#[tokio::test]
+async fn a_store_that_is_slow_and_one_that_closes_after_each_answer_are_good_enough() -> Result<(), Error> {
+    let (proxy, storage) = Storage::through(StoreKind::Minio, "slow", "").await?;
+    for (drive, fault) in [
+        ("slow", Fault::Delay(Duration::from_secs(1))),
+        ("half-closed", Fault::HalfClosed),
+    ] {
+        let path = format!("/{}-{drive}-one-", storage.season.namespace.name());
+        proxy.fault(Match::containing(path), fault);
+        apply(&storage.season, drive, "versioned: true").await?;
+    }
+    for drive in ["half-closed", "slow"] {
+        storage.season.ready(drive).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_that_goes_and_comes_back_stops_no_program_and_needs_no_hand() -> Result<(), Error> {
+    let (mut proxy, storage) = Storage::through(StoreKind::Minio, "down", "checkEvery: 1s").await?;
+    let season = &storage.season;
+    let drive = |image: &str, more: &str| {
+        format!(
+            "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: d}}\nspec:\n  services: \
+             [{{name: portal, image: 'portal:{image}', uses: {{buckets: [one]}}}}]\n  buckets: [{{name: one}}{more}]\n"
+        )
+    };
+    season.apply(&drive("1", "")).await?;
+    season.ready("d").await?;
+    proxy.down().await;
+    told(
+        season,
+        "d",
+        Reason::StoreUnavailable,
+        &["cannot be reached", "objectStore.endpoint"],
+    )
+    .await?;
+    storage.line("one", BucketState::Failing).await?;
+    season.apply(&drive("2", ", {name: two}")).await?;
+    let image = serde_json::json!("portal:2");
+    crate::seen::becomes(season, "d-portal", "/spec/template/spec/containers/0/image", &image).await?;
+    season.condition("d", ConditionType::ServicesReady, "True").await?;
+    proxy.up().await?;
+    season.ready("d").await?;
+    storage.line("two", BucketState::Ready).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_waited_for_ten_seconds() -> Result<(), Error> {
+    let (proxy, storage) = Storage::through(StoreKind::Minio, "hang", "").await?;
+    proxy.fault_times(1, Match::Every, Fault::Hang);
+    apply(&storage.season, "d", "").await?;
+    told(
+        &storage.season,
+        "d",
+        Reason::StoreUnavailable,
+        &["did not answer", "in time", "it is tried again"],
+    )
+    .await?;
+    eventually(PATIENCE, "the request to be given up", async || {
+        match proxy.requests().first() {
+            Some(first) if !first.hangs && !first.reached => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await?;
+    storage.season.ready("d").await.map(drop)
+}
