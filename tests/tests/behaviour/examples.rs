@@ -49,7 +49,7 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     let issuer = cluster.issue_certificates().await?;
     let home = cluster.namespace("ras-system").await?;
     let store = shared(StoreKind::Minio).await?;
-    let (_settings, options) = platform(store, store.endpoint(), "bucketPrefix: examples")?;
+    let (_settings, options) = platform(store, store.endpoint(), "bucketPrefix: examples");
     let operator = Operator::start(&cluster, &home, &options.cluster_wide()).await?;
 
     let mut applied = Vec::new();

@@ -129,7 +129,9 @@ async fn a_bucket_of_another_namespace_s_drive_is_not_used_but_one_of_an_earlier
     greedy.drive(&asked).await?;
     let told = "its tags say that it belongs to a drive of the namespace";
     greedy
-        .line_that("theirs", "refused", |line| line.message.as_deref().is_some_and(|message| message.contains(told)))
+        .line_that("theirs", "refused", |line| {
+            line.message.as_deref().is_some_and(|message| message.contains(told))
+        })
         .await?;
     assert!(look::expiries(&owner.client, &bucket).await?.is_empty());
 
@@ -139,6 +141,9 @@ async fn a_bucket_of_another_namespace_s_drive_is_not_used_but_one_of_an_earlier
     owner.drive(&asked).await?;
     owner.line("theirs", BucketState::Ready).await?;
     assert_eq!(look::expiries(&owner.client, &bucket).await?.len(), 1);
-    assert_eq!(look::get(&owner.client, &bucket, "resume.pdf").await?.as_deref(), Some("data"));
+    assert_eq!(
+        look::get(&owner.client, &bucket, "resume.pdf").await?.as_deref(),
+        Some("data")
+    );
     Ok(())
 }

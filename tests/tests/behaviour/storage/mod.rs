@@ -1,12 +1,14 @@
 //! Buckets: on every object store that runs here, the same promises.
 
 mod bad_input;
+mod cost;
 mod emptying;
 mod existing;
 mod faults;
 mod look;
 mod rights;
 mod suite;
+mod usage;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 
@@ -65,7 +67,7 @@ impl Storage {
         } else {
             format!(", {settings}")
         };
-        let (folder, options) = platform(store, endpoint, &format!("programs: {{secretName: s3}}{more}"))?;
+        let (folder, options) = platform(store, endpoint, &format!("programs: {{secretName: s3}}{more}"));
         let season = Season::with(cluster, prefix, &options).await?;
         season
             .apply(
@@ -194,7 +196,7 @@ pub fn platform(
     store: &ObjectStore,
     endpoint: &str,
     settings: &str,
-) -> Result<(tempfile::TempDir, OperatorOptions), Error> {
+) -> (tempfile::TempDir, OperatorOptions) {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("AWS_ACCESS_KEY_ID"), store.access_key());
     write(&folder.path().join("AWS_SECRET_ACCESS_KEY"), store.secret_key());
@@ -208,7 +210,7 @@ pub fn platform(
     let options = OperatorOptions::with_roles(ROLES)
         .argument("--platform-config")
         .argument(config.display().to_string());
-    Ok((folder, options))
+    (folder, options)
 }
 
 /// A drive `d` with one service and these buckets.

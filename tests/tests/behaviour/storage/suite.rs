@@ -9,18 +9,18 @@ use ras_crds::{
     BucketState, ConditionType, Reason,
     labels::{CONFIRM_DELETE, KEEP_BUCKETS},
 };
-use ras_tests::{Error, eventually, object_store::StoreKind};
+use ras_tests::{AuditEvent, Error, eventually, object_store::StoreKind};
 
 use super::{PATIENCE, Storage, look};
 use crate::seen::{kubectl, look as look_at, mark, restart_operator};
 
 /// A bucket with everything that a store may be able to do.
-const EVERYTHING: &str = "{name: resumes, versioned: true, expireOldVersionsAfter: 90d, \
+pub const EVERYTHING: &str = "{name: resumes, versioned: true, expireOldVersionsAfter: 90d, \
     expire: [{prefix: zip/, after: 7d}, {after: 400d}], \
     cors: [{origins: ['https://placement.example.edu'], methods: [GET, PUT], headers: ['*'], exposeHeaders: [ETag], maxAge: 1h}]}";
 
 /// What a store of this kind cannot do of [`EVERYTHING`], as docs/storage.md says.
-fn lacking(kind: StoreKind) -> &'static [&'static str] {
+pub fn lacking(kind: StoreKind) -> &'static [&'static str] {
     match kind {
         // moto answers GetBucketVersioning in an element of another name than S3 does, which no strict client reads.
         StoreKind::Moto => &["versioning"],
@@ -420,7 +420,7 @@ async fn a_drive_at_rest_asks_nothing_of_the_store_and_a_restarted_operator_neit
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(requests(&mut storage).await?, 0, "it asked the store");
     assert_eq!(storage.status().await?, before);
-    let written = crate::seen::asked(&storage.season, since, |event| event.is_write()).await?;
+    let written = crate::seen::asked(&storage.season, since, AuditEvent::is_write).await?;
     assert!(written.is_empty(), "{written:?}");
     Ok(())
 }
