@@ -192,11 +192,7 @@ impl Storage {
 }
 
 /// How an operator runs whose platform has this store, with the folder that holds its settings and credentials.
-pub fn platform(
-    store: &ObjectStore,
-    endpoint: &str,
-    settings: &str,
-) -> (tempfile::TempDir, OperatorOptions) {
+pub fn platform(store: &ObjectStore, endpoint: &str, settings: &str) -> (tempfile::TempDir, OperatorOptions) {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("AWS_ACCESS_KEY_ID"), store.access_key());
     write(&folder.path().join("AWS_SECRET_ACCESS_KEY"), store.secret_key());
