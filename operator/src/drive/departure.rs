@@ -218,6 +218,8 @@ pub fn fate(recorded: &BucketStatus, policy: BucketDeletionPolicy, wishes: &Wish
         BucketDeletionPolicy::Retain => Fate::Kept,
         BucketDeletionPolicy::DeleteIfEmpty => Fate::RemovedIfEmpty,
         BucketDeletionPolicy::Delete if wishes.confirms(bucket) => Fate::Removed,
+        // It was never known to be there: most likely it is not, and what is empty needs no confirmation.
+        BucketDeletionPolicy::Delete if recorded.state == BucketState::Pending => Fate::RemovedIfEmpty,
         BucketDeletionPolicy::Delete => Fate::Unconfirmed,
     }
 }
@@ -237,6 +239,7 @@ mod tests {
         BucketStatus {
             name: "resumes".to_owned(),
             bucket: bucket.to_owned(),
+            state: BucketState::Ready,
             ..BucketStatus::default()
         }
     }
@@ -263,6 +266,21 @@ mod tests {
                 assert_eq!(fate == Fate::Removed, may, "{policy:?} {said:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_bucket_that_was_never_there_needs_no_confirmation_and_loses_nothing() {
+        let mut pending = recorded("b");
+        pending.state = BucketState::Pending;
+        let nobody = Wishes::default();
+        assert_eq!(
+            fate(&pending, BucketDeletionPolicy::Delete, &nobody),
+            Fate::RemovedIfEmpty
+        );
+        assert_eq!(
+            fate(&recorded("b"), BucketDeletionPolicy::Delete, &nobody),
+            Fate::Unconfirmed
+        );
     }
 
     #[test]

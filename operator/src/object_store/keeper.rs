@@ -29,7 +29,9 @@ use super::s3::S3Store;
 use super::store::ObjectStore;
 
 /// Buckets that are set up or looked at at a time.
-const AT_A_TIME: usize = 8;
+const AT_A_TIME: usize = 16;
+/// The same, of one drive: one whose buckets hang must not keep those of others waiting.
+const AT_A_TIME_OF_ONE_DRIVE: usize = 2;
 /// Buckets that are emptied or counted at a time: long work must not keep a new bucket waiting.
 const LONG_AT_A_TIME: usize = 2;
 /// Shortest time between two words about how far emptying is.
@@ -176,6 +178,7 @@ struct Inner<S> {
     capabilities: Capabilities,
     learned: Mutex<Instant>,
     entries: Mutex<HashMap<BucketKey, Entry>>,
+    turns: Mutex<HashMap<DriveKey, Arc<Semaphore>>>,
     short: Semaphore,
     long: Semaphore,
 }
@@ -191,6 +194,7 @@ impl<S: ObjectStore> Keeper<S> {
                 capabilities: Capabilities::default(),
                 learned: Mutex::new(Instant::now()),
                 entries: Mutex::default(),
+                turns: Mutex::default(),
                 short: Semaphore::new(AT_A_TIME),
                 long: Semaphore::new(LONG_AT_A_TIME),
             }),
@@ -234,6 +238,7 @@ impl<S: ObjectStore> Keeper<S> {
     /// Lets go of all buckets of a drive.
     pub fn forget(&self, drive: &DriveKey) {
         self.inner.entries().retain(|key, _| key.drive != *drive);
+        self.inner.turns().remove(drive);
     }
 
     fn want(&self, drive: &DriveKey, name: &str, task: Task, recorded: Option<State>) -> View {
@@ -373,6 +378,8 @@ impl<S: ObjectStore> Inner<S> {
     ) -> Option<Duration> {
         let was_there = self.entries().get(key).is_some_and(|entry| entry.state.is_there());
         let done = {
+            let turns = Arc::clone(self.turns().entry(key.drive.clone()).or_insert_with(turns_of_one_drive));
+            let _turn = turns.acquire().await.ok()?;
             let _slot = self.short.acquire().await.ok()?;
             self.forget_capabilities();
             let before = before(request, is_settled);
@@ -546,6 +553,10 @@ impl<S: ObjectStore> Inner<S> {
         self.entries().get(key).map(|entry| entry.task.clone())
     }
 
+    fn turns(&self) -> MutexGuard<'_, HashMap<DriveKey, Arc<Semaphore>>> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<BucketKey, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -583,6 +594,10 @@ fn before(request: &BucketRequest, is_settled: bool) -> BTreeSet<Feature> {
         return BTreeSet::new();
     }
     Feature::LIFECYCLE.into_iter().chain([Feature::Cors]).collect()
+}
+
+fn turns_of_one_drive() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(AT_A_TIME_OF_ONE_DRIVE))
 }
 
 /// A number from 0 to 1 that is the bucket's own.
