@@ -40,7 +40,10 @@ async fn a_drive_whose_buckets_hang_keeps_no_other_drive_waiting() -> Result<(),
     season.ready("without").await?;
     season.ready("quick").await?;
     // Not because the others were given up: the sixteen take turns, two at a time, ten seconds each.
-    assert!(proxy.requests().iter().any(|request| request.hangs), "nothing hangs any more");
+    assert!(
+        proxy.requests().iter().any(|request| request.hangs),
+        "nothing hangs any more"
+    );
     let slow = season.condition("slow", ConditionType::StorageReady, "False").await?;
     assert_ne!(slow.reason, Reason::BucketsAvailable.as_str());
     proxy.heal();
