@@ -1,6 +1,7 @@
 //! Buckets: on every object store that runs here, the same promises.
 
 mod bad_input;
+mod cost;
 mod emptying;
 mod existing;
 mod faults;
