@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod cost;
+mod direct;
+mod documented;
 mod emptying;
 mod existing;
 mod faults;

@@ -1,6 +1,6 @@
 //! The rights that the operator is told to be given in an object store: they are enough, and none is too many.
 
-mod enforcing;
+pub mod enforcing;
 mod life;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,6 +223,62 @@ async fn nothing_beyond_the_prefix_is_allowed(kind: StoreKind) -> Result<(), Err
         assert!(told.message.contains(part), "`{part}` is not in: {}", told.message);
     }
     assert_eq!(look::buckets(&storage.client, "other-").await?, Vec::<String>::new());
+    Ok(())
+}
+
+#[tokio::test]
+async fn programs_may_use_objects_of_their_own_namespace_and_change_no_setting() -> Result<(), Error> {
+    let store = &enforcing(StoreKind::Minio).await?.store;
+    let root = store.client();
+    for bucket in ["ras-spo-d-resumes-0123456789", "ras-library-d-books-0123456789"] {
+        let made = root.create_bucket().bucket(bucket).send().await;
+        made.map_err(|error| look::failed("CreateBucket", &error))?;
+        look::put(&root, bucket, "there.pdf", "data").await?;
+    }
+    // EKS fills in what MinIO has no such word for.
+    let policy = Policy::read("programs.json").to_string();
+    let policy = policy.replace("${aws:PrincipalTag/kubernetes-namespace}", "spo");
+    let (access_key, secret_key) = store.restricted_user(&policy).await?;
+    let program = store.client_as(&access_key, &secret_key);
+
+    let own = "ras-spo-d-resumes-0123456789";
+    look::put(&program, own, "a.pdf", "one").await?;
+    assert_eq!(look::get(&program, own, "a.pdf").await?.as_deref(), Some("one"));
+    let listed = program.list_objects_v2().bucket(own).send().await;
+    let listed = listed.map_err(|error| look::failed("ListObjectsV2", &error))?;
+    assert_eq!(listed.key_count(), Some(2));
+    look::delete(&program, own, "a.pdf").await?;
+    let upload = program.create_multipart_upload().bucket(own).key("b.pdf").send().await;
+    let upload = upload.map_err(|error| look::failed("CreateMultipartUpload", &error))?;
+    let aborted = program
+        .abort_multipart_upload()
+        .bucket(own)
+        .key("b.pdf")
+        .set_upload_id(upload.upload_id)
+        .send()
+        .await;
+    aborted.map_err(|error| look::failed("AbortMultipartUpload", &error))?;
+
+    let others = "ras-library-d-books-0123456789";
+    let refused = [
+        look::get(&program, others, "there.pdf").await.err(),
+        look::put(&program, others, "a.pdf", "one").await.err(),
+        look::delete(&program, others, "there.pdf").await.err(),
+        look::set_versioning(&program, own, BucketVersioningStatus::Enabled)
+            .await
+            .err(),
+        look::tags(&program, own).await.err(),
+        look::lifecycle(&program, own).await.err(),
+    ];
+    for error in refused {
+        let error = error.map(|error| error.to_string());
+        assert!(
+            error.as_ref().is_some_and(|error| error.contains("AccessDenied")),
+            "{error:?}"
+        );
+    }
+    assert!(program.delete_bucket().bucket(own).send().await.is_err());
+    assert_eq!(look::get(&root, own, "there.pdf").await?.as_deref(), Some("data"));
     Ok(())
 }
 

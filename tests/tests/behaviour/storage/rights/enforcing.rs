@@ -28,13 +28,17 @@ pub struct Enforcing {
 impl Policy {
     /// What is in `deploy/iam` for AWS, which moto stands for, or for `MinIO`.
     pub fn shipped(kind: StoreKind) -> Self {
-        let name = match kind {
+        Self(Self::read(match kind {
             StoreKind::Minio => "object-store-minio.json",
             _ => "object-store.json",
-        };
+        }))
+    }
+
+    /// A file of `deploy/iam`.
+    pub fn read(name: &str) -> Value {
         let path = repository().join("deploy/iam").join(name);
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self(serde_json::from_str(&text).expect("JSON"))
+        serde_json::from_str(&text).expect("JSON")
     }
 
     /// Every right that it gives.

@@ -7,21 +7,21 @@ use std::{
 };
 
 use aws_sdk_s3::{Client, types::BucketVersioningStatus};
-use ras_operator::{
-    object_store::{
-        capabilities::Capabilities,
-        ensure::ensure,
-        failure::Failure,
-        gate::{Counter, Gate},
-        model::{BucketRequest, CorsRule, Encryption, LifecycleRule, LockMode, ObjectLock, Origin, Owner, Settings},
-        remove::{Manner, Removal, remove},
-        s3::S3Store,
-    },
-    platform::ObjectStoreConfig,
+use ras_operator::object_store::{
+    capabilities::Capabilities,
+    ensure::ensure,
+    failure::Failure,
+    gate::Counter,
+    model::{BucketRequest, LockMode, ObjectLock, Origin, Owner, Settings},
+    remove::{Manner, Removal, remove},
+    s3::S3Store,
 };
 use ras_tests::{Error, object_store::StoreKind};
 
-use super::{super::look, enforcing::Enforcing};
+use super::{
+    super::{direct, look},
+    enforcing::Enforcing,
+};
 
 /// What came of a bucket's life.
 #[derive(Debug)]
@@ -64,25 +64,18 @@ impl Life {
         let sent = Arc::new(Sent::default());
         let folder = tempfile::tempdir().expect("a folder");
         enforcing.write_keys(without, folder.path());
-        let config = ObjectStoreConfig {
-            endpoint: Some(enforcing.store.endpoint().to_owned()),
-            region: enforcing.store.region().to_owned(),
-            ca_file: enforcing.store.ca_file().map(ToOwned::to_owned),
-            credentials_directory: Some(folder.path().to_owned()),
-            ..ObjectStoreConfig::default()
-        };
-        let store = S3Store::connect(
-            &config,
-            Arc::new(Gate::new(1_000)),
-            Arc::clone(&sent) as Arc<dyn Counter>,
-        );
-        let store = store.expect("the store's configuration is good");
+        let store = direct::connect(&enforcing.store, folder.path(), Arc::clone(&sent) as Arc<dyn Counter>);
         let name = without.map_or_else(
             || "all".to_owned(),
             |action| action.replace("s3:", "without-").to_lowercase(),
         );
+        // moto takes no notice of a statement's conditions, and would keep everybody out.
+        let all = Settings {
+            tls_only: enforcing.store.kind() == StoreKind::Minio,
+            ..direct::everything()
+        };
         let mut refused = Vec::new();
-        for (bucket, settings) in [("all", everything(enforcing)), ("locked", locked())] {
+        for (bucket, settings) in [("all", all), ("locked", locked())] {
             let owner = Owner {
                 namespace: "spo".to_owned(),
                 drive: "d".to_owned(),
@@ -183,32 +176,6 @@ impl Work<'_> {
         // What no XML can name goes by itself.
         look::put(root, bucket, "tab\t.pdf", "four").await?;
         look::begin_upload(root, bucket, "never-finished").await
-    }
-}
-
-fn everything(enforcing: &Enforcing) -> Settings {
-    Settings {
-        versioned: Some(true),
-        encryption: Some(Encryption::StoreKey),
-        private: true,
-        // moto takes no notice of a statement's conditions, and would keep everybody out.
-        tls_only: enforcing.store.kind() == StoreKind::Minio,
-        lifecycle: vec![
-            LifecycleRule::Expire {
-                prefix: "zip/".to_owned(),
-                days: 7,
-            },
-            LifecycleRule::ExpireOldVersions { days: 90 },
-            LifecycleRule::AbortUploads { days: 7 },
-        ],
-        cors: vec![CorsRule {
-            origins: vec!["https://placement.example.edu".to_owned()],
-            methods: vec!["GET".to_owned()],
-            headers: Vec::new(),
-            expose_headers: Vec::new(),
-            max_age_seconds: None,
-        }],
-        object_lock: None,
     }
 }
 
