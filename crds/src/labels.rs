@@ -4,6 +4,13 @@
 pub const DRIVE: &str = "ras.dev/drive";
 /// Name of the service in the drive.
 pub const SERVICE: &str = "ras.dev/service";
+/// On a Job and its pods: what it is for, for instance `migrate`. They bear no [`SERVICE`]: what selects the pods of a
+/// service must not find them.
+pub const JOB: &str = "ras.dev/job";
+/// On a Job and its pods: the service or database that it works for.
+pub const JOB_OF: &str = "ras.dev/job-of";
+/// On a Job: hash of what it does, so that the same is not done twice.
+pub const WORK: &str = "ras.dev/work";
 /// UID of the drive: what is removed from a drive is deleted only when this is the drive's.
 pub const DRIVE_UID: &str = "ras.dev/drive-uid";
 /// Namespace of the drive: a tag of buckets, which have no namespace of their own.

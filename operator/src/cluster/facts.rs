@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::jiff::Timestamp;
+
 /// What metadata tells of a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretFacts {
@@ -30,4 +32,84 @@ pub struct Apis {
     pub prometheus_rules: bool,
     /// `cert-manager.io/v1` Certificate.
     pub certificates: bool,
+}
+
+/// One of a drive's Jobs as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFacts {
+    /// What it is for.
+    pub purpose: String,
+    /// For which part of the drive: a service, or a database.
+    pub of: String,
+    /// Hash of what it does: Jobs of the same work do the same.
+    pub work: String,
+    /// Whether and how it ended.
+    pub outcome: JobOutcome,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Its pods.
+    pub pods: Vec<PodRun>,
+}
+
+/// Whether and how a Job ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// It has not ended.
+    #[default]
+    Open,
+    /// It did what it is for.
+    Succeeded {
+        /// When.
+        at: Option<Timestamp>,
+    },
+    /// It did not, and is not tried again.
+    Failed {
+        /// When.
+        at: Option<Timestamp>,
+        /// The Job controller's word for it, for instance `BackoffLimitExceeded` or `DeadlineExceeded`.
+        reason: String,
+    },
+}
+
+/// One pod of a Job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobPod {
+    /// Name of the Job.
+    pub job: String,
+    /// What the Job is for.
+    pub purpose: String,
+    /// For which part of the drive.
+    pub of: String,
+    /// How far the pod is.
+    pub run: PodRun,
+}
+
+/// How far a Job's pod is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodRun {
+    /// Its program has not started; why, where there is a reason that a person should know.
+    Waiting(Option<String>),
+    /// Its program runs.
+    Running,
+    /// It ended; how, where it failed.
+    Ended(Option<PodEnd>),
+}
+
+impl Default for PodRun {
+    fn default() -> Self {
+        Self::Waiting(None)
+    }
+}
+
+/// How a pod failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodEnd {
+    /// What its program returned, where it returned.
+    pub exit_code: Option<i32>,
+    /// The kubelet's word for it, where it has a better one than `Error`, for instance `OOMKilled`.
+    pub reason: Option<String>,
+    /// The last lines it said, without whatever looks like a credential; a few hundred characters at most.
+    pub said: String,
+    /// When.
+    pub at: Option<Timestamp>,
 }

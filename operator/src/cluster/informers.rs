@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DynamicObject, PartialObjectMeta};
@@ -18,6 +19,7 @@ use ras_crds::labels;
 
 use crate::cluster::brief::brief;
 use crate::cluster::claims::Claims;
+use crate::cluster::jobs;
 use crate::cluster::kind::Kind;
 use crate::cluster::observe;
 use crate::cluster::pods;
@@ -78,10 +80,16 @@ pub async fn watch_children(
     };
     let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
         let api: Api<Deployment> = api(&client, namespace.as_deref());
-        // Readiness is in the status, so Deployments alone are watched whole; a few numbers are kept.
+        // Readiness is in the status, so Deployments and Jobs alone are watched whole; a few numbers are kept.
         watcher::watcher(api, config)
             .default_backoff()
             .map(move |event| event.map(|e| map(e, |d: Deployment| (key(kind, &d.metadata), observe::deployment(&d)))))
+            .boxed()
+    } else if kind == Kind::Job {
+        let api: Api<Job> = api(&client, namespace.as_deref());
+        watcher::watcher(api, config)
+            .default_backoff()
+            .map(move |event| event.map(|e| map(e, |j: Job| (key(kind, &j.metadata), observe::job(&j)))))
             .boxed()
     } else {
         let resource = kind.resource();
@@ -165,6 +173,10 @@ pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, l
 
 fn pod_news(store: &Store, pod: &Pod, exists: bool) -> Wake {
     let all = pod.labels();
+    if let (Some(drive), true) = (all.get(labels::DRIVE), all.contains_key(labels::JOB)) {
+        let drive = DriveKey::new(&pod.namespace().unwrap_or_default(), drive);
+        return store.job_pod(&drive, &pod.name_any(), exists.then(|| jobs::pod(pod)));
+    }
     let (Some(drive), Some(service)) = (all.get(labels::DRIVE), all.get(labels::SERVICE)) else {
         return Wake::new();
     };

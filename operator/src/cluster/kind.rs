@@ -41,6 +41,8 @@ kinds! {
     NetworkPolicy => "networking.k8s.io", "v1", "networkpolicies";
     /// A stable name for pods.
     Service => "", "v1", "services";
+    /// What runs once to its end, before programs start.
+    Job => "batch", "v1", "jobs";
     /// The programs.
     Deployment => "apps", "v1", "deployments";
     /// How many pods run, by load.

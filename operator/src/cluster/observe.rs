@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 
 use ras_crds::labels;
 
 use crate::cluster::facts::SecretFacts;
+use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
 use crate::cluster::record::RENDER_CONTAINER;
@@ -44,6 +46,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
                 replicas_before_suspend: replicas_before_suspend(meta),
                 ..DeploymentState::default()
             }),
+            Kind::Job => Detail::Job(JobState::of(meta)),
             Kind::ServiceAccount
             | Kind::ConfigMap
             | Kind::PersistentVolumeClaim
@@ -80,6 +83,15 @@ pub fn deployment(object: &Deployment) -> Record {
                 }
             }
         }
+    }
+    record
+}
+
+/// What is remembered of a Job, whose state decides what may start.
+pub fn job(object: &Job) -> Record {
+    let mut record = record(Kind::Job, &object.metadata);
+    if let Detail::Job(state) = &mut record.detail {
+        state.outcome = jobs::outcome(object);
     }
     record
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cluster::facts::SecretFacts;
+use crate::cluster::jobs::JobState;
 use crate::cluster::kind::Kind;
 
 /// Name of the container that renders a service's files before it starts.
@@ -100,6 +101,8 @@ pub enum Detail {
     Secret(SecretFacts),
     /// Of a Deployment.
     Deployment(DeploymentState),
+    /// Of a Job.
+    Job(JobState),
 }
 
 /// How a Deployment stands.

@@ -1,9 +1,9 @@
 //! The informers' memory of all children, and who has to be told when one of them changes.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::cluster::facts::SecretFacts;
+use crate::cluster::facts::{JobFacts, JobPod, SecretFacts};
 use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
@@ -50,6 +50,8 @@ struct Inner {
     users: HashMap<(Arc<str>, Arc<str>), BTreeSet<DriveKey>>,
     used: HashMap<DriveKey, BTreeSet<Arc<str>>>,
     pods: HashMap<DriveKey, HashMap<Arc<str>, PodTrouble>>,
+    /// Pods of Jobs, by their names.
+    job_pods: HashMap<DriveKey, BTreeMap<Arc<str>, JobPod>>,
 }
 
 impl Store {
@@ -134,6 +136,19 @@ impl Store {
             new.generation = generation;
             new.applies_replicas = applies_replicas;
             new.replicas_before_suspend = replicas_before_suspend;
+        }
+        if let (
+            Detail::Job(new),
+            Some(Record {
+                uid,
+                detail: Detail::Job(old),
+                ..
+            }),
+        ) = (&mut record.detail, inner.children.get(key))
+            && *uid == record.uid
+        {
+            // As above: how it stands is no metadata.
+            new.outcome.clone_from(&old.outcome);
         }
         inner.unlink(key);
         inner.link(key, &record);
@@ -228,20 +243,84 @@ impl Store {
         Wake::from([drive.clone()])
     }
 
+    /// Takes news of a Job's pod; nothing means that it is gone.
+    pub fn job_pod(&self, drive: &DriveKey, name: &str, pod: Option<JobPod>) -> Wake {
+        let mut inner = self.lock();
+        let pods = inner.job_pods.entry(drive.clone()).or_default();
+        let is_news = pods.get(name) != pod.as_ref();
+        match pod {
+            Some(pod) => pods.insert(name.into(), pod),
+            None => pods.remove(name),
+        };
+        if pods.is_empty() {
+            inner.job_pods.remove(drive);
+        }
+        if is_news {
+            Wake::from([drive.clone()])
+        } else {
+            Wake::new()
+        }
+    }
+
+    /// The Jobs of the drive with this UID, by their names, with their pods.
+    pub fn jobs(&self, drive: &DriveKey, uid: &str) -> BTreeMap<String, JobFacts> {
+        let inner = self.lock();
+        let keys = inner.by_drive.get(drive).into_iter().flatten();
+        let records = keys
+            .filter(|key| key.kind == Kind::Job)
+            .filter_map(|key| Some((key, inner.children.get(key)?)))
+            .filter(|(_, record)| matches!(&record.owner, Owner::Drive { uid: owner, .. } if **owner == *uid));
+        let pods = inner.job_pods.get(drive);
+        records
+            .filter_map(|(key, record)| {
+                let Detail::Job(state) = &record.detail else {
+                    return None;
+                };
+                let pods = pods.into_iter().flat_map(BTreeMap::values);
+                let facts = JobFacts {
+                    purpose: state.purpose.to_string(),
+                    of: state.of.to_string(),
+                    work: state.work.to_string(),
+                    outcome: state.outcome.clone(),
+                    deleting: record.deleting,
+                    pods: pods
+                        .filter(|pod| *pod.job == *key.name)
+                        .map(|pod| pod.run.clone())
+                        .collect(),
+                };
+                Some((key.name.to_string(), facts))
+            })
+            .collect()
+    }
+
+    /// The pods of a drive's Jobs, also of Jobs that are gone.
+    pub fn job_pods(&self, drive: &DriveKey) -> Vec<JobPod> {
+        let inner = self.lock();
+        let pods = inner.job_pods.get(drive).into_iter();
+        pods.flat_map(|pods| pods.values().cloned()).collect()
+    }
+
     /// Forgets the pods that a complete list did not name.
     pub fn retain_pods(&self, namespace: Option<&str>, listed: &HashSet<(Arc<str>, Arc<str>)>) -> Wake {
         let gone: Vec<(DriveKey, Arc<str>)> = {
             let inner = self.lock();
-            inner
+            let known = inner
                 .pods
                 .iter()
+                .flat_map(|(drive, pods)| pods.keys().map(move |pod| (drive, pod)));
+            let of_jobs = inner
+                .job_pods
+                .iter()
+                .flat_map(|(drive, pods)| pods.keys().map(move |pod| (drive, pod)));
+            known
+                .chain(of_jobs)
                 .filter(|(drive, _)| namespace.is_none_or(|ns| ns == &*drive.namespace))
-                .flat_map(|(drive, pods)| pods.keys().map(move |pod| (drive.clone(), Arc::clone(pod))))
                 .filter(|(drive, pod)| !listed.contains(&(Arc::clone(&drive.namespace), Arc::clone(pod))))
+                .map(|(drive, pod)| (drive.clone(), Arc::clone(pod)))
                 .collect()
         };
         gone.iter()
-            .flat_map(|(drive, pod)| self.pod(drive, pod, None))
+            .flat_map(|(drive, pod)| &self.pod(drive, pod, None) | &self.job_pod(drive, pod, None))
             .collect()
     }
 

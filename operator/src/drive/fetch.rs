@@ -93,7 +93,7 @@ pub fn fetch(
             let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
             match record.detail {
                 Detail::Deployment(state) => Some((name, state)),
-                Detail::None | Detail::Secret(_) => None,
+                Detail::None | Detail::Secret(_) | Detail::Job(_) => None,
             }
         })
         .collect();
@@ -111,6 +111,8 @@ pub fn fetch(
     let fetched = Fetched {
         secrets,
         deployments,
+        jobs: store.jobs(key, drive.metadata.uid.as_deref().unwrap_or_default()),
+        job_pods: store.job_pods(key),
         elders: context.claims.elders(key),
         apis,
         buckets: buckets_of(key, drive, before, context),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ras_crds::BucketStatus;
 
-pub use crate::cluster::facts::{Apis, Elder, SecretFacts};
+pub use crate::cluster::facts::{Apis, Elder, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
 /// concerned: no value ever gets here.
@@ -14,6 +14,10 @@ pub struct Fetched {
     pub secrets: BTreeMap<String, SecretFacts>,
     /// The drive's Deployments as they are, by their name in Kubernetes.
     pub deployments: BTreeMap<String, DeploymentFacts>,
+    /// The drive's Jobs as they are, by their name in Kubernetes.
+    pub jobs: BTreeMap<String, JobFacts>,
+    /// Pods of the drive's Jobs, also those whose Job is gone.
+    pub job_pods: Vec<JobPod>,
     /// Names that older drives of the same namespace give to their children.
     pub elders: Vec<Elder>,
     /// Which optional APIs the cluster serves.

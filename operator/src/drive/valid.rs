@@ -9,7 +9,7 @@ use ras_crds::spec::{
 };
 
 use super::departure::Departure;
-use super::fetched::{Apis, BucketFacts, DeploymentFacts, SecretFacts};
+use super::fetched::{Apis, BucketFacts, DeploymentFacts, JobFacts, JobPod, SecretFacts};
 use crate::object_store::model::BucketRequest;
 
 /// A drive that can be built.
@@ -47,6 +47,10 @@ pub struct ValidDrive {
     pub secrets: BTreeMap<String, SecretFacts>,
     /// Deployments as they are, by their name in Kubernetes.
     pub deployments: BTreeMap<String, DeploymentFacts>,
+    /// Jobs as they are, by their name in Kubernetes.
+    pub jobs: BTreeMap<String, JobFacts>,
+    /// Pods of Jobs, also those whose Job is gone.
+    pub job_pods: Vec<JobPod>,
     /// Buckets as they are known, by their name in the drive.
     pub bucket_facts: BTreeMap<String, BucketFacts>,
 }

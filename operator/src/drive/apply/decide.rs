@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::cluster::kind::Kind;
 use crate::cluster::ownership::covers;
 use crate::cluster::record::{Owner, Record};
 use crate::drive::apply::item::Item;
@@ -51,6 +52,10 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
     }
     if record.deleting {
         return Step::Wait;
+    }
+    if item.key.kind == Kind::Job {
+        // Nothing of it that matters can be changed. Whatever would run otherwise has another name.
+        return Step::Nothing { verified: None };
     }
     let update = |drifted| Step::Update {
         uid: record.uid.to_string(),
@@ -105,7 +110,6 @@ fn belonging(record: &Record, asker: Asker<'_>) -> Belonging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::kind::Kind;
     use crate::cluster::record::{Detail, Fields};
     use serde_json::json;
 
@@ -166,6 +170,19 @@ mod tests {
                 drifted: true
             }
         );
+    }
+
+    #[test]
+    fn a_job_is_made_once_and_never_changed() {
+        let object = json!({"metadata": {"name": "j", "namespace": "n"}, "spec": {"backoffLimit": 0}});
+        let job = Item::new(Kind::Job, &object).unwrap();
+        assert_eq!(decide(&job, None, ME), Step::Create);
+        assert_eq!(decide(&job, Some(&mine()), ME), Step::Nothing { verified: None });
+        let mut going = mine();
+        going.deleting = true;
+        assert_eq!(decide(&job, Some(&going), ME), Step::Wait);
+        let foreign = record(Owner::Nobody, None);
+        assert!(matches!(decide(&job, Some(&foreign), ME), Step::Foreign { .. }));
     }
 
     #[test]

@@ -131,6 +131,9 @@ pub async fn apply(
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
     let mut done = Vec::new();
 
+    let kept = desired.kept_jobs.iter();
+    wanted.extend(kept.map(|name| ChildKey::new(Kind::Job, &key.namespace, name)));
+
     let credentials = credential::items(&desired)?;
     wanted.extend(credentials.iter().map(|credential| credential.item.key.clone()));
     let mut work = Vec::new();
@@ -149,6 +152,7 @@ pub async fn apply(
             Kind::Service,
         ]
         .as_slice(),
+        &[Kind::Job],
         &[Kind::Deployment],
         &[
             Kind::HorizontalPodAutoscaler,
@@ -195,6 +199,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         volume_claims,
         network_policies,
         services,
+        jobs,
         deployments,
         autoscalers,
         disruption_budgets,
@@ -204,6 +209,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         buckets: _,    // They are no objects of Kubernetes: see `buckets`.
         departures: _, // As buckets.
         held: _,
+        kept_jobs: _, // They are not made: see `apply`.
         replica_handovers: _,
         state: _,
     } = desired;
@@ -219,6 +225,9 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     }
     for object in services {
         items.push(Item::new(Kind::Service, object)?);
+    }
+    for object in jobs {
+        items.push(Item::new(Kind::Job, object)?);
     }
     for object in deployments {
         items.push(Item::new(Kind::Deployment, object)?);

@@ -9,10 +9,13 @@ use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
 use crate::drive::apply::item::Item;
 
-/// What `item` uses: a Deployment what its pods mount and read, an autoscaler its Deployment.
+/// What `item` uses: a Deployment or Job what its pods mount and read, an autoscaler its Deployment.
 pub fn uses(item: &Item) -> BTreeSet<ChildKey> {
     let mut found = BTreeSet::new();
-    if matches!(item.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler) {
+    if matches!(
+        item.key.kind,
+        Kind::Deployment | Kind::Job | Kind::HorizontalPodAutoscaler
+    ) {
         find(&item.body, &mut |kind, name| {
             found.insert(ChildKey::new(kind, &item.key.namespace, name));
         });

@@ -1,10 +1,11 @@
 //! What `build` gives: every object of a drive, and what the later rooms need to know about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -39,6 +40,9 @@ pub struct Desired<S> {
     pub network_policies: Vec<NetworkPolicy>,
     /// One for each service that listens on something.
     pub services: Vec<Service>,
+    /// What has to run to its end before programs that need it start. One that is there already is left as it is, for
+    /// Jobs cannot be changed: a Job that does something else has another name.
+    pub jobs: Vec<Job>,
     /// One for each service.
     pub deployments: Vec<Deployment>,
     /// One for each service with autoscaling.
@@ -59,6 +63,9 @@ pub struct Desired<S> {
 
     /// Deployments that must not be applied yet, by name, with what they wait for.
     pub held: BTreeMap<String, Waiting>,
+    /// Names of Jobs that are not made, and stay where they are there: what has ended and is evidence, and what runs and
+    /// must not be stopped half-way. Every other Job of the drive is removed.
+    pub kept_jobs: BTreeSet<String>,
     /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
     /// the operator still owns the field.
     pub replica_handovers: BTreeMap<String, i32>,
@@ -76,6 +83,7 @@ impl Desired<Prepared> {
             volume_claims,
             network_policies,
             services,
+            jobs,
             deployments,
             autoscalers,
             disruption_budgets,
@@ -85,6 +93,7 @@ impl Desired<Prepared> {
             buckets,
             departures,
             held,
+            kept_jobs,
             replica_handovers,
             state: PhantomData,
         } = self;
@@ -95,6 +104,7 @@ impl Desired<Prepared> {
             volume_claims,
             network_policies,
             services,
+            jobs,
             deployments,
             autoscalers,
             disruption_budgets,
@@ -104,6 +114,7 @@ impl Desired<Prepared> {
             buckets,
             departures,
             held,
+            kept_jobs,
             replica_handovers,
             state: PhantomData,
         }
@@ -124,6 +135,7 @@ impl<S> Desired<S> {
             volume_claims,
             network_policies,
             services,
+            jobs,
             deployments,
             autoscalers,
             disruption_budgets,
@@ -133,6 +145,7 @@ impl<S> Desired<S> {
             buckets: _,
             departures: _,
             held: _,
+            kept_jobs: _,
             replica_handovers: _,
             state: PhantomData,
         } = self;
@@ -142,6 +155,7 @@ impl<S> Desired<S> {
         append(volume_claims, &mut all)?;
         append(network_policies, &mut all)?;
         append(services, &mut all)?;
+        append(jobs, &mut all)?;
         append(deployments, &mut all)?;
         append(autoscalers, &mut all)?;
         append(disruption_budgets, &mut all)?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 pub use ras_crds::labels::{
-    APPLIED, DRIVE, DRIVE_UID, FILES_HASH, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SERVICE,
+    APPLIED, DRIVE, DRIVE_UID, FILES_HASH, JOB, JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH,
+    SERVICE, WORK,
 };
 
 use crate::drive::valid::ValidDrive;
@@ -50,6 +51,28 @@ pub fn match_service(drive: &ValidDrive, service: &str) -> BTreeMap<String, Stri
 pub fn select_service(drive: &ValidDrive, service: &str) -> LabelSelector {
     LabelSelector {
         match_labels: Some(match_service(drive, service)),
+        ..LabelSelector::default()
+    }
+}
+
+/// Labels of a Job. None is a service's, so that nothing that selects a service's pods selects the Job's.
+pub fn of_job(drive: &ValidDrive, purpose: &str, of: &str) -> BTreeMap<String, String> {
+    let mut labels = of_drive(drive);
+    labels.insert("app.kubernetes.io/name".to_owned(), of.to_owned());
+    labels.insert("app.kubernetes.io/component".to_owned(), purpose.to_owned());
+    labels.insert(JOB.to_owned(), purpose.to_owned());
+    labels.insert(JOB_OF.to_owned(), of.to_owned());
+    labels
+}
+
+/// Selects the pods of one purpose's Jobs for one part of the drive.
+pub fn select_job(drive: &ValidDrive, purpose: &str, of: &str) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(BTreeMap::from([
+            (DRIVE.to_owned(), drive.name.clone()),
+            (JOB.to_owned(), purpose.to_owned()),
+            (JOB_OF.to_owned(), of.to_owned()),
+        ])),
         ..LabelSelector::default()
     }
 }

@@ -19,6 +19,13 @@ pub(super) fn of_service(drive: &ValidDrive, service: &ValidService) -> ObjectMe
     owned(drive, service.child.clone(), labels::of_service(drive, &service.name))
 }
 
+/// Of a Job that does `work`, or of an object that goes with it.
+pub(super) fn of_job(drive: &ValidDrive, name: String, purpose: &str, of: &str, work: &str) -> ObjectMeta {
+    let mut metadata = owned(drive, name, labels::of_job(drive, purpose, of));
+    metadata.annotations = Some(BTreeMap::from([(labels::WORK.to_owned(), work.to_owned())]));
+    metadata
+}
+
 /// Of an object that a drive may leave behind. What stays has no owner, or the garbage collector would take
 /// it with the drive; it is found again by name and labels.
 pub(super) fn kept(

@@ -28,6 +28,7 @@ mod service_account;
 mod service_monitor;
 mod volume_claim;
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 pub use desired::{Applied, Credential, Desired, Prepared, Waiting};
@@ -61,6 +62,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .iter()
             .filter_map(|service| service::build(drive, service))
             .collect(),
+        jobs: Vec::new(),
         deployments: services
             .iter()
             .map(|service| deployment::build(drive, service))
@@ -82,6 +84,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         buckets: drive.buckets.iter().map(|bucket| bucket.request.clone()).collect(),
         departures: drive.departures.clone(),
         held: held::held(drive),
+        kept_jobs: BTreeSet::new(),
         replica_handovers: replicas::handovers(drive),
         state: PhantomData,
     }

@@ -13,6 +13,9 @@ use crate::object_store::model::Owner;
 /// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
 const MAX: usize = 63;
 
+/// Hexadecimal digits that tell Jobs apart.
+const MARK: usize = 10;
+
 pub use crate::cluster::record::RENDER_CONTAINER;
 
 /// Name of what belongs to a service: Deployment, Service, `ConfigMap`, `NetworkPolicy`, autoscaler and so on.
@@ -23,6 +26,17 @@ pub fn of_service(drive: &str, service: &str) -> String {
 /// Name of what there is one of in a drive: `ServiceAccount`, Ingress, `PrometheusRule`.
 pub fn of_drive(drive: &str) -> String {
     join(&[drive])
+}
+
+/// Name of a Job, and of what goes with it: `<drive>-<of>-<purpose>-<hash>`. The hash is of the drive, too, so that no
+/// other drive of the namespace ever makes the same name, and of `identity`: a Job cannot be changed, so one that is to
+/// run in another way has another name.
+pub fn job(drive: &str, purpose: &str, of: &str, identity: &str) -> String {
+    let mark = hash(&[drive, purpose, of, identity], MARK);
+    let room = MAX - MARK - 1;
+    let mut name: String = join(&[drive, of, purpose]).chars().take(room).collect();
+    name.truncate(name.trim_end_matches('-').len());
+    format!("{name}-{mark}")
 }
 
 /// Name of a generated Secret.

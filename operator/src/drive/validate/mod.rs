@@ -95,6 +95,8 @@ pub fn validate(
         apis: fetched.apis,
         secrets: fetched.secrets.clone(),
         deployments: fetched.deployments.clone(),
+        jobs: fetched.jobs.clone(),
+        job_pods: fetched.job_pods.clone(),
         bucket_facts: fetched.buckets.clone(),
         name,
     };

@@ -1,0 +1,341 @@
+//! Takes whatever looks like a credential out of a text that programs wrote, before it is kept or shown. Pure.
+//!
+//! What a program says as it fails is the fastest help there is, and now and then it says its password, too. Nobody can
+//! tell credentials from words for certain, so this errs on the side of taking out too much.
+
+/// Stands for what was taken out.
+pub const TAKEN_OUT: &str = "[redacted]";
+
+/// What names a credential, in lower case. What follows such a word and a separator is taken out to the end of its line.
+const NAMES: &[&str] = &[
+    "passw",
+    "passphrase",
+    "passwd",
+    "pwd",
+    "pass",
+    "secret",
+    "token",
+    "credential",
+    "authorization",
+    "auth",
+    "bearer",
+    "apikey",
+    "api_key",
+    "api-key",
+    "api key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "access key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "private key",
+    "encryption_key",
+    "encryption-key",
+    "encryption key",
+    "signing_key",
+    "signing-key",
+    "jwt",
+    "cookie",
+    "session",
+    "dsn",
+    "identified by",
+    "salt",
+    "signature",
+];
+
+/// Shortest run of letters and digits that may be a credential by its looks alone.
+const SHORTEST: usize = 16;
+
+/// The text without whatever looks like a credential.
+pub fn redacted(text: &str) -> String {
+    let text = without_keys(text);
+    let lines: Vec<String> = text.lines().map(line).collect();
+    lines.join("\n")
+}
+
+/// The last lines of what a program said, without credentials, at most `most` characters.
+///
+/// `whole` is false when the text was cut at its beginning: what is left of its first line may be the end of a
+/// credential whose name was cut off.
+pub fn last_words(text: &str, whole: bool, most: usize) -> String {
+    let text = if whole {
+        text
+    } else {
+        text.split_once('\n').map_or("", |(_, rest)| rest)
+    };
+    let text = redacted(text);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut words = String::new();
+    for line in lines.iter().rev() {
+        let candidate = if words.is_empty() {
+            (*line).to_owned()
+        } else {
+            format!("{line} / {words}")
+        };
+        if candidate.chars().count() > most {
+            break;
+        }
+        words = candidate;
+    }
+    match (words.is_empty(), lines.last()) {
+        // The last line alone is too long: its beginning says most.
+        (true, Some(line)) => line.chars().take(most.saturating_sub(1)).chain("…".chars()).collect(),
+        _ => words,
+    }
+}
+
+/// The text without PEM blocks, also those whose end or beginning is missing.
+fn without_keys(text: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.contains("-----BEGIN") {
+            inside = true;
+        }
+        if line.contains("-----END") {
+            if !inside {
+                // Its beginning was cut off, so all that stands before may be of it.
+                kept.clear();
+            }
+            inside = false;
+            kept.push(TAKEN_OUT);
+        } else if !inside {
+            kept.push(line);
+        }
+    }
+    if inside {
+        kept.push(TAKEN_OUT);
+    }
+    kept.join("\n")
+}
+
+fn line(line: &str) -> String {
+    let (kept, cut) = match named(line) {
+        Some(at) => (line.get(..at).unwrap_or_default(), true),
+        None => (line, false),
+    };
+    let mut text = runs(&addresses(kept));
+    if cut {
+        text.push_str(TAKEN_OUT);
+    }
+    text
+}
+
+/// Where a credential begins that its name tells, as in `password=…`, `"token": "…"`, `--secret …` or `PASSWORD '…'`.
+fn named(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    NAMES.iter().filter_map(|name| after_name(&lower, name)).min()
+}
+
+fn after_name(lower: &str, name: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(found) = lower.get(from..).and_then(|rest| rest.find(name)) {
+        let begin = from + found;
+        let end = begin + name.len();
+        if let Some(value) = value_after(lower, begin, end) {
+            return Some(value);
+        }
+        from = end;
+    }
+    None
+}
+
+/// Where the value begins after a name that stands at `begin..end`, when one follows.
+fn value_after(lower: &str, begin: usize, end: usize) -> Option<usize> {
+    let rest = lower.get(end..)?;
+    // `password_hash=`, `passwords:` and `secretAccessKey=` are names as well.
+    let longer = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
+    let tail = longer.unwrap_or(rest.len());
+    let after = rest.get(tail..)?;
+    let bare = after.trim_start_matches(['"', '\'', '`', ']', ')', '\\']);
+    let spaced = bare.trim_start();
+    let value = if let Some(value) = spaced.strip_prefix(['=', ':']) {
+        value
+    } else {
+        let flag = lower
+            .get(..begin)?
+            .rsplit(|c: char| c.is_whitespace())
+            .next()
+            .is_some_and(|word| word.starts_with('-'));
+        let is_quoted = spaced.starts_with(['"', '\'', '`']) && spaced.len() < bare.len();
+        let is_scheme = lower
+            .get(begin..end)
+            .is_some_and(|name| matches!(name, "bearer" | "identified by"));
+        let follows = spaced.len() < bare.len() && (flag || is_quoted || is_scheme);
+        if !follows {
+            return None;
+        }
+        spaced
+    };
+    (!value.trim().is_empty()).then(|| lower.len() - value.len())
+}
+
+/// Takes user and password out of addresses: `postgres://user:password@host` becomes `postgres://[redacted]@host`.
+fn addresses(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        text.push_str(before);
+        text.push_str("://");
+        // A password that was not escaped may hold a '/', an '@' or a blank: the last '@' of the line is sure to be
+        // behind it.
+        match after.rsplit_once('@') {
+            Some((_, host)) => {
+                text.push_str(TAKEN_OUT);
+                text.push('@');
+                rest = host;
+            }
+            None => rest = after,
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Takes out long runs of letters and digits that no word looks like.
+fn runs(line: &str) -> String {
+    let is_of_run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(begin) = rest.find(is_of_run) {
+        let (before, at_run) = rest.split_at(begin);
+        let end = at_run.find(|c| !is_of_run(c)).unwrap_or(at_run.len());
+        let (run, after) = at_run.split_at(end);
+        text.push_str(before);
+        text.push_str(if looks_random(run) { TAKEN_OUT } else { run });
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Whether letters and digits change as often as they do in random text, and as they do not in words, numbers and dates.
+fn looks_random(run: &str) -> bool {
+    let plain: Vec<char> = run.chars().filter(char::is_ascii_alphanumeric).collect();
+    if plain.len() < SHORTEST {
+        return false;
+    }
+    let has_digit = plain.iter().any(char::is_ascii_digit);
+    let has_letter = plain.iter().any(char::is_ascii_alphabetic);
+    let is_hex = plain.iter().all(char::is_ascii_hexdigit);
+    if is_hex && has_digit && has_letter {
+        return true;
+    }
+    let class = |c: &char| (c.is_ascii_digit(), c.is_ascii_uppercase());
+    let changes = plain
+        .windows(2)
+        .filter(|pair| pair.first().map(class) != pair.last().map(class))
+        .count();
+    changes * 10 >= (plain.len() - 1) * 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_helps_stays() {
+        for text in [
+            "FATAL: password authentication failed for user \"owner\"",
+            "ERROR: relation \"applications\" already exists",
+            "could not connect to server: Connection refused (placements-database:5432)",
+            "Migration V20260701__add_user2_table.sql failed",
+            "20260701120000_create_applications.sql: syntax error at or near \"CREAT\"",
+            "java.lang.IllegalArgumentException: bad column",
+            "see https://example.edu/docs/migrations#failed for help",
+            "permission denied for schema public",
+        ] {
+            assert_eq!(redacted(text), text);
+        }
+    }
+
+    #[test]
+    fn credentials_go() {
+        for (text, kept) in [
+            (
+                "dial postgres://app:hunter2@db:5432/x",
+                "dial postgres://[redacted]@db:5432/x",
+            ),
+            ("amqp://u:p@ss/w@rd@mq/", "amqp://[redacted]@mq/"),
+            ("DB_PASSWORD=hunter2 DB_HOST=db", "DB_PASSWORD=[redacted]"),
+            (
+                r#"{"level":"error","password" : "hunter2"}"#,
+                r#"{"level":"error","password" :[redacted]"#,
+            ),
+            ("Authorization: Bearer abc", "Authorization:[redacted]"),
+            ("sent Bearer abc", "sent Bearer [redacted]"),
+            ("psql --password hunter2 db", "psql --password [redacted]"),
+            (
+                "STATEMENT: ALTER ROLE app PASSWORD 'hunter2'",
+                "STATEMENT: ALTER ROLE app PASSWORD [redacted]",
+            ),
+            (
+                "CREATE USER x IDENTIFIED BY 'hunter2'",
+                "CREATE USER x IDENTIFIED BY [redacted]",
+            ),
+            ("key 9f86d081884c7d659a2feaa0c55ad015 refused", "key [redacted] refused"),
+            ("got kX9vQ2mT7bL4nR8wZ3cY", "got [redacted]"),
+            ("id 7f2c1d3e-4b5a-4c6d-8e7f-9a0b1c2d3e4f", "id [redacted]"),
+            (
+                "a\n-----BEGIN PRIVATE KEY-----\nMIIE\nabc\n-----END PRIVATE KEY-----\nb",
+                "a\n[redacted]\nb",
+            ),
+            ("a\n-----BEGIN PRIVATE KEY-----\nMIIE", "a\n[redacted]"),
+            ("MIIE\nabc\n-----END PRIVATE KEY-----\nb", "[redacted]\nb"),
+        ] {
+            assert_eq!(redacted(text), kept, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_a_first_one_that_was_cut_is_not() {
+        let long = format!("tail-of-a-password\n{}\nlast but one\nlast", "x ".repeat(300));
+        assert_eq!(last_words(&long, false, 40), "last but one / last");
+        assert_eq!(last_words("hunter2", false, 40), "");
+        assert_eq!(last_words("", true, 40), "");
+        let one = last_words(&"word ".repeat(100), true, 40);
+        assert_eq!(one.chars().count(), 40);
+        assert!(one.ends_with('…'));
+    }
+
+    /// A value that nothing else in the text can look like.
+    fn value() -> impl Strategy<Value = String> {
+        r"[^\s\r\n\x0b\x0c\x1c-\x1f\u{85}\u{2028}\u{2029}]{6,40}"
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_after_its_name_is_shown(
+            before in "[ -~]{0,40}",
+            name in prop::sample::select(vec!["password", "DB_PASSWORD", "secret", "apiKey", "access_token", "client-secret", "PGPASSWORD"]),
+            sign in prop::sample::select(vec!["=", ": ", " = ", "\": \"", "='"]),
+            value in value(),
+            after in "[ -~]{0,40}",
+        ) {
+            prop_assume!(!before.contains(&value) && !after.contains(&value));
+            let shown = redacted(&format!("{before} {name}{sign}{value} {after}"));
+            prop_assert!(!shown.contains(&value), "{shown}");
+        }
+
+        #[test]
+        fn no_password_in_an_address_is_shown(
+            before in "[ -~]{0,40}",
+            scheme in "[a-z]{2,12}",
+            user in "[a-z]{0,8}",
+            password in value(),
+            host in "[a-z.]{1,20}",
+        ) {
+            prop_assume!(!before.contains(&password) && !host.contains(&password));
+            let shown = redacted(&format!("{before} {scheme}://{user}:{password}@{host}:5432/db"));
+            prop_assert!(!shown.contains(&password), "{shown}");
+        }
+
+        #[test]
+        fn nothing_of_it_panics_and_the_length_is_bounded(text in any::<String>(), whole in any::<bool>(), most in 1_usize..400) {
+            prop_assert!(last_words(&text, whole, most).chars().count() <= most);
+        }
+    }
+}
