@@ -111,7 +111,7 @@ fn has_started(status: &PodStatus) -> bool {
 
 /// How a pod failed: by the first of its containers that did, or by what the kubelet says of the whole pod.
 fn end(status: &PodStatus) -> PodEnd {
-    let containers = status
+    let mut containers = status
         .init_container_statuses
         .iter()
         .flatten()
@@ -125,7 +125,7 @@ fn end(status: &PodStatus) -> PodEnd {
             at: ended.finished_at.as_ref().map(|time| time.0),
         })
     };
-    containers.filter_map(failed).next().unwrap_or_else(|| PodEnd {
+    containers.find_map(failed).unwrap_or_else(|| PodEnd {
         exit_code: None,
         reason: status.reason.clone(),
         said: said(status.message.as_deref().unwrap_or_default()),
