@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod database;
 pub mod drive;
 pub mod foreign;
 pub mod manifest;

@@ -4,10 +4,12 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::cluster::informers::Scope;
+use crate::database;
 use crate::platform::{self, PlatformConfig};
 use crate::run::{self, Settings};
 use crate::telemetry::logging;
@@ -46,6 +48,27 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         to: PathBuf,
     },
+    /// Gives a drive its databases, roles and passwords on a PostgreSQL server. Runs in a Job's pod.
+    ///
+    /// Ends with 0 when all is as asked, 3 when somebody has to do something first, and 4 when trying again may help.
+    PrepareDatabase {
+        /// File with what is asked for (YAML or JSON), without secrets.
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+        /// Folder with the administrator's connection, one file each: host, port, username, password, and if need be
+        /// database, sslmode and ca.
+        #[arg(long, value_name = "FOLDER")]
+        admin: PathBuf,
+        /// Folder with the files of passwords that the request names.
+        #[arg(long, value_name = "FOLDER")]
+        passwords: PathBuf,
+        /// Where to write what was done: the container's termination message.
+        #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
+        report: PathBuf,
+        /// How long to try again while the server is starting, cannot be reached or takes no writes, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u16).range(0..=3600))]
+        patience: u16,
+    },
     /// Prints the CustomResourceDefinition, for `kubectl apply -f -`.
     Crd,
 }
@@ -66,6 +89,23 @@ impl Cli {
             Command::Render { from, to } => crate::render::render(&from, &to, |name| std::env::var(name).ok())
                 .map(drop)
                 .map_err(|error| error.to_string()),
+            Command::PrepareDatabase {
+                request,
+                admin,
+                passwords,
+                report,
+                patience,
+            } => {
+                logging::start();
+                let options = database::run::Options {
+                    request,
+                    admin,
+                    passwords,
+                    report,
+                    patience: Duration::from_secs(patience.into()),
+                };
+                return database::run::run(options).await.number().into();
+            }
             Command::Crd => print_crd(),
         };
         match done {

@@ -1,0 +1,301 @@
+//! What is asked of a server: the file that the operator writes and the Job reads. It holds no secret. Pure.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
+pub const LONGEST_NAME: usize = 63;
+
+/// Oldest major version that is worked with: none before it lets a database's owner add trusted extensions.
+pub const OLDEST_VERSION: u16 = 13;
+
+/// What a drive asks of its database server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// Who asks. It is written into the comments of what is made, and of two drives that want the same name the second
+    /// is refused.
+    pub drive: Drive,
+    /// Oldest major version of the server that will do, for instance 15. Absent: [`OLDEST_VERSION`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_version: Option<u16>,
+    /// How the connection is secured. Absent: what the file `sslmode` of the administrator's folder says, and without
+    /// that `verify-full` when there is a file `ca` and else `prefer`, as PostgreSQL's own clients do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sslmode: Option<SslMode>,
+    /// The databases that must be there. A database that was asked for once and is not any more stays, and is reported.
+    pub databases: Vec<Database>,
+    /// The logins that must work now. Roles that are not named keep the password they have.
+    pub logins: Vec<Login>,
+}
+
+/// Which drive asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Drive {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID: a drive of the same name in another cluster is another drive.
+    pub uid: String,
+}
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// Its name on the server.
+    pub name: String,
+    /// The role that owns it, and may therefore create tables in its schema `public`. It is made when it is not there,
+    /// without a password: see [`Login`].
+    pub owner: String,
+    /// Extensions that must be there. One that the server does not have is a problem of this database alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
+}
+
+/// A login that must work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Login {
+    /// The user's name. It is made when it is not there.
+    pub role: String,
+    /// The owner it works as: the role itself, or the role that it becomes when it connects.
+    pub owner: String,
+    /// The file with its password, below the folder of the passwords: `application/password`. Several logins may share
+    /// one.
+    pub password_file: String,
+}
+
+/// How a connection is secured, in PostgreSQL's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SslMode {
+    /// Never encrypted.
+    Disable,
+    /// Encrypted when the server can. Unencrypted else.
+    Prefer,
+    /// Encrypted. With an authority (`ca`) the server's certificate must be signed by it, as with `verify-ca`.
+    Require,
+    /// Encrypted, and the server's certificate is signed by the authority.
+    VerifyCa,
+    /// As `verify-ca`, and the certificate is for the host that is connected to.
+    VerifyFull,
+}
+
+impl SslMode {
+    /// Every mode there is, with its word.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("disable", Self::Disable),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+
+    /// The mode that a word means. `allow` is `prefer`, which is as safe.
+    pub fn parse(word: &str) -> Option<Self> {
+        let word = if word == "allow" { "prefer" } else { word };
+        Self::ALL
+            .into_iter()
+            .find_map(|(name, mode)| (name == word).then_some(mode))
+    }
+}
+
+impl Request {
+    /// Reads a request (YAML or JSON) and checks it. The error is a sentence for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let request: Self = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+        let problems = request.problems();
+        if problems.is_empty() {
+            Ok(request)
+        } else {
+            Err(problems.join("; "))
+        }
+    }
+
+    /// What is wrong with it, each with the field's path.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut databases = BTreeSet::new();
+        let owners: BTreeSet<&str> = self.databases.iter().map(|database| database.owner.as_str()).collect();
+        for (at, database) in self.databases.iter().enumerate() {
+            let path = format!("databases[{at}]");
+            problems.extend(bad_database_name(&database.name).map(|why| format!("{path}.name: {why}")));
+            problems.extend(bad_role_name(&database.owner).map(|why| format!("{path}.owner: {why}")));
+            if !databases.insert(&database.name) {
+                problems.push(format!("{path}.name: `{}` is named twice", database.name));
+            }
+            for (at, extension) in database.extensions.iter().enumerate() {
+                problems.extend(bad_name(extension).map(|why| format!("{path}.extensions[{at}]: {why}")));
+            }
+        }
+        let mut roles = BTreeSet::new();
+        for (at, login) in self.logins.iter().enumerate() {
+            let path = format!("logins[{at}]");
+            problems.extend(bad_role_name(&login.role).map(|why| format!("{path}.role: {why}")));
+            if !roles.insert(&login.role) {
+                problems.push(format!(
+                    "{path}.role: `{}` is named twice, and a role has one password",
+                    login.role
+                ));
+            }
+            if !owners.contains(login.owner.as_str()) {
+                problems.push(format!("{path}.owner: `{}` owns none of the databases", login.owner));
+            }
+            if login.role != login.owner && owners.contains(login.role.as_str()) {
+                problems.push(format!(
+                    "{path}.role: `{}` owns a database itself and cannot work as `{}`",
+                    login.role, login.owner
+                ));
+            }
+            problems.extend(bad_file(&login.password_file).map(|why| format!("{path}.passwordFile: {why}")));
+        }
+        problems
+    }
+}
+
+fn bad_name(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("is empty".to_owned())
+    } else if name.len() > LONGEST_NAME {
+        Some(format!("`{name}` is longer than {LONGEST_NAME} bytes"))
+    } else if name.contains(char::is_control) {
+        Some("contains a control character".to_owned())
+    } else {
+        None
+    }
+}
+
+fn bad_database_name(name: &str) -> Option<String> {
+    bad_name(name).or_else(|| {
+        ["postgres", "template0", "template1", "rdsadmin"]
+            .contains(&name)
+            .then(|| format!("`{name}` belongs to the server: choose another name"))
+    })
+}
+
+fn bad_role_name(name: &str) -> Option<String> {
+    bad_name(name).or_else(|| {
+        (["public", "none", "postgres"].contains(&name) || name.starts_with("pg_"))
+            .then(|| format!("`{name}` belongs to the server: choose another name"))
+    })
+}
+
+/// Files are looked for below one folder and nowhere else.
+fn bad_file(path: &str) -> Option<String> {
+    let leaves = path
+        .split('/')
+        .any(|part| part.is_empty() || part == "." || part == "..");
+    (leaves || path.contains('\0')).then(|| format!("`{path}` is no path below the folder of the passwords"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = "
+drive: {namespace: placements, name: spring, uid: 7f3a}
+minimumVersion: 15
+sslmode: verify-full
+databases:
+- {name: application, owner: applicationadmin, extensions: [pg_trgm]}
+- {name: auth, owner: authadmin}
+logins:
+- {role: applicationadmin_2, owner: applicationadmin, passwordFile: shared/password}
+- {role: authadmin, owner: authadmin, passwordFile: shared/password}
+";
+
+    fn problems_with(find: &str, replacement: &str) -> String {
+        let text = EXAMPLE.replace(find, replacement);
+        assert_ne!(text, EXAMPLE, "nothing was replaced");
+        Request::parse(&text).expect_err("a problem")
+    }
+
+    #[test]
+    fn a_request_survives_the_way_through_json_and_yaml() {
+        let request = Request::parse(EXAMPLE).expect("the example is whole");
+        assert_eq!(request.databases[0].extensions, ["pg_trgm"]);
+        assert_eq!(request.sslmode, Some(SslMode::VerifyFull));
+        let json = serde_json::to_string(&request).expect("can be written");
+        assert_eq!(Request::parse(&json).as_ref(), Ok(&request));
+        let yaml = serde_yaml::to_string(&serde_json::to_value(&request).expect("can be written")).expect("YAML");
+        assert_eq!(Request::parse(&yaml), Ok(request));
+    }
+
+    #[test]
+    fn a_field_nobody_knows_is_refused_rather_than_ignored() {
+        let message = problems_with("minimumVersion", "minimalVersion");
+        assert!(message.contains("minimalVersion"), "{message}");
+    }
+
+    #[test]
+    fn every_problem_is_named_with_its_field() {
+        for (find, replacement, path, words) in [
+            ("name: auth,", "name: application,", "databases[1].name", "named twice"),
+            (
+                "name: auth,",
+                "name: template1,",
+                "databases[1].name",
+                "belongs to the server",
+            ),
+            ("name: auth,", "name: '',", "databases[1].name", "empty"),
+            (
+                "owner: authadmin}\nlogins",
+                "owner: pg_write_all_data}\nlogins",
+                "databases[1].owner",
+                "server",
+            ),
+            (
+                "role: authadmin,",
+                "role: applicationadmin_2,",
+                "logins[1].role",
+                "one password",
+            ),
+            (
+                "role: authadmin,",
+                "role: applicationadmin,",
+                "logins[1].role",
+                "cannot work as",
+            ),
+            (
+                "owner: authadmin, passwordFile",
+                "owner: other, passwordFile",
+                "logins[1].owner",
+                "owns none",
+            ),
+            (
+                "owner: authadmin, passwordFile: shared",
+                "owner: authadmin, passwordFile: ../admin",
+                "logins[1].passwordFile",
+                "no path below",
+            ),
+            ("[pg_trgm]", "['']", "databases[0].extensions[0]", "empty"),
+        ] {
+            let message = problems_with(find, replacement);
+            assert!(
+                message.contains(path) && message.contains(words),
+                "{replacement}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_that_the_server_would_cut_off_is_refused() {
+        let just = "ä".repeat(31);
+        assert_eq!(bad_name(&just), None);
+        assert!(bad_name(&format!("{just}xx")).is_some());
+    }
+
+    #[test]
+    fn each_word_for_how_to_secure_a_connection_means_what_it_says() {
+        for (word, mode) in SslMode::ALL {
+            assert_eq!(SslMode::parse(word), Some(mode));
+            assert_eq!(serde_json::to_value(mode).expect("a word"), word);
+        }
+        assert_eq!(SslMode::parse("allow"), Some(SslMode::Prefer));
+        assert_eq!(SslMode::parse("verify"), None);
+    }
+}
