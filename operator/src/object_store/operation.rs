@@ -125,6 +125,14 @@ impl Operation {
         }
     }
 
+    /// Whether it removes a bucket or what is in it, which must never be asked for on an old look.
+    pub fn is_deleting(self) -> bool {
+        matches!(
+            self,
+            Self::DeleteBucket | Self::AbortMultipartUpload | Self::DeleteObjects | Self::DeleteObject
+        )
+    }
+
     /// Whether it reads one of a bucket's settings.
     pub fn is_reading(self) -> bool {
         matches!(

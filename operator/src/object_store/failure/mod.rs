@@ -204,6 +204,11 @@ impl Failure {
         }
     }
 
+    /// Whether the connection ended before the answer did.
+    pub fn is_closed(&self) -> bool {
+        self.0.kind == Kind::Transport(Transport::Closed)
+    }
+
     /// Whether the store asks for fewer requests.
     pub fn is_throttled(&self) -> bool {
         self.0.kind == Kind::Throttled

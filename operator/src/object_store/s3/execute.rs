@@ -32,8 +32,10 @@ impl S3Store {
                 let tags = written(Operation::PutBucketTagging, bucket, tags.collect())?;
                 let tagging = Tagging::builder().set_tag_set(Some(tags)).build();
                 let tagging = written(Operation::PutBucketTagging, bucket, tagging)?;
-                let request = self.client.put_bucket_tagging().bucket(bucket).tagging(tagging).send();
-                self.send(Operation::PutBucketTagging, bucket, request).await.map(drop)
+                let request = self.client.put_bucket_tagging().bucket(bucket).tagging(tagging);
+                self.send(Operation::PutBucketTagging, bucket, || request.clone().send())
+                    .await
+                    .map(drop)
             }
             Step::BlockPublicAccess => {
                 let block = PublicAccessBlockConfiguration::builder()
@@ -46,9 +48,8 @@ impl S3Store {
                     .client
                     .put_public_access_block()
                     .bucket(bucket)
-                    .public_access_block_configuration(block)
-                    .send();
-                self.send(Operation::PutPublicAccessBlock, bucket, request)
+                    .public_access_block_configuration(block);
+                self.send(Operation::PutPublicAccessBlock, bucket, || request.clone().send())
                     .await
                     .map(drop)
             }
@@ -64,9 +65,8 @@ impl S3Store {
                     .client
                     .put_bucket_versioning()
                     .bucket(bucket)
-                    .versioning_configuration(VersioningConfiguration::builder().status(status).build())
-                    .send();
-                self.send(Operation::PutBucketVersioning, bucket, request)
+                    .versioning_configuration(VersioningConfiguration::builder().status(status).build());
+                self.send(Operation::PutBucketVersioning, bucket, || request.clone().send())
                     .await
                     .map(drop)
             }
@@ -86,7 +86,10 @@ impl S3Store {
         if object_lock {
             request = request.object_lock_enabled_for_bucket(true);
         }
-        match self.send(Operation::CreateBucket, bucket, request.send()).await {
+        match self
+            .send(Operation::CreateBucket, bucket, || request.clone().send())
+            .await
+        {
             // An answer that was lost on the way, or AWS in any region but us-east-1, where this is a success.
             Err(failure) if failure.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
             result => result.map(drop),
@@ -115,16 +118,15 @@ impl S3Store {
             .client
             .put_bucket_encryption()
             .bucket(bucket)
-            .server_side_encryption_configuration(configuration)
-            .send();
-        self.send(operation, bucket, request).await.map(drop)
+            .server_side_encryption_configuration(configuration);
+        self.send(operation, bucket, || request.clone().send()).await.map(drop)
     }
 
     async fn write_policy(&self, bucket: &str, document: &Value) -> Result<(), Failure> {
         if document.is_null() {
-            let request = self.client.delete_bucket_policy().bucket(bucket).send();
+            let request = self.client.delete_bucket_policy().bucket(bucket);
             return self
-                .send(Operation::DeleteBucketPolicy, bucket, request)
+                .send(Operation::DeleteBucketPolicy, bucket, || request.clone().send())
                 .await
                 .map(drop);
         }
@@ -132,9 +134,10 @@ impl S3Store {
             .client
             .put_bucket_policy()
             .bucket(bucket)
-            .policy(document.to_string())
-            .send();
-        self.send(Operation::PutBucketPolicy, bucket, request).await.map(drop)
+            .policy(document.to_string());
+        self.send(Operation::PutBucketPolicy, bucket, || request.clone().send())
+            .await
+            .map(drop)
     }
 
     async fn lock(&self, bucket: &str, lock: ObjectLock) -> Result<(), Failure> {
@@ -153,18 +156,17 @@ impl S3Store {
             .client
             .put_object_lock_configuration()
             .bucket(bucket)
-            .object_lock_configuration(configuration)
-            .send();
-        self.send(Operation::PutObjectLockConfiguration, bucket, request)
+            .object_lock_configuration(configuration);
+        self.send(Operation::PutObjectLockConfiguration, bucket, || request.clone().send())
             .await
             .map(drop)
     }
 
     async fn write_lifecycle(&self, bucket: &str, lifecycle: &StoredLifecycle) -> Result<(), Failure> {
         if lifecycle.rules.is_empty() {
-            let request = self.client.delete_bucket_lifecycle().bucket(bucket).send();
+            let request = self.client.delete_bucket_lifecycle().bucket(bucket);
             return self
-                .send(Operation::DeleteBucketLifecycle, bucket, request)
+                .send(Operation::DeleteBucketLifecycle, bucket, || request.clone().send())
                 .await
                 .map(drop);
         }
@@ -179,15 +181,17 @@ impl S3Store {
             .put_bucket_lifecycle_configuration()
             .bucket(bucket)
             .lifecycle_configuration(configuration)
-            .set_transition_default_minimum_object_size(minimum.map(TransitionDefaultMinimumObjectSize::from))
-            .send();
-        self.send(operation, bucket, request).await.map(drop)
+            .set_transition_default_minimum_object_size(minimum.map(TransitionDefaultMinimumObjectSize::from));
+        self.send(operation, bucket, || request.clone().send()).await.map(drop)
     }
 
     async fn write_cors(&self, bucket: &str, rules: &[StoredCors]) -> Result<(), Failure> {
         if rules.is_empty() {
-            let request = self.client.delete_bucket_cors().bucket(bucket).send();
-            return self.send(Operation::DeleteBucketCors, bucket, request).await.map(drop);
+            let request = self.client.delete_bucket_cors().bucket(bucket);
+            return self
+                .send(Operation::DeleteBucketCors, bucket, || request.clone().send())
+                .await
+                .map(drop);
         }
         let operation = Operation::PutBucketCors;
         let rules = written(operation, bucket, rules.iter().map(convert::to_cors).collect())?;
@@ -197,9 +201,8 @@ impl S3Store {
             .client
             .put_bucket_cors()
             .bucket(bucket)
-            .cors_configuration(configuration)
-            .send();
-        self.send(operation, bucket, request).await.map(drop)
+            .cors_configuration(configuration);
+        self.send(operation, bucket, || request.clone().send()).await.map(drop)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The only place that speaks S3, and the only user of the AWS SDK.
 //!
-//! One call is one request: the SDK's own retries are off, because every request has to pass the gate, and because
-//! who asked knows better when to ask again.
+//! One call is one request, or two where the connection ended in the middle: the SDK's own retries are off, because every
+//! request has to pass the gate, and because who asked knows better when to ask again.
 
 mod connect;
 mod convert;
@@ -66,14 +66,33 @@ impl ObjectStore for S3Store {
     }
 
     async fn delete_bucket(&self, bucket: &str) -> Result<(), Failure> {
-        let request = self.client.delete_bucket().bucket(bucket).send();
-        self.send(Operation::DeleteBucket, bucket, request).await.map(drop)
+        let request = self.client.delete_bucket().bucket(bucket);
+        self.send(Operation::DeleteBucket, bucket, || request.clone().send())
+            .await
+            .map(drop)
     }
 }
 
 impl S3Store {
-    /// Sends one request when its turn has come, counts it and sorts what goes wrong.
-    async fn send<T, E>(
+    /// Sends a request when its turn has come, counts it and sorts what goes wrong.
+    ///
+    /// A connection that ends before the answer does may just have been one that the server closed in the moment in which
+    /// it was used again, so such a request is sent once more. One that deletes is not: whose the bucket is, is looked at
+    /// anew first.
+    async fn send<T, E, F>(&self, operation: Operation, bucket: &str, request: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match self.send_once(operation, bucket, request()).await {
+            Err(failure) if failure.is_closed() && !operation.is_deleting() => {
+                self.send_once(operation, bucket, request()).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send_once<T, E>(
         &self,
         operation: Operation,
         bucket: &str,

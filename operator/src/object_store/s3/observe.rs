@@ -70,13 +70,17 @@ impl S3Store {
     /// Whether there is such a bucket and we may look into it. Not `HeadBucket`, whose refusals have no body: a 404 of
     /// a proxy must not be taken for a bucket that is gone.
     async fn probe(&self, bucket: &str) -> Result<(), Failure> {
-        let request = self.client.list_objects_v2().bucket(bucket).max_keys(1).send();
-        self.send(Operation::ListObjects, bucket, request).await.map(drop)
+        let request = self.client.list_objects_v2().bucket(bucket).max_keys(1);
+        self.send(Operation::ListObjects, bucket, || request.clone().send())
+            .await
+            .map(drop)
     }
 
     async fn tags(&self, bucket: &str) -> Result<Seen<BTreeMap<String, String>>, Failure> {
-        let request = self.client.get_bucket_tagging().bucket(bucket).send();
-        let answer = self.read(Operation::GetBucketTagging, bucket, request).await?;
+        let request = self.client.get_bucket_tagging().bucket(bucket);
+        let answer = self
+            .read(Operation::GetBucketTagging, bucket, || request.clone().send())
+            .await?;
         Ok(seen(answer, |answer| {
             let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
             tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
@@ -84,8 +88,10 @@ impl S3Store {
     }
 
     async fn public_access(&self, bucket: &str) -> Result<Seen<bool>, Failure> {
-        let request = self.client.get_public_access_block().bucket(bucket).send();
-        let answer = self.read(Operation::GetPublicAccessBlock, bucket, request).await?;
+        let request = self.client.get_public_access_block().bucket(bucket);
+        let answer = self
+            .read(Operation::GetPublicAccessBlock, bucket, || request.clone().send())
+            .await?;
         Ok(seen(answer, |answer| {
             let block = answer.and_then(|answer| answer.public_access_block_configuration);
             block.is_some_and(|block| {
@@ -102,8 +108,10 @@ impl S3Store {
     }
 
     async fn encryption(&self, bucket: &str) -> Result<Seen<StoredEncryption>, Failure> {
-        let request = self.client.get_bucket_encryption().bucket(bucket).send();
-        let answer = self.read(Operation::GetBucketEncryption, bucket, request).await?;
+        let request = self.client.get_bucket_encryption().bucket(bucket);
+        let answer = self
+            .read(Operation::GetBucketEncryption, bucket, || request.clone().send())
+            .await?;
         Ok(seen(answer, |answer| {
             convert::encryption(answer.and_then(|answer| answer.server_side_encryption_configuration))
         }))
@@ -111,8 +119,8 @@ impl S3Store {
 
     async fn policy(&self, bucket: &str) -> Result<Seen<Value>, Failure> {
         let operation = Operation::GetBucketPolicy;
-        let request = self.client.get_bucket_policy().bucket(bucket).send();
-        Ok(match self.read(operation, bucket, request).await? {
+        let request = self.client.get_bucket_policy().bucket(bucket);
+        Ok(match self.read(operation, bucket, || request.clone().send()).await? {
             Seen::Is(Some(answer)) => match answer.policy.as_deref().map(str::trim) {
                 None | Some("") => Seen::Is(Value::Null),
                 // The answer is no XML, so that the SDK takes anything for a policy.
@@ -129,8 +137,10 @@ impl S3Store {
     }
 
     async fn versioning(&self, bucket: &str) -> Result<Seen<StoredVersioning>, Failure> {
-        let request = self.client.get_bucket_versioning().bucket(bucket).send();
-        let answer = self.read(Operation::GetBucketVersioning, bucket, request).await?;
+        let request = self.client.get_bucket_versioning().bucket(bucket);
+        let answer = self
+            .read(Operation::GetBucketVersioning, bucket, || request.clone().send())
+            .await?;
         Ok(seen(answer, |answer| match answer.and_then(|answer| answer.status) {
             Some(BucketVersioningStatus::Enabled) => StoredVersioning::Enabled,
             Some(BucketVersioningStatus::Suspended) => StoredVersioning::Suspended,
@@ -139,9 +149,9 @@ impl S3Store {
     }
 
     async fn object_lock(&self, bucket: &str) -> Result<Seen<StoredLock>, Failure> {
-        let request = self.client.get_object_lock_configuration().bucket(bucket).send();
+        let request = self.client.get_object_lock_configuration().bucket(bucket);
         let answer = self
-            .read(Operation::GetObjectLockConfiguration, bucket, request)
+            .read(Operation::GetObjectLockConfiguration, bucket, || request.clone().send())
             .await?;
         Ok(seen(answer, |answer| {
             convert::lock(answer.and_then(|answer| answer.object_lock_configuration))
@@ -149,8 +159,10 @@ impl S3Store {
     }
 
     async fn lifecycle(&self, bucket: &str) -> Result<Seen<StoredLifecycle>, Failure> {
-        let request = self.client.get_bucket_lifecycle_configuration().bucket(bucket).send();
-        let answer = self.read(Operation::GetBucketLifecycle, bucket, request).await?;
+        let request = self.client.get_bucket_lifecycle_configuration().bucket(bucket);
+        let answer = self
+            .read(Operation::GetBucketLifecycle, bucket, || request.clone().send())
+            .await?;
         Ok(seen(answer, |answer| {
             answer.map_or_else(StoredLifecycle::default, |answer| StoredLifecycle {
                 rules: answer
@@ -167,8 +179,10 @@ impl S3Store {
     }
 
     async fn cors(&self, bucket: &str) -> Result<Seen<Vec<StoredCors>>, Failure> {
-        let request = self.client.get_bucket_cors().bucket(bucket).send();
-        let answer = self.read(Operation::GetBucketCors, bucket, request).await?;
+        let request = self.client.get_bucket_cors().bucket(bucket);
+        let answer = self
+            .read(Operation::GetBucketCors, bucket, || request.clone().send())
+            .await?;
         Ok(seen(answer, |answer| {
             let rules = answer.and_then(|answer| answer.cors_rules).unwrap_or_default();
             rules.into_iter().map(convert::cors).collect()
@@ -176,13 +190,14 @@ impl S3Store {
     }
 
     /// Reads one setting: what was never set is nothing, what the store does not know is lacking.
-    async fn read<T, E>(
+    async fn read<T, E, F>(
         &self,
         operation: Operation,
         bucket: &str,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        request: impl Fn() -> F,
     ) -> Result<Seen<Option<T>>, Failure>
     where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         match self.send(operation, bucket, request).await {

@@ -36,9 +36,10 @@ impl S3Store {
             // Keys may hold what no XML can.
             .encoding_type(EncodingType::Url)
             .set_key_marker(after.map(|marker| marker.key.clone()))
-            .set_version_id_marker(after.and_then(|marker| marker.within.clone()))
-            .send();
-        let answer = self.send(Operation::ListObjectVersions, bucket, request).await?;
+            .set_version_id_marker(after.and_then(|marker| marker.within.clone()));
+        let answer = self
+            .send(Operation::ListObjectVersions, bucket, || request.clone().send())
+            .await?;
         let names = Names::of(answer.encoding_type.as_ref());
         let versions = answer.versions.unwrap_or_default().into_iter().map(|version| {
             let is_latest = version.is_latest.unwrap_or_default();
@@ -84,9 +85,10 @@ impl S3Store {
             .bucket(bucket)
             .max_keys(MOST)
             .encoding_type(EncodingType::Url)
-            .set_continuation_token(after.map(|marker| marker.key.clone()))
-            .send();
-        let answer = self.send(Operation::ListObjects, bucket, request).await?;
+            .set_continuation_token(after.map(|marker| marker.key.clone()));
+        let answer = self
+            .send(Operation::ListObjects, bucket, || request.clone().send())
+            .await?;
         let names = Names::of(answer.encoding_type.as_ref());
         let entries = answer.contents.unwrap_or_default().into_iter().map(|object| Entry {
             key: names.read(object.key),
@@ -115,9 +117,10 @@ impl S3Store {
             .max_uploads(MOST)
             .encoding_type(EncodingType::Url)
             .set_key_marker(after.map(|marker| marker.key.clone()))
-            .set_upload_id_marker(after.and_then(|marker| marker.within.clone()))
-            .send();
-        let answer = self.send(Operation::ListMultipartUploads, bucket, request).await?;
+            .set_upload_id_marker(after.and_then(|marker| marker.within.clone()));
+        let answer = self
+            .send(Operation::ListMultipartUploads, bucket, || request.clone().send())
+            .await?;
         let names = Names::of(answer.encoding_type.as_ref());
         let entries = answer.uploads.unwrap_or_default().into_iter().map(|upload| Entry {
             key: names.read(upload.key),
@@ -178,15 +181,17 @@ impl S3Store {
             .read_timeout(DELETING)
             .operation_attempt_timeout(DELETING)
             .build();
-        let request = self
-            .client
-            .delete_objects()
-            .bucket(bucket)
-            .delete(delete)
-            .customize()
-            .config_override(aws_sdk_s3::Config::builder().timeout_config(patience))
-            .send();
-        let answer = self.send(operation, bucket, request).await?;
+        let answer = self
+            .send(operation, bucket, || {
+                self.client
+                    .delete_objects()
+                    .bucket(bucket)
+                    .delete(delete.clone())
+                    .customize()
+                    .config_override(aws_sdk_s3::Config::builder().timeout_config(patience.clone()))
+                    .send()
+            })
+            .await?;
         let mut left = 0;
         for error in answer.errors.unwrap_or_default() {
             if matches!(error.code.as_deref(), Some("NoSuchKey" | "NoSuchVersion")) {
@@ -206,9 +211,8 @@ impl S3Store {
                 .abort_multipart_upload()
                 .bucket(bucket)
                 .key(&entry.key)
-                .set_upload_id(entry.id.clone())
-                .send();
-            self.send(Operation::AbortMultipartUpload, bucket, request)
+                .set_upload_id(entry.id.clone());
+            self.send(Operation::AbortMultipartUpload, bucket, || request.clone().send())
                 .await
                 .map(drop)
         } else {
@@ -217,9 +221,10 @@ impl S3Store {
                 .delete_object()
                 .bucket(bucket)
                 .key(&entry.key)
-                .set_version_id(entry.id.clone())
-                .send();
-            self.send(Operation::DeleteObject, bucket, request).await.map(drop)
+                .set_version_id(entry.id.clone());
+            self.send(Operation::DeleteObject, bucket, || request.clone().send())
+                .await
+                .map(drop)
         };
         match result {
             Err(failure) if matches!(failure.code(), Some("NoSuchUpload" | "NoSuchKey" | "NoSuchVersion")) => Ok(()),

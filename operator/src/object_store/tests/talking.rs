@@ -82,9 +82,7 @@ async fn what_answers_and_is_no_s3_is_a_store_that_is_not_there() {
         b"HTTP/1.1 301 Moved\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 6\r\nConnection: close\r\n\r\nplain!",
         b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nConnection: close\r\n\r\n<?xml version=\"1.0\"?><Tagg",
-        b"HTTP/1.1 200 OK\r\nContent-Le",
         b"SSH-2.0-OpenSSH_9.6\r\n",
-        b"",
     ] {
         let (address, heard) = server(answer).await;
         let failure = look(address, Feature::Tags).await.unwrap_err();
@@ -93,6 +91,25 @@ async fn what_answers_and_is_no_s3_is_a_store_that_is_not_there() {
         assert!(!failure.is_missing());
         assert_eq!(failure.reason(), Reason::StoreUnavailable);
         assert_eq!(heard.lock().unwrap().len(), 1, "no retries of the SDK's own: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_connection_ended_is_sent_once_more_unless_it_deletes() {
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Le"] {
+        let (address, heard) = server(answer).await;
+        let sent = || std::mem::take(&mut *heard.lock().unwrap()).len();
+        let folder = credentials();
+        let (store, counts) = store(address, &folder);
+        let failure = store.observe("portal", &BTreeSet::from([Feature::Tags])).await;
+        assert!(failure.unwrap_err().is_closed());
+        assert_eq!(sent(), 2, "reading");
+        let failure = store.execute("portal", &Step::Versioning(true)).await;
+        assert!(failure.unwrap_err().is_closed());
+        assert_eq!(sent(), 2, "writing");
+        assert!(store.delete_bucket("portal").await.unwrap_err().is_closed());
+        assert_eq!(sent(), 1, "deleting");
+        assert_eq!(counts.0.lock().unwrap().len(), 5, "every one of them is counted");
     }
 }
 
