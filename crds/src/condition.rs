@@ -96,6 +96,8 @@ words! {
         Stalled,
         /// Every secret that services use is there.
         SecretsReady,
+        /// Every database is there and its logins work. Absent without `spec.database`.
+        DatabaseReady,
         /// Every bucket is there and set up as the spec says. Absent without `spec.buckets`.
         StorageReady,
         /// Something keeps the drive, or a bucket it no longer asks for, from being deleted. Absent otherwise.
@@ -144,6 +146,26 @@ words! {
         MonitoringConfigured,
         /// The Prometheus Operator, which the drive asks for, is not installed.
         PrometheusOperatorMissing,
+        /// All databases are there, and their logins work.
+        DatabasesAvailable,
+        /// The database server starts, or its databases are being made.
+        DatabasePending,
+        /// The database server could not be reached, or has no room for another connection just now.
+        DatabaseUnreachable,
+        /// The database server does not let the operator's Job in, or does not let it do what the drive needs.
+        DatabaseDenied,
+        /// The database server and its client cannot agree on TLS.
+        DatabaseTlsFailed,
+        /// The database server has a version that will not do.
+        WrongDatabaseVersion,
+        /// A role or database of the same name is there and was not made for this drive.
+        DatabaseNotOurs,
+        /// An extension that a database asks for is not installed on the server.
+        ExtensionMissing,
+        /// The database server refused something for good.
+        DatabaseRefused,
+        /// The pod of the database server cannot start or does not stay up.
+        DatabaseFailing,
         /// All buckets are there and as the spec says.
         BucketsAvailable,
         /// Buckets are being made or set up.

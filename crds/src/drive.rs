@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Bucket, Exposure, Monitoring, SecretSource, Service};
+use crate::spec::{Bucket, Database, Exposure, Monitoring, SecretSource, Service};
 use crate::status::RecruitmentDriveStatus;
 
 /// One recruitment season of one campus: what runs, where its data lives and how people reach it.
@@ -59,6 +59,18 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name)))))")
     .message("services[].sidecars[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
     .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.databases) || s.uses.databases.all(d, has(self.database) && self.database.databases.exists(x, x.name == d)))")
+    .message("services[].uses.databases[] must be the name of an entry in spec.database.databases: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name))))")
+    .message("services[].env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name)))))")
+    .message("services[].sidecars[].env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("!has(self.database) || !has(self.database.managed) || !self.services.exists(s, s.name == 'database')")
+    .message("services[].name may not be database while database.managed is set, for its server has that name: choose another name")
+    .field_path(".services"))]
 pub struct RecruitmentDriveSpec {
     /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`;
     /// more than 63 characters are cut and end in a hash.
@@ -71,6 +83,10 @@ pub struct RecruitmentDriveSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub secrets: Vec<SecretSource>,
+
+    /// A PostgreSQL server and the databases in it that services use by name. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
 
     /// Buckets of the platform's object store (S3) that services use by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

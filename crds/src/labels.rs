@@ -37,5 +37,8 @@ pub const CONFIRM_DELETE: &str = "ras.dev/confirm-delete";
 /// On a drive, set by people: names of buckets (separated by commas), or `*`, that are kept whatever their
 /// `deletionPolicy` says: the way out of a deletion that is blocked.
 pub const KEEP_BUCKETS: &str = "ras.dev/keep-buckets";
+/// On a drive, set by people: any text. A new one has the databases prepared once more, for instance after something was
+/// mended on the server.
+pub const PREPARE_DATABASE: &str = "ras.dev/prepare-database";
 /// Finalizer of a drive with buckets that are to be deleted: they live where Kubernetes' garbage collector cannot.
 pub const BUCKETS_FINALIZER: &str = "ras.dev/buckets";

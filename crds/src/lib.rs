@@ -20,7 +20,10 @@ pub use condition::{Condition, ConditionType, Reason};
 pub use drive::{RecruitmentDrive, RecruitmentDriveSpec};
 pub use duration::Duration;
 pub use quantity::Quantity;
-pub use status::{BucketState, BucketStatus, BucketUsage, Phase, RecruitmentDriveStatus, ServiceStatus};
+pub use status::{
+    BucketState, BucketStatus, BucketUsage, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Phase,
+    RecruitmentDriveStatus, ServiceStatus,
+};
 
 /// API group of the kind.
 pub const GROUP: &str = "ras.dev";

@@ -43,6 +43,10 @@ pub struct RecruitmentDriveStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub buckets: Vec<BucketStatus>,
 
+    /// The database server and each database on it. Absent without `spec.database`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseStatus>,
+
     /// Address people type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -128,6 +132,60 @@ pub enum BucketState {
     Failing,
     /// It is being removed, or waits for a confirmation.
     Removing,
+    /// The drive no longer asks for it, and it is kept with all that is in it.
+    Retained,
+}
+
+/// The database server and what is on it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseStatus {
+    /// Version of the server in its own words, for instance `17.6`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
+    /// Hash of what was last set up, by which a restarted operator knows without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<String>,
+    /// Each database; also those that the drive no longer asks for, which are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub databases: Vec<LogicalDatabaseStatus>,
+    /// What the last Job changed on the server, in words. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub done: Vec<String>,
+    /// What is not as asked, when something is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// One database as it is.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LogicalDatabaseStatus {
+    /// Name of the database.
+    pub name: String,
+    /// How far it is.
+    pub state: DatabaseState,
+    /// Role that programs log in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Why it is not as it should be, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How far a database is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// It is not known to be there yet.
+    #[default]
+    Pending,
+    /// It is there, and its login works.
+    Ready,
+    /// It was there, and something of it is not as asked.
+    Failing,
     /// The drive no longer asks for it, and it is kept with all that is in it.
     Retained,
 }

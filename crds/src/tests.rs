@@ -12,7 +12,8 @@ use crate::condition::{ConditionType, Reason};
 use crate::reference::api_reference;
 use crate::schema::{custom_resource_definition_json, custom_resource_definition_yaml};
 use crate::spec::{
-    AccessMode, DeletionPolicy, IssuerKind, Protocol, PullPolicy, RolloutStrategy, TolerationEffect, TolerationOperator,
+    AccessMode, DatabaseCredentials, DatabaseKey, DatabaseProvider, DeletionPolicy, IssuerKind, Protocol, PullPolicy,
+    RolloutStrategy, TolerationEffect, TolerationOperator,
 };
 use crate::{Phase, RecruitmentDrive};
 
@@ -119,8 +120,8 @@ fn every_rule_says_a_sentence_of_its_own_and_what_to_do() {
         let message = rule["message"].as_str().unwrap();
         assert!(message.contains(": "), "{path}: {message:?} names no next step");
         assert!(message.len() <= 250, "{path}: {message:?} is longer than anybody reads");
-        // Resources, ports and so on stand in sidecars, too, with their rules.
-        if !path.contains(".sidecars[].") {
+        // Resources, ports and so on stand in sidecars and at the database, too, with their rules.
+        if !path.contains(".sidecars[].") && !path.ends_with(".database.managed.resources") {
             assert!(seen.insert(message.to_owned()), "two rules say {message:?}");
         }
         places.insert(path);
@@ -210,6 +211,9 @@ fn round_trips<T: JsonSchema + Serialize + DeserializeOwned + Debug>() {
 #[test]
 fn enums_are_read_and_written_by_the_same_words() {
     round_trips::<AccessMode>();
+    round_trips::<DatabaseCredentials>();
+    round_trips::<DatabaseKey>();
+    round_trips::<DatabaseProvider>();
     round_trips::<DeletionPolicy>();
     round_trips::<IssuerKind>();
     round_trips::<Phase>();
@@ -233,6 +237,9 @@ fn enums_are_read_and_written_by_the_same_words() {
             (value.as_str(), serde_json::to_value(value).unwrap()),
             (word, json!(word))
         );
+    }
+    for value in [DatabaseProvider::Standalone, DatabaseProvider::CloudNativePG] {
+        assert_eq!(serde_json::to_value(value).unwrap(), json!(value.as_str()));
     }
     for value in [
         AccessMode::ReadWriteOnce,

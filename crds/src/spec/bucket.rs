@@ -281,4 +281,14 @@ pub struct Uses {
     #[schemars(length(max = 16), inner(length(min = 1, max = 40)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub buckets: Vec<String>,
+
+    /// Names of entries in `spec.database.databases`; the program learns of no other. Each gives the variables
+    /// `DATABASE_<NAME>_HOST`, `_PORT`, `_NAME`, `_USER`, `_PASSWORD`, `_URL` and `_SSLMODE` (and `_CA_FILE`, where the
+    /// server has certificates of its own), and the first one the same without its name: `DATABASE_HOST` and so on. A
+    /// variable of the same name in `env` wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 63)))]
+    #[x_kube(validation = Rule::new("self.all(d, self.exists_one(e, e == d))")
+        .message("uses.databases[] names a database once: remove the other"))]
+    pub databases: Vec<String>,
 }

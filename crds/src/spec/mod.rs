@@ -2,6 +2,7 @@
 
 pub mod bucket;
 pub mod container;
+pub mod database;
 pub mod env;
 pub mod exposure;
 pub mod file;
@@ -19,6 +20,9 @@ pub use bucket::{
     Expiry, HttpMethod, LockMode, ObjectLock, Uses,
 };
 pub use container::{PullPolicy, Resources, Sidecar};
+pub use database::{
+    Database, DatabaseCredentials, DatabaseKey, DatabaseKeyRef, DatabaseProvider, LogicalDatabase, ManagedDatabase,
+};
 pub use env::{EnvFrom, EnvVar, SecretKeyRef};
 pub use exposure::{Exposure, IssuerKind, Tls};
 pub use file::File;

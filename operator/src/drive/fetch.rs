@@ -26,6 +26,10 @@ pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeS
             None => names::secret(name, &secret.name),
         })
         .collect();
+    if let Some(database) = &drive.spec.database {
+        secrets.extend(names::database_secrets(name, database));
+        secrets.extend(database.external.iter().map(|external| external.secret_name.clone()));
+    }
     if let Some(tls) = drive.spec.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()) {
         secrets.insert(tls.secret_name.clone().unwrap_or_else(|| names::tls_secret(name)));
     }
@@ -116,6 +120,7 @@ pub fn fetch(
         elders: context.claims.elders(key),
         apis,
         buckets: buckets_of(key, drive, before, context),
+        database: before.database.clone().unwrap_or_default(),
     };
     (
         fetched,

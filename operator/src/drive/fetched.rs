@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ras_crds::BucketStatus;
+use ras_crds::{BucketStatus, DatabaseStatus};
 
 pub use crate::cluster::facts::{Apis, Elder, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
 
@@ -24,6 +24,8 @@ pub struct Fetched {
     pub apis: Apis,
     /// Buckets that the drive's status names, by their name in the drive.
     pub buckets: BTreeMap<String, BucketFacts>,
+    /// What the drive's status says of its database server.
+    pub database: DatabaseStatus,
 }
 
 /// What is known of a bucket: what status says, and what the object store said last.

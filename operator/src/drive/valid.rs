@@ -1,6 +1,8 @@
 //! A drive that can be built: one-of choices are enums, defaults are filled in, the platform's settings are
 //! merged. Made by [`validate`](super::validate::validate()) alone.
 
+mod database;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::spec::{
@@ -11,6 +13,10 @@ use ras_crds::spec::{
 use super::departure::Departure;
 use super::fetched::{Apis, BucketFacts, DeploymentFacts, JobFacts, JobPod, SecretFacts};
 use crate::object_store::model::BucketRequest;
+
+pub use database::{
+    DatabaseLogin, DatabaseServer, ExternalServer, ValidDatabase, ValidLogicalDatabase, ValidStandalone,
+};
 
 /// A drive that can be built.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +35,8 @@ pub struct ValidDrive {
     pub services: Vec<ValidService>,
     /// Secrets that are made for the drive.
     pub generated_secrets: Vec<GeneratedSecret>,
+    /// The database server.
+    pub database: Option<ValidDatabase>,
     /// Buckets that services use.
     pub buckets: Vec<ValidBucket>,
     /// Buckets that the drive once asked for.
@@ -88,6 +96,10 @@ pub struct ValidService {
     pub egress: Option<Vec<EgressRule>>,
     /// Buckets that it uses, by their names in the drive.
     pub buckets: BTreeSet<String>,
+    /// Databases that it uses, by their names.
+    pub databases: BTreeSet<String>,
+    /// Secret with the certificates by which its database server is known, where there are some.
+    pub database_ca: Option<UsedSecret>,
 }
 
 impl ValidService {
@@ -186,6 +198,8 @@ pub enum SecretOrigin {
     Existing,
     /// It holds the credentials with which programs reach the object store.
     ObjectStore,
+    /// It holds the connection to a database server that somebody else keeps.
+    DatabaseServer,
 }
 
 /// One bucket.

@@ -34,6 +34,8 @@ pub struct PlatformConfig {
     pub storage: StorageConfig,
     /// How Prometheus finds what drives export.
     pub monitoring: MonitoringConfig,
+    /// Where the database servers of drives come from.
+    pub database: DatabaseConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -48,6 +50,7 @@ impl Default for PlatformConfig {
             ingress: IngressConfig::default(),
             storage: StorageConfig::default(),
             monitoring: MonitoringConfig::default(),
+            database: DatabaseConfig::default(),
             object_store: None,
         }
     }
@@ -90,6 +93,23 @@ pub struct MonitoringConfig {
     /// Labels of every `ServiceMonitor` and `PrometheusRule`, so that a Prometheus selects them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+}
+
+/// Where the database servers of drives come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// Repository of PostgreSQL's images, without a tag: the major version is the tag. It must hold the official image
+    /// (of Debian, whose `postgres` is user 999), or a copy of it. Absent: `docker.io/library/postgres`.
+    pub image: String,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            image: "docker.io/library/postgres".to_owned(),
+        }
+    }
 }
 
 /// What is read first.
@@ -143,6 +163,14 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         return Err(PlatformError::Unusable {
             field: "imagePullSecrets",
             problem: "contains an empty name",
+        });
+    }
+    let image = &config.database.image;
+    if image.is_empty() || image.contains([' ', '@']) || image.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    {
+        return Err(PlatformError::Unusable {
+            field: "database.image",
+            problem: "is a repository without tag or digest, such as registry.example.com/postgres: the version is the tag",
         });
     }
     let labels = &config.monitoring.labels;

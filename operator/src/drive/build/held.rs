@@ -90,6 +90,10 @@ fn lack(
                 "make it in namespace {namespace:?} with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or correct the name in {name}",
                 name = secret.name
             ),
+            SecretOrigin::DatabaseServer => format!(
+                "make it in namespace {namespace:?} with the keys host, port, username and password, or correct \
+                 spec.database.external.secretName"
+            ),
         };
         return Some((
             Reason::SecretMissing,

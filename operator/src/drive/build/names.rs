@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use ras_crds::RecruitmentDrive;
+use ras_crds::spec::{Database, DatabaseCredentials};
 
 use crate::object_store::model::Owner;
 
@@ -47,6 +48,40 @@ pub fn secret(drive: &str, secret: &str) -> String {
 /// Name of the Secret that cert-manager puts the certificate into.
 pub fn tls_secret(drive: &str) -> String {
     join(&[drive, "tls"])
+}
+
+/// Name of a drive's database server and of what there is one of around it.
+pub fn database(drive: &str) -> String {
+    join(&[drive, "database"])
+}
+
+/// Name of the claim of a database server's volume.
+pub fn database_claim(drive: &str) -> String {
+    volume_claim(drive, "database", "data")
+}
+
+/// Name of the Secret with the password of a database server's administrator.
+pub fn database_superuser(drive: &str) -> String {
+    join(&[drive, "database", "superuser"])
+}
+
+/// Name of the Secret with the password as which `owner` logs in.
+pub fn database_password(drive: &str, credentials: DatabaseCredentials, owner: &str) -> String {
+    match credentials {
+        DatabaseCredentials::Shared => database(drive),
+        DatabaseCredentials::PerDatabase => join(&[drive, "database", "role", owner]),
+    }
+}
+
+/// Names of the Secrets that are made for a drive's databases.
+pub fn database_secrets(drive: &str, spec: &Database) -> BTreeSet<String> {
+    let credentials = spec.credentials.unwrap_or_default();
+    let passwords = spec
+        .databases
+        .iter()
+        .map(|one| database_password(drive, credentials, one.owner()));
+    let superuser = spec.managed.as_ref().map(|_| database_superuser(drive));
+    passwords.chain(superuser).collect()
 }
 
 /// Longest name of a bucket (S3's naming rules).
@@ -100,6 +135,19 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
     }
     if spec.monitoring.is_some() {
         all.push(format!("PrometheusRule/{}", of_drive(name)));
+    }
+    if let Some(server) = &spec.database {
+        all.extend(
+            database_secrets(name, server)
+                .iter()
+                .map(|secret| format!("Secret/{secret}")),
+        );
+        all.push(format!("ConfigMap/{}", database(name)));
+        if server.managed.is_some() {
+            let kinds = ["StatefulSet", "Service", "NetworkPolicy"];
+            all.extend(kinds.map(|kind| format!("{kind}/{}", database(name))));
+            all.push(format!("PersistentVolumeClaim/{}", database_claim(name)));
+        }
     }
     for source in spec.secrets.iter().filter(|source| source.generate.is_some()) {
         all.push(format!("Secret/{}", secret(name, &source.name)));

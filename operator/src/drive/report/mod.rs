@@ -94,6 +94,7 @@ pub fn status(
         services_ready: Some(format!("{complete}/{}", services.len())),
         services: services.into_iter().map(|service| service.status).collect(),
         buckets,
+        database: drive.spec.database.as_ref().and_then(|_| before.database.clone()),
         url: drive.spec.exposure.as_ref().map(|exposure| {
             let scheme = if exposure.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{}", exposure.host)

@@ -69,7 +69,7 @@ fn helper(
         image_pull_policy: None,
         command: sidecar.command.clone(),
         args: sidecar.args.clone(),
-        env: env(field, &sidecar.env, sources, found),
+        env: env_of_helper(field, sidecar, sources, found),
         env_from: Vec::new(),
         ports: ports(field, &sidecar.ports, found),
         resources: quantity::resources(field, sidecar.resources.as_ref(), SIDECAR, found),
@@ -90,7 +90,16 @@ fn env_with_defaults(field: &str, service: &Service, sources: &Sources<'_>, foun
     let used = service.uses.as_ref().map_or(&[][..], |uses| &uses.buckets);
     let set = |name: &str| service.env.iter().any(|variable| variable.name == name);
     let mut variables = sources.buckets.defaults(field, used, set, found);
+    let used = service.uses.as_ref().map_or(&[][..], |uses| &uses.databases);
+    variables.extend(sources.databases.defaults(field, used, &service.env, found));
     variables.extend(env(field, &service.env, sources, found));
+    variables
+}
+
+/// A helper's variables. It uses nothing by default, and its own may need others before them.
+fn env_of_helper(field: &str, sidecar: &Sidecar, sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
+    let mut variables = sources.databases.defaults(field, &[], &sidecar.env, found);
+    variables.extend(env(field, &sidecar.env, sources, found));
     variables
 }
 
@@ -109,15 +118,24 @@ fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, found: &mut Fou
                 format!("{:?} is no name of a variable", variable.name),
             );
         }
-        let source = match (&variable.value, &variable.secret, &variable.bucket) {
-            (Some(value), None, None) => EnvSource::Value(value.clone()),
-            (None, None, Some(reference)) => {
+        let source = match (&variable.value, &variable.secret, &variable.bucket, &variable.database) {
+            (Some(value), None, None, None) => EnvSource::Value(value.clone()),
+            (None, None, None, Some(reference)) => {
+                let Some(source) = sources
+                    .databases
+                    .variable(&field, &reference.name, reference.key, found)
+                else {
+                    continue;
+                };
+                source
+            }
+            (None, None, Some(reference), None) => {
                 let Some(source) = sources.buckets.variable(&field, &reference.name, reference.key, found) else {
                     continue;
                 };
                 source
             }
-            (None, Some(reference), None) => {
+            (None, Some(reference), None, None) => {
                 let Some(secret) = sources
                     .secrets
                     .find(&format!("{field}.secret.name"), &reference.name, found)
@@ -136,7 +154,7 @@ fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, found: &mut Fou
                 found.invalid(
                     field,
                     format!(
-                        "the variable {:?} needs exactly one of value, secret and bucket",
+                        "the variable {:?} needs exactly one of value, secret, bucket and database",
                         variable.name
                     ),
                 );

@@ -7,6 +7,7 @@
 
 mod buckets;
 mod container;
+pub(crate) mod databases;
 mod exposure;
 mod monitoring;
 mod mounts;
@@ -36,6 +37,7 @@ use crate::platform::PlatformConfig;
 struct Sources<'a> {
     secrets: &'a secrets::Secrets<'a>,
     buckets: &'a buckets::Buckets<'a>,
+    databases: &'a databases::Databases,
 }
 
 /// Checks a drive, fills in defaults and merges the platform's settings.
@@ -54,9 +56,11 @@ pub fn validate(
     names::check(drive, fetched, &mut found);
     let secrets = secrets::Secrets::read(&name, spec, fetched, &mut found);
     let buckets = buckets::Buckets::read(drive, fetched, platform, &mut found);
+    let databases = databases::Databases::read(drive, fetched, platform, &mut found);
     let sources = Sources {
         secrets: &secrets,
         buckets: &buckets,
+        databases: &databases,
     };
     let services: Vec<_> = spec
         .services
@@ -87,6 +91,7 @@ pub fn validate(
         services,
         generated_secrets: secrets.generated(),
         departures: departures(drive, fetched),
+        database: databases.into_valid(),
         buckets: buckets.into_valid(drive),
         exposure,
         monitoring,

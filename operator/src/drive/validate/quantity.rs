@@ -11,9 +11,9 @@ use crate::drive::valid::ValidResources;
 /// Defaults of a container that says nothing: CPU request, memory request, memory limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Defaults {
-    cpu: &'static str,
-    memory: &'static str,
-    memory_limit: &'static str,
+    pub(super) cpu: &'static str,
+    pub(super) memory: &'static str,
+    pub(super) memory_limit: &'static str,
 }
 
 /// Defaults of a service's program, as `spec.services[].resources` documents them.

@@ -70,6 +70,7 @@ pub(super) fn read(
     }
     egress(&field, service, found);
     let buckets = used_buckets(service);
+    let databases = used_databases(service);
     security(&field, service, found);
     ValidService {
         name: service.name.clone(),
@@ -87,6 +88,8 @@ pub(super) fn read(
         pod_security: service.pod_security.clone().unwrap_or_default(),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,
+        database_ca: sources.databases.ca().filter(|_| !databases.is_empty()),
+        databases,
         container: program,
         sidecars,
         volumes,
@@ -105,6 +108,21 @@ fn used_buckets(service: &Service) -> BTreeSet<String> {
     by_default
         .cloned()
         .chain(by_name.map(|bucket| bucket.name.clone()))
+        .collect()
+}
+
+/// Databases that a service uses, by whichever way.
+fn used_databases(service: &Service) -> BTreeSet<String> {
+    let by_default = service.uses.iter().flat_map(|uses| &uses.databases);
+    let helpers = service.sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let by_name = service
+        .env
+        .iter()
+        .chain(helpers)
+        .filter_map(|variable| variable.database.as_ref());
+    by_default
+        .cloned()
+        .chain(by_name.map(|database| database.name.clone()))
         .collect()
 }
 

@@ -1,0 +1,93 @@
+//! A drive's database server, and what is on it.
+
+use ras_crds::DatabaseStatus;
+use ras_crds::spec::DeletionPolicy;
+
+use super::{UsedSecret, ValidResources};
+
+/// A database server with the databases on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidDatabase {
+    /// Name of everything there is one of: the server with its Service, the Job's `ConfigMap`.
+    pub child: String,
+    /// Where the server is from.
+    pub server: DatabaseServer,
+    /// The databases, in the spec's order.
+    pub databases: Vec<ValidLogicalDatabase>,
+    /// The logins that must work, each once.
+    pub logins: Vec<DatabaseLogin>,
+    /// A text that somebody changes to have everything prepared once more.
+    pub again: Option<String>,
+    /// What status says.
+    pub recorded: DatabaseStatus,
+}
+
+impl ValidDatabase {
+    /// Whether the operator runs the server, or has it run.
+    pub fn is_managed(&self) -> bool {
+        !matches!(self.server, DatabaseServer::External(_))
+    }
+}
+
+/// Where a database server is from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DatabaseServer {
+    /// One server of ours on one volume.
+    Standalone(ValidStandalone),
+    /// Somebody else's.
+    External(ExternalServer),
+}
+
+/// One server of ours on one volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidStandalone {
+    /// Image of the server, with the major version as its tag.
+    pub image: String,
+    /// Major version.
+    pub version: i32,
+    /// Name of the volume's claim.
+    pub claim: String,
+    /// Size of the volume.
+    pub size: String,
+    /// Storage class; absent: the cluster's default.
+    pub storage_class: Option<String>,
+    /// CPU and memory.
+    pub resources: ValidResources,
+    /// Secret with the administrator's password, which is made.
+    pub superuser: UsedSecret,
+    /// What happens to the volume and to that Secret in the end.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Somebody else's server, as far as the metadata of its Secret tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalServer {
+    /// Secret with the administrator's connection.
+    pub secret: UsedSecret,
+    /// Whether it says how far TLS is asked for.
+    pub has_sslmode: bool,
+    /// Whether it has certificates by which the server is known.
+    pub has_ca: bool,
+}
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidLogicalDatabase {
+    /// Name on the server, and in the drive.
+    pub name: String,
+    /// Role that owns it.
+    pub owner: String,
+    /// Extensions to have in it.
+    pub extensions: Vec<String>,
+}
+
+/// One login that must work.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatabaseLogin {
+    /// Owner that it works as.
+    pub owner: String,
+    /// Role that logs in.
+    pub role: String,
+    /// Secret with its password, which is made; several logins may share one.
+    pub secret_name: String,
+}

@@ -1,0 +1,435 @@
+//! The drive's databases: where the server is, which logins there are, and what services learn of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ras_crds::RecruitmentDrive;
+use ras_crds::labels::PREPARE_DATABASE;
+use ras_crds::spec::{Database, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
+
+use super::quantity::Defaults;
+use super::{Found, quantity};
+use crate::drive::build::names as child;
+use crate::drive::fetched::Fetched;
+use crate::drive::valid::{
+    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, SecretOrigin, UsedSecret, ValidDatabase, ValidEnv,
+    ValidLogicalDatabase, ValidStandalone,
+};
+use crate::platform::PlatformConfig;
+
+/// Where PostgreSQL listens.
+const PORT: i32 = 5432;
+/// Key of a Secret with a password.
+pub const PASSWORD: &str = "password";
+/// Where programs find the certificates of their database server.
+pub const CA_FILE: &str = "/ras/database/ca.crt";
+/// Key of an external server's Secret with these certificates.
+pub const CA: &str = "ca";
+/// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
+const LONGEST: usize = 63;
+
+/// CPU and memory of a server that says nothing, as `spec.database.managed.resources` documents them.
+const SERVER: Defaults = Defaults {
+    cpu: "250m",
+    memory: "512Mi",
+    memory_limit: "1Gi",
+};
+
+/// What of a database is a variable by default, with the end of the variable's name. The URL comes last, for it is made
+/// of the others.
+const PARTS: [(DatabaseKey, &str); 8] = [
+    (DatabaseKey::Host, "HOST"),
+    (DatabaseKey::Port, "PORT"),
+    (DatabaseKey::Name, "NAME"),
+    (DatabaseKey::User, "USER"),
+    (DatabaseKey::Password, "PASSWORD"),
+    (DatabaseKey::Sslmode, "SSLMODE"),
+    (DatabaseKey::CaFile, "CA_FILE"),
+    (DatabaseKey::Url, "URL"),
+];
+
+/// The drive's databases by their names.
+pub(super) struct Databases {
+    valid: Option<ValidDatabase>,
+}
+
+impl Databases {
+    /// Reads `spec.database`.
+    pub(super) fn read(
+        drive: &RecruitmentDrive,
+        fetched: &Fetched,
+        platform: &PlatformConfig,
+        found: &mut Found,
+    ) -> Self {
+        let valid = drive
+            .spec
+            .database
+            .as_ref()
+            .and_then(|spec| read(drive, spec, fetched, platform, found));
+        Self { valid }
+    }
+
+    /// Where the value of a variable comes from that asks for `key` of the database `name`.
+    pub(super) fn variable(&self, field: &str, name: &str, key: DatabaseKey, found: &mut Found) -> Option<EnvSource> {
+        let (server, database) = self.find(&format!("{field}.database.name"), name, found)?;
+        let part = self.part(server, database, key);
+        if part.is_none() {
+            found.invalid(
+                format!("{field}.database.key"),
+                "the database server has no certificates of its own: remove this variable, or add the key `ca` to the Secret \
+                 that spec.database.external.secretName names",
+            );
+        }
+        part
+    }
+
+    /// The variables that come before a container's own `env`: all of the databases it uses, and those of which a URL
+    /// among its own is made.
+    pub(super) fn defaults(&self, field: &str, used: &[String], own: &[EnvVar], found: &mut Found) -> Vec<ValidEnv> {
+        let set: BTreeSet<&str> = own.iter().map(|variable| variable.name.as_str()).collect();
+        let mut variables: Vec<ValidEnv> = Vec::new();
+        for (index, name) in used.iter().enumerate() {
+            let field = format!("{field}.uses.databases[{index}]");
+            let Some((server, database)) = self.find(&field, name, found) else {
+                continue;
+            };
+            let prefixes = [
+                Some(format!("DATABASE_{}", variable_part(name))),
+                (index == 0).then(|| "DATABASE".to_owned()),
+            ];
+            for prefix in prefixes.into_iter().flatten() {
+                for (key, suffix) in PARTS {
+                    let variable = format!("{prefix}_{suffix}");
+                    // A URL of parts that somebody has set to something else would lead elsewhere, or nowhere.
+                    let is_torn = key == DatabaseKey::Url
+                        && self
+                            .parts_of_url(server, database)
+                            .any(|part| set.contains(part.name.as_str()));
+                    if !set.contains(variable.as_str()) && !is_torn {
+                        let source = self.part(server, database, key);
+                        variables.extend(source.map(|source| ValidEnv { name: variable, source }));
+                    }
+                }
+            }
+        }
+        for (index, variable) in own.iter().enumerate() {
+            let Some(reference) = variable.database.as_ref().filter(|of| of.key == DatabaseKey::Url) else {
+                continue;
+            };
+            // A name that is no database is told where the variable itself is read.
+            let Some((server, database)) = self.look(&reference.name) else {
+                continue;
+            };
+            for part in self.parts_of_url(server, database) {
+                if set.contains(part.name.as_str()) {
+                    found.invalid(
+                        format!("{field}.env[{index}].database.key"),
+                        format!(
+                            "the URL of {:?} is made of {}, which env sets to something else: give that variable another name",
+                            reference.name, part.name
+                        ),
+                    );
+                } else if variables.iter().all(|known| known.name != part.name) {
+                    variables.push(part);
+                }
+            }
+        }
+        variables
+    }
+
+    /// Secret with the certificates of the server, where it has some.
+    pub(super) fn ca(&self) -> Option<UsedSecret> {
+        match &self.valid.as_ref()?.server {
+            DatabaseServer::External(server) if server.has_ca => Some(server.secret.clone()),
+            DatabaseServer::External(_) | DatabaseServer::Standalone(_) => None,
+        }
+    }
+
+    pub(super) fn into_valid(self) -> Option<ValidDatabase> {
+        self.valid
+    }
+
+    fn look(&self, name: &str) -> Option<(&ValidDatabase, &ValidLogicalDatabase)> {
+        let server = self.valid.as_ref()?;
+        let database = server.databases.iter().find(|database| database.name == name)?;
+        Some((server, database))
+    }
+
+    fn find(&self, field: &str, name: &str, found: &mut Found) -> Option<(&ValidDatabase, &ValidLogicalDatabase)> {
+        let database = self.look(name);
+        if database.is_none() {
+            found.invalid(
+                field,
+                format!("{name:?} is no entry of spec.database.databases: add one, or correct the name"),
+            );
+        }
+        database
+    }
+
+    fn part(&self, server: &ValidDatabase, database: &ValidLogicalDatabase, key: DatabaseKey) -> Option<EnvSource> {
+        let text = |text: &str| Some(EnvSource::Value(text.to_owned()));
+        let login = server.logins.iter().find(|login| login.owner == database.owner);
+        let of_server = |key: &str, ours: &str| match &server.server {
+            DatabaseServer::Standalone(_) => Some(EnvSource::Value(ours.to_owned())),
+            DatabaseServer::External(external) => Some(EnvSource::Secret {
+                secret: external.secret.clone(),
+                key: key.to_owned(),
+            }),
+        };
+        match key {
+            DatabaseKey::Host => of_server("host", &server.child),
+            DatabaseKey::Port => of_server("port", &PORT.to_string()),
+            DatabaseKey::Name => text(&database.name),
+            DatabaseKey::User => text(&login?.role),
+            DatabaseKey::Password => Some(EnvSource::Secret {
+                secret: password(login?),
+                key: PASSWORD.to_owned(),
+            }),
+            DatabaseKey::Sslmode => match &server.server {
+                DatabaseServer::Standalone(_) => text("disable"),
+                DatabaseServer::External(external) if external.has_sslmode => of_server("sslmode", ""),
+                // Nobody's data goes over a network in the clear because nothing was said.
+                DatabaseServer::External(external) if external.has_ca => text("verify-full"),
+                DatabaseServer::External(_) => text("require"),
+            },
+            DatabaseKey::CaFile => match &server.server {
+                DatabaseServer::External(external) if external.has_ca => text(CA_FILE),
+                DatabaseServer::External(_) | DatabaseServer::Standalone(_) => None,
+            },
+            DatabaseKey::Url => self.url(server, database).map(EnvSource::Value),
+        }
+    }
+
+    /// The URL, in which the pod fills in what only it may read. Nothing in it needs escaping: names are bounded by the
+    /// contract, and passwords are made of letters and digits.
+    fn url(&self, server: &ValidDatabase, database: &ValidLogicalDatabase) -> Option<String> {
+        let said = |key: DatabaseKey| match self.part(server, database, key)? {
+            EnvSource::Value(text) => Some(text),
+            EnvSource::Secret { .. } => Some(format!("$({})", variable_of(database, key))),
+        };
+        let certificates = said(DatabaseKey::CaFile).map_or_else(String::new, |file| format!("&sslrootcert={file}"));
+        Some(format!(
+            "postgresql://{user}:{password}@{host}:{port}/{name}?sslmode={sslmode}{certificates}",
+            user = said(DatabaseKey::User)?,
+            password = said(DatabaseKey::Password)?,
+            host = said(DatabaseKey::Host)?,
+            port = said(DatabaseKey::Port)?,
+            name = database.name,
+            sslmode = said(DatabaseKey::Sslmode)?,
+        ))
+    }
+
+    /// The variables that the URL refers to.
+    fn parts_of_url(&self, server: &ValidDatabase, database: &ValidLogicalDatabase) -> impl Iterator<Item = ValidEnv> {
+        let parts: Vec<ValidEnv> = PARTS
+            .into_iter()
+            .filter(|(key, _)| *key != DatabaseKey::Url)
+            .filter_map(|(key, _)| {
+                let source = self.part(server, database, key)?;
+                matches!(source, EnvSource::Secret { .. }).then(|| ValidEnv {
+                    name: variable_of(database, key),
+                    source,
+                })
+            })
+            .collect();
+        parts.into_iter()
+    }
+}
+
+fn variable_of(database: &ValidLogicalDatabase, key: DatabaseKey) -> String {
+    let suffix = PARTS
+        .into_iter()
+        .find(|(part, _)| *part == key)
+        .map_or("", |(_, suffix)| suffix);
+    format!("DATABASE_{}_{suffix}", variable_part(&database.name))
+}
+
+fn variable_part(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
+/// The Secret of a login, as it is used.
+pub fn password(login: &DatabaseLogin) -> UsedSecret {
+    UsedSecret {
+        name: login.role.clone(),
+        secret_name: login.secret_name.clone(),
+        origin: SecretOrigin::Generated,
+    }
+}
+
+fn read(
+    drive: &RecruitmentDrive,
+    spec: &Database,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+    found: &mut Found,
+) -> Option<ValidDatabase> {
+    let name = drive.metadata.name.as_deref().unwrap_or_default();
+    let databases = databases(spec, found);
+    let server = match (&spec.managed, &spec.external) {
+        (Some(managed), None) => standalone(name, spec, managed, platform, found)?,
+        (None, Some(external)) => {
+            if spec.deletion_policy.is_some() {
+                found.invalid(
+                    "spec.database.deletionPolicy",
+                    "goes with managed, for nothing of an external server is ever deleted: remove it",
+                );
+            }
+            let secret = UsedSecret {
+                name: "database".to_owned(),
+                secret_name: external.secret_name.clone(),
+                origin: SecretOrigin::DatabaseServer,
+            };
+            let keys = fetched
+                .secrets
+                .get(&secret.secret_name)
+                .and_then(|facts| facts.keys.as_ref());
+            let has = |key: &str| keys.is_some_and(|keys| keys.contains_key(key));
+            DatabaseServer::External(ExternalServer {
+                has_sslmode: has("sslmode"),
+                has_ca: has(CA),
+                secret,
+            })
+        }
+        _ => {
+            found.invalid(
+                "spec.database",
+                "needs exactly one of managed and external: set one of them",
+            );
+            return None;
+        }
+    };
+    let logins: BTreeSet<DatabaseLogin> = databases
+        .iter()
+        .map(|database| DatabaseLogin {
+            owner: database.owner.clone(),
+            role: database.owner.clone(),
+            secret_name: child::database_password(name, spec.credentials.unwrap_or_default(), &database.owner),
+        })
+        .collect();
+    let annotations = drive.metadata.annotations.as_ref();
+    Some(ValidDatabase {
+        child: child::database(name),
+        server,
+        databases,
+        logins: logins.into_iter().collect(),
+        again: annotations.and_then(|all| all.get(PREPARE_DATABASE)).cloned(),
+        recorded: fetched.database.clone(),
+    })
+}
+
+fn standalone(
+    drive: &str,
+    spec: &Database,
+    managed: &ManagedDatabase,
+    platform: &PlatformConfig,
+    found: &mut Found,
+) -> Option<DatabaseServer> {
+    let field = "spec.database.managed";
+    if managed.provider == DatabaseProvider::CloudNativePG {
+        found.invalid(
+            format!("{field}.provider"),
+            "CloudNativePG is not supported yet: use Standalone, or make a Cluster by hand and name its Secret in \
+             spec.database.external.secretName",
+        );
+        return None;
+    }
+    if managed.instances.is_some_and(|instances| instances != 1) {
+        found.invalid(
+            format!("{field}.instances"),
+            "Standalone is one server without copies: remove instances, or make a new drive with provider CloudNativePG",
+        );
+    }
+    if !(14..=18).contains(&managed.version) {
+        found.invalid(
+            format!("{field}.version"),
+            format!("{} is no version that is known: 14 to 18", managed.version),
+        );
+    }
+    let secret_name = child::database_superuser(drive);
+    Some(DatabaseServer::Standalone(ValidStandalone {
+        image: format!("{}:{}", platform.database.image, managed.version),
+        version: managed.version,
+        claim: child::database_claim(drive),
+        size: quantity::storage(&format!("{field}.size"), &managed.size, found),
+        storage_class: managed
+            .storage_class_name
+            .clone()
+            .or_else(|| platform.storage.class_name.clone()),
+        resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
+        superuser: UsedSecret {
+            name: "postgres".to_owned(),
+            secret_name,
+            origin: SecretOrigin::Generated,
+        },
+        deletion_policy: spec.deletion_policy.unwrap_or_default(),
+    }))
+}
+
+fn databases(spec: &Database, found: &mut Found) -> Vec<ValidLogicalDatabase> {
+    if spec.databases.is_empty() {
+        found.invalid("spec.database.databases", "name at least one database");
+    }
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (index, database) in spec.databases.iter().enumerate() {
+        let field = format!("spec.database.databases[{index}]");
+        identifier(&format!("{field}.name"), &database.name, found);
+        if let Some(owner) = &database.owner {
+            identifier(&format!("{field}.owner"), owner, found);
+        }
+        for extension in &database.extensions {
+            if !is_identifier(extension) {
+                found.invalid(
+                    format!("{field}.extensions"),
+                    format!("{extension:?} is no extension: write it like pg_trgm"),
+                );
+            }
+        }
+        if let Some(other) = seen.insert(variable_part(&database.name), &database.name) {
+            let what = if other == database.name {
+                format!("{other:?} is there twice")
+            } else {
+                format!("{:?} and {other:?} would have the same variables", database.name)
+            };
+            found.invalid(
+                format!("{field}.name"),
+                format!("{what}: give one of them another name"),
+            );
+        }
+    }
+    spec.databases
+        .iter()
+        .map(|database| ValidLogicalDatabase {
+            name: database.name.clone(),
+            owner: database.owner().to_owned(),
+            extensions: database.extensions.clone(),
+        })
+        .collect()
+}
+
+fn identifier(field: &str, name: &str, found: &mut Found) {
+    if !is_identifier(name) {
+        found.invalid(
+            field,
+            format!(
+                "{name:?} must begin with a lower-case letter, hold only a-z, 0-9, '-' and '_', and have at most {LONGEST} characters"
+            ),
+        );
+    } else if matches!(
+        name,
+        "postgres" | "template0" | "template1" | "public" | "none" | "rdsadmin"
+    ) || name.starts_with("pg_")
+    {
+        found.invalid(
+            field,
+            format!("PostgreSQL keeps {name:?} for itself: choose another name"),
+        );
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.len() <= LONGEST
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+}
