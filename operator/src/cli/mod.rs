@@ -1,4 +1,9 @@
-//! What the program is told on its command line.
+//! What the programs are told on their command lines: `ras-operator` here, `kubectl ras` in `plugin`.
+
+mod drain;
+mod plugin;
+
+pub use plugin::Plugin;
 
 use std::io::Write;
 use std::net::SocketAddr;

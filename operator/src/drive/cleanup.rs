@@ -112,7 +112,11 @@ pub async fn cleanup(
 
 /// Every bucket that status names, with what becomes of it. The policy is the spec's as it is now, where it can be read:
 /// so `deletionPolicy: Retain` lets a drive go that is being deleted already.
-fn departures(meta: &ObjectMeta, drive: Option<&RecruitmentDrive>, before: &RecruitmentDriveStatus) -> Vec<Departure> {
+pub(crate) fn departures(
+    meta: &ObjectMeta,
+    drive: Option<&RecruitmentDrive>,
+    before: &RecruitmentDriveStatus,
+) -> Vec<Departure> {
     let wishes = Wishes::read(meta.annotations.as_ref());
     let said: BTreeMap<&str, BucketDeletionPolicy> = drive
         .into_iter()

@@ -1,0 +1,326 @@
+//! Reads what the cluster holds of what lives outside it. It asks, and decides nothing.
+//!
+//! Secrets are asked for by their metadata alone.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{ListParams, ObjectList};
+use kube::core::{ApiResource, DynamicObject};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use ras_crds::labels::DRIVE;
+use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::foreign;
+use super::world::{Claim, Drive, Farewell, Front, Id, Volume, World};
+use crate::drive::cleanup::departures;
+
+/// Controllers that make a load balancer for each Ingress, unlike those that share the one of a Service.
+const OWN_LOAD_BALANCER: &[&str] = &["ingress.k8s.aws/alb", "eks.amazonaws.com/alb", "k8s.io/ingress-gce"];
+const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+
+/// Asks one list after the other, and collects what it may not see.
+pub(super) struct Look<'a> {
+    pub(super) client: &'a Client,
+    pub(super) unseen: Vec<String>,
+}
+
+/// Everything there is.
+pub async fn look(client: &Client) -> Result<World, kube::Error> {
+    let mut look = Look {
+        client,
+        unseen: Vec::new(),
+    };
+    Ok(World {
+        drives: look.drives().await?,
+        routes: look.routes().await?,
+        services: look.services().await?,
+        claims: look.claims().await?,
+        volumes: look.volumes().await?,
+        foreign: foreign::look(&mut look).await?,
+        credentials: look.credentials().await?,
+        farewells: look.farewells().await,
+        unseen: look.unseen,
+    })
+}
+
+impl Look<'_> {
+    /// A list. Empty where there is no such kind; a missing right is noted, for then nobody can say "safe".
+    pub(super) async fn list<K>(&mut self, api: Api<K>, what: &str) -> Result<Vec<K>, kube::Error>
+    where
+        K: Clone + DeserializeOwned + Debug,
+    {
+        let answer = api.list(&ListParams::default()).await;
+        self.seen(what, answer)
+    }
+
+    fn seen<K: Clone>(
+        &mut self,
+        what: &str,
+        answer: Result<ObjectList<K>, kube::Error>,
+    ) -> Result<Vec<K>, kube::Error> {
+        match answer {
+            Ok(list) => Ok(list.items),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                self.unseen.push(format!(
+                    "{what} could not be listed: ask for the right to list them in all namespaces ({})",
+                    status.message
+                ));
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn all<K>(&self) -> Api<K>
+    where
+        K: Resource,
+        K::DynamicType: Default,
+    {
+        Api::all(self.client.clone())
+    }
+
+    async fn drives(&mut self) -> Result<Vec<Drive>, kube::Error> {
+        // Undecodable ones are there, too.
+        let kind = ApiResource::erase::<RecruitmentDrive>(&());
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+        let found = self.list(api, "drives").await?;
+        Ok(found.into_iter().map(|object| drive(&kind, object)).collect())
+    }
+
+    async fn services(&mut self) -> Result<Vec<Front>, kube::Error> {
+        let found: Vec<Service> = self.list(self.all(), "Services").await?;
+        let balanced = found.into_iter().filter(|service| {
+            let kind = service.spec.as_ref().and_then(|spec| spec.type_.as_deref());
+            kind == Some("LoadBalancer")
+        });
+        Ok(balanced
+            .map(|service| {
+                let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+                let first = status.and_then(|balancer| balancer.ingress.as_ref()?.first());
+                let address = first.and_then(|entry| entry.hostname.clone().or_else(|| entry.ip.clone()));
+                front(id::<Service>(&service.metadata), &service.metadata, address)
+            })
+            .collect())
+    }
+
+    async fn routes(&mut self) -> Result<Vec<Front>, kube::Error> {
+        let classes: Vec<IngressClass> = self.list(self.all(), "IngressClasses").await?;
+        let ingresses: Vec<Ingress> = self.list(self.all(), "Ingresses").await?;
+        let own = ingresses
+            .into_iter()
+            .filter(|ingress| has_its_own_load_balancer(ingress, &classes));
+        let mut routes: Vec<Front> = own
+            .map(|ingress| {
+                let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+                let first = status.and_then(|balancer| balancer.ingress.as_ref()?.first());
+                let address = first.and_then(|entry| entry.hostname.clone().or_else(|| entry.ip.clone()));
+                front(id::<Ingress>(&ingress.metadata), &ingress.metadata, address)
+            })
+            .collect();
+
+        let kind = foreign::kind("gateway.networking.k8s.io", "v1", "Gateway", "gateways");
+        let gateways: Vec<DynamicObject> = self.list(Api::all_with(self.client.clone(), &kind), "Gateways").await?;
+        routes.extend(gateways.into_iter().map(|gateway| {
+            let address = gateway
+                .data
+                .pointer("/status/addresses/0/value")
+                .and_then(Value::as_str);
+            front(
+                id_of(&kind, &gateway.metadata),
+                &gateway.metadata,
+                address.map(str::to_owned),
+            )
+        }));
+        Ok(routes)
+    }
+
+    async fn claims(&mut self) -> Result<Vec<Claim>, kube::Error> {
+        let found: Vec<PersistentVolumeClaim> = self.list(self.all(), "PersistentVolumeClaims").await?;
+        let mut claims: Vec<Claim> = found.into_iter().map(claim).collect();
+        // Pods are many: they are asked for only where one may keep a claim from going.
+        if claims.iter().any(|claim| claim.going) {
+            let pods: Vec<Pod> = self.list(self.all(), "Pods").await?;
+            let users = users_of_claims(&pods);
+            for claim in &mut claims {
+                let key = (claim.id.namespace.clone().unwrap_or_default(), claim.id.name.clone());
+                claim.users = users.get(&key).cloned().unwrap_or_default();
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn volumes(&mut self) -> Result<Vec<Volume>, kube::Error> {
+        let found: Vec<PersistentVolume> = self.list(self.all(), "PersistentVolumes").await?;
+        Ok(found.into_iter().filter_map(volume).collect())
+    }
+
+    async fn credentials(&mut self) -> Result<Vec<Id>, kube::Error> {
+        let api: Api<Secret> = self.all();
+        let answer = api.list_metadata(&ListParams::default().labels(DRIVE)).await;
+        let found = self.seen("Secrets that drives left", answer)?;
+        let left = found.into_iter().filter(|secret| owner(&secret.metadata).is_none());
+        Ok(left.map(|secret| id::<Secret>(&secret.metadata)).collect())
+    }
+
+    /// Without the right to read events less is told of buckets, and nothing is wrong.
+    async fn farewells(&self) -> Vec<Farewell> {
+        let api: Api<Event> = self.all();
+        let said = api.list(&ListParams::default().fields("reason=BucketRetained")).await;
+        let said = said.map(|list| list.items).unwrap_or_default();
+        said.into_iter()
+            .filter_map(|event| {
+                Some(Farewell {
+                    drive: event.involved_object.uid?,
+                    note: event.message?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Names an object whose kind is known to the compiler.
+fn id<K>(metadata: &ObjectMeta) -> Id
+where
+    K: Resource<DynamicType = ()>,
+{
+    id_of(&ApiResource::erase::<K>(&()), metadata)
+}
+
+/// Names an object.
+pub(super) fn id_of(kind: &ApiResource, metadata: &ObjectMeta) -> Id {
+    Id {
+        kind: kind.kind.clone(),
+        api_version: kind.api_version.clone(),
+        plural: kind.plural.clone(),
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone().unwrap_or_default(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+    }
+}
+
+/// UID of the drive that owns an object.
+fn owner(metadata: &ObjectMeta) -> Option<String> {
+    let mut owners = metadata.owner_references.iter().flatten();
+    let drive = owners.find(|owner| owner.kind == "RecruitmentDrive" && owner.api_version.starts_with("ras.dev/"))?;
+    Some(drive.uid.clone())
+}
+
+fn drive(kind: &ApiResource, object: DynamicObject) -> Drive {
+    let metadata = object.metadata.clone();
+    let lines = object.data.pointer("/status/buckets").and_then(Value::as_array);
+    // One line that does not read must not hide the others.
+    let buckets = lines
+        .into_iter()
+        .flatten()
+        .filter_map(|line| serde_json::from_value(line.clone()).ok())
+        .collect();
+    let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    let blocked = conditions.into_iter().flatten().find_map(|condition| {
+        let text = |field: &str| Some(condition.get(field)?.as_str()?.to_owned());
+        let is_it = text("type")? == ConditionType::DeletionBlocked.as_str() && text("status")? == "True";
+        is_it.then(|| Some((text("reason")?, text("message")?))).flatten()
+    });
+    let status = RecruitmentDriveStatus {
+        buckets,
+        ..RecruitmentDriveStatus::default()
+    };
+    let decoded: Option<RecruitmentDrive> = object.try_parse().ok();
+    Drive {
+        id: id_of(kind, &metadata),
+        going: metadata.deletion_timestamp.is_some(),
+        finalizers: metadata.finalizers.clone().unwrap_or_default(),
+        buckets: departures(&metadata, decoded.as_ref(), &status),
+        blocked,
+    }
+}
+
+fn front(id: Id, metadata: &ObjectMeta, address: Option<String>) -> Front {
+    Front {
+        id,
+        going: metadata.deletion_timestamp.is_some(),
+        address,
+        of_drive: owner(metadata),
+        finalizers: metadata.finalizers.clone().unwrap_or_default(),
+    }
+}
+
+/// A finalizer says that its controller has something to clean up outside; a class says which controller that is.
+fn has_its_own_load_balancer(ingress: &Ingress, classes: &[IngressClass]) -> bool {
+    let said = ingress
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.ingress_class_name.as_deref());
+    let said = said.or_else(|| Some(ingress.annotations().get("kubernetes.io/ingress.class")?.as_str()));
+    let class = classes.iter().find(|class| match said {
+        Some(name) => class.name_any() == name,
+        None => class.annotations().get(DEFAULT_CLASS).is_some_and(|is| is == "true"),
+    });
+    let controller = class.and_then(|class| class.spec.as_ref()?.controller.as_deref());
+    !ingress.finalizers().is_empty() || controller.is_some_and(|name| OWN_LOAD_BALANCER.contains(&name))
+}
+
+fn claim(found: PersistentVolumeClaim) -> Claim {
+    let metadata = &found.metadata;
+    let of_drive = owner(metadata);
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(DRIVE).cloned());
+    Claim {
+        id: id::<PersistentVolumeClaim>(metadata),
+        going: metadata.deletion_timestamp.is_some(),
+        kept_by: label.filter(|_| of_drive.is_none()),
+        of_drive,
+        users: Vec::new(),
+        volume: found.spec.and_then(|spec| spec.volume_name),
+    }
+}
+
+type ClaimKey = (String, String);
+
+fn users_of_claims(pods: &[Pod]) -> BTreeMap<ClaimKey, Vec<(String, bool)>> {
+    let mut users: BTreeMap<ClaimKey, Vec<(String, bool)>> = BTreeMap::new();
+    for pod in pods {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        if matches!(phase, Some("Succeeded" | "Failed")) {
+            continue;
+        }
+        let leaves = pod.metadata.deletion_timestamp.is_some() || pod.labels().contains_key(DRIVE);
+        let namespace = pod.namespace().unwrap_or_default();
+        let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        for claim in volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref()) {
+            let key = (namespace.clone(), claim.claim_name.clone());
+            users
+                .entry(key)
+                .or_default()
+                .push((format!("{namespace}/{}", pod.name_any()), leaves));
+        }
+    }
+    users
+}
+
+/// Nothing for a folder of a node: it goes with its node.
+fn volume(found: PersistentVolume) -> Option<Volume> {
+    let spec = found.spec?;
+    if spec.host_path.is_some() || spec.local.is_some() {
+        return None;
+    }
+    let disk = spec.csi.as_ref().map(|csi| csi.volume_handle.clone());
+    let disk = disk.or_else(|| Some(spec.aws_elastic_block_store.as_ref()?.volume_id.clone()));
+    let disk = disk.or_else(|| spec.nfs.as_ref().map(|nfs| format!("{}:{}", nfs.server, nfs.path)));
+    let status = found.status.unwrap_or_default();
+    let size = spec.capacity.as_ref().and_then(|capacity| capacity.get("storage"));
+    Some(Volume {
+        id: id::<PersistentVolume>(&found.metadata),
+        reclaimed: spec.persistent_volume_reclaim_policy.as_deref() == Some("Delete"),
+        phase: status.phase.unwrap_or_default(),
+        message: status.message,
+        disk: disk.unwrap_or_else(|| "of an unknown name".to_owned()),
+        size: size.map_or_else(|| "of an unknown size".to_owned(), |size| size.0.clone()),
+        claim: spec.claim_ref.and_then(|claim| Some((claim.namespace?, claim.name?))),
+    })
+}

@@ -1,0 +1,168 @@
+//! What a cluster holds of what lives outside it, at one moment. Plain data: `look` reads it, `judge` judges it.
+
+use std::fmt;
+
+use ras_crds::BucketStatus;
+
+use crate::drive::departure::Departure;
+
+/// Names one object, and its life: an object of the same name with another UID is another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    /// Kind, as people write it.
+    pub kind: String,
+    /// Group and version, for a request.
+    pub api_version: String,
+    /// Name of the kind in an address.
+    pub plural: String,
+    /// Namespace; nothing for kinds without.
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+}
+
+impl Id {
+    /// Namespace and name, as people write them.
+    pub fn path(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The command that deletes it.
+    pub fn delete_command(&self) -> String {
+        let group = self.api_version.split_once('/').map(|(group, _)| group);
+        let kind = match group {
+            // Kinds of others may share a name with one of ours.
+            Some(group) => format!("{}.{group}", self.plural),
+            None => self.plural.clone(),
+        };
+        match &self.namespace {
+            Some(namespace) => format!("kubectl -n {namespace} delete {kind} {}", self.name),
+            None => format!("kubectl delete {kind} {}", self.name),
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.path())
+    }
+}
+
+/// What a cluster holds of what lives outside it.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Drives.
+    pub drives: Vec<Drive>,
+    /// Routes whose controller made a load balancer for them alone: Ingresses and Gateways.
+    pub routes: Vec<Front>,
+    /// Services with a load balancer.
+    pub services: Vec<Front>,
+    /// Claims on volumes.
+    pub claims: Vec<Claim>,
+    /// Volumes that are not a folder of a node.
+    pub volumes: Vec<Volume>,
+    /// Things that other controllers made outside.
+    pub foreign: Vec<Foreign>,
+    /// Secrets that drives left behind. Their names alone.
+    pub credentials: Vec<Id>,
+    /// What was said of buckets that outlived their drive.
+    pub farewells: Vec<Farewell>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
+}
+
+/// A drive.
+#[derive(Clone, Debug, Default)]
+pub struct Drive {
+    /// Which.
+    pub id: Id,
+    /// Whether it is being deleted.
+    pub going: bool,
+    /// What has to happen before it is gone.
+    pub finalizers: Vec<String>,
+    /// What becomes of its buckets, by the operator's own rules.
+    pub buckets: Vec<Departure>,
+    /// Reason and message of its condition `DeletionBlocked`.
+    pub blocked: Option<(String, String)>,
+}
+
+/// A load balancer's object.
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    /// Which.
+    pub id: Id,
+    /// Whether it is being deleted.
+    pub going: bool,
+    /// Address that people reach it by.
+    pub address: Option<String>,
+    /// UID of the drive that it goes with.
+    pub of_drive: Option<String>,
+    /// What has to happen before it is gone.
+    pub finalizers: Vec<String>,
+}
+
+/// A claim on a volume.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// Which.
+    pub id: Id,
+    /// Whether it is being deleted.
+    pub going: bool,
+    /// Volume it is bound to.
+    pub volume: Option<String>,
+    /// UID of the drive that it goes with.
+    pub of_drive: Option<String>,
+    /// Name of the drive that made it and keeps it.
+    pub kept_by: Option<String>,
+    /// Pods that use it, by namespace and name, and whether a drive's controller will take them away.
+    pub users: Vec<(String, bool)>,
+}
+
+/// A volume.
+#[derive(Clone, Debug, Default)]
+pub struct Volume {
+    /// Which.
+    pub id: Id,
+    /// Whether its disk goes with its claim.
+    pub reclaimed: bool,
+    /// `Bound`, `Released`, `Failed`, ...
+    pub phase: String,
+    /// Why its disk could not be deleted.
+    pub message: Option<String>,
+    /// Name of the disk, where it lives.
+    pub disk: String,
+    /// How large it is.
+    pub size: String,
+    /// Claim that it is or was bound to, by namespace and name.
+    pub claim: Option<(String, String)>,
+}
+
+/// A thing outside that another controller made for an object here.
+#[derive(Clone, Debug, Default)]
+pub struct Foreign {
+    /// Which.
+    pub id: Id,
+    /// What it stands for.
+    pub what: String,
+    /// Whether its controller would keep the thing.
+    pub kept: bool,
+}
+
+/// What the operator said of a bucket that outlived its drive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Farewell {
+    /// UID of the drive.
+    pub drive: String,
+    /// What it said.
+    pub note: String,
+}
+
+/// Whether this line speaks of a bucket that is there, or may be.
+pub fn names_a_bucket(recorded: &BucketStatus) -> bool {
+    !recorded.bucket.is_empty()
+}
