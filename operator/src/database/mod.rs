@@ -32,6 +32,17 @@
 //!
 //! A password is set when the login does not work with it: whether it does is found out by logging in.
 
+mod failure;
+mod inputs;
+pub mod marker;
+mod observed;
+mod plan;
+mod postgres;
 pub mod report;
 pub mod request;
 pub mod run;
+mod statement;
+mod step;
+
+#[cfg(test)]
+mod tests;

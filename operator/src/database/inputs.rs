@@ -1,0 +1,258 @@
+//! The files that the Job's pod has mounted: the administrator's connection, and the passwords.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::database::report::{Cause, Problem};
+use crate::database::request::{Request, SslMode};
+
+/// A password, which shows itself to nobody by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Vec<u8>);
+
+impl Password {
+    /// A password.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// What it is.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether its last character is a line break, which an editor or `echo` put there more likely than a person.
+    pub fn ends_with_line_break(&self) -> bool {
+        self.0.ends_with(b"\n")
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// How to connect as the administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role.
+    pub username: String,
+    /// Its password.
+    pub password: Password,
+    /// The database to connect to.
+    pub database: String,
+    /// How the connection is secured.
+    pub sslmode: SslMode,
+    /// Authorities to trust, as PEM.
+    pub ca: Option<Vec<u8>>,
+}
+
+impl Admin {
+    /// Reads the files of `folder`, which are named as the keys of the Secret.
+    pub fn read(folder: &Path, request: &Request) -> Result<Self, Problem> {
+        let host = text(folder, "host")?.ok_or_else(|| missing("host"))?;
+        // Never shown: what is no name may be a URL with a password in it.
+        if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c)) {
+            return Err(unusable(
+                "host",
+                "is no host name or address: put the name alone there, without scheme, user and port",
+            ));
+        }
+        let port = match text(folder, "port")? {
+            None => 5432,
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| unusable("port", "is no number from 1 to 65535"))?,
+        };
+        let username = text(folder, "username")?
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| missing("username"))?;
+        let password = bytes(folder, "password")?.ok_or_else(|| missing("password"))?;
+        let database = text(folder, "database")?.filter(|name| !name.is_empty());
+        let ca = bytes(folder, "ca")?.filter(|ca| !ca.trim_ascii().is_empty());
+        let sslmode = match (request.sslmode, text(folder, "sslmode")?) {
+            (Some(mode), _) => mode,
+            (None, Some(word)) => SslMode::parse(&word).ok_or_else(|| {
+                unusable(
+                    "sslmode",
+                    "is none of disable, allow, prefer, require, verify-ca and verify-full",
+                )
+            })?,
+            (None, None) if ca.is_some() => SslMode::VerifyFull,
+            (None, None) => SslMode::Prefer,
+        };
+        Ok(Self {
+            host,
+            port,
+            username,
+            password: Password::new(password),
+            database: database.unwrap_or_else(|| "postgres".to_owned()),
+            sslmode,
+            ca,
+        })
+    }
+
+    /// `host:port`, for people.
+    pub fn server(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Reads the password of a login, as it is.
+pub fn password(folder: &Path, file: &str) -> Result<Password, Problem> {
+    let bytes = bytes(folder, file)?.ok_or_else(|| Problem {
+        message: format!("there is no password in {file}: put it into that key of its Secret"),
+        ..problem(Cause::MissingKey)
+    })?;
+    if bytes.is_empty() {
+        return Err(unusable(file, "is empty: put a password there"));
+    }
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err(unusable(
+            file,
+            "holds a line break or another control character, which no program would send: put the password alone there",
+        ));
+    }
+    Ok(Password(bytes))
+}
+
+fn text(folder: &Path, key: &str) -> Result<Option<String>, Problem> {
+    let Some(bytes) = bytes(folder, key)? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).map_err(|_| unusable(key, "is no text"))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+fn bytes(folder: &Path, key: &str) -> Result<Option<Vec<u8>>, Problem> {
+    match fs::read(folder.join(key)) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(key, &format!("cannot be read ({error})"))),
+    }
+}
+
+fn missing(key: &str) -> Problem {
+    Problem {
+        message: format!("the administrator's Secret lacks the key `{key}`: add it"),
+        ..problem(Cause::MissingKey)
+    }
+}
+
+fn unusable(key: &str, why: &str) -> Problem {
+    Problem {
+        message: format!("what the Secret's key `{key}` holds {why}"),
+        ..problem(Cause::BadValue)
+    }
+}
+
+fn problem(cause: Cause) -> Problem {
+    Problem {
+        cause,
+        database: None,
+        role: None,
+        message: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: [(&str, &str); 4] = [
+        ("host", "db.example.edu\n"),
+        ("port", "6432"),
+        ("username", "adm"),
+        ("password", "s3cret"),
+    ];
+
+    fn read(files: &[(&str, &str)], sslmode: Option<SslMode>) -> Result<Admin, Problem> {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in WHOLE.iter().chain(files) {
+            match *text {
+                "-" => fs::remove_file(folder.path().join(name)).expect("was there"),
+                text => fs::write(folder.path().join(name), text).expect("written"),
+            }
+        }
+        let request = Request {
+            drive: crate::database::request::Drive {
+                namespace: String::new(),
+                name: String::new(),
+                uid: String::new(),
+            },
+            minimum_version: None,
+            sslmode,
+            databases: Vec::new(),
+            logins: Vec::new(),
+        };
+        Admin::read(folder.path(), &request)
+    }
+
+    #[test]
+    fn an_administrators_secret_is_read_as_people_write_it() {
+        let admin = read(&[], None).expect("whole");
+        assert_eq!(admin.server(), "db.example.edu:6432");
+        assert_eq!((admin.database.as_str(), admin.sslmode), ("postgres", SslMode::Prefer));
+        assert_eq!(format!("{admin:?}").find("s3cret"), None);
+        assert_eq!(read(&[("port", "-")], None).expect("a default").port, 5432);
+    }
+
+    #[test]
+    fn a_secret_with_an_authority_is_verified_unless_something_else_is_said() {
+        let mode = |files: &[(&str, &str)], asked| read(files, asked).expect("whole").sslmode;
+        assert_eq!(mode(&[("ca", "pem")], None), SslMode::VerifyFull);
+        assert_eq!(mode(&[("ca", " \n")], None), SslMode::Prefer);
+        assert_eq!(mode(&[("ca", "pem"), ("sslmode", "require")], None), SslMode::Require);
+        assert_eq!(
+            mode(&[("sslmode", "require")], Some(SslMode::Disable)),
+            SslMode::Disable
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_cannot_be_used_is_named_and_never_shown() {
+        for (file, cause) in [
+            (("host", "-"), Cause::MissingKey),
+            (("username", "-"), Cause::MissingKey),
+            (("password", "-"), Cause::MissingKey),
+            (("host", "postgres://adm:hunter2@db/"), Cause::BadValue),
+            (("port", "hunter2"), Cause::BadValue),
+            (("sslmode", "hunter2"), Cause::BadValue),
+        ] {
+            let problem = read(&[file], None).expect_err("a problem");
+            assert_eq!(problem.cause, cause, "{file:?}");
+            assert!(problem.message.contains(file.0), "{}", problem.message);
+            assert!(!problem.message.contains("hunter2"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_password_is_taken_as_it_is_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let with = |text: &str| {
+            fs::write(folder.path().join("password"), text).expect("written");
+            password(folder.path(), "password")
+        };
+        assert_eq!(with(" pä$$ ").expect("a password").reveal(), " pä$$ ".as_bytes());
+        for text in ["", "s3cret\n"] {
+            let problem = with(text).expect_err("a problem");
+            assert_eq!(problem.cause, Cause::BadValue);
+            assert!(!problem.message.contains("s3cret"));
+        }
+        let missing = password(folder.path(), "elsewhere").expect_err("a problem");
+        assert_eq!(missing.cause, Cause::MissingKey);
+    }
+}

@@ -1,0 +1,4 @@
+//! Plans, tried on a model of a server.
+
+mod planning;
+mod server;
