@@ -102,6 +102,8 @@ words! {
         StorageReady,
         /// Something keeps the drive, or a bucket it no longer asks for, from being deleted. Absent otherwise.
         DeletionBlocked,
+        /// What had to run before the services' versions start has succeeded. Absent without `services[].migrate`.
+        MigrationsReady,
         /// Every service runs the version asked for, with all its pods ready.
         ServicesReady,
         /// The route and its certificate are there. Absent without `spec.exposure`.
@@ -136,6 +138,12 @@ words! {
         SecretsAvailable,
         /// All services run as asked.
         ServicesAvailable,
+        /// Every migration has succeeded.
+        MigrationsSucceeded,
+        /// A migration runs, or waits until it may.
+        MigrationRunning,
+        /// A migration failed. The version that runs goes on serving.
+        MigrationFailed,
         /// The route is in place.
         RouteConfigured,
         /// The certificate has not been issued yet.

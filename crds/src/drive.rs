@@ -44,6 +44,9 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name)))))")
     .message("services[].sidecars[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name))))")
+    .message("services[].migrate.env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
+    .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.ports) || self.services.all(t, s.name == t.name || !has(t.ports) || !sets.intersects(s.ports.filter(p, has(p.path)).map(p, p.path), t.ports.filter(p, has(p.path)).map(p, p.path))))")
     .message("services[].ports[].path leads to one port alone: two services have the same path, so change one of them")
     .field_path(".services"))]
@@ -70,6 +73,18 @@ use crate::status::RecruitmentDriveStatus;
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.database) || !has(self.database.managed) || !self.services.exists(s, s.name == 'database')")
     .message("services[].name may not be database while database.managed is set, for its server has that name: choose another name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.buckets) || s.migrate.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
+    .message("services[].migrate.uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name))))")
+    .message("services[].migrate.env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.databases) || s.migrate.uses.databases.all(d, has(self.database) && self.database.databases.exists(x, x.name == d)))")
+    .message("services[].migrate.uses.databases[] must be the name of an entry in spec.database.databases: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name))))")
+    .message("services[].migrate.env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
     .field_path(".services"))]
 pub struct RecruitmentDriveSpec {
     /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`;

@@ -40,5 +40,8 @@ pub const KEEP_BUCKETS: &str = "ras.dev/keep-buckets";
 /// On a drive, set by people: any text. A new one has the databases prepared once more, for instance after something was
 /// mended on the server.
 pub const PREPARE_DATABASE: &str = "ras.dev/prepare-database";
+/// On a drive, set by people: names of services (separated by commas) whose migration is to run once more, whether it
+/// failed or succeeded. Each may be followed by `@` and any word: another word asks again.
+pub const RUN_MIGRATION: &str = "ras.dev/run-migration";
 /// Finalizer of a drive with buckets that are to be deleted: they live where Kubernetes' garbage collector cannot.
 pub const BUCKETS_FINALIZER: &str = "ras.dev/buckets";

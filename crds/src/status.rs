@@ -76,6 +76,67 @@ pub struct ServiceStatus {
     /// Why it is not ready, when it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What ran, or has to run, before this version starts. Absent where the service never had `migrate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationStatus>,
+}
+
+/// What ran, or has to run, before a version of a service starts.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationStatus {
+    /// Image that it is of.
+    pub image: String,
+    /// How far it is.
+    pub state: MigrationState,
+    /// Name of its Job, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub finished_at: Option<Time>,
+    /// What its program returned, when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Why it failed, with the last lines it said (without what looks like a credential), or what it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What of the annotation `ras.dev/run-migration` was followed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// What succeeded and is not run again, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub succeeded: Vec<Migrated>,
+}
+
+/// A migration that succeeded.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Migrated {
+    /// Hash of what it did.
+    pub content: String,
+    /// Image that it was of.
+    pub image: String,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub finished_at: Option<Time>,
+}
+
+/// How far a migration is.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationState {
+    /// It waits for something before it may run.
+    #[default]
+    Waiting,
+    /// It runs.
+    Running,
+    /// It did what it is for.
+    Succeeded,
+    /// It did not.
+    Failed,
 }
 
 /// One bucket as it is.

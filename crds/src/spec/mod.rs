@@ -6,6 +6,7 @@ pub mod database;
 pub mod env;
 pub mod exposure;
 pub mod file;
+pub mod migration;
 pub mod monitoring;
 pub mod port;
 pub mod probe;
@@ -26,6 +27,7 @@ pub use database::{
 pub use env::{EnvFrom, EnvVar, SecretKeyRef};
 pub use exposure::{Exposure, IssuerKind, Tls};
 pub use file::File;
+pub use migration::Migrate;
 pub use monitoring::{Alerts, Metrics, Monitoring};
 pub use port::{EgressRule, Port, Protocol};
 pub use probe::Probe;

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, PodSecurity, Port, Probe, PullPolicy, Resources,
+    Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, Migrate, PodSecurity, Port, Probe, PullPolicy, Resources,
     RolloutStrategy, Scheduling, Sidecar, Uses, Volume,
 };
 
@@ -123,6 +123,12 @@ pub struct Service {
     #[x_kube(validation = Rule::new("self.map(f, f.content.size()).sum() <= 900000")
         .message("files of one service may have 900000 characters together, for a ConfigMap holds them: put large files into the image or a volume"))]
     pub files: Vec<File>,
+
+    /// What has to run, once for each version, before the program of that version starts. Until it succeeded the pods that
+    /// run stay as they are and go on serving, and so do those of every other service that has the same image. Absent:
+    /// nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrate: Option<Migrate>,
 
     /// Storage of the program beside its read-only image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -117,6 +117,11 @@ pub fn fetch(
         deployments,
         jobs: store.jobs(key, drive.metadata.uid.as_deref().unwrap_or_default()),
         job_pods: store.job_pods(key),
+        migrations: before
+            .services
+            .iter()
+            .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
+            .collect(),
         elders: context.claims.elders(key),
         apis,
         buckets: buckets_of(key, drive, before, context),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ras_crds::{BucketStatus, DatabaseStatus};
+use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
 
 pub use crate::cluster::facts::{Apis, Elder, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
 
@@ -18,6 +18,8 @@ pub struct Fetched {
     pub jobs: BTreeMap<String, JobFacts>,
     /// Pods of the drive's Jobs, also those whose Job is gone.
     pub job_pods: Vec<JobPod>,
+    /// What the drive's status says of migrations, by service.
+    pub migrations: BTreeMap<String, MigrationStatus>,
     /// Names that older drives of the same namespace give to their children.
     pub elders: Vec<Elder>,
     /// Which optional APIs the cluster serves.

@@ -16,6 +16,7 @@ pub mod fetch;
 pub mod fetched;
 pub mod finalizer;
 pub mod intake;
+pub mod migration;
 pub mod report;
 pub mod valid;
 pub mod validate;

@@ -5,6 +5,7 @@ mod database;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ras_crds::MigrationStatus;
 use ras_crds::spec::{
     AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy,
     RolloutStrategy, Scheduling,
@@ -59,6 +60,10 @@ pub struct ValidDrive {
     pub jobs: BTreeMap<String, JobFacts>,
     /// Pods of Jobs, also those whose Job is gone.
     pub job_pods: Vec<JobPod>,
+    /// What status says of migrations, by service.
+    pub migrations: BTreeMap<String, MigrationStatus>,
+    /// What the annotation `ras.dev/run-migration` asks for, by service.
+    pub migration_requests: BTreeMap<String, String>,
     /// Buckets as they are known, by their name in the drive.
     pub bucket_facts: BTreeMap<String, BucketFacts>,
 }
@@ -100,6 +105,27 @@ pub struct ValidService {
     pub databases: BTreeSet<String>,
     /// Secret with the certificates by which its database server is known, where there are some.
     pub database_ca: Option<UsedSecret>,
+    /// What has to run before a version of it starts.
+    pub migration: Option<ValidMigration>,
+}
+
+/// What has to run before a version of a service starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidMigration {
+    /// What runs: the service's image, in the migration's environment.
+    pub container: ValidContainer,
+    /// Seconds it may take, its retries included.
+    pub timeout_seconds: i64,
+    /// How often it is tried again by itself.
+    pub retries: i32,
+    /// Buckets that it uses, by their names in the drive.
+    pub buckets: BTreeSet<String>,
+    /// Databases that it uses, by their names.
+    pub databases: BTreeSet<String>,
+    /// Secret with the certificates by which its database server is known, where there are some.
+    pub database_ca: Option<UsedSecret>,
+    /// The only addresses outside the drive it may connect to. Absent: not restricted.
+    pub egress: Option<Vec<EgressRule>>,
 }
 
 impl ValidService {

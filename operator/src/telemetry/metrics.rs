@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use ras_crds::{ConditionType, RecruitmentDriveStatus};
+use ras_crds::{ConditionType, MigrationState, RecruitmentDriveStatus};
 
 use crate::cluster::store::DriveKey;
 use crate::object_store::gate;
@@ -86,6 +86,7 @@ pub struct Metrics {
     drive_suspended: Family<DriveLabels, Gauge>,
     service_ready: Family<ServiceLabels, Gauge>,
     service_desired: Family<ServiceLabels, Gauge>,
+    migration_failed: Family<ServiceLabels, Gauge>,
     store_requests: Family<RequestLabels, Counter>,
     bucket_bytes: Family<BucketLabels, Gauge>,
     bucket_objects: Family<BucketLabels, Gauge>,
@@ -131,6 +132,12 @@ impl Default for Metrics {
             "Pods that there should be",
             service_desired.clone(),
         );
+        let migration_failed = Family::default();
+        registry.register(
+            "service_migration_failed",
+            "1 when what has to run before the service's version failed, else 0",
+            migration_failed.clone(),
+        );
         let (store_requests, bucket_bytes, bucket_objects) = (Family::default(), Family::default(), Family::default());
         registry.register(
             "object_store_requests",
@@ -156,6 +163,7 @@ impl Default for Metrics {
             drive_suspended,
             service_ready,
             service_desired,
+            migration_failed,
             store_requests,
             bucket_bytes,
             bucket_objects,
@@ -208,6 +216,13 @@ impl Metrics {
             self.service_desired
                 .get_or_create(&labels)
                 .set(i64::from(service.desired));
+            match &service.migration {
+                Some(migration) => {
+                    let failed = migration.state == MigrationState::Failed;
+                    self.migration_failed.get_or_create(&labels).set(i64::from(failed));
+                }
+                None => drop(self.migration_failed.remove(&labels)),
+            }
         }
         for gone in before
             .buckets
@@ -249,6 +264,7 @@ impl Metrics {
         let labels = service_labels(drive, service);
         self.service_ready.remove(&labels);
         self.service_desired.remove(&labels);
+        self.migration_failed.remove(&labels);
     }
 
     /// All of them as text.

@@ -51,7 +51,8 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
             let env = service
                 .env
                 .iter()
-                .chain(service.sidecars.iter().flat_map(|sidecar| &sidecar.env));
+                .chain(service.sidecars.iter().flat_map(|sidecar| &sidecar.env))
+                .chain(service.migrate.iter().flat_map(|migrate| &migrate.env));
             env.filter_map(|variable| variable.secret.as_ref())
                 .filter(|used| used.name == secret.name)
                 .map(|used| &used.key)
@@ -249,6 +250,25 @@ fn rollout() -> impl Strategy<Value = RolloutStrategy> {
     ]
 }
 
+fn migrate() -> impl Strategy<Value = Migrate> {
+    let timeout = prop_oneof![9 => "[1-9][0-9]?[smh]", 1 => "[0-9a-z]{0,4}"].prop_map(Duration::new);
+    (
+        prop_oneof![9 => Just(vec!["migrate".to_owned()]), 1 => Just(Vec::new())],
+        prop::collection::vec(env(), 0..3),
+        of(timeout),
+        of(prop_oneof![9 => 0..3_i32, 1 => any::<i32>()]),
+        of(resources()),
+    )
+        .prop_map(|(command, env, timeout, retries, resources)| Migrate {
+            command,
+            env,
+            timeout,
+            retries,
+            resources,
+            ..Migrate::default()
+        })
+}
+
 fn service() -> impl Strategy<Value = Service> {
     let file =
         (wild("/[a-z_]{1,6}(/[a-z_.]{1,6})?"), any::<String>()).prop_map(|(path, content)| File { path, content });
@@ -279,6 +299,7 @@ fn service() -> impl Strategy<Value = Service> {
         any::<bool>(),
         of(0..600_i64),
         of(security()),
+        of(migrate()),
     );
     (wild(label().boxed()), ports(8_000), scaling(), running, rest).prop_map(
         |(
@@ -286,7 +307,7 @@ fn service() -> impl Strategy<Value = Service> {
             ports,
             (replicas, autoscaling),
             (env, files, volumes, probe, resources, sidecars, egress),
-            (rollout, whole, exports, grace, pod_security),
+            (rollout, whole, exports, grace, pod_security, migrate),
         )| {
             let first = ports.first().map(|port| port.name.clone()).unwrap_or_default();
             Service {
@@ -319,6 +340,7 @@ fn service() -> impl Strategy<Value = Service> {
                 egress,
                 termination_grace_period_seconds: grace,
                 pod_security,
+                migrate,
                 ports,
                 ..Service::default()
             }
@@ -476,7 +498,9 @@ fn mend(drive: &mut RecruitmentDrive, field: &str) {
     } else if let Some(service) = index("services").and_then(|index| spec.services.get_mut(index)) {
         let remove = |list: &str, length: usize| index(list).filter(|index| *index < length);
         let whole = field.ends_with(']') && field.matches('[').count() == 1;
-        if whole || field.contains(".replicas") || field.contains(".autoscaling") {
+        if field.contains(".migrate") {
+            service.migrate = None;
+        } else if whole || field.contains(".replicas") || field.contains(".autoscaling") {
             (service.replicas, service.autoscaling) = (None, None);
         } else if let Some(index) = remove("sidecars", service.sidecars.len()) {
             service.sidecars.remove(index);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ras_crds::ConditionType;
 use ras_operator::drive::build::build;
 use ras_operator::drive::validate::validate;
 use ras_operator::manifest::to_yaml;
@@ -43,7 +44,12 @@ fn examples_become_the_golden_manifests() {
         let valid =
             validate(&drive, &facts_for(&drive), &platform).unwrap_or_else(|problems| panic!("{name}: {problems}"));
         let desired = build(&valid);
-        assert!(desired.held.is_empty(), "{name}: {:?}", desired.held);
+        // What nobody ever migrated is to be migrated first.
+        let held = desired.held.values();
+        let held: Vec<_> = held
+            .filter(|one| one.condition != ConditionType::MigrationsReady)
+            .collect();
+        assert!(held.is_empty(), "{name}: {held:?}");
         let documents: Vec<_> = desired
             .manifests()
             .unwrap()

@@ -7,6 +7,8 @@ mod drives;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod migrations;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod replicas;

@@ -48,12 +48,17 @@ fn containers(desired: &ras_operator::drive::build::Desired<ras_operator::drive:
         .deployments
         .iter()
         .filter_map(|deployment| deployment.spec.as_ref()?.template.spec.clone());
-    pods.flat_map(|pod| {
-        pod.containers
-            .into_iter()
-            .chain(pod.init_containers.unwrap_or_default())
-    })
-    .collect()
+    let of_jobs = desired
+        .jobs
+        .iter()
+        .filter_map(|job| job.spec.as_ref()?.template.spec.clone());
+    pods.chain(of_jobs)
+        .flat_map(|pod| {
+            pod.containers
+                .into_iter()
+                .chain(pod.init_containers.unwrap_or_default())
+        })
+        .collect()
 }
 
 /// The properties below say something only if the drives are more than empty shells.
@@ -67,7 +72,7 @@ fn drawn_drives_are_rich() {
             *kinds.entry(object["kind"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
-    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
     assert!(
         kinds["Deployment"] >= 60 && kinds.values().all(|count| *count >= 3),
         "{kinds:?}"
@@ -151,7 +156,9 @@ proptest! {
             let name = object["metadata"]["name"].as_str().unwrap();
             let child = format!("{}/{name}", object["kind"].as_str().unwrap());
             prop_assert!(is_dns_label(name), "{name:?}");
-            prop_assert!(claimed.contains(&child), "{child} is not claimed");
+            // A Job's name, which its files share, holds a hash of the drive's: no other drive can make it.
+            let of_job = object["kind"] == "Job" || object["kind"] == "ConfigMap" && object["metadata"]["labels"].get("ras.dev/job").is_some();
+            prop_assert!(of_job || claimed.contains(&child), "{child} is not claimed");
             prop_assert!(seen.insert(child.clone()), "{child} is made twice");
         }
     }
@@ -186,9 +193,21 @@ proptest! {
             .chain(desired.network_policies.iter().map(|policy| {
                 (policy.metadata.name.clone(), policy.spec.as_ref().and_then(|spec| spec.pod_selector.clone()?.match_labels))
             }));
+        let of_jobs: Vec<_> = desired
+            .jobs
+            .iter()
+            .map(|job| job.spec.clone().unwrap().template.metadata.unwrap().labels.unwrap())
+            .collect();
         for (name, selector) in selectors {
             let (name, selector) = (name.unwrap(), selector.unwrap());
+            let is_for_jobs = selector.contains_key("ras.dev/job");
+            let jobs = of_jobs.iter().filter(|labels| selector.iter().all(|label| labels.get(label.0) == Some(label.1))).count();
+            prop_assert!(jobs <= usize::from(is_for_jobs), "{} selects {} Jobs", &name, jobs);
             let matched: Vec<_> = pods.iter().filter(|(_, labels)| selector.iter().all(|label| labels.get(label.0) == Some(label.1))).collect();
+            if is_for_jobs {
+                prop_assert!(matched.is_empty(), "{} selects a service", &name);
+                continue;
+            }
             prop_assert_eq!(matched.len(), 1, "{} selects {} services", &name, matched.len());
             prop_assert_eq!(matched[0].0, &name);
         }

@@ -14,7 +14,7 @@ mod uses;
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use ras_crds::Reason;
+use ras_crds::{ConditionType, Reason};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, Detail, Record};
@@ -132,7 +132,10 @@ pub async fn apply(
     let mut done = Vec::new();
 
     let kept = desired.kept_jobs.iter();
-    wanted.extend(kept.map(|name| ChildKey::new(Kind::Job, &key.namespace, name)));
+    // With the files they read.
+    wanted.extend(
+        kept.flat_map(|name| [Kind::Job, Kind::ConfigMap].map(|kind| ChildKey::new(kind, &key.namespace, name))),
+    );
 
     let credentials = credential::items(&desired)?;
     wanted.extend(credentials.iter().map(|credential| credential.item.key.clone()));
@@ -166,7 +169,7 @@ pub async fn apply(
         let mut work = Vec::new();
         for item in &items {
             let is_free = strangers.is_empty() || uses::uses(item).is_disjoint(&strangers);
-            if stage.contains(&item.key.kind) && is_free && !is_held(&desired, item) {
+            if stage.contains(&item.key.kind) && is_free && !is_held(hands, &desired, item) {
                 work.push(place(
                     hands,
                     item,
@@ -186,8 +189,27 @@ async fn all(work: Vec<impl Future<Output = Done>>) -> Vec<Done> {
     futures::stream::iter(work).buffer_unordered(AT_A_TIME).collect().await
 }
 
-fn is_held(desired: &Desired<Prepared>, item: &Item) -> bool {
-    item.key.kind == Kind::Deployment && desired.held.contains_key(&*item.key.name)
+/// Whether an object must be left as it is for now. Programs wait for what they need. What serves while a migration runs,
+/// or has failed, goes on with the ports, files and rules it was started with: these wait, too, where they are there.
+fn is_held(hands: &Hands, desired: &Desired<Prepared>, item: &Item) -> bool {
+    let Some(waiting) = desired.held.get(&*item.key.name) else {
+        return false;
+    };
+    match item.key.kind {
+        Kind::Deployment => true,
+        Kind::ConfigMap | Kind::NetworkPolicy | Kind::Service => {
+            waiting.condition == ConditionType::MigrationsReady && hands.store.get(&item.key).is_some()
+        }
+        Kind::ServiceAccount
+        | Kind::Secret
+        | Kind::PersistentVolumeClaim
+        | Kind::Job
+        | Kind::HorizontalPodAutoscaler
+        | Kind::PodDisruptionBudget
+        | Kind::Ingress
+        | Kind::ServiceMonitor
+        | Kind::PrometheusRule => false,
+    }
 }
 
 /// Every child but the credentials. Destructured without `..`, so that a new kind of child cannot be forgotten.

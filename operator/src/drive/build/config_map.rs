@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{metadata, names};
 use crate::drive::valid::{ValidDrive, ValidService};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<ConfigMap> {
+    of(metadata::of_service(drive, service), service)
+}
+
+/// The templates of a service's files under another name.
+pub(super) fn of(metadata: ObjectMeta, service: &ValidService) -> Option<ConfigMap> {
     if service.files.is_empty() {
         return None;
     }
@@ -17,7 +23,7 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<Config
         .map(|file| (names::file_key(&file.path), file.content.clone()))
         .collect();
     Some(ConfigMap {
-        metadata: metadata::of_service(drive, service),
+        metadata,
         data: Some(templates),
         ..ConfigMap::default()
     })

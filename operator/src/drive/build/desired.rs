@@ -63,7 +63,7 @@ pub struct Desired<S> {
 
     /// Deployments that must not be applied yet, by name, with what they wait for.
     pub held: BTreeMap<String, Waiting>,
-    /// Names of Jobs that are not made, and stay where they are there: what has ended and is evidence, and what runs and
+    /// Names of Jobs that are not made, and stay, with the `ConfigMap`s of the same names, where they are there: what has ended and is evidence, and what runs and
     /// must not be stopped half-way. Every other Job of the drive is removed.
     pub kept_jobs: BTreeSet<String>,
     /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if

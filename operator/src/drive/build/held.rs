@@ -1,13 +1,13 @@
-//! Which Deployments have to wait for a secret or a bucket.
+//! Which Deployments have to wait for a secret, a bucket or a migration.
 //!
 //! Pods that start without it would fail again and again, and pods that start before its stamp is known
 //! would be replaced at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::{ConditionType, Reason};
 
-use super::Waiting;
+use super::{Waiting, migration};
 use crate::drive::valid::{EnvSource, SecretOrigin, UsedSecret, ValidDrive, ValidService};
 
 pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
@@ -18,13 +18,18 @@ pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
     drive
         .services
         .iter()
-        .filter_map(|service| Some((service.child.clone(), waiting(drive, service)?)))
+        .filter_map(|service| {
+            let waiting = lacking(drive, service).or_else(|| migration::waiting(drive, service))?;
+            Some((service.child.clone(), waiting))
+        })
         .collect()
 }
 
-fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
+/// What a service, or its migration, needs and is not there.
+pub(super) fn lacking(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     let mut uses: Vec<(&UsedSecret, Option<&str>)> = Vec::new();
-    for container in service.containers() {
+    let migration = service.migration.as_ref().map(|migration| &migration.container);
+    for container in service.containers().chain(migration) {
         uses.extend(container.env_from.iter().map(|whole| (&whole.secret, None)));
         uses.extend(container.env.iter().filter_map(|variable| match &variable.source {
             EnvSource::Secret { secret, key } => Some((secret, Some(key.as_str()))),
@@ -59,9 +64,10 @@ fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
 /// A bucket that is not there yet. One that was there once holds up nothing: the program may well do without.
 fn bucket(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     let is_there = |name: &String| drive.bucket_facts.get(name).is_some_and(|facts| facts.there);
-    let missing: Vec<String> = service
-        .buckets
-        .iter()
+    let of_migration = service.migration.iter().flat_map(|migration| &migration.buckets);
+    let used: BTreeSet<&String> = service.buckets.iter().chain(of_migration).collect();
+    let missing: Vec<String> = used
+        .into_iter()
         .filter(|name| !is_there(name))
         .map(|name| format!("service {:?} waits for bucket {name:?}", service.name))
         .collect();

@@ -19,7 +19,6 @@ pub(super) fn of_service(drive: &ValidDrive, service: &ValidService) -> ObjectMe
     owned(drive, service.child.clone(), labels::of_service(drive, &service.name))
 }
 
-#[allow(dead_code)] // As `job`.
 /// Of a Job that does `work`, or of an object that goes with it.
 pub(super) fn of_job(drive: &ValidDrive, name: String, purpose: &str, of: &str, work: &str) -> ObjectMeta {
     let mut metadata = owned(drive, name, labels::of_job(drive, purpose, of));

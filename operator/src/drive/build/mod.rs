@@ -12,10 +12,10 @@ mod desired;
 mod disruption_budget;
 mod held;
 mod ingress;
-#[allow(dead_code)] // The first part of a drive that has one comes with the next change.
 mod job;
 pub mod labels;
 mod metadata;
+mod migration;
 pub mod names;
 mod network_policy;
 mod pod;
@@ -30,7 +30,6 @@ mod service_account;
 mod service_monitor;
 mod volume_claim;
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
 pub use desired::{Applied, Credential, Desired, Prepared, Waiting};
@@ -51,6 +50,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         config_maps: services
             .iter()
             .filter_map(|service| config_map::build(drive, service))
+            .chain(migration::config_maps(drive))
             .collect(),
         volume_claims: services
             .iter()
@@ -59,12 +59,13 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         network_policies: services
             .iter()
             .map(|service| network_policy::build(drive, service))
+            .chain(migration::network_policies(drive))
             .collect(),
         services: services
             .iter()
             .filter_map(|service| service::build(drive, service))
             .collect(),
-        jobs: Vec::new(),
+        jobs: migration::jobs(drive),
         deployments: services
             .iter()
             .map(|service| deployment::build(drive, service))
@@ -86,7 +87,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         buckets: drive.buckets.iter().map(|bucket| bucket.request.clone()).collect(),
         departures: drive.departures.clone(),
         held: held::held(drive),
-        kept_jobs: BTreeSet::new(),
+        kept_jobs: super::migration::kept(drive).into_iter().collect(),
         replica_handovers: replicas::handovers(drive),
         state: PhantomData,
     }

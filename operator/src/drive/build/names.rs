@@ -40,6 +40,12 @@ pub fn job(drive: &str, purpose: &str, of: &str, identity: &str) -> String {
     format!("{name}-{mark}")
 }
 
+/// Name of the `NetworkPolicy` of a service's migrations. It has a hash because a service of the drive may well be named
+/// `<service>-migrate`.
+pub fn migration(drive: &str, service: &str) -> String {
+    job(drive, "migrate", service, "")
+}
+
 /// Name of a generated Secret.
 pub fn secret(drive: &str, secret: &str) -> String {
     join(&[drive, secret])
@@ -170,6 +176,10 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
                 .filter(|(_, claimed)| *claimed)
                 .map(|(kind, _)| format!("{kind}/{child}")),
         );
+        if service.migrate.is_some() {
+            // Jobs need not be claimed: the hash in their names is of the drive, too.
+            all.push(format!("NetworkPolicy/{}", migration(name, &service.name)));
+        }
         for volume in service.volumes.iter().filter(|volume| volume.size.is_some()) {
             all.push(format!(
                 "PersistentVolumeClaim/{}",

@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::{EgressRule, Protocol};
 
@@ -29,6 +29,26 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> NetworkPolicy
             policy_types: Some(policy_types),
             // Without any rule nothing may come in, which is right for a service that listens on nothing.
             ingress: unless_empty(ingress(drive, service)),
+            egress,
+        }),
+    }
+}
+
+/// Of a Job: nobody may connect to its pods, and they to what `asked` says.
+pub(super) fn of_job(
+    drive: &ValidDrive,
+    metadata: ObjectMeta,
+    selector: LabelSelector,
+    asked: Option<&[EgressRule]>,
+) -> NetworkPolicy {
+    let egress = asked.map(|rules| egress(drive, rules));
+    let types = std::iter::once("Ingress").chain(egress.is_some().then_some("Egress"));
+    NetworkPolicy {
+        metadata,
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(selector),
+            policy_types: Some(types.map(str::to_owned).collect()),
+            ingress: None,
             egress,
         }),
     }

@@ -38,7 +38,7 @@ pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplat
     }
 }
 
-fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
+pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
     let scheduling = &service.scheduling;
     let helpers = service
         .sidecars

@@ -1,7 +1,7 @@
 //! `PrometheusRule`: who is told, and when.
 //!
 //! The operator's own metrics tell what is ready (`ras_drive_ready`, `ras_service_ready_replicas`,
-//! `ras_service_desired_replicas`; labels namespace, drive, service). A suspended drive wants no pods, so
+//! `ras_service_desired_replicas`, `ras_service_migration_failed`; labels namespace, drive, service). A suspended drive wants no pods, so
 //! nothing fires then.
 
 use std::collections::BTreeMap;
@@ -33,6 +33,9 @@ pub(super) fn build(drive: &ValidDrive) -> Option<PrometheusRule> {
             .iter()
             .map(|service| restarting(drive, service, monitoring)),
     );
+    if drive.services.iter().any(|service| service.migration.is_some()) {
+        rules.push(migration_failed(drive));
+    }
     rules.extend(drive.buckets.iter().filter_map(|bucket| near_quota(drive, bucket)));
     let group = RuleGroup {
         name: format!("ras.{}.{}", drive.namespace, drive.name),
@@ -102,6 +105,25 @@ fn restarting(drive: &ValidDrive, service: &ValidService, monitoring: &ValidMoni
             &format!(
                 "Read what the last one said before it ended: \
                  kubectl -n {namespace} logs --previous -l ras.dev/drive={name},ras.dev/service={service_name}"
+            ),
+        ),
+    }
+}
+
+/// Nothing gets better by waiting, so nobody waits before they tell.
+fn migration_failed(drive: &ValidDrive) -> Rule {
+    let (this, ValidDrive { name, namespace, .. }) = (this(drive), drive);
+    Rule {
+        alert: "DriveMigrationFailed".to_owned(),
+        expr: format!("max by (namespace, drive, service) (ras_service_migration_failed{this}) == 1"),
+        for_: None,
+        labels: labels("warning", []),
+        annotations: annotations(
+            &format!(
+                "The migration of service {{{{ $labels.service }}}} of the recruitment drive {name} failed: its new version waits."
+            ),
+            &format!(
+                "The version before goes on serving. Read the condition MigrationsReady, which names the Job and the next step:                  kubectl -n {namespace} describe recruitmentdrive {name}"
             ),
         ),
     }

@@ -1,6 +1,7 @@
 //! Room 5, `report`: what is told about a drive. Pure; the one patch and the events are sent by the walk.
 
 pub mod buckets;
+pub mod migrations;
 pub mod parts;
 pub mod services;
 
@@ -76,7 +77,7 @@ pub fn status(
     before: &RecruitmentDriveStatus,
     now: &Time,
 ) -> RecruitmentDriveStatus {
-    let services = services::statuses(drive, observed);
+    let services = services::statuses(drive, observed, verdict, before);
     let complete = services.iter().filter(|service| service.complete).count();
     let findings = findings(drive, verdict, &services);
     let buckets = match verdict {
@@ -184,6 +185,7 @@ fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[service
     if let Some(valid) = valid {
         gates.extend(parts::secrets(valid, held));
         gates.extend(buckets::storage(valid, outcome));
+        gates.extend(migrations::finding(valid));
         gates.push(programs);
         gates.extend(parts::exposure(valid));
         found.extend(parts::monitoring(valid, &beside));
@@ -232,6 +234,18 @@ fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[&Blocked], g
             Finding::new(Ready, false, first.reason, message.clone()),
             Finding::new(Reconciling, false, first.reason, "a person is needed"),
             Finding::new(Stalled, true, first.reason, message),
+        ];
+    }
+    // Unlike what starts, or is waited for, it never gets better by itself.
+    if gates.iter().any(|gate| gate.reason == Reason::MigrationFailed) {
+        let open = gates.iter().filter(|gate| !gate.status);
+        let message: Vec<&str> = open.map(|gate| gate.message.as_str()).collect();
+        let message = message.join("; ");
+        let reason = Reason::MigrationFailed;
+        return vec![
+            Finding::new(Ready, false, reason, message.clone()),
+            Finding::new(Reconciling, false, reason, "a person is needed"),
+            Finding::new(Stalled, true, reason, message),
         ];
     }
     let not_stalled = Finding::new(Stalled, false, Reason::NotStalled, "nothing is in the way");

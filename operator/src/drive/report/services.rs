@@ -1,9 +1,10 @@
 //! What is told about the services.
 
-use ras_crds::{ConditionType, Reason, RecruitmentDrive, ServiceStatus};
+use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus, ServiceStatus};
 
-use super::{Finding, Observed};
+use super::{Finding, Observed, Verdict, migrations};
 use crate::drive::build::names;
+use crate::drive::migration;
 
 /// One service as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,21 +18,48 @@ pub struct Shown {
 }
 
 /// Every service of the drive, in the spec's order.
-pub fn statuses(drive: &RecruitmentDrive, observed: &Observed) -> Vec<Shown> {
+pub fn statuses(
+    drive: &RecruitmentDrive,
+    observed: &Observed,
+    verdict: &Verdict<'_>,
+    before: &RecruitmentDriveStatus,
+) -> Vec<Shown> {
+    let (valid, held) = match verdict {
+        Verdict::Applied { valid, outcome } => (Some(*valid), Some(&outcome.desired.held)),
+        Verdict::Paused { asked } => (asked.map(|asked| asked.0), asked.map(|asked| asked.1)),
+        Verdict::Invalid(_) => (None, None),
+    };
+    let migration = |name: &str| {
+        let Some(valid) = valid else {
+            // What succeeded must not be forgotten because of a mistake elsewhere in the spec.
+            let shown = before.services.iter().find(|service| service.name == name)?;
+            return shown.migration.clone();
+        };
+        let service = valid.services.iter().find(|service| service.name == name)?;
+        Some(migrations::status(&migration::of(valid, service)?))
+    };
     let drive_name = drive.metadata.name.as_deref().unwrap_or_default();
     drive
         .spec
         .services
         .iter()
         .map(|service| {
-            let deployment = observed.deployments.get(&names::of_service(drive_name, &service.name));
+            let child = names::of_service(drive_name, &service.name);
+            let deployment = observed.deployments.get(&child);
+            let waiting = held
+                .and_then(|held| held.get(&child))
+                .filter(|waiting| waiting.condition == ConditionType::MigrationsReady);
             let mut status = ServiceStatus {
                 name: service.name.clone(),
                 image: service.image.clone(),
+                migration: migration(&service.name),
                 ..ServiceStatus::default()
             };
             let Some(state) = deployment else {
-                status.message = Some("its Deployment has not been made yet".to_owned());
+                status.message = Some(waiting.map_or_else(
+                    || "its Deployment has not been made yet".to_owned(),
+                    |waiting| waiting.message.clone(),
+                ));
                 return Shown {
                     status,
                     complete: false,
@@ -40,6 +68,17 @@ pub fn statuses(drive: &RecruitmentDrive, observed: &Observed) -> Vec<Shown> {
             };
             status.ready = state.ready_of_present();
             status.desired = state.replicas;
+            if let Some(waiting) = waiting {
+                status.message = Some(format!(
+                    "the version asked for is not rolled out yet: {}",
+                    waiting.message
+                ));
+                return Shown {
+                    status,
+                    complete: false,
+                    reason: Reason::RollingOut,
+                };
+            }
             if state.is_complete() {
                 return Shown {
                     status,

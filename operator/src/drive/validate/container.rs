@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar};
+use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar, Uses};
 
 use super::quantity::{self, PROGRAM, SIDECAR};
 use super::{Found, Sources, names};
@@ -18,7 +18,7 @@ pub(super) fn program(field: &str, service: &Service, sources: &Sources<'_>, fou
         image_pull_policy: service.image_pull_policy,
         command: service.command.clone(),
         args: service.args.clone(),
-        env: env_with_defaults(field, service, sources, found),
+        env: env_with_defaults(field, service.uses.as_ref(), &service.env, sources, found),
         env_from: env_from(field, &service.env_from, sources, found),
         ports: ports(field, &service.ports, found),
         resources: quantity::resources(field, service.resources.as_ref(), PROGRAM, found),
@@ -85,17 +85,6 @@ fn image(field: &str, image: &str, found: &mut Found) {
     }
 }
 
-/// The service's variables, with those before them that come of what it uses: its own may then refer to them.
-fn env_with_defaults(field: &str, service: &Service, sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
-    let used = service.uses.as_ref().map_or(&[][..], |uses| &uses.buckets);
-    let set = |name: &str| service.env.iter().any(|variable| variable.name == name);
-    let mut variables = sources.buckets.defaults(field, used, set, found);
-    let used = service.uses.as_ref().map_or(&[][..], |uses| &uses.databases);
-    variables.extend(sources.databases.defaults(field, used, &service.env, found));
-    variables.extend(env(field, &service.env, sources, found));
-    variables
-}
-
 /// A helper's variables. It uses nothing by default, and its own may need others before them.
 fn env_of_helper(field: &str, sidecar: &Sidecar, sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
     let mut variables = sources.databases.defaults(field, &[], &sidecar.env, found);
@@ -103,7 +92,24 @@ fn env_of_helper(field: &str, sidecar: &Sidecar, sources: &Sources<'_>, found: &
     variables
 }
 
-fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
+/// A program's variables, with those before them that come of what it uses: its own may then refer to them.
+pub(super) fn env_with_defaults(
+    field: &str,
+    uses: Option<&Uses>,
+    own: &[EnvVar],
+    sources: &Sources<'_>,
+    found: &mut Found,
+) -> Vec<ValidEnv> {
+    let buckets = uses.map_or(&[][..], |uses| &uses.buckets);
+    let set = |name: &str| own.iter().any(|variable| variable.name == name);
+    let mut variables = sources.buckets.defaults(field, buckets, set, found);
+    let databases = uses.map_or(&[][..], |uses| &uses.databases);
+    variables.extend(sources.databases.defaults(field, databases, own, found));
+    variables.extend(env(field, own, sources, found));
+    variables
+}
+
+pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
     names::twice(
         &format!("{field}.env"),
         variables.iter().map(|variable| variable.name.as_str()),

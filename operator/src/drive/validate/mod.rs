@@ -9,6 +9,7 @@ mod buckets;
 mod container;
 pub(crate) mod databases;
 mod exposure;
+mod migration;
 mod monitoring;
 mod mounts;
 mod names;
@@ -102,6 +103,8 @@ pub fn validate(
         deployments: fetched.deployments.clone(),
         jobs: fetched.jobs.clone(),
         job_pods: fetched.job_pods.clone(),
+        migrations: fetched.migrations.clone(),
+        migration_requests: migration::requests(drive.metadata.annotations.as_ref()),
         bucket_facts: fetched.buckets.clone(),
         name,
     };

@@ -79,6 +79,22 @@ impl Found {
         });
     }
 
+    /// Whether the same was found already of this field or of a part of it.
+    pub(super) fn says(&self, field: &str, message: &str) -> bool {
+        let mut all = self.0.iter();
+        all.any(|problem| problem.field.starts_with(field) && problem.message == message)
+    }
+
+    /// What was found elsewhere.
+    pub(super) fn add(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// All that was found.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.0
+    }
+
     /// `value`, unless something was found.
     pub(super) fn unless_any<T>(self, value: T) -> Result<T, Problems> {
         if self.0.is_empty() {

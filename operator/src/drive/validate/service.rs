@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ras_crds::spec::{
-    Autoscaling, EgressRule, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Volume,
+    Autoscaling, EgressRule, EnvVar, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Sidecar, Uses,
+    Volume,
 };
 
-use super::{Found, Sources, container, mounts, names, quantity};
+use super::{Found, Sources, container, migration, mounts, names, quantity};
 use crate::drive::build::names::{self as child, RENDER_CONTAINER};
 use crate::drive::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
 use crate::platform::PlatformConfig;
@@ -69,8 +70,8 @@ pub(super) fn read(
         );
     }
     egress(&field, service, found);
-    let buckets = used_buckets(service);
-    let databases = used_databases(service);
+    let buckets = used_buckets(service.uses.as_ref(), &service.env, &service.sidecars);
+    let databases = used_databases(service.uses.as_ref(), &service.env, &service.sidecars);
     security(&field, service, found);
     ValidService {
         name: service.name.clone(),
@@ -90,18 +91,18 @@ pub(super) fn read(
         buckets,
         database_ca: sources.databases.ca().filter(|_| !databases.is_empty()),
         databases,
+        migration: migration::read(&field, service, &program, sources, found),
         container: program,
         sidecars,
         volumes,
     }
 }
 
-/// Buckets that a service uses, by whichever way.
-fn used_buckets(service: &Service) -> BTreeSet<String> {
-    let by_default = service.uses.iter().flat_map(|uses| &uses.buckets);
-    let helpers = service.sidecars.iter().flat_map(|sidecar| &sidecar.env);
-    let by_name = service
-        .env
+/// Buckets that programs use, by whichever way.
+pub(super) fn used_buckets(uses: Option<&Uses>, env: &[EnvVar], sidecars: &[Sidecar]) -> BTreeSet<String> {
+    let by_default = uses.into_iter().flat_map(|uses| &uses.buckets);
+    let helpers = sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let by_name = env
         .iter()
         .chain(helpers)
         .filter_map(|variable| variable.bucket.as_ref());
@@ -111,12 +112,11 @@ fn used_buckets(service: &Service) -> BTreeSet<String> {
         .collect()
 }
 
-/// Databases that a service uses, by whichever way.
-fn used_databases(service: &Service) -> BTreeSet<String> {
-    let by_default = service.uses.iter().flat_map(|uses| &uses.databases);
-    let helpers = service.sidecars.iter().flat_map(|sidecar| &sidecar.env);
-    let by_name = service
-        .env
+/// Databases that programs use, by whichever way.
+pub(super) fn used_databases(uses: Option<&Uses>, env: &[EnvVar], sidecars: &[Sidecar]) -> BTreeSet<String> {
+    let by_default = uses.into_iter().flat_map(|uses| &uses.databases);
+    let helpers = sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let by_name = env
         .iter()
         .chain(helpers)
         .filter_map(|variable| variable.database.as_ref());
@@ -127,7 +127,11 @@ fn used_databases(service: &Service) -> BTreeSet<String> {
 }
 
 /// The addresses a service may connect to, with those that its buckets need.
-fn with_store(mut asked: Vec<EgressRule>, buckets: &BTreeSet<String>, sources: &Sources<'_>) -> Vec<EgressRule> {
+pub(super) fn with_store(
+    mut asked: Vec<EgressRule>,
+    buckets: &BTreeSet<String>,
+    sources: &Sources<'_>,
+) -> Vec<EgressRule> {
     if buckets.is_empty() {
         return asked;
     }

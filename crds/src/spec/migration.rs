@@ -1,0 +1,59 @@
+//! What runs once before a new version of a program starts.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{EnvVar, Resources, Uses};
+use crate::Duration;
+
+/// What prepares the program's data for a version of it, most often its database's tables: a Job of the service's image
+/// that has to succeed before the Deployment gets this image.
+///
+/// It has the service's environment, files, pull policy, scheduling, pod security and egress, and those of its volumes
+/// that more than one pod may write. It runs once for what it does (image, command, args, environment and files): going
+/// back to a version whose migration succeeded runs none. A failed one stays as evidence; it runs again when the spec
+/// changes something of it, when its Job is deleted, or when the annotation `ras.dev/run-migration` names the service.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.command) || has(self.args)")
+    .message("migrate needs command or args, or its Job would run the program itself and never end: say what migrates"))]
+pub struct Migrate {
+    /// Replaces the image's entry point. `$(VAR)` is expanded from the migration's environment. Absent: the image's own
+    /// entry point, with `args`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub command: Vec<String>,
+
+    /// Arguments. `$(VAR)` is expanded from the migration's environment. Absent: none besides the image's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    pub args: Vec<String>,
+
+    /// What the migration's environment has besides, or other than, the service's: here it gets the credentials of the
+    /// role that owns the tables while the program runs with lesser ones. A variable that the service has, too, is
+    /// replaced in its place, so that what refers to it below refers to this one; others come after the service's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+
+    /// What of the drive it uses under default names. Absent: what the service uses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Uses>,
+
+    /// How long it may take, at most 7d. It is stopped then, and has failed. Absent: 1h.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('[1-9]')")
+        .message("migrate.timeout must be longer than nothing: set 30m, for instance, or remove it"))]
+    pub timeout: Option<Duration>,
+
+    /// How often it is tried again by itself after it failed. Absent: 0, for a migration that stopped half-way should
+    /// be looked at before it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10))]
+    pub retries: Option<i32>,
+
+    /// CPU and memory of its pod. Absent: those of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}

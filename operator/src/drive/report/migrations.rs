@@ -1,0 +1,123 @@
+//! What is told about migrations.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ras_crds::labels::RUN_MIGRATION;
+use ras_crds::{ConditionType, Migrated, MigrationState, MigrationStatus, Reason};
+
+use super::Finding;
+use crate::drive::migration::{Failure, Identity, Migrating, REMEMBERED, Standing, all};
+use crate::drive::valid::ValidDrive;
+
+/// One migration as it is shown, with what status remembers of those before it.
+pub fn status(migrating: &Migrating<'_>) -> MigrationStatus {
+    let identity = migrating.identity();
+    let standing = migrating.standing();
+    let mut shown = MigrationStatus {
+        image: migrating.service.container.image.clone(),
+        succeeded: remembered(migrating, &identity, &standing),
+        request: identity.request,
+        ..MigrationStatus::default()
+    };
+    match standing {
+        Standing::Done { at } => {
+            shown.state = MigrationState::Succeeded;
+            shown.finished_at = at.map(Time);
+        }
+        Standing::Due => shown.message = Some("it has not begun".to_owned()),
+        Standing::Behind { job } => shown.message = Some(format!("it waits for an earlier one to end (Job {job})")),
+        Standing::Running { job, waits } => {
+            shown.state = MigrationState::Running;
+            shown.job = Some(job);
+            shown.message = waits;
+        }
+        Standing::Failed { job, failure } => {
+            let Failure { at, exit_code, why } = failure;
+            shown.state = MigrationState::Failed;
+            shown.job = Some(job);
+            shown.finished_at = at.map(Time);
+            shown.exit_code = exit_code;
+            shown.message = Some(why);
+        }
+    }
+    shown
+}
+
+/// What succeeded, the newest first. What a person wants to run again has not.
+fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &Standing) -> Vec<Migrated> {
+    let recorded = migrating.drive.migrations.get(&migrating.service.name);
+    let mut succeeded = recorded.map(|recorded| recorded.succeeded.clone()).unwrap_or_default();
+    if migrating.is_asked_anew() {
+        succeeded.retain(|past| past.content != identity.content);
+    }
+    if let Standing::Done { at } = standing
+        && !succeeded.iter().any(|past| past.content == identity.content)
+    {
+        let new = Migrated {
+            content: identity.content.clone(),
+            image: migrating.service.container.image.clone(),
+            finished_at: at.map(Time),
+        };
+        succeeded.insert(0, new);
+        succeeded.truncate(REMEMBERED);
+    }
+    succeeded
+}
+
+/// `MigrationsReady`, where a service has a migration.
+pub fn finding(valid: &ValidDrive) -> Option<Finding> {
+    let type_ = ConditionType::MigrationsReady;
+    let mut failed = Vec::new();
+    let mut open = Vec::new();
+    let mut count = 0;
+    for migrating in all(valid) {
+        count += 1;
+        let of = &migrating.service.name;
+        match migrating.standing() {
+            Standing::Done { .. } => {}
+            Standing::Failed { job, failure } => failed.push(told(&migrating, &job, &failure)),
+            Standing::Due => open.push(format!("the migration of service {of} has not begun")),
+            Standing::Behind { job } => {
+                open.push(format!(
+                    "the migration of service {of} waits for an earlier one to end (Job {job})"
+                ));
+            }
+            Standing::Running { job, waits: None } => {
+                open.push(format!("the migration of service {of} runs (Job {job})"));
+            }
+            Standing::Running { job, waits: Some(why) } => {
+                open.push(format!(
+                    "the migration of service {of} (Job {job}) does not start: {why}"
+                ));
+            }
+        }
+    }
+    if count == 0 {
+        return None;
+    }
+    Some(if !failed.is_empty() {
+        Finding::new(type_, false, Reason::MigrationFailed, failed.join("; "))
+    } else if open.is_empty() {
+        Finding::new(
+            type_,
+            true,
+            Reason::MigrationsSucceeded,
+            "every migration has succeeded",
+        )
+    } else if valid.suspended {
+        let message = "nothing is migrated while the drive is suspended";
+        Finding::new(type_, true, Reason::Suspended, message)
+    } else {
+        Finding::new(type_, false, Reason::MigrationRunning, open.join("; "))
+    })
+}
+
+fn told(migrating: &Migrating<'_>, job: &str, failure: &Failure) -> String {
+    let ValidDrive { name, namespace, .. } = migrating.drive;
+    let of = &migrating.service.name;
+    format!(
+        "the migration of service {of} (Job {job}) failed: {why}. The pods that run go on serving. Read all it said with \
+         `kubectl -n {namespace} logs job/{job}`, then correct the spec, or let it run again with \
+         `kubectl -n {namespace} annotate --overwrite drive {name} {RUN_MIGRATION}={of}@$(date +%s)`",
+        why = failure.why
+    )
+}
