@@ -1,8 +1,10 @@
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::CommandExt as _,
-    process::{ChildStdin, Command, Stdio},
+    path::PathBuf,
+    process::{ChildStdin, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
+    thread::JoinHandle,
 };
 
 use kube::{Client, Config};
@@ -28,16 +30,32 @@ pub struct Cluster {
     description: Description,
     config: Config,
     namespaces: AtomicUsize,
-    /// The supervisor stops everything when this closes.
-    _supervisor: ChildStdin,
+    supervisor: Supervisor,
+}
+
+/// The program `control-plane`.
+struct Supervisor {
+    /// It stops everything when this closes.
+    stdin: ChildStdin,
+    /// Ends when it has.
+    end: JoinHandle<io::Result<ExitStatus>>,
 }
 
 impl Cluster {
     /// Starts one more control plane, which is stopped when the value is dropped. Tests share [`cluster()`] instead.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts one on which pods really run; see [`node`](crate::node). It needs root.
+    pub async fn start_real() -> Result<Self, Error> {
+        Self::start_with(&["--real-node"]).await
+    }
+
+    async fn start_with(arguments: &'static [&'static str]) -> Result<Self, Error> {
         let version = KubernetesVersion::from_environment()?;
         let program = program_beside("control-plane")?;
-        let (supervisor, line) = tokio::task::spawn_blocking(move || start_supervisor(program, version))
+        let (supervisor, line) = tokio::task::spawn_blocking(move || start_supervisor(program, version, arguments))
             .await
             .map_err(|error| Error::ControlPlane(error.to_string()))??;
         let description: Description =
@@ -47,8 +65,21 @@ impl Cluster {
             description,
             config,
             namespaces: AtomicUsize::new(0),
-            _supervisor: supervisor,
+            supervisor,
         })
+    }
+
+    /// Stops it, and returns when nothing of it is left.
+    pub async fn stop(self) -> Result<(), Error> {
+        let Supervisor { stdin, end } = self.supervisor;
+        drop(stdin);
+        let ended = tokio::task::spawn_blocking(move || end.join()).await;
+        match ended {
+            Ok(Ok(Ok(status))) if status.success() => Ok(()),
+            Ok(Ok(Ok(status))) => Err(Error::ControlPlane(format!("its end went wrong ({status})"))),
+            Ok(Ok(Err(error))) => Err(Error::io("waiting for `control-plane`")(error)),
+            Ok(Err(_)) | Err(_) => Err(Error::ControlPlane("nobody waited for its end".to_owned())),
+        }
     }
 
     /// Where its files are and what it runs.
@@ -80,9 +111,14 @@ impl Cluster {
 }
 
 /// Starts the program `control-plane` and waits for its line. It ends by itself when it cannot start in time.
-fn start_supervisor(program: std::path::PathBuf, version: KubernetesVersion) -> Result<(ChildStdin, String), Error> {
+fn start_supervisor(
+    program: PathBuf,
+    version: KubernetesVersion,
+    arguments: &[&str],
+) -> Result<(Supervisor, String), Error> {
     let mut child = Command::new(program)
         .args(["--kubernetes-version", version.full()])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -105,11 +141,11 @@ fn start_supervisor(program: std::path::PathBuf, version: KubernetesVersion) -> 
         return Err(Error::ControlPlane(reason.trim().to_owned()));
     }
     // If a program dies during the tests, its last words explain what the tests then say.
-    std::thread::spawn(move || {
+    let end = std::thread::spawn(move || {
         for words in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let _ = writeln!(std::io::stderr(), "control-plane: {words}");
+            let _ = writeln!(io::stderr(), "control-plane: {words}");
         }
-        let _ = child.wait();
+        child.wait()
     });
-    Ok((stdin, line))
+    Ok((Supervisor { stdin, end }, line))
 }

@@ -6,7 +6,8 @@
 //!
 //! Buckets are made in real S3 servers ([`object_store`]), and a [`FaultProxy`] before one breaks what networks break.
 //!
-//! Pods never really run: kwok plays the kubelet and reports them Ready, and claims on volumes Bound.
+//! Pods do not really run in behaviour tests: kwok plays the kubelet and reports them Ready, and claims on volumes Bound. They do
+//! on the real [`node`] of `make e2e`, from images that are assembled here ([`Image`]).
 //!
 //! Everything runs on a leash (see [`Leashed`]): when the test process dies in whatever way, nothing is left running.
 
@@ -19,10 +20,12 @@ mod error;
 mod eventually;
 mod fault_proxy;
 mod foreign;
+mod image;
 mod kubectl;
 mod leash;
 mod memory;
 mod namespace;
+pub mod node;
 pub mod object_store;
 mod operator;
 mod operator_rights;
@@ -38,6 +41,7 @@ pub use error::Error;
 pub use eventually::{NotYet, eventually};
 pub use fault_proxy::{Fault, FaultProxy, Match, ProxiedRequest};
 pub use foreign::{ForeignProject, read_yaml_with_go};
+pub use image::Image;
 pub use kubectl::KubectlOutput;
 pub use leash::{Leashed, Signal};
 pub use memory::Memory;

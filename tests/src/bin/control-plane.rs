@@ -2,17 +2,20 @@
 //!
 //! When it is ready it prints one line of JSON ([`Description`]), then waits until stdin closes (which happens also
 //! when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes its folder.
+//!
+//! With `--real-node` it runs itself once more inside an [`Enclosure`], and removes what is left of that when it is over.
 
-use std::{io::Write as _, process::ExitCode, time::Duration};
+use std::{io::Write as _, net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use ras_tests::{
     Error,
-    control_plane::{ControlPlane, Description, KubernetesVersion, Options},
+    control_plane::{ControlPlane, Description, KubernetesVersion, Nodes, Options},
+    node::{Enclosure, Site},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs a real Kubernetes control plane with three fake nodes on this machine, for tests and for trying things out.
+/// Runs a real Kubernetes control plane on this machine, for tests and for trying things out, with three fake nodes or a real one.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -22,11 +25,27 @@ struct Arguments {
     /// The Kubernetes version, such as 1.37 (environment: `K8S_VERSION`)
     #[arg(long, value_parser = |text: &str| text.parse::<KubernetesVersion>())]
     kubernetes_version: Option<KubernetesVersion>,
+    /// Let pods really run, on this machine (needs root)
+    #[arg(long)]
+    real_node: bool,
+    /// Folder of the enclosure that this program runs in; it says so to itself
+    #[arg(long, hide = true, requires = "address")]
+    enclosed: Option<PathBuf>,
+    /// Address of the node in the enclosure
+    #[arg(long, hide = true)]
+    address: Option<Ipv4Addr>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    let outside = arguments.real_node && arguments.enclosed.is_none();
+    let result = if outside {
+        enclose(&arguments).await
+    } else {
+        run(arguments).await
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not eprintln!, which panics when whoever started us is gone.
@@ -36,14 +55,53 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Error> {
-    let version = match arguments.kubernetes_version {
-        Some(version) => version,
-        None => KubernetesVersion::from_environment()?,
+/// Runs this program inside an enclosure, until it ends or this one is asked to.
+async fn enclose(arguments: &Arguments) -> Result<(), Error> {
+    let version = version(arguments)?;
+    let enclosure = Enclosure::new()?;
+    let Site { folder, address } = enclosure.site();
+    let mut inside = vec![
+        "--real-node".to_owned(),
+        format!("--enclosed={}", folder.display()),
+        format!("--address={address}"),
+        format!("--kubernetes-version={}", version.full()),
+    ];
+    inside.extend(arguments.keep.then(|| "--keep".to_owned()));
+    let program = std::env::current_exe().map_err(|error| io("finding the path of this program", &error))?;
+    let mut child = enclosure.run(&program, &inside)?;
+    // The program inside reads stdin, and ends when it closes.
+    let stopped = signals();
+    tokio::pin!(stopped);
+    let result = tokio::select! {
+        ended = child.wait() => match ended {
+            // It has said why on stderr.
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err(Error::ControlPlane("it ended early".to_owned())),
+            Err(error) => Err(io("waiting for the enclosure", &error)),
+        },
+        asked = &mut stopped => {
+            child.kill().await.map_err(|error| io("ending the enclosure", &error))?;
+            asked
+        }
     };
+    enclosure.remove().await?;
+    result
+}
+
+async fn run(arguments: Arguments) -> Result<(), Error> {
+    let version = version(&arguments)?;
     let stopped = stop_requested(arguments.keep);
     tokio::pin!(stopped);
-    let options = Options { version, tools: None };
+    let nodes = match (arguments.enclosed, arguments.address) {
+        (Some(folder), Some(address)) => Nodes::Real(Site { folder, address }),
+        _ => Nodes::Simulated,
+    };
+    let enclosed = matches!(nodes, Nodes::Real(_));
+    let options = Options {
+        version,
+        nodes,
+        tools: None,
+    };
     let mut control_plane = tokio::select! {
         started = ControlPlane::start(&options) => started?,
         asked = &mut stopped => return asked,
@@ -53,8 +111,18 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         asked = &mut stopped => asked,
         died = death(&mut control_plane) => Err(died),
     };
-    control_plane.stop().await?;
+    // With the end of this program the kernel ends everything in an enclosure, and nothing in there is worth an order.
+    if !enclosed {
+        control_plane.stop().await?;
+    }
     result
+}
+
+fn version(arguments: &Arguments) -> Result<KubernetesVersion, Error> {
+    match arguments.kubernetes_version {
+        Some(version) => Ok(version),
+        None => KubernetesVersion::from_environment(),
+    }
 }
 
 fn announce(description: &Description) -> Result<(), Error> {
@@ -80,14 +148,6 @@ async fn death(control_plane: &mut ControlPlane) -> Error {
 }
 
 async fn stop_requested(keep: bool) -> Result<(), Error> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Error::Io {
-            what: "listening for signals".to_owned(),
-            message: error.to_string(),
-        })
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
     let (closed, stdin_closed) = tokio::sync::oneshot::channel::<()>();
     // A thread of its own: a read that tokio has begun on its stdin would hold up the end of the program.
     std::thread::spawn(move || {
@@ -95,9 +155,26 @@ async fn stop_requested(keep: bool) -> Result<(), Error> {
         drop(closed);
     });
     tokio::select! {
+        asked = signals() => asked,
+        _ = stdin_closed, if !keep => Ok(()),
+    }
+}
+
+/// Returns when Ctrl-C or SIGTERM asks for the end.
+async fn signals() -> Result<(), Error> {
+    let listen = |kind| signal(kind).map_err(|error| io("listening for signals", &error));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::select! {
         _ = interrupt.recv() => (),
         _ = terminate.recv() => (),
-        _ = stdin_closed, if !keep => (),
     }
     Ok(())
+}
+
+fn io(what: &str, error: &std::io::Error) -> Error {
+    Error::Io {
+        what: what.to_owned(),
+        message: error.to_string(),
+    }
 }

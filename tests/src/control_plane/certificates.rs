@@ -1,5 +1,6 @@
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
 };
 
@@ -45,8 +46,8 @@ impl Certificates {
         self.folder.join(file)
     }
 
-    /// `apiserver.crt` and `apiserver.key`, for the names and addresses that clients on this machine use.
-    pub(super) fn for_apiserver(&self) -> Result<(), Error> {
+    /// `apiserver.crt` and `apiserver.key`, for the names and addresses that clients on this machine and `others` use.
+    pub(super) fn for_apiserver(&self, others: &[Ipv4Addr]) -> Result<(), Error> {
         let names = [
             "localhost",
             "kubernetes",
@@ -54,7 +55,9 @@ impl Certificates {
             "kubernetes.default.svc",
             "127.0.0.1",
         ];
-        let mut params = CertificateParams::new(names.map(str::to_owned)).map_err(failed)?;
+        let names = names.map(str::to_owned).into_iter();
+        let all: Vec<String> = names.chain(others.iter().map(ToString::to_string)).collect();
+        let mut params = CertificateParams::new(all).map_err(failed)?;
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign("apiserver", params)

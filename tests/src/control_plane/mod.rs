@@ -3,6 +3,8 @@
 //!
 //! It needs no root, no network device and no container engine. It listens on 127.0.0.1 alone, on free ports, and
 //! keeps everything in one temporary folder, so any number of them can run at once.
+//!
+//! With [`Nodes::Real`] pods really run instead, which does need root: see [`crate::node`].
 
 mod certificates;
 mod first_objects;
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::kubeconfig::{Credentials, write as write_kubeconfig};
 pub(crate) use self::start::client_config;
 pub use self::{
-    start::{ControlPlane, Options},
+    start::{ControlPlane, Nodes, Options},
     tools::Tools,
     version::KubernetesVersion,
 };

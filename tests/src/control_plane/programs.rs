@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::{certificates::Certificates, ports::Ports};
+use super::{Nodes, certificates::Certificates, ports::Ports};
 
 /// Metadata of every request: who, what, when and with which result, but no body, hence no secret.
 /// `RequestReceived` is left out because each request would then be there twice; `ResponseStarted` stays because it is
@@ -24,15 +24,29 @@ pub(super) fn etcd(folder: &Path, ports: &Ports) -> Vec<String> {
 }
 
 /// Arguments of kube-apiserver. The admission plugins are the default ones, `PodSecurity` among them.
-pub(super) fn kube_apiserver(folder: &Path, ports: &Ports, certificates: &Certificates) -> Vec<String> {
+pub(super) fn kube_apiserver(folder: &Path, ports: &Ports, certificates: &Certificates, nodes: &Nodes) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
-    vec![
+    let mut arguments = match nodes {
+        Nodes::Simulated => vec![
+            "--bind-address=127.0.0.1".to_owned(),
+            "--advertise-address=127.0.0.1".to_owned(),
+            // Endpoints may not hold a loopback address, so the `kubernetes` Service goes without.
+            "--endpoint-reconciler-type=none".to_owned(),
+        ],
+        // It is alone in its network, and both pods and tests come from outside of 127.0.0.1.
+        Nodes::Real(site) => vec![
+            "--bind-address=0.0.0.0".to_owned(),
+            format!("--advertise-address={}", site.address),
+            format!("--kubelet-client-certificate={}", file("kubelet-client.crt")),
+            format!("--kubelet-client-key={}", file("kubelet-client.key")),
+            // Names of nodes are not in any DNS here.
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            "--enable-admission-plugins=NodeRestriction".to_owned(),
+        ],
+    };
+    arguments.extend([
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
-        "--bind-address=127.0.0.1".to_owned(),
-        "--advertise-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", ports.apiserver),
-        // Endpoints may not hold a loopback address, so the `kubernetes` Service goes without.
-        "--endpoint-reconciler-type=none".to_owned(),
         format!("--tls-cert-file={}", file("apiserver.crt")),
         format!("--tls-private-key-file={}", file("apiserver.key")),
         format!("--client-ca-file={}", file("ca.crt")),
@@ -48,7 +62,8 @@ pub(super) fn kube_apiserver(folder: &Path, ports: &Ports, certificates: &Certif
         format!("--audit-log-path={}", folder.join("audit.log").display()),
         // Megabytes. Positions in the log are remembered, so it must not be rotated.
         "--audit-log-maxsize=10000".to_owned(),
-    ]
+    ]);
+    arguments
 }
 
 /// Arguments of kube-controller-manager. Its controllers act as `ServiceAccounts` of their own, as in a real cluster, so

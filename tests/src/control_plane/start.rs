@@ -1,5 +1,6 @@
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -10,7 +11,11 @@ use super::{
     Description, KubernetesVersion, Tools, certificates::Certificates, first_objects, kubeconfig, ports::Ports,
     programs,
 };
-use crate::{Error, leash::Leashed};
+use crate::{
+    Error,
+    leash::Leashed,
+    node::{self, Site},
+};
 
 /// A start takes 5 s on two idle cores; the rest is for a machine that compiles at the same time.
 const START_LIMIT: Duration = Duration::from_secs(90);
@@ -19,11 +24,32 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a start is tried again because somebody else took one of its ports.
 const ATTEMPTS: usize = 3;
 
+/// Who plays the kubelets.
+#[derive(Clone, Debug)]
+pub enum Nodes {
+    /// kwok: three nodes in three zones, whose pods are Ready without running.
+    Simulated,
+    /// This machine, inside an [`Enclosure`](crate::node::Enclosure): pods run.
+    Real(Site),
+}
+
+impl Nodes {
+    /// The address at which the API server is reached.
+    fn server(&self) -> Ipv4Addr {
+        match self {
+            Self::Simulated => Ipv4Addr::LOCALHOST,
+            Self::Real(site) => site.address,
+        }
+    }
+}
+
 /// How to start a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Which Kubernetes.
     pub version: KubernetesVersion,
+    /// Who plays the kubelets.
+    pub nodes: Nodes,
     /// Where its programs are; found from the running program's place if absent.
     pub tools: Option<Tools>,
 }
@@ -33,8 +59,8 @@ pub struct ControlPlane {
     description: Description,
     /// In the order they were started.
     programs: Vec<Leashed>,
-    /// Removed with everything in it when dropped.
-    folder: tempfile::TempDir,
+    /// Removed with everything in it when dropped. An enclosure's folder is not ours to remove.
+    folder: Option<tempfile::TempDir>,
 }
 
 impl ControlPlane {
@@ -46,7 +72,7 @@ impl ControlPlane {
         };
         let mut attempt = 1;
         loop {
-            match Self::start_once(&tools).await {
+            match Self::start_once(&tools, &options.nodes).await {
                 Err(Error::Program { log, .. }) if attempt < ATTEMPTS && log.contains("address already in use") => {
                     attempt += 1;
                 }
@@ -55,35 +81,30 @@ impl ControlPlane {
         }
     }
 
-    async fn start_once(tools: &Tools) -> Result<Self, Error> {
-        let temporary = tempfile::Builder::new()
-            .prefix("ras-control-plane-")
-            .tempdir()
-            .map_err(Error::io("making a temporary folder"))?;
-        let folder = temporary.path().to_owned();
+    async fn start_once(tools: &Tools, nodes: &Nodes) -> Result<Self, Error> {
+        let (folder, temporary) = folder_for(nodes)?;
         let logs = folder.join("logs");
-        fs::create_dir(&logs).map_err(Error::io(format!("creating {}", logs.display())))?;
+        fs::create_dir_all(&logs).map_err(Error::io(format!("creating {}", logs.display())))?;
         let policy = folder.join("audit-policy.json");
         fs::write(&policy, programs::AUDIT_POLICY).map_err(Error::io(format!("writing {}", policy.display())))?;
 
         let ports = Ports::free()?;
-        let server = format!("https://127.0.0.1:{}", ports.apiserver);
+        let server = format!("https://{}:{}", nodes.server(), ports.apiserver);
         let certificates = Certificates::new(&folder.join("pki"))?;
-        certificates.for_apiserver()?;
+        certificates.for_apiserver(&[nodes.server(), node::API_SERVICE])?;
         let user = |file: &str, name: &str, group: Option<&str>| {
             kubeconfig::for_new_user(&folder, file, &server, &certificates, name, group)
         };
         let admin = user("admin", "admin", Some("system:masters"))?;
         let controllers = user("kube-controller-manager", "system:kube-controller-manager", None)?;
         let scheduler = user("kube-scheduler", "system:kube-scheduler", None)?;
-        // kwok stands for every kubelet at once, so no node's own certificate would do.
-        let kubelets = user("kwok", "kwok", Some("system:masters"))?;
+        certificates.for_user("kubelet-client", "kube-apiserver", Some("system:masters"))?;
 
         let mut this = Self {
             description: Description {
                 kubeconfig: admin.clone(),
                 certificate_authority: certificates.path("ca.crt"),
-                server,
+                server: server.clone(),
                 audit_log: folder.join("audit.log"),
                 folder: folder.clone(),
                 kubernetes_version: String::new(),
@@ -96,7 +117,7 @@ impl ControlPlane {
         this.launch(
             tools,
             "kube-apiserver",
-            programs::kube_apiserver(&folder, &ports, &certificates),
+            programs::kube_apiserver(&folder, &ports, &certificates, nodes),
         )?;
         let started = Instant::now();
         let client = impatient_client(&admin).await?;
@@ -108,14 +129,26 @@ impl ControlPlane {
             programs::kube_controller_manager(&controllers, &certificates),
         )?;
         this.launch(tools, "kube-scheduler", programs::kube_scheduler(&scheduler))?;
-        this.launch(
-            tools,
-            "kwok",
-            programs::kwok(&kubelets, &stages(&tools.path("stages")?)?),
-        )?;
-        first_objects::create(&client).await?;
-        let left = START_LIMIT.saturating_sub(started.elapsed());
-        let working = first_objects::wait(&client, left).await;
+        let working = match nodes {
+            Nodes::Simulated => {
+                // kwok stands for every kubelet at once, so no node's own certificate would do.
+                let kubelets = user("kwok", "kwok", Some("system:masters"))?;
+                let arguments = programs::kwok(&kubelets, &stages(&tools.path("stages")?)?);
+                this.launch(tools, "kwok", arguments)?;
+                first_objects::create(&client).await?;
+                let left = START_LIMIT.saturating_sub(started.elapsed());
+                first_objects::wait(&client, left).await
+            }
+            Nodes::Real(site) => {
+                let name = format!("system:node:{}", Site::NODE);
+                let kubelet = user("kubelet", &name, Some("system:nodes"))?;
+                let kube_proxy = user("kube-proxy", "system:kube-proxy", None)?;
+                user("coredns", "coredns", None)?;
+                let users = node::Users { kubelet, kube_proxy };
+                let authority = certificates.path("ca.crt");
+                node::start(site, tools, &users, &authority, &client, &mut this.programs).await
+            }
+        };
         // Whoever has died is the reason for whatever did not happen.
         this.check()?;
         working?;
@@ -173,8 +206,23 @@ impl ControlPlane {
         while let Some(mut program) = self.programs.pop() {
             program.stop(STOP_PATIENCE).await?;
         }
-        self.folder.close().map_err(Error::io("removing the temporary folder"))
+        match self.folder {
+            Some(folder) => folder.close().map_err(Error::io("removing the temporary folder")),
+            None => Ok(()),
+        }
     }
+}
+
+/// Where everything of one control plane lies, and what removes it in the end.
+fn folder_for(nodes: &Nodes) -> Result<(PathBuf, Option<tempfile::TempDir>), Error> {
+    if let Nodes::Real(site) = nodes {
+        return Ok((site.folder.clone(), None));
+    }
+    let temporary = tempfile::Builder::new()
+        .prefix("ras-control-plane-")
+        .tempdir()
+        .map_err(Error::io("making a temporary folder"))?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
 /// A client that does not retry: by default it would ask a server that is still starting up again only after longer

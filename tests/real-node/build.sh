@@ -1,0 +1,198 @@
+#!/bin/sh
+# Builds the programs that turn this machine into a real node, and the operators of other projects that drives build on, from
+# their Go modules, because release binaries are not packages: go.sum pins every byte.
+#
+#   tests/real-node/build.sh [OUT]
+#
+# OUT is target/tools by default; what exists already is not built again. Afterwards OUT/real-node/ holds links to containerd
+# (with its shim and ctr), runc, coredns, helm, pause, our stand-in portal, the operators cloudnative-pg and external-secrets,
+# and the folder postgresql, which is the root of an image; kubelet and kube-proxy lie beside the programs of their own
+# Kubernetes, in OUT/<minor version>/.
+#
+#   K8S_VERSION   1.37 (default) or another one that has a kubernetes-v<minor> folder in tests/control-plane
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+control_plane=$here/../control-plane
+out=
+for argument in "$@"; do
+    case $argument in
+        -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) echo "build.sh: unknown option $argument (there are none: the only argument is the folder)" >&2; exit 2 ;;
+        *) out=$argument ;;
+    esac
+done
+: "${out:=${CARGO_TARGET_DIR:-$here/../../target}/tools}"
+mkdir -p "$out/real-node"
+out=$(cd "$out" && pwd)
+temporary=$out/.build.$$
+trap 'rm -rf "$temporary"' EXIT
+trap 'exit 130' INT TERM
+
+# version_in DIR MODULE: the version that DIR/go.mod requires. Read with sed so that nothing to build means no Go needed.
+version_in() {
+    sed -n "s|^\(require\)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$1/go.mod"
+}
+
+supported=$(for folder in "$control_plane"/kubernetes-v*; do echo "${folder##*/kubernetes-v}"; done)
+wanted=${K8S_VERSION:-1.37}
+minor=
+for candidate in $supported; do
+    kubernetes=$(version_in "$control_plane/kubernetes-v$candidate" k8s.io/kubernetes)
+    case ${wanted#v} in
+        "$candidate" | "${kubernetes#v}") minor=$candidate; break ;;
+    esac
+done
+if [ -z "$minor" ]; then
+    echo "build.sh: K8S_VERSION=$wanted is not a version these tests know: choose one of" $supported >&2
+    exit 2
+fi
+mkdir -p "$out/$minor"
+containerd=$(version_in "$here/containerd" github.com/containerd/containerd/v2)
+runc=$(version_in "$here/runc" github.com/opencontainers/runc)
+coredns=$(version_in "$here/coredns" github.com/coredns/coredns)
+helm=$(version_in "$here/helm" helm.sh/helm/v4)
+cloudnative_pg=$(version_in "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg)
+external_secrets=$(version_in "$here/external-secrets" github.com/external-secrets/external-secrets)
+
+# Modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
+export GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false'
+# Without these the kubelet reports v0.0.0-master, and the API server's clients fail to parse that.
+kubernetes_ldflags="-s -w \
+-X k8s.io/component-base/version.gitVersion=$kubernetes \
+-X k8s.io/component-base/version.gitMajor=1 \
+-X k8s.io/component-base/version.gitMinor=${minor#1.} \
+-X k8s.io/client-go/pkg/version.gitVersion=$kubernetes"
+
+# A step is NAME FOLDER LINK MODULE_DIR PACKAGE CGO TAGS LDFLAGS: NAME is built into FOLDER below OUT, with a link in LINK.
+# The list is made twice: to count what is missing, then to build.
+each_program() {
+    for program in kubelet kube-proxy; do
+        "$1" "$program" "kubernetes-$kubernetes" "$minor" "$control_plane/kubernetes-v$minor" "k8s.io/kubernetes/cmd/$program" 0 '' "$kubernetes_ldflags"
+    done
+    # Snapshotters for file systems that nobody has here.
+    for program in containerd containerd-shim-runc-v2 ctr; do
+        "$1" "$program" "containerd-$containerd" real-node "$here/containerd" "github.com/containerd/containerd/v2/cmd/$program" 0 no_btrfs,no_devmapper,no_zfs '-s -w'
+    done
+    # Its way into namespaces is written in C, and so is the library that filters system calls.
+    "$1" runc "runc-$runc" real-node "$here/runc" github.com/opencontainers/runc 1 seccomp '-s -w'
+    "$1" coredns "coredns-$coredns" real-node "$here/coredns" github.com/coredns/coredns 0 '' '-s -w'
+    "$1" helm "helm-$helm" real-node "$here/helm" helm.sh/helm/v4/cmd/helm 0 '' '-s -w'
+    "$1" cloudnative-pg "cloudnative-pg-$cloudnative_pg" real-node "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg/cmd/manager 0 '' '-s -w'
+    "$1" portal portal real-node "$here/../portal" . 0 '' '-s -w'
+    "$1" external-secrets "external-secrets-$external_secrets" real-node "$here/external-secrets" github.com/external-secrets/external-secrets 0 '' '-s -w'
+}
+
+# Of all these only the portal has source of ours, so only it can go stale under an unchanged version.
+is_missing() {
+    if [ ! -x "$out/$2/$1" ]; then return 0; fi
+    [ "$1" = portal ] && [ -n "$(find "$4" -type f -newer "$out/$2/$1")" ]
+}
+
+missing=0
+count() {
+    if ! is_missing "$@"; then return; fi
+    missing=$((missing + 1))
+    # Said before the long builds, not after them.
+    if [ "$1" = runc ] && ! pkg-config --exists libseccomp 2>/dev/null; then
+        echo "build.sh: runc needs libseccomp's headers and pkg-config: install libseccomp-dev and pkg-config (Debian's names) and run this again" >&2
+        exit 1
+    fi
+}
+each_program count
+
+position=0
+build() {
+    if is_missing "$@"; then
+        position=$((position + 1))
+        started=$(date +%s)
+        printf '[%s/%s] %s ... ' "$position" "$missing" "$2/$1"
+        mkdir -p "$temporary" "$out/$2"
+        (cd "$4" && CGO_ENABLED=$6 go build -tags "$7" -ldflags "$8" -o "$temporary/$1" "$5")
+        # Renamed only when whole: an interrupted build must not look finished.
+        mv "$temporary/$1" "$out/$2/$1"
+        echo "$(($(date +%s) - started)) s"
+    fi
+    # Relative links, so that a cached target folder may move.
+    if [ "$(readlink "$out/$3/$1" 2>/dev/null)" != "../$2/$1" ]; then
+        ln -sfn "../$2/$1" "$out/$3/$1"
+    fi
+}
+
+# files_of DIR MODULE NEW_FOLDER FILE...: files out of a Go module; the version is that of DIR/go.mod, checked by its go.sum.
+files_of() {
+    module_dir=$1 module=$2 destination=$3
+    shift 3
+    if [ -d "$out/$destination" ]; then return; fi
+    need_go
+    source_dir=$(cd "$here/$module_dir" && go mod download "$module" && go list -m -f '{{.Dir}}' "$module")
+    mkdir -p "$temporary/files" "$out/$(dirname "$destination")"
+    for file in "$@"; do
+        if [ -d "$source_dir/$file" ]; then cp -R "$source_dir/$file" "$temporary/files/"; else cp "$source_dir/$file" "$temporary/files/"; fi
+    done
+    # What lies in a module is read-only, and could not be removed with the folder.
+    chmod -R u+w "$temporary/files"
+    mv "$temporary/files" "$out/$destination"
+}
+
+need_go() {
+    if ! command -v go >/dev/null 2>&1; then
+        echo "build.sh: Go 1.26 or newer is needed to build the programs of a real node and there is no \`go\` in PATH: install it and run this again" >&2
+        exit 1
+    fi
+}
+
+if [ "$missing" -gt 0 ]; then
+    need_go
+    echo "building $missing programs for a real node of Kubernetes $kubernetes into $out (the first time takes about 15 minutes on 2 cores)"
+fi
+each_program build
+
+pause=$out/real-node/pause
+if [ ! -x "$pause" ] || [ "$here/pause/pause.c" -nt "$pause" ]; then
+    mkdir -p "$temporary"
+    cc -static -Os -s -o "$temporary/pause" "$here/pause/pause.c"
+    mv "$temporary/pause" "$pause"
+fi
+
+# debian_root NAME PACKAGE...: Debian packages with all they depend on, unpacked into OUT/debian-<release>/NAME and not into this
+# machine, without their scripts. Perl, LLVM (for the JIT), manuals and translations stay out: what runs them is not in an image.
+debian_root() {
+    if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-deb >/dev/null 2>&1; then
+        echo "images of Debian's $1: not made, there is no apt-get and dpkg-deb here" >&2
+        return
+    fi
+    root=debian-$(. /etc/os-release && echo "$VERSION_CODENAME")/$1
+    shift
+    if [ ! -d "$out/$root" ]; then
+        printf '%s ... ' "$root"
+        started=$(date +%s)
+        mkdir -p "$temporary/archives/partial" "$temporary/root" "$out/$(dirname "$root")"
+        # As if nothing were installed, or what is would be left out.
+        if ! apt-get -qq -o Dir::State::status=/dev/null -o Dir::Cache::archives="$temporary/archives" -o Debug::NoLocking=1 \
+            -o APT::Install-Recommends=false -o APT::Sandbox::User=root -y --download-only install "$@" >/dev/null; then
+            echo "build.sh: $* cannot be fetched from Debian: run \`apt-get update\` and then this again" >&2
+            exit 1
+        fi
+        for package in "$temporary"/archives/*.deb; do
+            case ${package##*/} in
+                perl* | libperl* | libllvm* | libz3* | locales_* | libc-l10n* | dpkg_*) ;;
+                *) dpkg-deb -x "$package" "$temporary/root" ;;
+            esac
+        done
+        (cd "$temporary/root" && rm -rf usr/share/doc usr/share/man usr/share/locale usr/share/i18n usr/share/info usr/share/lintian \
+            usr/share/perl5 usr/lib/postgresql/*/lib/bitcode usr/lib/postgresql/*/lib/llvmjit*)
+        mv "$temporary/root" "$out/$root"
+        echo "$(($(date +%s) - started)) s"
+    fi
+    ln -sfn "../$root" "$out/real-node/${root##*/}"
+}
+debian_root postgresql postgresql-15 busybox-static
+
+files_of cloudnative-pg github.com/cloudnative-pg/cloudnative-pg "cloudnative-pg-$cloudnative_pg/manifests" \
+    "releases/cnpg-${cloudnative_pg#v}.yaml"
+ln -sfn "../cloudnative-pg-$cloudnative_pg/manifests" "$out/real-node/cloudnative-pg-manifests"
+files_of external-secrets github.com/external-secrets/external-secrets "external-secrets-$external_secrets/manifests" config/crds/bases
+ln -sfn "../external-secrets-$external_secrets/manifests" "$out/real-node/external-secrets-manifests"
+
+echo "real node: $out/real-node (Kubernetes $kubernetes, containerd $containerd, CoreDNS $coredns)"

@@ -1,0 +1,197 @@
+//! Container images made of files: what a registry would give, assembled from Debian's packages and our own programs.
+//!
+//! An image has one layer, whose files carry no times, so that the same files always make the same image. It is written as an
+//! archive in the OCI layout, which containerd, Docker, kind and skopeo all read.
+
+mod archive;
+mod layer;
+mod libraries;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value, json};
+
+use self::layer::Layer;
+use crate::Error;
+
+/// An image that is being put together.
+pub struct Image {
+    name: String,
+    layer: Layer,
+    config: Map<String, Value>,
+}
+
+impl Image {
+    /// An empty image. The name has a registry in it (`localhost/pause:1`), or container runtimes add one of their own.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            layer: Layer::default(),
+            config: Map::new(),
+        }
+    }
+
+    /// A folder that everybody may write to, as `/tmp`.
+    #[must_use]
+    pub fn writable_folder(mut self, path: &str) -> Self {
+        self.layer.folder(path, 0o1777);
+        self
+    }
+
+    /// A file with the text given, readable by all.
+    #[must_use]
+    pub fn text(mut self, path: &str, text: &str) -> Self {
+        self.layer.text(path, text, 0o644);
+        self
+    }
+
+    /// A script with the text given, executable by all.
+    #[must_use]
+    pub fn script(mut self, path: &str, text: &str) -> Self {
+        self.layer.text(path, text, 0o755);
+        self
+    }
+
+    /// A symbolic link.
+    #[must_use]
+    pub fn link(mut self, path: &str, target: &str) -> Self {
+        self.layer.link(path, target);
+        self
+    }
+
+    /// A file of this machine, with its mode.
+    pub fn file(mut self, path: &str, from: &Path) -> Result<Self, Error> {
+        self.layer.file(path, from)?;
+        Ok(self)
+    }
+
+    /// A program of this machine with the libraries that it loads.
+    pub fn program(mut self, path: &str, from: &Path) -> Result<Self, Error> {
+        self.layer.file(path, from)?;
+        for library in libraries::of(from)? {
+            self.layer.file(&library.display().to_string(), &library)?;
+        }
+        Ok(self)
+    }
+
+    /// Everything in a folder of this machine, as the image's own root.
+    pub fn tree(mut self, from: &Path) -> Result<Self, Error> {
+        self.layer.tree(from)?;
+        Ok(self)
+    }
+
+    /// What runs in it.
+    #[must_use]
+    pub fn entrypoint(self, words: &[&str]) -> Self {
+        self.set("Entrypoint", json!(words))
+    }
+
+    /// What runs in it when a pod says nothing else; the entrypoint's arguments where there is one.
+    #[must_use]
+    pub fn command(self, words: &[&str]) -> Self {
+        self.set("Cmd", json!(words))
+    }
+
+    /// Environment variables, as `NAME=value`.
+    #[must_use]
+    pub fn environment(self, variables: &[&str]) -> Self {
+        self.set("Env", json!(variables))
+    }
+
+    /// Who runs it: a number, because `runAsNonRoot` cannot judge a name.
+    #[must_use]
+    pub fn user(self, user: u32) -> Self {
+        self.set("User", json!(user.to_string()))
+    }
+
+    /// The folder it runs in.
+    #[must_use]
+    pub fn working_folder(mut self, path: &str) -> Self {
+        self.layer.folder(path, 0o755);
+        self.set("WorkingDir", json!(path))
+    }
+
+    fn set(mut self, key: &str, value: Value) -> Self {
+        self.config.insert(key.to_owned(), value);
+        self
+    }
+
+    /// Writes `<folder>/<last part of the name>.tar`, and returns the path.
+    pub fn write(self, folder: &Path) -> Result<PathBuf, Error> {
+        let last = self.name.rsplit('/').next().unwrap_or_default();
+        let path = folder.join(format!("{}.tar", last.replace(':', "-")));
+        fs::create_dir_all(folder).map_err(Error::io(format!("creating {}", folder.display())))?;
+        archive::write(&path, &self.name, &self.layer.into_tar()?, &self.config)
+            .map_err(Error::io(format!("writing {}", path.display())))?;
+        Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn entries(archive: &Path) -> Vec<(String, Vec<u8>)> {
+        let mut archive = tar::Archive::new(fs::File::open(archive).unwrap());
+        let entries = archive.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            (entry.path().unwrap().display().to_string(), bytes)
+        });
+        entries.collect()
+    }
+
+    fn example(folder: &Path) -> PathBuf {
+        Image::new("localhost/example:1")
+            .text("/etc/passwd", "nobody:x:65534:65534::/:\n")
+            .link("/bin/sh", "busybox")
+            .writable_folder("/tmp")
+            .user(65534)
+            .entrypoint(&["/bin/sh"])
+            .write(folder)
+            .unwrap()
+    }
+
+    #[test]
+    fn the_same_files_make_the_same_image() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (one, other) = (example(one.path()), example(other.path()));
+        assert_eq!(one.file_name().unwrap(), "example-1.tar");
+        assert_eq!(fs::read(one).unwrap(), fs::read(other).unwrap());
+    }
+
+    #[test]
+    fn every_blob_is_where_the_index_leads_and_is_named_after_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let entries = entries(&example(folder.path()));
+        let find = |name: &str| &entries.iter().find(|(path, _)| path == name).unwrap().1;
+        let blob = |digest: &Value| {
+            let digest = digest.as_str().unwrap();
+            let bytes = find(&digest.replace("sha256:", "blobs/sha256/"));
+            assert_eq!(archive::digest(bytes), digest);
+            bytes
+        };
+        let index: Value = serde_json::from_slice(find("index.json")).unwrap();
+        let name = &index["manifests"][0]["annotations"]["io.containerd.image.name"];
+        assert_eq!(name, "localhost/example:1");
+        let manifest: Value = serde_json::from_slice(blob(&index["manifests"][0]["digest"])).unwrap();
+        let config: Value = serde_json::from_slice(blob(&manifest["config"]["digest"])).unwrap();
+        assert_eq!(config["config"]["User"], "65534");
+        let layer = blob(&manifest["layers"][0]["digest"]);
+        assert_eq!(config["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
+
+        let mut layer = tar::Archive::new(layer.as_slice());
+        let paths: Vec<String> = layer
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
+        assert_eq!(paths, ["bin/", "bin/sh", "etc/", "etc/passwd", "tmp/"]);
+    }
+}

@@ -1,0 +1,37 @@
+//! This machine as a node on which pods really run: kubelet, kube-proxy, containerd, runc and `CoreDNS` beside a control plane.
+//!
+//! # Why it is built this way
+//!
+//! A node changes a machine in a hundred places: mounts, bridges, packet filter chains, `/run`, `/var/lib`, processes that
+//! belong to nobody. So the whole cluster, control plane included, lives in an [`Enclosure`] of namespaces of its own:
+//!
+//! - **Processes**: when the enclosure's first process ends, the kernel ends every other one in it, whoever started it.
+//! - **Mounts** and **network**: bridge, addresses, `iptables` chains and overlay mounts exist in there alone, and go with the
+//!   last process. The machine's own packet filter is never touched, so several clusters run side by side.
+//! - `/run`, `/var/lib` and `/var/log` are empty in there: neither another containerd nor a kubelet of the machine is met.
+//! - `/proc/sys` can only be read, but for the network's own, and shows a kubelet what it would set on the whole machine: how the
+//!   kernel gives out memory and what it does in a panic.
+//! - One cable (a veth pair in 198.18.0.0/15, the range for tests of networks) leads to the machine, and there is **no route
+//!   out**: no pod can reach anything beyond this machine, and no test depends on the internet.
+//!
+//! What no namespace holds is one folder and a branch in each cgroup hierarchy, both of one name. They are removed at the end,
+//! and the next start removes those of a supervisor that was killed before it could (a lock tells the dead from the living).
+//!
+//! Two things are simpler than in a cluster from a cloud: `NetworkPolicy` is not enforced (the bridge plugin knows none), and
+//! volumes are folders that exist before they are claimed.
+
+mod cgroups;
+mod enclosure;
+mod files;
+mod first_objects;
+mod leftovers;
+mod machine;
+mod programs;
+mod site;
+mod start;
+
+pub use self::{enclosure::Enclosure, machine::cannot_run_a_node, site::Site};
+pub(crate) use self::{
+    files::API_SERVICE,
+    start::{Users, start},
+};
