@@ -134,6 +134,12 @@ words! {
         SecretMissing,
         /// A Secret that a service uses lacks a key.
         SecretKeyMissing,
+        /// The External Secrets operator, which the drive asks for, is not installed.
+        ExternalSecretsMissing,
+        /// A Secret is being fetched from a store outside the cluster.
+        ExternalSecretPending,
+        /// A store outside the cluster does not give what is asked of it.
+        ExternalSecretFailing,
         /// All Secrets are there.
         SecretsAvailable,
         /// All services run as asked.

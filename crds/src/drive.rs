@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Bucket, Database, Exposure, Monitoring, SecretSource, Service};
+use crate::spec::{Bucket, Database, Exposure, Freeze, Monitoring, SecretSource, Service};
 use crate::status::RecruitmentDriveStatus;
 
 /// One recruitment season of one campus: what runs, where its data lives and how people reach it.
@@ -50,8 +50,8 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.ports) || self.services.all(t, s.name == t.name || !has(t.ports) || !sets.intersects(s.ports.filter(p, has(p.path)).map(p, p.path), t.ports.filter(p, has(p.path)).map(p, p.path))))")
     .message("services[].ports[].path leads to one port alone: two services have the same path, so change one of them")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("!has(self.exposure) || !has(self.exposure.tls) || !has(self.exposure.tls.issuer) || !has(self.secrets) || !self.secrets.exists(x, x.name == 'tls' && has(x.generate))")
-    .message("secrets[].name of a generated secret may not be tls while exposure.tls.issuer is set, for the certificate goes into the Secret <drive>-tls: choose another name")
+#[x_kube(validation = Rule::new("!has(self.exposure) || !has(self.exposure.tls) || !has(self.exposure.tls.issuer) || !has(self.secrets) || !self.secrets.exists(x, x.name == 'tls' && !has(x.existing))")
+    .message("secrets[].name of a secret that is made may not be tls while exposure.tls.issuer is set, for the certificate goes into the Secret <drive>-tls: choose another name")
     .field_path(".secrets"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.buckets) || s.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
     .message("services[].uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
@@ -128,6 +128,12 @@ pub struct RecruitmentDriveSpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub image_pull_secrets: Vec<String>,
+
+    /// Times in which no secret rotates. A rotation that falls due meanwhile comes right after. Absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub freezes: Vec<Freeze>,
 
     /// true: every service is scaled to nothing and everything else is kept. Back to false: each service
     /// comes back with the number of replicas it had.

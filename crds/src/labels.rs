@@ -32,6 +32,15 @@ pub const APPLIED: &str = "ras.dev/applied";
 /// On a Deployment: replicas it had before its drive was suspended.
 pub const REPLICAS_BEFORE_SUSPEND: &str = "ras.dev/replicas-before-suspend";
 
+/// On a generated Secret: when its values were last drawn anew. Written with the values; absent, they are as old as the
+/// Secret.
+pub const ROTATED_AT: &str = "ras.dev/rotated-at";
+/// On a generated Secret: the last wish of [`ROTATE`] that was done. Written with the values.
+pub const ROTATED_FOR: &str = "ras.dev/rotated-for";
+/// On a drive, set by people: generated secrets (separated by commas) whose values are to be drawn anew, each as `name` or
+/// `name@mark`. Each wish is done once; another mark makes another wish.
+pub const ROTATE: &str = "ras.dev/rotate";
+
 /// On a drive, set by people: names of buckets (separated by commas) that may be deleted with all their objects.
 pub const CONFIRM_DELETE: &str = "ras.dev/confirm-delete";
 /// On a drive, set by people: names of buckets (separated by commas), or `*`, that are kept whatever their

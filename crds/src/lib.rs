@@ -22,7 +22,7 @@ pub use duration::Duration;
 pub use quantity::Quantity;
 pub use status::{
     BucketState, BucketStatus, BucketUsage, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Migrated,
-    MigrationState, MigrationStatus, Phase, RecruitmentDriveStatus, ServiceStatus,
+    MigrationState, MigrationStatus, Phase, RecruitmentDriveStatus, SecretStatus, ServiceStatus,
 };
 
 /// API group of the kind.

@@ -46,6 +46,11 @@ pub struct RecruitmentDriveStatus {
     /// The database server and each database on it. Absent without `spec.database`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseStatus>,
+    /// Each generated secret that rotates, or was asked to and may not yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub secrets: Vec<SecretStatus>,
 
     /// Address people type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,6 +142,25 @@ pub enum MigrationState {
     Succeeded,
     /// It did not.
     Failed,
+}
+
+/// When a generated secret rotates.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretStatus {
+    /// Name of the secret in the drive.
+    pub name: String,
+    /// When its values were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub drawn_at: Option<Time>,
+    /// When they are drawn anew, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub next_rotation: Option<Time>,
+    /// What a rotation that is due waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// One bucket as it is.

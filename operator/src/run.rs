@@ -24,6 +24,7 @@ use crate::cluster::brief::brief;
 use crate::cluster::capabilities;
 use crate::cluster::claims::Claims;
 use crate::cluster::client::{self, ConnectError};
+use crate::cluster::facts::ExternalSecretsVersion;
 use crate::cluster::informers::{News, Scope, watch_children, watch_pods};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::FIELD_MANAGER;
@@ -239,6 +240,14 @@ async fn follow_apis(
         for (kind, served) in [
             (Kind::ServiceMonitor, now.service_monitors),
             (Kind::PrometheusRule, now.prometheus_rules),
+            (
+                Kind::ExternalSecret,
+                now.external_secrets == Some(ExternalSecretsVersion::V1),
+            ),
+            (
+                Kind::ExternalSecretBeta,
+                now.external_secrets == Some(ExternalSecretsVersion::V1Beta1),
+            ),
         ] {
             if served && !running.contains_key(&kind) {
                 let handles = scope.parts().into_iter().map(|part| {

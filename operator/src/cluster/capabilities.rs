@@ -1,5 +1,6 @@
 //! Which optional APIs the cluster serves, noticed as soon as they come or go.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,11 +11,20 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
 use crate::cluster::brief::brief;
-use crate::cluster::facts::Apis;
+use crate::cluster::facts::{Apis, ExternalSecretsVersion};
 
 /// How often the cluster is asked when it does not let us watch its CustomResourceDefinitions.
 const ASK_EVERY: Duration = Duration::from_secs(55);
 
+/// When discovery is asked again after a definition of ours changed.
+const ASK_AGAIN: &[Duration] = &[
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+];
+
+const EXTERNAL_SECRETS: &str = "externalsecrets.external-secrets.io";
 const SERVICE_MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 const PROMETHEUS_RULES: &str = "prometheusrules.monitoring.coreos.com";
 const CERTIFICATES: &str = "certificates.cert-manager.io";
@@ -33,19 +43,35 @@ pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>) {
     }
     loop {
         let seen = ask(&client).await;
-        apis.send_if_modified(|before| before.replace(seen) != Some(seen));
+        tell(&apis, seen);
         tokio::time::sleep(ASK_EVERY).await;
     }
 }
 
 /// Returns only when watching is not allowed.
 async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> Result<(), watcher::Error> {
-    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client);
+    let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
     let mut stream =
         kube::runtime::WatchStreamExt::default_backoff(watcher::watcher(api, watcher::Config::default())).boxed();
     let mut seen = Apis::default();
     let mut listing = Apis::default();
-    while let Some(event) = stream.next().await {
+    let mut is_listed = false;
+    // Names do not tell which version is served, and discovery follows a definition only after a while.
+    let mut asks: &[Duration] = &[];
+    loop {
+        let event = match asks.split_first() {
+            None => stream.next().await,
+            Some((wait, later)) => match tokio::time::timeout(*wait, stream.next()).await {
+                Ok(event) => event,
+                Err(_) => {
+                    asks = later;
+                    seen.external_secrets = external_secrets(&client).await;
+                    tell(apis, seen);
+                    continue;
+                }
+            },
+        };
+        let Some(event) = event else { return Ok(()) };
         match event {
             Ok(Event::Init) => {
                 listing = Apis::default();
@@ -55,13 +81,27 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
                 set(&mut listing, &definition.name_any(), true);
                 continue;
             }
-            Ok(Event::InitDone) => seen = listing,
-            Ok(Event::Apply(definition)) => set(
-                &mut seen,
-                &definition.name_any(),
-                definition.metadata.deletion_timestamp.is_none(),
-            ),
-            Ok(Event::Delete(definition)) => set(&mut seen, &definition.name_any(), false),
+            Ok(Event::InitDone) => {
+                listing.external_secrets = external_secrets(&client).await;
+                seen = listing;
+                is_listed = true;
+            }
+            Ok(Event::Apply(definition)) => {
+                let name = definition.name_any();
+                set(&mut seen, &name, definition.metadata.deletion_timestamp.is_none());
+                if name == EXTERNAL_SECRETS {
+                    asks = ASK_AGAIN;
+                    seen.external_secrets = external_secrets(&client).await;
+                }
+            }
+            Ok(Event::Delete(definition)) => {
+                let name = definition.name_any();
+                set(&mut seen, &name, false);
+                if name == EXTERNAL_SECRETS {
+                    asks = &[];
+                    seen.external_secrets = None;
+                }
+            }
             Err(error) if is_forbidden(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(
@@ -71,9 +111,14 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
                 continue;
             }
         }
-        apis.send_if_modified(|before| before.replace(seen) != Some(seen));
+        if is_listed {
+            tell(apis, seen);
+        }
     }
-    Ok(())
+}
+
+fn tell(apis: &watch::Sender<Option<Apis>>, seen: Apis) {
+    apis.send_if_modified(|before| before.replace(seen) != Some(seen));
 }
 
 fn set(apis: &mut Apis, definition: &str, served: bool) {
@@ -93,17 +138,62 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     )
 }
 
-/// Asks discovery. A group that is not served answers 404, which is an answer.
+/// Asks discovery: first which groups there are, and then only what those have. What does not answer is not served.
 async fn ask(client: &Client) -> Apis {
-    let has = async |group_version: &str, plural: &str| {
-        client
-            .list_api_group_resources(group_version)
-            .await
-            .is_ok_and(|list| list.resources.iter().any(|resource| resource.name == plural))
-    };
+    let served = served_versions(client).await;
+    let monitoring = has(client, &served, "monitoring.coreos.com/v1").await;
+    let certificates = has(client, &served, "cert-manager.io/v1").await;
     Apis {
-        service_monitors: has("monitoring.coreos.com/v1", "servicemonitors").await,
-        prometheus_rules: has("monitoring.coreos.com/v1", "prometheusrules").await,
-        certificates: has("cert-manager.io/v1", "certificates").await,
+        service_monitors: monitoring.contains("servicemonitors"),
+        prometheus_rules: monitoring.contains("prometheusrules"),
+        certificates: certificates.contains("certificates"),
+        external_secrets: newest_external_secrets(client, &served).await,
     }
+}
+
+/// The newest version of ExternalSecret that is served.
+async fn external_secrets(client: &Client) -> Option<ExternalSecretsVersion> {
+    newest_external_secrets(client, &served_versions(client).await).await
+}
+
+async fn newest_external_secrets(client: &Client, served: &BTreeSet<String>) -> Option<ExternalSecretsVersion> {
+    for version in [ExternalSecretsVersion::V1, ExternalSecretsVersion::V1Beta1] {
+        if has(client, served, version.api_version())
+            .await
+            .contains("externalsecrets")
+        {
+            return Some(version);
+        }
+    }
+    None
+}
+
+/// Every `group/version` that is served.
+async fn served_versions(client: &Client) -> BTreeSet<String> {
+    let groups = client
+        .list_api_groups()
+        .await
+        .map(|list| list.groups)
+        .unwrap_or_default();
+    groups
+        .into_iter()
+        .flat_map(|group| group.versions)
+        .map(|version| version.group_version)
+        .collect()
+}
+
+/// What is served of one of the versions that are.
+async fn has(client: &Client, served: &BTreeSet<String>, group_version: &str) -> BTreeSet<String> {
+    if !served.contains(group_version) {
+        return BTreeSet::new();
+    }
+    let resources = client
+        .list_api_group_resources(group_version)
+        .await
+        .map(|list| list.resources);
+    resources
+        .unwrap_or_default()
+        .into_iter()
+        .map(|resource| resource.name)
+        .collect()
 }

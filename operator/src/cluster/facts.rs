@@ -12,6 +12,10 @@ pub struct SecretFacts {
     pub keys: Option<BTreeMap<String, String>>,
     /// Stamp of the whole object, for where `keys` cannot tell.
     pub version: String,
+    /// When its values were drawn, as far as is recorded: when they last rotated, or when it was made.
+    pub drawn_at: Option<Timestamp>,
+    /// The wish to rotate that was done last.
+    pub rotated_for: Option<String>,
 }
 
 /// An older drive of the same namespace.
@@ -32,6 +36,39 @@ pub struct Apis {
     pub prometheus_rules: bool,
     /// `cert-manager.io/v1` Certificate.
     pub certificates: bool,
+    /// `external-secrets.io` ExternalSecret, in the newest version that is served.
+    pub external_secrets: Option<ExternalSecretsVersion>,
+}
+
+/// Versions of ExternalSecret that say what we say in the same words. Operators before 0.16 serve the older one alone, and
+/// those from 0.17 on the newer one alone, so none of the two would do for all clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExternalSecretsVersion {
+    /// `external-secrets.io/v1`.
+    V1,
+    /// `external-secrets.io/v1beta1`.
+    V1Beta1,
+}
+
+impl ExternalSecretsVersion {
+    /// Group and version.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::V1 => "external-secrets.io/v1",
+            Self::V1Beta1 => "external-secrets.io/v1beta1",
+        }
+    }
+}
+
+/// What a foreign object's operator says of it in its condition `Ready`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForeignState {
+    /// Whether it is ready. Absent: its operator has not said anything yet.
+    pub ready: Option<bool>,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, in its first line and not too many characters.
+    pub message: String,
 }
 
 /// One of a drive's Jobs as it is.

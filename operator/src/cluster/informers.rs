@@ -80,7 +80,7 @@ pub async fn watch_children(
     };
     let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
         let api: Api<Deployment> = api(&client, namespace.as_deref());
-        // Readiness is in the status, so Deployments and Jobs alone are watched whole; a few numbers are kept.
+        // Readiness is in the status, so Deployments and Jobs are watched whole; a few numbers are kept.
         watcher::watcher(api, config)
             .default_backoff()
             .map(move |event| event.map(|e| map(e, |d: Deployment| (key(kind, &d.metadata), observe::deployment(&d)))))
@@ -90,6 +90,23 @@ pub async fn watch_children(
         watcher::watcher(api, config)
             .default_backoff()
             .map(move |event| event.map(|e| map(e, |j: Job| (key(kind, &j.metadata), observe::job(&j)))))
+            .boxed()
+    } else if matches!(kind, Kind::ExternalSecret | Kind::ExternalSecretBeta) {
+        // Its status says why a store gives nothing. No value ever stands in it.
+        let resource = kind.resource();
+        let api: Api<DynamicObject> = match &namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
+        watcher::watcher(api, config)
+            .default_backoff()
+            .map(move |event| {
+                event.map(|e| {
+                    map(e, |o: DynamicObject| {
+                        (key(kind, &o.metadata), observe::foreign(kind, &o))
+                    })
+                })
+            })
             .boxed()
     } else {
         let resource = kind.resource();

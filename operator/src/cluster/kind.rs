@@ -2,8 +2,18 @@
 
 use kube::core::{ApiResource, GroupVersionKind};
 
+/// Name of a kind in Kubernetes: the variant's own, unless another one is given.
+macro_rules! name {
+    ($variant:ident) => {
+        stringify!($variant)
+    };
+    ($variant:ident $name:literal) => {
+        $name
+    };
+}
+
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $variant:ident => $group:literal, $version:literal, $plural:literal);+ $(;)?) => {
+    ($($(#[$doc:meta])* $variant:ident $(as $name:literal)? => $group:literal, $version:literal, $plural:literal);+ $(;)?) => {
         /// A kind of child.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Kind { $($(#[$doc])* $variant),+ }
@@ -14,14 +24,14 @@ macro_rules! kinds {
 
             /// Name of the kind in Kubernetes.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant)),+ }
+                match self { $(Self::$variant => name!($variant $($name)?)),+ }
             }
 
             /// Where the API server serves it.
             pub fn resource(self) -> ApiResource {
                 match self {
                     $(Self::$variant => ApiResource::from_gvk_with_plural(
-                        &GroupVersionKind::gvk($group, $version, stringify!($variant)), $plural)),+
+                        &GroupVersionKind::gvk($group, $version, name!($variant $($name)?)), $plural)),+
                 }
             }
         }
@@ -55,11 +65,20 @@ kinds! {
     ServiceMonitor => "monitoring.coreos.com", "v1", "servicemonitors";
     /// When to alert.
     PrometheusRule => "monitoring.coreos.com", "v1", "prometheusrules";
+    /// What to take from a store outside the cluster.
+    ExternalSecret => "external-secrets.io", "v1", "externalsecrets";
+    /// The same, as releases before 0.16 serve it and releases from 0.17 on no longer do.
+    ExternalSecretBeta as "ExternalSecret" => "external-secrets.io", "v1beta1", "externalsecrets";
 }
 
 impl Kind {
     /// Whether the cluster may lack this kind, because another project brings it.
     pub fn is_optional(self) -> bool {
+        self.is_monitoring() || matches!(self, Self::ExternalSecret | Self::ExternalSecretBeta)
+    }
+
+    /// Whether a portal does without it as well.
+    pub fn is_monitoring(self) -> bool {
         matches!(self, Self::ServiceMonitor | Self::PrometheusRule)
     }
 }

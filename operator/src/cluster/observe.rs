@@ -6,10 +6,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::core::DynamicObject;
+use serde_json::Value;
 
 use ras_crds::labels;
 
-use crate::cluster::facts::SecretFacts;
+use crate::cluster::facts::{ForeignState, SecretFacts};
 use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
@@ -57,6 +59,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             | Kind::Ingress
             | Kind::ServiceMonitor
             | Kind::PrometheusRule => Detail::None,
+            Kind::ExternalSecret | Kind::ExternalSecretBeta => Detail::Foreign(ForeignState::default()),
         },
     }
 }
@@ -92,6 +95,38 @@ pub fn job(object: &Job) -> Record {
     let mut record = record(Kind::Job, &object.metadata);
     if let Detail::Job(state) = &mut record.detail {
         state.outcome = jobs::outcome(object);
+    }
+    record
+}
+
+/// Longest message of another operator that is kept, in characters.
+const FOREIGN_MESSAGE: usize = 300;
+
+/// What is remembered of an object whose own operator tells how it stands in a condition `Ready`.
+pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
+    let mut record = record(kind, &object.metadata);
+    let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Ready"));
+    if let Some(condition) = ready {
+        let text = |field: &str| condition.get(field).and_then(Value::as_str).unwrap_or_default();
+        record.detail = Detail::Foreign(ForeignState {
+            ready: match text("status") {
+                "True" => Some(true),
+                "False" => Some(false),
+                _ => None,
+            },
+            reason: text("reason").to_owned(),
+            message: text("message")
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(FOREIGN_MESSAGE)
+                .collect(),
+        });
     }
     record
 }
@@ -165,9 +200,19 @@ fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
 /// second's value.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     let version = meta.resource_version.clone().unwrap_or_default();
+    let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
+    let rotated_for = annotation(labels::ROTATED_FOR).cloned();
+    let drawn_at = annotation(labels::ROTATED_AT)
+        .and_then(|text| text.parse().ok())
+        .or(meta.creation_timestamp.as_ref().map(|time| time.0));
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
     if managed.is_empty() {
-        return SecretFacts { keys: None, version };
+        return SecretFacts {
+            keys: None,
+            version,
+            drawn_at,
+            rotated_for,
+        };
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for entry in managed {
@@ -195,5 +240,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     SecretFacts {
         keys: Some(keys),
         version: String::new(),
+        drawn_at,
+        rotated_for,
     }
 }

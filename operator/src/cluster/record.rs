@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cluster::facts::SecretFacts;
+use crate::cluster::facts::{ForeignState, SecretFacts};
 use crate::cluster::jobs::JobState;
 use crate::cluster::kind::Kind;
 
@@ -103,6 +103,8 @@ pub enum Detail {
     Deployment(DeploymentState),
     /// Of a Job.
     Job(JobState),
+    /// Of an object that another operator brings to life.
+    Foreign(ForeignState),
 }
 
 /// How a Deployment stands.

@@ -150,6 +150,18 @@ impl Store {
             // As above: how it stands is no metadata.
             new.outcome.clone_from(&old.outcome);
         }
+        if let (
+            Detail::Foreign(new),
+            Some(Record {
+                uid,
+                detail: Detail::Foreign(old),
+                ..
+            }),
+        ) = (&mut record.detail, inner.children.get(key))
+            && *uid == record.uid
+        {
+            new.clone_from(old);
+        }
         inner.unlink(key);
         inner.link(key, &record);
         inner.children.insert(key.clone(), record);

@@ -26,6 +26,7 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
         created,
         updated,
         repaired,
+        rotated,
         removed,
     } = changes;
     // The same reason for both would count the second as a repetition of the first, and hide what it says.
@@ -34,6 +35,7 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
         ("Created", "made", created),
         ("Updated", "changed", updated),
         ("Repaired", "put back what somebody else changed in", repaired),
+        ("Rotated", "drew new values for", rotated),
         ("Removed", "removed what the drive no longer asks for:", removed),
     ] {
         if !children.is_empty() {

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
-use crate::cluster::record::{ChildKey, DeploymentState, Detail};
+use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
 use crate::drive::context::Context;
-use crate::drive::fetched::{BucketFacts, DeploymentFacts, Fetched};
+use crate::drive::fetched::{Apis, BucketFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched};
 use crate::drive::report::Observed;
-use crate::object_store::model::Owner;
+use crate::object_store::model::Owner as BucketOwner;
 use crate::platform::PlatformConfig;
 
 /// Names of the Secrets that a drive makes or uses.
@@ -46,6 +47,46 @@ pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeS
     secrets
 }
 
+/// What is known of each secret that comes from a store outside the cluster.
+fn external_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    apis: Apis,
+    context: &Context,
+) -> BTreeMap<String, ExternalFacts> {
+    let store = &context.hands.store;
+    let kind = match apis.external_secrets {
+        Some(ExternalSecretsVersion::V1) => Some(Kind::ExternalSecret),
+        Some(ExternalSecretsVersion::V1Beta1) => Some(Kind::ExternalSecretBeta),
+        None => None,
+    };
+    let known = |name: String| {
+        let asked = kind.and_then(|kind| store.get(&ChildKey::new(kind, &key.namespace, &name)));
+        let secret = store.get(&ChildKey::new(Kind::Secret, &key.namespace, &name));
+        let filler = format!("ExternalSecret/{name}");
+        let facts = ExternalFacts {
+            stranger: secret.and_then(|secret| match secret.owner {
+                Owner::Other { who } if *who == *filler => None,
+                Owner::Other { who } => Some(format!("belongs to {who}")),
+                Owner::Drive { name, .. } => Some(format!("was generated for the drive {name}")),
+                Owner::Nobody => Some(match secret.drive {
+                    Some(drive) => format!("was generated for the drive {drive}"),
+                    None => "was made by somebody else".to_owned(),
+                }),
+            }),
+            state: asked.and_then(|asked| match asked.detail {
+                Detail::Foreign(state) => Some(state),
+                _ => None,
+            }),
+        };
+        (name, facts)
+    };
+    let external = drive.spec.secrets.iter().filter(|secret| secret.external.is_some());
+    external
+        .map(|secret| known(names::secret(&key.name, &secret.name)))
+        .collect()
+}
+
 /// Buckets that status names, with what the object store said of them last.
 fn buckets_of(
     key: &DriveKey,
@@ -54,7 +95,7 @@ fn buckets_of(
     context: &Context,
 ) -> BTreeMap<String, BucketFacts> {
     let known = |bucket: &BucketStatus| {
-        let owner = Owner {
+        let owner = BucketOwner {
             namespace: key.namespace.to_string(),
             drive: key.name.to_string(),
             uid: drive.metadata.uid.clone().unwrap_or_default(),
@@ -81,6 +122,7 @@ pub fn fetch(
     key: &DriveKey,
     drive: &RecruitmentDrive,
     before: &RecruitmentDriveStatus,
+    now: &Time,
     context: &Context,
 ) -> (Fetched, Observed) {
     let store = &context.hands.store;
@@ -97,7 +139,7 @@ pub fn fetch(
             let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
             match record.detail {
                 Detail::Deployment(state) => Some((name, state)),
-                Detail::None | Detail::Secret(_) | Detail::Job(_) => None,
+                Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Foreign(_) => None,
             }
         })
         .collect();
@@ -113,6 +155,7 @@ pub fn fetch(
         .collect();
     let apis = context.apis.borrow().unwrap_or_default();
     let fetched = Fetched {
+        now: now.0,
         secrets,
         deployments,
         jobs: store.jobs(key, drive.metadata.uid.as_deref().unwrap_or_default()),
@@ -124,6 +167,7 @@ pub fn fetch(
             .collect(),
         elders: context.claims.elders(key),
         apis,
+        external: external_of(key, drive, apis, context),
         buckets: buckets_of(key, drive, before, context),
         database: before.database.clone().unwrap_or_default(),
     };

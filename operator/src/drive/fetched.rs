@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
 
-pub use crate::cluster::facts::{Apis, Elder, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
+pub use crate::cluster::facts::{
+    Apis, Elder, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts,
+};
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
 /// concerned: no value ever gets here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
+    /// When it was fetched: the one clock that the pure rooms see.
+    pub now: Timestamp,
     /// Secrets that the drive uses or makes, by their name in Kubernetes. One that is not here does not exist.
     pub secrets: BTreeMap<String, SecretFacts>,
     /// The drive's Deployments as they are, by their name in Kubernetes.
@@ -24,10 +29,21 @@ pub struct Fetched {
     pub elders: Vec<Elder>,
     /// Which optional APIs the cluster serves.
     pub apis: Apis,
+    /// What is known of the Secrets that come from a store outside the cluster, by their name in Kubernetes.
+    pub external: BTreeMap<String, ExternalFacts>,
     /// Buckets that the drive's status names, by their name in the drive.
     pub buckets: BTreeMap<String, BucketFacts>,
     /// What the drive's status says of its database server.
     pub database: DatabaseStatus,
+}
+
+/// What is known of a Secret that comes from a store outside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalFacts {
+    /// Whose the Secret of that name is, when there is one that no `ExternalSecret` of ours fills.
+    pub stranger: Option<String>,
+    /// What the External Secrets operator says. Absent: there is no `ExternalSecret` yet.
+    pub state: Option<ForeignState>,
 }
 
 /// What is known of a bucket: what status says, and what the object store said last.

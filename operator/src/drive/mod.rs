@@ -12,12 +12,14 @@ pub mod context;
 pub mod departure;
 pub mod error;
 pub mod events;
+pub mod external;
 pub mod fetch;
 pub mod fetched;
 pub mod finalizer;
 pub mod intake;
 pub mod migration;
 pub mod report;
+pub mod rotation;
 pub mod valid;
 pub mod validate;
 
@@ -42,6 +44,7 @@ use context::{Context, Remembered};
 use error::{Retry, refusal};
 use intake::Stored;
 use report::{Observed, Verdict};
+use valid::ValidDrive;
 
 /// Longest time one walk may take. kube's client has no limit of its own on a whole request.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -114,7 +117,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         }
     };
     let before = remembered(key, &drive.metadata, drive.status.as_ref(), context).status;
-    let (fetched, observed) = fetch::fetch(key, drive, &before, context);
+    let (fetched, observed) = fetch::fetch(key, drive, &before, &now, context);
     let validated = validate::validate(drive, &fetched, &context.platform);
     if drive.spec.is_paused() {
         if let Some(keeper) = &context.hands.keeper {
@@ -159,7 +162,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let observed = if outcome.changes.is_empty() {
         observed
     } else {
-        fetch::fetch(key, drive, &before, context).1
+        fetch::fetch(key, drive, &before, &now, context).1
     };
     tell(
         key,
@@ -178,11 +181,11 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         // Their names are in status now, so they may be made.
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
     }
-    Ok(next(key, &outcome, context))
+    Ok(next(key, valid, &outcome, context))
 }
 
-/// When to look again. Everything that can happen wakes the drive by itself; what is in the way may not.
-fn next(key: &DriveKey, outcome: &apply::Outcome, context: &Context) -> (Counted, Action) {
+/// When to look again. Everything that can happen wakes the drive by itself but time; what is in the way may not.
+fn next(key: &DriveKey, valid: &ValidDrive, outcome: &apply::Outcome, context: &Context) -> (Counted, Action) {
     let changes = &outcome.changes;
     if outcome.blocked.is_empty() {
         context.memory.succeeded(key);
@@ -191,7 +194,10 @@ fn next(key: &DriveKey, outcome: &apply::Outcome, context: &Context) -> (Counted
         } else {
             Counted::Changed
         };
-        return (counted, Action::await_change());
+        let again = valid.next_rotation().map_or_else(Action::await_change, |at| {
+            Action::requeue(rotation::wait_for(at, valid.calendar.now))
+        });
+        return (counted, again);
     }
     let failures = context.memory.failed(key);
     let wait = if outcome.blocked.iter().any(|one| one.retry == Retry::Soon) {

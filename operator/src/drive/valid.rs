@@ -5,14 +5,16 @@ mod database;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::MigrationStatus;
 use ras_crds::spec::{
-    AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, File, IssuerKind, PodSecurity, Protocol, PullPolicy,
-    RolloutStrategy, Scheduling,
+    AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, ExternalKey, File, IssuerKind, PodSecurity, Protocol,
+    PullPolicy, RolloutStrategy, Scheduling, StoreKind,
 };
 
 use super::departure::Departure;
-use super::fetched::{Apis, BucketFacts, DeploymentFacts, JobFacts, JobPod, SecretFacts};
+use super::fetched::{Apis, BucketFacts, DeploymentFacts, ForeignState, JobFacts, JobPod, SecretFacts};
+use super::rotation::{Calendar, Verdict};
 use crate::object_store::model::BucketRequest;
 
 pub use database::{
@@ -30,6 +32,8 @@ pub struct ValidDrive {
     pub uid: Option<String>,
     /// Generation of the spec.
     pub generation: Option<i64>,
+    /// When it was looked at, and what may not happen then.
+    pub calendar: Calendar,
     /// Whether every service is scaled to nothing.
     pub suspended: bool,
     /// The services, in the spec's order.
@@ -38,6 +42,10 @@ pub struct ValidDrive {
     pub generated_secrets: Vec<GeneratedSecret>,
     /// The database server.
     pub database: Option<ValidDatabase>,
+    /// Secrets that come from a store outside the cluster.
+    pub external_secrets: Vec<ValidExternal>,
+    /// What stands in annotations and means nothing, for people.
+    pub warnings: Vec<String>,
     /// Buckets that services use.
     pub buckets: Vec<ValidBucket>,
     /// Buckets that the drive once asked for.
@@ -66,6 +74,16 @@ pub struct ValidDrive {
     pub migration_requests: BTreeMap<String, String>,
     /// Buckets as they are known, by their name in the drive.
     pub bucket_facts: BTreeMap<String, BucketFacts>,
+}
+
+impl ValidDrive {
+    /// When something of it rotates next, as far as is known.
+    pub fn next_rotation(&self) -> Option<Timestamp> {
+        self.generated_secrets
+            .iter()
+            .filter_map(|secret| secret.rotation.next())
+            .min()
+    }
 }
 
 /// One program of the portal.
@@ -222,6 +240,8 @@ pub enum SecretOrigin {
     Generated,
     /// An entry of `spec.secrets` names it.
     Existing,
+    /// It is filled from a store outside the cluster.
+    External,
     /// It holds the credentials with which programs reach the object store.
     ObjectStore,
     /// It holds the connection to a database server that somebody else keeps.
@@ -386,10 +406,101 @@ pub struct GeneratedSecret {
     pub secret_name: String,
     /// Keys to make, sorted.
     pub keys: Vec<String>,
-    /// Characters of each value.
-    pub length: usize,
+    /// What the values look like.
+    pub recipe: Recipe,
+    /// Whether the values are drawn anew.
+    pub rotation: Verdict,
+    /// Whether status shows when.
+    pub rotates: bool,
+    /// The wish to rotate that stands in the drive's annotations.
+    pub wish: Option<String>,
     /// What happens to it in the end.
     pub deletion_policy: DeletionPolicy,
+}
+
+/// A secret that comes from a store outside the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidExternal {
+    /// Name in the drive.
+    pub name: String,
+    /// Name in Kubernetes, of the `ExternalSecret` and of the Secret.
+    pub secret_name: String,
+    /// Name of the store.
+    pub store: String,
+    /// Kind of the store.
+    pub store_kind: StoreKind,
+    /// What is taken.
+    pub source: ExternalSource,
+    /// How often the store is asked, in Go's form.
+    pub refresh_interval: String,
+    /// Whose the Secret of that name is, when there is one that no `ExternalSecret` of ours fills.
+    pub stranger: Option<String>,
+    /// What its operator says. Absent: there is no `ExternalSecret` yet.
+    pub state: Option<ForeignState>,
+}
+
+/// What is taken from a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExternalSource {
+    /// Everything at this place.
+    Whole(String),
+    /// These values.
+    Keys(Vec<ExternalKey>),
+}
+
+impl ExternalSource {
+    /// Name of the field that says it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Whole(_) => "key",
+            Self::Keys(_) => "keys",
+        }
+    }
+}
+
+/// How a value is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// So many letters and digits.
+    Alphanumeric(usize),
+    /// So many bytes, as Base64.
+    Base64(usize),
+    /// So many bytes, in hexadecimal.
+    Hex(usize),
+    /// A UUID of version 4.
+    Uuid,
+    /// An RSA key pair.
+    RsaKeyPair(RsaSize),
+    /// An Ed25519 key pair.
+    Ed25519KeyPair,
+}
+
+/// Bits of an RSA key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RsaSize {
+    /// 2048.
+    Bits2048,
+    /// 3072.
+    Bits3072,
+    /// 4096.
+    Bits4096,
+}
+
+impl Recipe {
+    /// Keys of the Secret that are made for one key of the spec.
+    pub fn made_for(self, key: &str) -> Vec<String> {
+        match self {
+            Self::Alphanumeric(_) | Self::Base64(_) | Self::Hex(_) | Self::Uuid => vec![key.to_owned()],
+            Self::RsaKeyPair(_) | Self::Ed25519KeyPair => vec![format!("{key}.key"), format!("{key}.pub")],
+        }
+    }
+}
+
+impl GeneratedSecret {
+    /// Keys of the Secret that are made.
+    pub fn made(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().flat_map(|key| self.recipe.made_for(key))
+    }
 }
 
 /// How people reach a drive.

@@ -4,7 +4,7 @@ mod object_store;
 
 use std::collections::BTreeMap;
 
-use ras_crds::spec::IssuerKind;
+use ras_crds::spec::{IssuerKind, StoreKind};
 use serde::{Deserialize, Serialize};
 
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
@@ -36,6 +36,8 @@ pub struct PlatformConfig {
     pub monitoring: MonitoringConfig,
     /// Where the database servers of drives come from.
     pub database: DatabaseConfig,
+    /// Where secrets come from that live outside the cluster.
+    pub secrets: SecretsConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -51,6 +53,7 @@ impl Default for PlatformConfig {
             storage: StorageConfig::default(),
             monitoring: MonitoringConfig::default(),
             database: DatabaseConfig::default(),
+            secrets: SecretsConfig::default(),
             object_store: None,
         }
     }
@@ -81,6 +84,17 @@ pub struct StorageConfig {
     /// Storage class of volumes that name none. Absent: the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_name: Option<String>,
+}
+
+/// Where secrets come from that live outside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// Store of the External Secrets operator for drives that name none. Absent: they have to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// Kind of that store, and of stores that drives name without a kind. Absent: `ClusterSecretStore`.
+    pub store_kind: StoreKind,
 }
 
 /// How Prometheus finds what drives export.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use ras_crds::spec::*;
 use ras_crds::{Duration, Quantity, RecruitmentDrive, RecruitmentDriveSpec};
 use ras_operator::drive::build::{Desired, Prepared, build, names};
-use ras_operator::drive::fetched::{Apis, BucketFacts, Fetched, SecretFacts};
+use ras_operator::drive::fetched::{Apis, BucketFacts, ExternalSecretsVersion, Fetched, SecretFacts};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform::PlatformConfig;
 
@@ -59,10 +59,15 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
         });
         // Whoever uses the whole secret uses this.
         keys.insert("whole".to_owned(), "2026-07-01T00:00:00Z".to_owned());
+        let pairs = generated
+            .clone()
+            .flat_map(|key| [format!("{key}.key"), format!("{key}.pub")]);
         keys.extend(
             generated
                 .chain(used)
-                .map(|key| (key.clone(), "2026-07-01T00:00:00Z".to_owned())),
+                .cloned()
+                .chain(pairs)
+                .map(|key| (key, "2026-07-01T00:00:00Z".to_owned())),
         );
     }
     let of_store =
@@ -89,6 +94,7 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
             service_monitors: true,
             prometheus_rules: true,
             certificates: true,
+            external_secrets: Some(ExternalSecretsVersion::V1),
         },
         ..Fetched::default()
     }
@@ -410,18 +416,48 @@ pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
     });
     let secret = (
         wild(label().boxed()),
-        any::<bool>(),
+        0..3_usize,
         of(Just(DeletionPolicy::Delete)),
         of(number()),
+        of(prop::sample::select(&[
+            Format::Alphanumeric,
+            Format::Base64,
+            Format::Hex,
+            Format::Uuid,
+            Format::RsaKeyPair,
+            Format::Ed25519KeyPair,
+        ])),
+        of("[0-9]{1,5}[dhm]"),
+        of(any::<bool>()),
     )
-        .prop_map(|(name, generate, policy, length)| SecretSource {
+        .prop_map(|(name, form, policy, length, format, every, option)| SecretSource {
             name,
-            generate: generate.then(|| Generate {
+            generate: (form == 0).then(|| Generate {
                 keys: vec!["key".to_owned(), "b".to_owned()],
-                length,
+                format,
+                length: length.filter(|_| format.is_none() || option == Some(true)),
+                rotate: (every.is_some() || option.is_some()).then(|| Rotation {
+                    every: every.clone().map(Duration::new),
+                    keep_while_open: option,
+                }),
+                ..Generate::default()
             }),
-            existing: (!generate).then(|| ExistingSecret {
+            existing: (form == 1).then(|| ExistingSecret {
                 secret_name: "kept".to_owned(),
+            }),
+            external: (form == 2).then(|| ExternalSecret {
+                store: Some("vault".to_owned()),
+                key: option.is_none().then(|| "spo/mail".to_owned()),
+                keys: option
+                    .map(|_| ExternalKey {
+                        name: "key".to_owned(),
+                        key: "spo/mail".to_owned(),
+                        ..ExternalKey::default()
+                    })
+                    .into_iter()
+                    .collect(),
+                refresh_interval: every.map(Duration::new),
+                ..ExternalSecret::default()
             }),
             deletion_policy: policy,
         });
@@ -440,7 +476,7 @@ pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
                     name: "one".to_owned(),
                     generate: Some(Generate {
                         keys: vec!["key".to_owned()],
-                        length: None,
+                        ..Generate::default()
                     }),
                     ..SecretSource::default()
                 });

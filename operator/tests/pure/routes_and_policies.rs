@@ -148,6 +148,7 @@ fn metrics_and_alerts_are_made_where_their_apis_are() {
         service_monitors: true,
         prometheus_rules: true,
         certificates: true,
+        ..Apis::default()
     };
     let all = built(
         &with_spec(DRIVE),

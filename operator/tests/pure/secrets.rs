@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
 use ras_operator::drive::build::labels::SECRETS_HASH;
-use ras_operator::drive::fetched::{Fetched, SecretFacts};
+use ras_operator::drive::external::trouble;
+use ras_operator::drive::fetched::{Apis, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState, SecretFacts};
+use ras_operator::drive::valid::{Recipe, ValidDrive};
+use ras_operator::drive::validate::validate;
+use ras_operator::platform;
+use serde_json::{Value, json};
 
 use crate::drives::{built, with_spec};
 
@@ -46,6 +52,7 @@ fn facts(secrets: &[(&str, &[(&str, &str)])]) -> Fetched {
                     SecretFacts {
                         keys: Some(keys(all)),
                         version: "1".to_owned(),
+                        ..SecretFacts::default()
                     },
                 )
             })
@@ -112,8 +119,8 @@ fn where_keys_are_not_known_the_version_of_the_whole_secret_stands_for_them() {
         facts.secrets.insert(
             "campus-mail".to_owned(),
             SecretFacts {
-                keys: None,
                 version: version.to_owned(),
+                ..SecretFacts::default()
             },
         );
         facts
@@ -177,8 +184,8 @@ fn generated_secrets_are_frames_and_retained_unless_the_drive_says_otherwise() {
     let mut drive = drive();
     let credential = built(&drive, &all()).credentials.remove(0);
     assert_eq!(
-        (credential.keys.as_slice(), credential.length),
-        (["key".to_owned()].as_slice(), 32)
+        (credential.keys.as_slice(), credential.recipe),
+        (["key".to_owned()].as_slice(), Recipe::Alphanumeric(32))
     );
     assert_eq!(credential.secret.data, None);
     assert_eq!(credential.secret.metadata.owner_references, None);
@@ -192,4 +199,231 @@ fn generated_secrets_are_frames_and_retained_unless_the_drive_says_otherwise() {
             .owner_references
             .is_some()
     );
+}
+
+fn rotating(annotation: &str) -> RecruitmentDrive {
+    let mut drive = with_spec(
+        "
+        services: [{name: web, image: portal:1}]
+        freezes: [{name: day-one, startsAt: '2026-12-01T00:00:00Z', endsAt: '2026-12-03T00:00:00Z'}]
+        secrets:
+        - {name: jwt, generate: {keys: [key], rotate: {every: 30d, keepWhileOpen: true}}}
+        - {name: cookie, generate: {keys: [key], rotate: {every: 30d}}}
+        - {name: never, generate: {keys: [key]}}
+        ",
+    );
+    if !annotation.is_empty() {
+        drive.metadata.annotations = Some([("ras.dev/rotate".to_owned(), annotation.to_owned())].into());
+    }
+    drive
+}
+
+/// Facts of a drive whose secrets were drawn then, looked at now.
+fn drawn(then: &str, now: &str) -> Fetched {
+    let mut facts = facts(&[
+        ("d-jwt", &[("key", "1")]),
+        ("d-cookie", &[("key", "1")]),
+        ("d-never", &[("key", "1")]),
+    ]);
+    for secret in facts.secrets.values_mut() {
+        secret.drawn_at = Some(then.parse().unwrap());
+    }
+    facts.now = now.parse().unwrap();
+    facts
+}
+
+fn rotated(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<String> {
+    built(drive, fetched)
+        .credentials
+        .into_iter()
+        .filter(|credential| credential.rotate)
+        .map(|credential| credential.secret.metadata.name.unwrap())
+        .collect()
+}
+
+#[test]
+fn what_is_due_rotates_and_what_is_kept_while_the_drive_is_open_waits_until_it_is_not() {
+    let mut drive = rotating("");
+    assert!(rotated(&drive, &drawn("2026-07-01T00:00:00Z", "2026-07-30T00:00:00Z")).is_empty());
+    let due = drawn("2026-07-01T00:00:00Z", "2026-08-02T00:00:00Z");
+    assert_eq!(rotated(&drive, &due), ["d-cookie"]);
+    drive.spec.suspend = Some(true);
+    assert_eq!(rotated(&drive, &due), ["d-cookie", "d-jwt"]);
+    let frozen = drawn("2026-07-01T00:00:00Z", "2026-12-02T00:00:00Z");
+    assert!(rotated(&drive, &frozen).is_empty());
+}
+
+#[test]
+fn a_wish_is_done_once_and_another_mark_makes_it_another_wish() {
+    let mut facts = drawn("2026-07-01T00:00:00Z", "2026-07-02T00:00:00Z");
+    assert_eq!(rotated(&rotating("never,cookie@1"), &facts), ["d-cookie", "d-never"]);
+    facts.secrets.get_mut("d-never").unwrap().rotated_for = Some("never".to_owned());
+    facts.secrets.get_mut("d-cookie").unwrap().rotated_for = Some("cookie@1".to_owned());
+    assert!(rotated(&rotating("never,cookie@1"), &facts).is_empty());
+    assert!(rotated(&rotating(""), &facts).is_empty());
+    assert_eq!(rotated(&rotating("cookie@2"), &facts), ["d-cookie"]);
+    // A mistake in it is told, and hinders nothing.
+    let valid = validate(&rotating("nevr"), &facts, &platform::PlatformConfig::default()).unwrap();
+    assert!(valid.warnings[0].contains("\"nevr\""), "{:?}", valid.warnings);
+}
+
+#[test]
+fn a_drive_wakes_for_what_rotates_next() {
+    let valid = validate(
+        &rotating(""),
+        &drawn("2026-07-01T00:00:00Z", "2026-07-02T00:00:00Z"),
+        &platform::PlatformConfig::default(),
+    )
+    .unwrap();
+    let next = valid.next_rotation().unwrap();
+    let day = |day: &str| -> Timestamp { format!("2026-07-{day}T00:00:00Z").parse().unwrap() };
+    assert!(
+        next >= day("31") && next.as_second() < day("31").as_second() + 3_600,
+        "{next}"
+    );
+}
+
+fn from_store() -> RecruitmentDrive {
+    with_spec(
+        "
+        services: [{name: web, image: portal:1, env: [{name: PASSWORD, secret: {name: mail, key: password}}]}]
+        secrets:
+        - {name: mail, external: {store: campus-vault, key: spo/mail}}
+        - {name: map, external: {keys: [{name: key, key: spo/map, property: api, version: '3'}], refreshInterval: 1d}}
+        ",
+    )
+}
+
+fn read_store(facts: &Fetched) -> ValidDrive {
+    let settings = platform::parse("secrets: {store: campus, storeKind: SecretStore}").unwrap();
+    validate(&from_store(), facts, &settings).unwrap()
+}
+
+fn served(version: Option<ExternalSecretsVersion>) -> Fetched {
+    Fetched {
+        apis: Apis {
+            external_secrets: version,
+            ..Apis::default()
+        },
+        ..Fetched::default()
+    }
+}
+
+#[test]
+fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
+    for (version, written) in [
+        (ExternalSecretsVersion::V1, "external-secrets.io/v1"),
+        (ExternalSecretsVersion::V1Beta1, "external-secrets.io/v1beta1"),
+    ] {
+        let desired = ras_operator::drive::build::build(&read_store(&served(Some(version))));
+        let asked: Vec<Value> = desired.external_secrets.iter().map(|one| json!(one)).collect();
+        assert_eq!(asked[0]["apiVersion"], written);
+        assert_eq!(asked[0]["metadata"]["ownerReferences"][0]["kind"], "RecruitmentDrive");
+        let spec = &asked[0]["spec"];
+        assert_eq!(
+            spec["secretStoreRef"],
+            json!({"name": "campus-vault", "kind": "SecretStore"})
+        );
+        assert_eq!(spec["dataFrom"], json!([{"extract": {"key": "spo/mail"}}]));
+        assert_eq!(spec["refreshInterval"], "1h");
+        assert_eq!(spec["target"]["name"], "d-mail");
+        assert_eq!(
+            asked[1]["spec"]["secretStoreRef"]["name"], "campus",
+            "the platform's own"
+        );
+        assert_eq!(asked[1]["spec"]["refreshInterval"], "86400s");
+        let value = json!([{"secretKey": "key", "remoteRef": {"key": "spo/map", "property": "api", "version": "3"}}]);
+        assert_eq!(asked[1]["spec"]["data"], value);
+    }
+    assert!(
+        ras_operator::drive::build::build(&read_store(&served(None)))
+            .external_secrets
+            .is_empty()
+    );
+}
+
+/// What holds the service that uses a secret from a store, if anything does, and what is told of that secret.
+fn waits(facts: &Fetched) -> (Option<Reason>, Option<(Reason, String)>) {
+    let valid = read_store(facts);
+    let held = ras_operator::drive::build::build(&valid).held;
+    (
+        held.get("d-web").map(|waiting| {
+            assert_eq!(waiting.condition, ConditionType::SecretsReady);
+            waiting.reason
+        }),
+        trouble(&valid, &valid.external_secrets[0]),
+    )
+}
+
+#[test]
+fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_it() {
+    let mut facts = served(None);
+    let (held, told) = waits(&facts);
+    assert_eq!(held, Some(Reason::ExternalSecretsMissing));
+    assert!(told.unwrap().1.contains("install it"));
+
+    facts = served(Some(ExternalSecretsVersion::V1));
+    assert_eq!(waits(&facts).0, Some(Reason::ExternalSecretPending));
+
+    let failing = ForeignState {
+        ready: Some(false),
+        reason: "SecretSyncedError".to_owned(),
+        message: "could not get secret data from provider".to_owned(),
+    };
+    let state = |ready: Option<bool>| ExternalFacts {
+        state: Some(ForeignState {
+            ready,
+            ..failing.clone()
+        }),
+        ..ExternalFacts::default()
+    };
+    facts.external.insert("d-mail".to_owned(), state(Some(false)));
+    let (held, told) = waits(&facts);
+    assert_eq!(held, Some(Reason::ExternalSecretFailing));
+    let (_, message) = told.unwrap();
+    for word in [
+        "\"d-mail\"",
+        "SecretStore \"campus-vault\"",
+        "SecretSyncedError: could not get secret data from provider",
+        "kubectl describe externalsecret d-mail -n spo",
+        "kubectl get secretstore",
+        "external.key of",
+    ] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+
+    // It is there: whatever the store says now, who has it goes on.
+    facts.secrets = self::facts(&[("d-mail", &[("password", "1")])]).secrets;
+    let (held, told) = waits(&facts);
+    assert_eq!(held, None);
+    assert!(told.unwrap().1.contains("go on with the values"));
+    facts.external.insert("d-mail".to_owned(), state(Some(true)));
+    assert_eq!(waits(&facts), (None, None));
+
+    // It is there and lacks a key.
+    facts.secrets = self::facts(&[("d-mail", &[("user", "1")])]).secrets;
+    assert_eq!(waits(&facts).0, Some(Reason::SecretKeyMissing));
+
+    // Somebody else's Secret has the name: it is neither used nor handed to their operator.
+    facts.external.get_mut("d-mail").unwrap().stranger = Some("was made by somebody else".to_owned());
+    let (held, told) = waits(&facts);
+    assert_eq!(held, Some(Reason::ForeignObject));
+    assert!(told.unwrap().1.contains("kubectl delete secret d-mail"));
+    let asked = ras_operator::drive::build::build(&read_store(&facts)).external_secrets;
+    assert_eq!(asked.len(), 1, "the other one alone");
+}
+
+#[test]
+fn a_secret_from_a_store_needs_a_store_and_a_key_that_is_taken() {
+    let problems = validate(&from_store(), &Fetched::default(), &platform::PlatformConfig::default()).unwrap_err();
+    let fields: Vec<_> = problems.iter().map(|problem| problem.field.clone()).collect();
+    assert_eq!(fields, ["spec.secrets[1].external.store"]);
+    let drive = with_spec(
+        "
+        services: [{name: web, image: portal:1, env: [{name: A, secret: {name: map, key: other}}]}]
+        secrets: [{name: map, external: {store: v, keys: [{name: key, key: spo/map}]}}]
+        ",
+    );
+    let problems = validate(&drive, &Fetched::default(), &platform::PlatformConfig::default()).unwrap_err();
+    assert!(problems.to_string().contains("external.keys"), "{problems}");
 }

@@ -201,6 +201,7 @@ fn children(example: Value) -> Vec<Value> {
         service_monitors: true,
         prometheus_rules: true,
         certificates: true,
+        ..Apis::default()
     };
     let fetched = Fetched {
         apis,

@@ -1,8 +1,10 @@
-//! Generated credentials: made when absent, never read back, never changed by accident.
+//! Generated credentials: made when absent, never read back, drawn anew only when `build` says so.
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use ras_crds::Reason;
+use ras_crds::labels::{ROTATED_AT, ROTATED_FOR};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{Detail, Record};
@@ -10,15 +12,18 @@ use crate::drive::apply::decide::{Asker, Step, decide};
 use crate::drive::apply::hands::{Hands, is_conflict};
 use crate::drive::apply::item::{Item, ItemError};
 use crate::drive::apply::{Blocked, Done, LOOKS, foreign, random, waiting};
-use crate::drive::build::{Desired, Prepared};
+use crate::drive::build::{CredentialNotes, Desired, Prepared};
 use crate::drive::error::{Retry, refusal};
+use crate::drive::valid::Recipe;
 
 /// One credential: the Secret without its values, and what values it takes.
 pub struct CredentialItem {
     /// The Secret's metadata and type.
     pub item: Item,
     keys: Vec<String>,
-    length: usize,
+    recipe: Recipe,
+    rotate: bool,
+    notes: CredentialNotes,
 }
 
 /// The credentials of a drive.
@@ -30,13 +35,15 @@ pub fn items(desired: &Desired<Prepared>) -> Result<Vec<CredentialItem>, ItemErr
             Ok(CredentialItem {
                 item: Item::new(Kind::Secret, &credential.secret)?,
                 keys: credential.keys.clone(),
-                length: credential.length,
+                recipe: credential.recipe,
+                rotate: credential.rotate,
+                notes: credential.notes.clone(),
             })
         })
         .collect()
 }
 
-/// Makes it, gives it the keys it lacks, or puts its metadata right.
+/// Makes it, gives it the keys it lacks, draws its values anew, or puts its metadata right.
 pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>) -> Done {
     let key = &credential.item.key;
     let mut record = hands.store.get(key);
@@ -50,6 +57,9 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 if let Some(digest) = verified {
                     hands.store.verified(key, *digest);
                 }
+                if credential.rotate {
+                    return rotate(hands, credential, known).await;
+                }
                 let lacking = lacking(credential, known);
                 if lacking.is_empty() {
                     return Done::Nothing;
@@ -59,7 +69,7 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
             // Keys that are lacking are found once its metadata is right: the write wakes the drive again.
             (Step::Update { uid, .. }, Some(known)) => match hands.update(key, credential.item.body.clone(), uid).await
             {
-                Ok(()) if lacking(credential, known).is_empty() => Ok(()),
+                Ok(()) if lacking(credential, known).is_empty() && !credential.rotate => Ok(()),
                 Ok(()) => {
                     record = hands.store.get(key);
                     continue;
@@ -117,30 +127,78 @@ async fn create(hands: &Hands, credential: &CredentialItem) -> Result<(), Troubl
             metadata.remove("annotations");
         }
     }
+    if let (Some(wish), Some(metadata)) = (
+        &credential.notes.wish,
+        body.pointer_mut("/metadata").and_then(Value::as_object_mut),
+    ) && let Some(annotations) = metadata
+        .entry("annotations")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+    {
+        // Values that are drawn for the first time are as new as anybody can wish.
+        annotations.insert(ROTATED_FOR.to_owned(), json!(wish));
+    }
     if let Some(object) = body.as_object_mut() {
-        object.insert("stringData".to_owned(), values(&credential.keys, credential.length)?);
+        let values = values(credential.keys.clone(), credential.recipe).await?;
+        object.insert("stringData".to_owned(), values);
     }
     Ok(hands.create_secret(&credential.item.key, &body).await?)
 }
 
 async fn add(hands: &Hands, credential: &CredentialItem, record: &Record, keys: &[String]) -> Result<(), Trouble> {
-    let values = values(keys, credential.length)?;
-    Ok(hands.add_to_secret(&credential.item.key, record, &values).await?)
+    let values = values(keys.to_vec(), credential.recipe).await?;
+    Ok(hands.write_values(&credential.item.key, record, &values, None).await?)
+}
+
+/// Draws every value anew and notes when, in one write. It is refused when the Secret is no longer as it was when that was
+/// decided, and then decided anew: so nothing rotates twice, whoever else writes.
+async fn rotate(hands: &Hands, credential: &CredentialItem, record: &Record) -> Done {
+    let key = &credential.item.key;
+    let values = match values(credential.keys.clone(), credential.recipe).await {
+        Ok(values) => values,
+        Err(error) => return later(credential, error.to_string()),
+    };
+    let at = credential.notes.drawn_at;
+    // Whole seconds, as all times in metadata.
+    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    let mut notes = json!({ROTATED_AT: at.to_string()});
+    if let (Some(wish), Some(notes)) = (&credential.notes.wish, notes.as_object_mut()) {
+        notes.insert(ROTATED_FOR.to_owned(), json!(wish));
+    }
+    match hands.write_values(key, record, &values, Some(&notes)).await {
+        Ok(()) => Done::Rotated(key.clone()),
+        Err(error) => Done::Blocked(Blocked::of(key, refusal(&error))),
+    }
 }
 
 fn has_owner(credential: &CredentialItem) -> bool {
     credential.item.body.pointer("/metadata/ownerReferences").is_some()
 }
 
-fn values(keys: &[String], length: usize) -> Result<Value, random::NoRandomness> {
-    let mut values = Map::new();
-    for key in keys {
-        values.insert(key.clone(), json!(random::text(length)?));
+async fn values(keys: Vec<String>, recipe: Recipe) -> Result<Value, random::NoRandomness> {
+    let draw = move || {
+        let mut values = Map::new();
+        for key in keys {
+            let drawn = random::draw(recipe)?;
+            values.extend(
+                recipe
+                    .made_for(&key)
+                    .into_iter()
+                    .zip(drawn.into_iter().map(Value::from)),
+            );
+        }
+        Ok(Value::Object(values))
+    };
+    match recipe {
+        // A large key takes a second of a processor, which other drives need meanwhile.
+        Recipe::RsaKeyPair(_) => tokio::task::spawn_blocking(draw)
+            .await
+            .unwrap_or(Err(random::NoRandomness)),
+        Recipe::Alphanumeric(_) | Recipe::Base64(_) | Recipe::Hex(_) | Recipe::Uuid | Recipe::Ed25519KeyPair => draw(),
     }
-    Ok(Value::Object(values))
 }
 
-/// Keys it should have and has not, as far as metadata tells.
+/// Keys of the spec for which something is lacking, as far as metadata tells. Of a key pair both halves are made anew.
 fn lacking(credential: &CredentialItem, record: &Record) -> Vec<String> {
     let Detail::Secret(facts) = &record.detail else {
         return Vec::new();
@@ -149,7 +207,10 @@ fn lacking(credential: &CredentialItem, record: &Record) -> Vec<String> {
     credential
         .keys
         .iter()
-        .filter(|key| !known.contains_key(*key))
+        .filter(|key| {
+            let mut made = credential.recipe.made_for(key).into_iter();
+            made.any(|made| !known.contains_key(&made))
+        })
         .cloned()
         .collect()
 }

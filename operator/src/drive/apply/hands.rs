@@ -88,9 +88,19 @@ impl Hands {
         Ok(())
     }
 
-    /// Adds values to a Secret that is still as `record` remembers it.
-    pub async fn add_to_secret(&self, key: &ChildKey, record: &Record, values: &Value) -> Result<(), kube::Error> {
-        let body = json!({"metadata": {"uid": &*record.uid, "resourceVersion": record.version.to_string()}, "stringData": values});
+    /// Writes values into a Secret that is still as `record` remembers it, and `notes` among its annotations. Other keys
+    /// stay as they are.
+    pub async fn write_values(
+        &self,
+        key: &ChildKey,
+        record: &Record,
+        values: &Value,
+        notes: Option<&Value>,
+    ) -> Result<(), kube::Error> {
+        let mut body = json!({"metadata": {"uid": &*record.uid, "resourceVersion": record.version.to_string()}, "stringData": values});
+        if let (Some(notes), Some(metadata)) = (notes, body.pointer_mut("/metadata").and_then(Value::as_object_mut)) {
+            metadata.insert("annotations".to_owned(), notes.clone());
+        }
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()

@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use ras_crds::{ConditionType, Reason};
 
+use crate::cluster::facts::ExternalSecretsVersion;
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, Detail, Record};
 use crate::cluster::store::DriveKey;
@@ -46,12 +47,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Whether a generated credential was made, or given a key that it lacked.
+    /// Whether a generated credential was made, given a key that it lacked, or drawn anew.
     pub fn made_credentials(&self) -> bool {
         self.changes
             .created
             .iter()
             .chain(&self.changes.updated)
+            .chain(&self.changes.rotated)
             .any(|child| child.kind == Kind::Secret)
     }
 }
@@ -65,6 +67,8 @@ pub struct Changes {
     pub updated: Vec<ChildKey>,
     /// Put back after somebody else changed them.
     pub repaired: Vec<ChildKey>,
+    /// Credentials that were drawn anew.
+    pub rotated: Vec<ChildKey>,
     /// Removed because the drive no longer asks for them.
     pub removed: Vec<ChildKey>,
 }
@@ -72,7 +76,11 @@ pub struct Changes {
 impl Changes {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
-        self.created.is_empty() && self.updated.is_empty() && self.repaired.is_empty() && self.removed.is_empty()
+        self.created.is_empty()
+            && self.updated.is_empty()
+            && self.repaired.is_empty()
+            && self.rotated.is_empty()
+            && self.removed.is_empty()
     }
 }
 
@@ -105,6 +113,7 @@ enum Done {
     Created(ChildKey),
     Updated(ChildKey),
     Repaired(ChildKey),
+    Rotated(ChildKey),
     Removed(ChildKey),
     Blocked(Blocked),
 }
@@ -149,6 +158,8 @@ pub async fn apply(
     for stage in [
         [
             Kind::ServiceAccount,
+            Kind::ExternalSecret,
+            Kind::ExternalSecretBeta,
             Kind::ConfigMap,
             Kind::PersistentVolumeClaim,
             Kind::NetworkPolicy,
@@ -208,7 +219,9 @@ fn is_held(hands: &Hands, desired: &Desired<Prepared>, item: &Item) -> bool {
         | Kind::PodDisruptionBudget
         | Kind::Ingress
         | Kind::ServiceMonitor
-        | Kind::PrometheusRule => false,
+        | Kind::PrometheusRule
+        | Kind::ExternalSecret
+        | Kind::ExternalSecretBeta => false,
     }
 }
 
@@ -216,6 +229,7 @@ fn is_held(hands: &Hands, desired: &Desired<Prepared>, item: &Item) -> bool {
 fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     let Desired {
         service_account,
+        external_secrets,
         credentials: _, // Their values are drawn when they are made: see `credential`.
         config_maps,
         volume_claims,
@@ -236,6 +250,13 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         state: _,
     } = desired;
     let mut items = vec![Item::new(Kind::ServiceAccount, service_account)?];
+    for object in external_secrets {
+        let kind = match object.version() {
+            ExternalSecretsVersion::V1 => Kind::ExternalSecret,
+            ExternalSecretsVersion::V1Beta1 => Kind::ExternalSecretBeta,
+        };
+        items.push(Item::new(kind, object)?);
+    }
     for object in config_maps {
         items.push(Item::new(Kind::ConfigMap, object)?);
     }
@@ -405,6 +426,7 @@ fn outcome(desired: Desired<Applied>, done: Vec<Done>, buckets: buckets::Buckets
             Done::Created(key) => changes.created.push(key),
             Done::Updated(key) => changes.updated.push(key),
             Done::Repaired(key) => changes.repaired.push(key),
+            Done::Rotated(key) => changes.rotated.push(key),
             Done::Removed(key) => changes.removed.push(key),
             Done::Blocked(one) => blocked.push(one),
         }

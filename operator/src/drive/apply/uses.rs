@@ -18,6 +18,12 @@ pub fn uses(item: &Item) -> BTreeSet<ChildKey> {
     ) {
         find(&item.body, &mut |kind, name| {
             found.insert(ChildKey::new(kind, &item.key.namespace, name));
+            if kind == Kind::Secret {
+                // Where a stranger's ExternalSecret has the name, the Secret is filled with what a stranger chose.
+                for filler in [Kind::ExternalSecret, Kind::ExternalSecretBeta] {
+                    found.insert(ChildKey::new(filler, &item.key.namespace, name));
+                }
+            }
         });
     }
     found
@@ -73,7 +79,17 @@ mod tests {
         });
         assert_eq!(
             used(Kind::Deployment, &json!({"template": {"spec": pod}})),
-            ["Secret/s", "Secret/t", "ConfigMap/m", "PersistentVolumeClaim/p"]
+            [
+                "Secret/s",
+                "Secret/t",
+                "ConfigMap/m",
+                "PersistentVolumeClaim/p",
+                // In both versions.
+                "ExternalSecret/s",
+                "ExternalSecret/t",
+                "ExternalSecret/s",
+                "ExternalSecret/t"
+            ]
         );
     }
 

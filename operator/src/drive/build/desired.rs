@@ -9,11 +9,14 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::drive::departure::Departure;
+use crate::drive::valid::Recipe;
+use crate::foreign::external_secret::ExternalSecret;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
 use crate::object_store::model::BucketRequest;
 
@@ -32,6 +35,8 @@ pub struct Desired<S> {
     pub service_account: ServiceAccount,
     /// Secrets to make if they, or keys of them, are not there.
     pub credentials: Vec<Credential>,
+    /// What to take from stores outside the cluster, where the API is there.
+    pub external_secrets: Vec<ExternalSecret>,
     /// Templates of services' files.
     pub config_maps: Vec<ConfigMap>,
     /// Volumes that outlive pods.
@@ -79,6 +84,7 @@ impl Desired<Prepared> {
         let Self {
             service_account,
             credentials,
+            external_secrets,
             config_maps,
             volume_claims,
             network_policies,
@@ -100,6 +106,7 @@ impl Desired<Prepared> {
         Desired {
             service_account,
             credentials,
+            external_secrets,
             config_maps,
             volume_claims,
             network_policies,
@@ -131,6 +138,7 @@ impl<S> Desired<S> {
         let Self {
             service_account,
             credentials,
+            external_secrets,
             config_maps,
             volume_claims,
             network_policies,
@@ -151,6 +159,7 @@ impl<S> Desired<S> {
         } = self;
         let mut all = vec![serde_json::to_value(service_account)?];
         append(credentials.iter().map(|credential| &credential.secret), &mut all)?;
+        append(external_secrets, &mut all)?;
         append(config_maps, &mut all)?;
         append(volume_claims, &mut all)?;
         append(network_policies, &mut all)?;
@@ -178,10 +187,23 @@ fn append(objects: impl IntoIterator<Item = impl Serialize>, all: &mut Vec<Value
 pub struct Credential {
     /// Metadata and type; never data.
     pub secret: Secret,
-    /// Keys it must have.
+    /// Keys of the spec, for which it must have values.
     pub keys: Vec<String>,
-    /// Characters of each value.
-    pub length: usize,
+    /// What the values look like.
+    pub recipe: Recipe,
+    /// Draws all values anew, though they are there.
+    pub rotate: bool,
+    /// Written beside new values: what asked for them, and when they were drawn if that is not the Secret's own age.
+    pub notes: CredentialNotes,
+}
+
+/// What is written of new values beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialNotes {
+    /// Now.
+    pub drawn_at: Timestamp,
+    /// The wish that is done with them.
+    pub wish: Option<String>,
 }
 
 /// What something waits for. A value, not an error: nothing went wrong.

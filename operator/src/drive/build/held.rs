@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ras_crds::{ConditionType, Reason};
 
 use super::{Waiting, migration};
+use crate::drive::external;
 use crate::drive::valid::{EnvSource, SecretOrigin, UsedSecret, ValidDrive, ValidService};
 
 pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
@@ -85,9 +86,21 @@ fn lack(
     key: Option<&str>,
 ) -> Option<(Reason, String)> {
     let (used, namespace, service) = (&secret.secret_name, &drive.namespace, &service.name);
+    // A Secret that is there serves, but not a stranger's: its values are not those of the store.
+    let from_store = drive
+        .external_secrets
+        .iter()
+        .find(|external| secret.origin == SecretOrigin::External && external.secret_name == *used);
+    if let Some(external) = from_store
+        && (external.stranger.is_some() || !drive.secrets.contains_key(used))
+    {
+        let (reason, message) = external::trouble(drive, external)?;
+        return Some((reason, format!("service {service:?} waits: {message}")));
+    }
     let Some(facts) = drive.secrets.get(used) else {
         let next = match secret.origin {
             SecretOrigin::Generated => "it is being made".to_owned(),
+            SecretOrigin::External => "it is being fetched".to_owned(),
             SecretOrigin::Existing => format!(
                 "make it in namespace {namespace:?}, or correct spec.secrets[{name:?}].existing.secretName",
                 name = secret.name
@@ -110,10 +123,15 @@ fn lack(
     if keys.contains_key(key) {
         return None;
     }
-    let next = if secret.origin == SecretOrigin::Generated {
-        "it is being made".to_owned()
-    } else {
-        format!("add the key to the Secret in namespace {namespace:?}, or correct it in the service's env")
+    let next = match secret.origin {
+        SecretOrigin::Generated => "it is being made".to_owned(),
+        SecretOrigin::External => format!(
+            "add it in the store or in external.keys of the entry {name:?} of spec.secrets, or correct it in the service's env",
+            name = secret.name
+        ),
+        SecretOrigin::Existing | SecretOrigin::ObjectStore | SecretOrigin::DatabaseServer => {
+            format!("add the key to the Secret in namespace {namespace:?}, or correct it in the service's env")
+        }
     };
     Some((
         Reason::SecretKeyMissing,

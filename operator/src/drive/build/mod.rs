@@ -10,6 +10,7 @@ mod container;
 mod deployment;
 mod desired;
 mod disruption_budget;
+mod external_secret;
 mod held;
 mod ingress;
 mod job;
@@ -32,7 +33,7 @@ mod volume_claim;
 
 use std::marker::PhantomData;
 
-pub use desired::{Applied, Credential, Desired, Prepared, Waiting};
+pub use desired::{Applied, Credential, CredentialNotes, Desired, Prepared, Waiting};
 pub use names::children;
 
 use super::valid::ValidDrive;
@@ -46,6 +47,11 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .generated_secrets
             .iter()
             .map(|secret| secret::build(drive, secret))
+            .collect(),
+        external_secrets: drive
+            .external_secrets
+            .iter()
+            .filter_map(|external| external_secret::build(drive, external))
             .collect(),
         config_maps: services
             .iter()

@@ -155,8 +155,11 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
             all.push(format!("PersistentVolumeClaim/{}", database_claim(name)));
         }
     }
-    for source in spec.secrets.iter().filter(|source| source.generate.is_some()) {
+    for source in spec.secrets.iter().filter(|source| source.existing.is_none()) {
         all.push(format!("Secret/{}", secret(name, &source.name)));
+        if source.external.is_some() {
+            all.push(format!("ExternalSecret/{}", secret(name, &source.name)));
+        }
     }
     for service in &spec.services {
         let child = of_service(name, &service.name);

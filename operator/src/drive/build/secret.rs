@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Credential, labels, metadata};
+use super::{Credential, CredentialNotes, labels, metadata};
+use crate::drive::rotation::Verdict;
 use crate::drive::valid::{GeneratedSecret, ValidDrive};
 
 pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential {
@@ -18,6 +19,11 @@ pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential 
             ..Secret::default()
         },
         keys: secret.keys.clone(),
-        length: secret.length,
+        recipe: secret.recipe,
+        rotate: secret.rotation == Verdict::Now,
+        notes: CredentialNotes {
+            drawn_at: drive.calendar.now,
+            wish: secret.wish.clone(),
+        },
     }
 }

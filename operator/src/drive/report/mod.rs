@@ -3,6 +3,7 @@
 pub mod buckets;
 pub mod migrations;
 pub mod parts;
+pub mod secrets;
 pub mod services;
 
 use std::collections::BTreeMap;
@@ -84,6 +85,10 @@ pub fn status(
         Verdict::Applied { valid, outcome } => buckets::statuses(valid, outcome),
         Verdict::Paused { .. } | Verdict::Invalid(_) => before.buckets.clone(),
     };
+    let secrets = match verdict {
+        Verdict::Applied { valid, .. } => secrets::statuses(valid),
+        Verdict::Paused { .. } | Verdict::Invalid(_) => before.secrets.clone(),
+    };
     RecruitmentDriveStatus {
         observed_generation: drive.metadata.generation,
         phase: Some(if drive.spec.is_suspended() {
@@ -96,6 +101,7 @@ pub fn status(
         services: services.into_iter().map(|service| service.status).collect(),
         buckets,
         database: drive.spec.database.as_ref().and_then(|_| before.database.clone()),
+        secrets,
         url: drive.spec.exposure.as_ref().map(|exposure| {
             let scheme = if exposure.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{}", exposure.host)
@@ -179,11 +185,14 @@ fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[service
     };
     // Monitoring never holds up a portal.
     let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
-        blocked.iter().partition(|one| one.child.kind.is_optional());
+        blocked.iter().partition(|one| one.child.kind.is_monitoring());
     let mut found = Vec::new();
     let mut gates = Vec::new();
     if let Some(valid) = valid {
-        gates.extend(parts::secrets(valid, held));
+        // A store that gives no news holds up nobody who has what it gave before.
+        let is_held = held.is_some_and(|held| held.values().any(|one| one.condition == ConditionType::SecretsReady));
+        let place = if is_held { &mut gates } else { &mut found };
+        place.extend(secrets::finding(valid, held));
         gates.extend(buckets::storage(valid, outcome));
         gates.extend(migrations::finding(valid));
         gates.push(programs);

@@ -1,47 +1,10 @@
-//! What is told about secrets, the route and monitoring.
-
-use std::collections::BTreeMap;
+//! What is told about the route and monitoring.
 
 use ras_crds::{ConditionType, Reason};
 
 use super::Finding;
 use crate::drive::apply::Blocked;
-use crate::drive::build::Waiting;
-use crate::drive::valid::{EnvSource, ValidDrive, ValidService, ValidTls};
-
-/// SecretsReady, where the drive has secrets.
-pub fn secrets(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> Option<Finding> {
-    let type_ = ConditionType::SecretsReady;
-    let mut waiting: Vec<&Waiting> = held
-        .into_iter()
-        .flat_map(BTreeMap::values)
-        .filter(|one| one.condition == type_)
-        .collect();
-    waiting.dedup();
-    if let Some(first) = waiting.first() {
-        let message: Vec<&str> = waiting.iter().map(|one| one.message.as_str()).collect();
-        return Some(Finding::new(type_, false, first.reason, message.join("; ")));
-    }
-    let uses = valid
-        .services
-        .iter()
-        .flat_map(ValidService::containers)
-        .any(|container| {
-            !container.env_from.is_empty()
-                || container
-                    .env
-                    .iter()
-                    .any(|env| matches!(env.source, EnvSource::Secret { .. }))
-        });
-    (uses || !valid.generated_secrets.is_empty()).then(|| {
-        Finding::new(
-            type_,
-            true,
-            Reason::SecretsAvailable,
-            "every secret that services use is there",
-        )
-    })
-}
+use crate::drive::valid::{ValidDrive, ValidTls};
 
 /// ExposureReady, where the drive is exposed.
 pub fn exposure(valid: &ValidDrive) -> Option<Finding> {

@@ -9,12 +9,14 @@ mod buckets;
 mod container;
 pub(crate) mod databases;
 mod exposure;
+mod external;
 mod migration;
 mod monitoring;
 mod mounts;
 mod names;
 mod problem;
 mod quantity;
+mod rotation;
 mod secrets;
 mod service;
 
@@ -55,7 +57,8 @@ pub fn validate(
     let name = drive.metadata.name.clone().unwrap_or_default();
 
     names::check(drive, fetched, &mut found);
-    let secrets = secrets::Secrets::read(&name, spec, fetched, &mut found);
+    let calendar = rotation::calendar(drive, fetched, &mut found);
+    let secrets = secrets::Secrets::read(drive, fetched, &calendar, platform, &mut found);
     let buckets = buckets::Buckets::read(drive, fetched, platform, &mut found);
     let databases = databases::Databases::read(drive, fetched, platform, &mut found);
     let sources = Sources {
@@ -84,13 +87,18 @@ pub fn validate(
         .cloned()
         .collect();
 
+    let warnings = secrets.warnings(drive);
+    let (generated_secrets, external_secrets) = secrets.into_valid();
     let valid = ValidDrive {
         namespace: drive.metadata.namespace.clone().unwrap_or_default(),
         uid: drive.metadata.uid.clone(),
         generation: drive.metadata.generation,
+        calendar,
         suspended: spec.is_suspended(),
         services,
-        generated_secrets: secrets.generated(),
+        warnings,
+        generated_secrets,
+        external_secrets,
         departures: departures(drive, fetched),
         database: databases.into_valid(),
         buckets: buckets.into_valid(drive),

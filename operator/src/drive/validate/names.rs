@@ -69,7 +69,7 @@ fn collisions(drive: &RecruitmentDrive, found: &mut Found) {
         .spec
         .secrets
         .iter()
-        .position(|secret| secret.generate.is_some() && secret.name == "tls");
+        .position(|secret| secret.existing.is_none() && secret.name == "tls");
     if let (true, Some(index)) = (issued, tls) {
         found.invalid(
             format!("spec.secrets[{index}].name"),

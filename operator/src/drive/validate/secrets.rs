@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use ras_crds::RecruitmentDriveSpec;
-use ras_crds::spec::SecretSource;
+use ras_crds::RecruitmentDrive;
+use ras_crds::labels::ROTATE;
+use ras_crds::spec::{Format, Generate, SecretSource};
 
-use super::{Found, names};
+use super::{Found, external, names, rotation};
 use crate::drive::build::names as child;
 use crate::drive::fetched::Fetched;
-use crate::drive::valid::{GeneratedSecret, SecretOrigin, UsedSecret};
+use crate::drive::rotation::{Calendar, Policy, Verdict};
+use crate::drive::valid::{GeneratedSecret, Recipe, RsaSize, SecretOrigin, UsedSecret, ValidExternal};
+use crate::platform::PlatformConfig;
 
-/// Characters of a generated value when the spec says nothing.
+/// Characters, or bytes, of a generated value when the spec says nothing.
 const DEFAULT_LENGTH: i32 = 32;
 
 /// The drive's secrets by their names in the drive.
@@ -19,30 +22,58 @@ pub(super) struct Secrets<'a> {
     fetched: &'a Fetched,
 }
 
+#[allow(clippy::large_enum_variant)] // A drive has a few of them, for a moment.
 enum Known {
-    Generated(GeneratedSecret),
+    External(ValidExternal),
+    Generated(GeneratedSecret, Policy),
     Existing(UsedSecret),
 }
 
 impl<'a> Secrets<'a> {
     /// Reads `spec.secrets`.
-    pub(super) fn read(drive: &str, spec: &'a RecruitmentDriveSpec, fetched: &'a Fetched, found: &mut Found) -> Self {
+    pub(super) fn read(
+        drive: &'a RecruitmentDrive,
+        fetched: &'a Fetched,
+        calendar: &Calendar,
+        platform: &PlatformConfig,
+        found: &mut Found,
+    ) -> Self {
         let mut by_name = BTreeMap::new();
-        for (index, source) in spec.secrets.iter().enumerate() {
+        for (index, source) in drive.spec.secrets.iter().enumerate() {
             let field = format!("spec.secrets[{index}]");
             names::label(&format!("{field}.name"), &source.name, found);
-            if let Some(known) = read(drive, &field, source, found) {
+            if let Some(known) = read(drive, &field, source, fetched, calendar, platform, found) {
                 by_name.insert(source.name.as_str(), known);
             }
         }
+        calendar.together(by_name.values_mut().filter_map(|known| match known {
+            Known::Generated(secret, policy) => Some((&mut secret.rotation, *policy)),
+            Known::Existing(_) | Known::External(_) => None,
+        }));
         Self { by_name, fetched }
+    }
+
+    /// What stands in annotations and means nothing.
+    pub(super) fn warnings(&self, drive: &RecruitmentDrive) -> Vec<String> {
+        rotation::wishes(drive)
+            .into_keys()
+            .filter(|name| !matches!(self.by_name.get(name.as_str()), Some(Known::Generated(..))))
+            .map(|name| {
+                format!("the annotation {ROTATE} names {name:?}, which is no generated secret of this drive: correct the name")
+            })
+            .collect()
     }
 
     /// The secret of this name in the drive.
     pub(super) fn find(&self, field: &str, name: &str, found: &mut Found) -> Option<UsedSecret> {
         match self.by_name.get(name) {
             Some(Known::Existing(used)) => Some(used.clone()),
-            Some(Known::Generated(secret)) => Some(UsedSecret {
+            Some(Known::External(external)) => Some(UsedSecret {
+                name: external.name.clone(),
+                secret_name: external.secret_name.clone(),
+                origin: SecretOrigin::External,
+            }),
+            Some(Known::Generated(secret, _)) => Some(UsedSecret {
                 name: secret.name.clone(),
                 secret_name: secret.secret_name.clone(),
                 origin: SecretOrigin::Generated,
@@ -60,10 +91,15 @@ impl<'a> Secrets<'a> {
     /// Complains about a key that nobody will ever make. A key that was once generated and then taken off
     /// the list stays in the Secret, so it may still be used.
     pub(super) fn check_key(&self, field: &str, name: &str, key: &str, found: &mut Found) {
-        let Some(Known::Generated(secret)) = self.by_name.get(name) else {
-            return;
+        let secret = match self.by_name.get(name) {
+            Some(Known::Generated(secret, _)) => secret,
+            Some(Known::External(external)) => {
+                external::check_key(field, external, key, found);
+                return;
+            }
+            Some(Known::Existing(_)) | None => return,
         };
-        if secret.keys.iter().any(|made| made == key) {
+        if secret.made().any(|made| made == key) {
             return;
         }
         let is_there = self
@@ -72,59 +108,90 @@ impl<'a> Secrets<'a> {
             .get(&secret.secret_name)
             .is_some_and(|facts| facts.keys.as_ref().is_none_or(|keys| keys.contains_key(key)));
         if !is_there {
+            let made: Vec<String> = secret.made().collect();
             found.invalid(
                 field,
-                format!("the secret {name:?} has no key {key:?}: add it to its generate.keys, or correct the key"),
+                format!(
+                    "the secret {name:?} has no key {key:?}: add it to its generate.keys, or take one that is made ({})",
+                    made.join(", ")
+                ),
             );
         }
     }
 
-    /// Secrets to make, sorted by name.
-    pub(super) fn generated(self) -> Vec<GeneratedSecret> {
-        self.by_name
-            .into_values()
-            .filter_map(|known| match known {
-                Known::Generated(secret) => Some(secret),
-                Known::Existing(_) => None,
-            })
-            .collect()
+    /// Secrets to make and secrets to take from a store, sorted by name.
+    pub(super) fn into_valid(self) -> (Vec<GeneratedSecret>, Vec<ValidExternal>) {
+        let (mut generated, mut external) = (Vec::new(), Vec::new());
+        for known in self.by_name.into_values() {
+            match known {
+                Known::Generated(secret, _) => generated.push(secret),
+                Known::External(secret) => external.push(secret),
+                Known::Existing(_) => {}
+            }
+        }
+        (generated, external)
     }
 }
 
-fn read(drive: &str, field: &str, source: &SecretSource, found: &mut Found) -> Option<Known> {
-    match (&source.generate, &source.existing) {
-        (Some(generate), None) => {
+fn read(
+    drive: &RecruitmentDrive,
+    field: &str,
+    source: &SecretSource,
+    fetched: &Fetched,
+    calendar: &Calendar,
+    platform: &PlatformConfig,
+    found: &mut Found,
+) -> Option<Known> {
+    let drive_name = drive.metadata.name.as_deref().unwrap_or_default();
+    match (&source.generate, &source.existing, &source.external) {
+        (None, None, Some(asked)) => {
+            let field = format!("{field}.external");
+            external::read(drive_name, &field, &source.name, asked, fetched, platform, found).map(Known::External)
+        }
+        (Some(generate), None, None) => {
+            let field = format!("{field}.generate");
             let mut keys = generate.keys.clone();
             keys.sort();
             keys.dedup();
             if keys.is_empty() {
-                found.invalid(format!("{field}.generate.keys"), "name at least one key to make");
+                found.invalid(format!("{field}.keys"), "name at least one key to make");
             }
-            if keys.iter().any(|key| !is_key(key)) {
+            let recipe = recipe(&field, generate, found);
+            if keys
+                .iter()
+                .flat_map(|key| recipe.made_for(key))
+                .any(|key| !is_key(&key))
+            {
                 found.invalid(
-                    format!("{field}.generate.keys"),
-                    "a key holds only letters, digits, '-', '_' and '.'",
+                    format!("{field}.keys"),
+                    "a key holds only letters, digits, '-', '_' and '.', at most 253 of them",
                 );
             }
-            let length = generate.length.unwrap_or(DEFAULT_LENGTH);
-            let valid_length = usize::try_from(length)
-                .ok()
-                .filter(|length| (16..=1024).contains(length));
-            if valid_length.is_none() {
-                found.invalid(
-                    format!("{field}.generate.length"),
-                    format!("{length} is out of range: 16 to 1024 characters"),
-                );
-            }
-            Some(Known::Generated(GeneratedSecret {
-                name: source.name.clone(),
-                secret_name: child::secret(drive, &source.name),
-                keys,
-                length: valid_length.unwrap_or_default(),
-                deletion_policy: source.deletion_policy.unwrap_or_default(),
-            }))
+            let secret_name = child::secret(drive_name, &source.name);
+            let policy = rotation::policy(&format!("{field}.rotate"), generate.rotate.as_ref(), found);
+            let wish = rotation::wishes(drive).remove(&source.name);
+            let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+            let facts = fetched.secrets.get(&secret_name);
+            // One that is not there is made, and then as new as can be.
+            let verdict = facts.and_then(|facts| {
+                let asked = wish.is_some() && facts.rotated_for != wish;
+                Some(calendar.verdict(policy, facts.drawn_at?, asked, uid))
+            });
+            Some(Known::Generated(
+                GeneratedSecret {
+                    name: source.name.clone(),
+                    secret_name,
+                    keys,
+                    recipe,
+                    rotation: verdict.unwrap_or(Verdict::Unscheduled),
+                    rotates: generate.rotate.is_some(),
+                    wish,
+                    deletion_policy: source.deletion_policy.unwrap_or_default(),
+                },
+                policy,
+            ))
         }
-        (None, Some(existing)) => Some(Known::Existing(UsedSecret {
+        (None, Some(existing), None) => Some(Known::Existing(UsedSecret {
             name: source.name.clone(),
             secret_name: existing.secret_name.clone(),
             origin: SecretOrigin::Existing,
@@ -133,7 +200,7 @@ fn read(drive: &str, field: &str, source: &SecretSource, found: &mut Found) -> O
             found.invalid(
                 field,
                 format!(
-                    "the secret {:?} needs exactly one of generate and existing",
+                    "the secret {:?} needs exactly one of generate, external and existing",
                     source.name
                 ),
             );
@@ -142,7 +209,53 @@ fn read(drive: &str, field: &str, source: &SecretSource, found: &mut Found) -> O
     }
 }
 
-fn is_key(key: &str) -> bool {
+/// How values are drawn. What counts them goes with the format that it counts.
+fn recipe(field: &str, generate: &Generate, found: &mut Found) -> Recipe {
+    let format = generate.format.unwrap_or_default();
+    let mut goes_with = |name: &str, is_set: bool, formats: &[Format]| {
+        if is_set && !formats.contains(&format) {
+            found.invalid(
+                format!("{field}.{name}"),
+                format!("{name} does not go with the format {format:?}: remove it, or set another format"),
+            );
+        }
+    };
+    goes_with("length", generate.length.is_some(), &[Format::Alphanumeric]);
+    goes_with("bytes", generate.bytes.is_some(), &[Format::Base64, Format::Hex]);
+    goes_with("bits", generate.bits.is_some(), &[Format::RsaKeyPair]);
+    let mut count = |name: &str, asked: Option<i32>, unit: &str| {
+        let asked = asked.unwrap_or(DEFAULT_LENGTH);
+        let count = usize::try_from(asked).ok().filter(|count| (16..=1024).contains(count));
+        if count.is_none() {
+            found.invalid(
+                format!("{field}.{name}"),
+                format!("{asked} is out of range: 16 to 1024 {unit}"),
+            );
+        }
+        count.unwrap_or_default()
+    };
+    match format {
+        Format::Alphanumeric => Recipe::Alphanumeric(count("length", generate.length, "characters")),
+        Format::Base64 => Recipe::Base64(count("bytes", generate.bytes, "bytes")),
+        Format::Hex => Recipe::Hex(count("bytes", generate.bytes, "bytes")),
+        Format::Uuid => Recipe::Uuid,
+        Format::Ed25519KeyPair => Recipe::Ed25519KeyPair,
+        Format::RsaKeyPair => Recipe::RsaKeyPair(match generate.bits {
+            Some(2048) => RsaSize::Bits2048,
+            None | Some(3072) => RsaSize::Bits3072,
+            Some(4096) => RsaSize::Bits4096,
+            Some(other) => {
+                found.invalid(
+                    format!("{field}.bits"),
+                    format!("{other} is no size of an RSA key here: set 2048, 3072 or 4096"),
+                );
+                RsaSize::Bits3072
+            }
+        }),
+    }
+}
+
+pub(super) fn is_key(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 253
         && key != "."

@@ -302,7 +302,7 @@ fn a_key_that_nobody_makes_is_refused_unless_it_is_there_already() {
     );
     let facts = SecretFacts {
         keys: Some([("old".to_owned(), String::new())].into()),
-        version: String::new(),
+        ..SecretFacts::default()
     };
     assert!(
         problems(

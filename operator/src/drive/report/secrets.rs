@@ -1,0 +1,81 @@
+//! What is told about secrets: whether they are there, and when they rotate. Never a value.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::{ConditionType, Reason, SecretStatus};
+
+use super::Finding;
+use crate::drive::build::Waiting;
+use crate::drive::external;
+use crate::drive::rotation::Verdict;
+use crate::drive::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
+
+/// SecretsReady, where the drive has secrets.
+pub fn finding(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> Option<Finding> {
+    let type_ = ConditionType::SecretsReady;
+    let mut waiting: Vec<&Waiting> = held
+        .into_iter()
+        .flat_map(BTreeMap::values)
+        .filter(|one| one.condition == type_)
+        .collect();
+    waiting.dedup();
+    if let Some(first) = waiting.first() {
+        let message: Vec<&str> = waiting.iter().map(|one| one.message.as_str()).collect();
+        return Some(Finding::new(type_, false, first.reason, message.join("; ")));
+    }
+    let troubles: Vec<(Reason, String)> = valid
+        .external_secrets
+        .iter()
+        .filter_map(|external| external::trouble(valid, external))
+        .collect();
+    if let Some((reason, _)) = troubles.first() {
+        let message: Vec<&str> = troubles.iter().map(|(_, message)| message.as_str()).collect();
+        return Some(Finding::new(type_, false, *reason, message.join("; ")));
+    }
+    let uses = valid
+        .services
+        .iter()
+        .flat_map(ValidService::containers)
+        .any(|container| {
+            !container.env_from.is_empty()
+                || container
+                    .env
+                    .iter()
+                    .any(|env| matches!(env.source, EnvSource::Secret { .. }))
+        });
+    (uses || !valid.generated_secrets.is_empty() || !valid.external_secrets.is_empty()).then(|| {
+        let mut message = vec!["every secret that services use is there"];
+        message.extend(valid.warnings.iter().map(String::as_str));
+        Finding::new(type_, true, Reason::SecretsAvailable, message.join("; "))
+    })
+}
+
+/// A line for each generated secret that rotates, or was asked to and may not yet.
+pub fn statuses(valid: &ValidDrive) -> Vec<SecretStatus> {
+    valid
+        .generated_secrets
+        .iter()
+        .filter(|secret| secret.rotates || matches!(secret.rotation, Verdict::Waits { .. }))
+        .map(|secret| line(valid, secret))
+        .collect()
+}
+
+fn line(valid: &ValidDrive, secret: &GeneratedSecret) -> SecretStatus {
+    let facts = valid.secrets.get(&secret.secret_name);
+    SecretStatus {
+        name: secret.name.clone(),
+        drawn_at: facts.and_then(|facts| facts.drawn_at).map(whole_seconds),
+        next_rotation: secret.rotation.next().map(whole_seconds),
+        message: match &secret.rotation {
+            Verdict::Waits { why, .. } => Some(why.clone()),
+            Verdict::Unscheduled | Verdict::At(_) | Verdict::Now => None,
+        },
+    }
+}
+
+/// What is stored has whole seconds; anything finer would look like a change at each look.
+fn whole_seconds(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
