@@ -96,7 +96,9 @@ fn drifts() -> Vec<(Kind, &'static str, &'static str, Value)> {
 async fn what_somebody_changes_in_a_child_of_any_kind_is_put_back_and_what_they_add_stays() -> Result<(), Error> {
     let season = season_with_every_child("drift").await?;
     let tried: BTreeSet<Kind> = drifts().iter().map(|(kind, ..)| *kind).collect();
-    assert_eq!(tried, Kind::ALL.iter().copied().collect(), "a kind is not tried");
+    // A Job cannot be changed where it matters, and one that has ended is evidence as it is.
+    let all = Kind::ALL.iter().copied().filter(|kind| *kind != Kind::Job);
+    assert_eq!(tried, all.collect(), "a kind is not tried");
     for (kind, name, field, meddled) in drifts() {
         let api = api(&season, kind);
         let right = part(&api, name, field).await?;
@@ -204,7 +206,9 @@ async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Err
             metadata["ownerReferences"] = json!([]);
         }),
     ];
-    for (name, before) in children(&season, "season").await? {
+    let mut all = children(&season, "season").await?;
+    all.retain(|name, _| !name.starts_with("Job/"));
+    for (name, before) in all {
         let kind = Kind::ALL
             .iter()
             .find(|kind| name.starts_with(&format!("{kind}/")))

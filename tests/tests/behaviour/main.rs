@@ -14,6 +14,7 @@ mod examples;
 mod fault_proxy;
 mod harness;
 mod health;
+mod migrations;
 mod object_stores;
 mod optional_apis;
 mod removal;

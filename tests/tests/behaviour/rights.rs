@@ -26,6 +26,7 @@ spec:
   - name: store
     image: registry.example.com/store:1
     volumes: [{name: data, path: /data, size: 1Gi, deletionPolicy: Delete}]
+    migrate: {command: [store, migrate]}
   secrets:
   - {name: jwt, generate: {keys: [key]}, deletionPolicy: Delete}
   exposure: {host: spring.example.edu}
