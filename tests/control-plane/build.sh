@@ -45,6 +45,9 @@ fi
 etcd=$(version_in etcd go.etcd.io/etcd/server/v3)
 kwok=$(version_in kwok sigs.k8s.io/kwok)
 cert_manager=$(version_in cert-manager github.com/cert-manager/cert-manager)
+# One module for both clusters: here it runs as a process, on a real node as a pod.
+external_secrets_dir=../real-node/external-secrets
+external_secrets=$(version_in $external_secrets_dir github.com/external-secrets/external-secrets)
 yaml=$(version_in go-yaml sigs.k8s.io/yaml)
 
 # Ours are modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
@@ -93,6 +96,7 @@ each_program() {
     "$1" "kwok-$kwok/kwok" kwok sigs.k8s.io/kwok/cmd/kwok '-s -w'
     "$1" "go-yaml-$yaml/go-yaml" go-yaml . '-s -w'
     "$1" "cert-manager-$cert_manager/cert-manager-controller" cert-manager github.com/cert-manager/cert-manager/cmd/controller '-s -w'
+    "$1" "external-secrets-$external_secrets/external-secrets" $external_secrets_dir github.com/external-secrets/external-secrets '-s -w'
 }
 
 is_in_assets() {
@@ -189,5 +193,15 @@ copy_from cert-manager github.com/cert-manager/cert-manager "crds/cert-manager-$
     deploy/crds/crd-certificaterequests.yaml deploy/crds/crd-certificates.yaml deploy/crds/crd-challenges.yaml \
     deploy/crds/crd-clusterissuers.yaml deploy/crds/crd-issuers.yaml deploy/crds/crd-orders.yaml
 link crds/cert-manager "../../crds/cert-manager-$cert_manager"
+
+# Twice, because no version of the kind is served by both: v1beta1 by the operator that builds, v1 by those in use now.
+store_crds=config/crds/bases/external-secrets.io
+external_secrets_v1=$(version_in foreign-crds github.com/external-secrets/external-secrets)
+copy_from foreign-crds github.com/external-secrets/external-secrets "crds/external-secrets-$external_secrets_v1" \
+    "${store_crds}_externalsecrets.yaml" "${store_crds}_secretstores.yaml" "${store_crds}_clustersecretstores.yaml"
+link crds/external-secrets "../../crds/external-secrets-$external_secrets_v1"
+copy_from $external_secrets_dir github.com/external-secrets/external-secrets "crds/external-secrets-$external_secrets" \
+    "${store_crds}_externalsecrets.yaml" "${store_crds}_secretstores.yaml" "${store_crds}_clustersecretstores.yaml"
+link crds/external-secrets-v1beta1 "../../crds/external-secrets-$external_secrets"
 
 echo "test control plane: $links (Kubernetes $kubernetes)"

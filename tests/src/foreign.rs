@@ -17,6 +17,10 @@ pub enum ForeignProject {
     PrometheusOperator,
     /// `Certificate`, `Issuer`, `ClusterIssuer`, and what they are worked out through.
     CertManager,
+    /// `ExternalSecret`, `SecretStore`, `ClusterSecretStore`, as its operators of today serve them: `v1`.
+    ExternalSecrets,
+    /// The same, as the operator that the tests run serves them: `v1beta1`.
+    ExternalSecretsBeta,
 }
 
 impl ForeignProject {
@@ -24,6 +28,8 @@ impl ForeignProject {
         match self {
             Self::PrometheusOperator => "crds/prometheus-operator",
             Self::CertManager => "crds/cert-manager",
+            Self::ExternalSecrets => "crds/external-secrets",
+            Self::ExternalSecretsBeta => "crds/external-secrets-v1beta1",
         }
     }
 

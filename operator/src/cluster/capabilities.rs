@@ -61,15 +61,16 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
     loop {
         let event = match asks.split_first() {
             None => stream.next().await,
-            Some((wait, later)) => match tokio::time::timeout(*wait, stream.next()).await {
-                Ok(event) => event,
-                Err(_) => {
+            Some((wait, later)) => {
+                if let Ok(event) = tokio::time::timeout(*wait, stream.next()).await {
+                    event
+                } else {
                     asks = later;
                     seen.external_secrets = external_secrets(&client).await;
                     tell(apis, seen);
                     continue;
                 }
-            },
+            }
         };
         let Some(event) = event else { return Ok(()) };
         match event {
@@ -151,7 +152,7 @@ async fn ask(client: &Client) -> Apis {
     }
 }
 
-/// The newest version of ExternalSecret that is served.
+/// The newest version of `ExternalSecret` that is served.
 async fn external_secrets(client: &Client) -> Option<ExternalSecretsVersion> {
     newest_external_secrets(client, &served_versions(client).await).await
 }

@@ -36,11 +36,11 @@ pub struct Apis {
     pub prometheus_rules: bool,
     /// `cert-manager.io/v1` Certificate.
     pub certificates: bool,
-    /// `external-secrets.io` ExternalSecret, in the newest version that is served.
+    /// `external-secrets.io` `ExternalSecret`, in the newest version that is served.
     pub external_secrets: Option<ExternalSecretsVersion>,
 }
 
-/// Versions of ExternalSecret that say what we say in the same words. Operators before 0.16 serve the older one alone, and
+/// Versions of `ExternalSecret` that say what we say in the same words. Operators before 0.16 serve the older one alone, and
 /// those from 0.17 on the newer one alone, so none of the two would do for all clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExternalSecretsVersion {

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{
-        EVERY_CHILD, api, at_rest, failed, make_every_child, meddle, reconciles, season_with_every_child, versions,
+        EVERY_CHILD, api, at_rest, failed, kinds, make_every_child, meddle, reconciles, season_with_every_child,
+        versions,
     },
     seen::{asked, kubectl, mark},
 };
@@ -97,7 +98,7 @@ async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() ->
         .filter(|event| event.verb == "list" || event.verb == "watch")
         .map(|event| &*event.resource)
         .collect();
-    for kind in Kind::ALL {
+    for kind in kinds() {
         assert!(
             lists.contains(&*kind.resource().plural),
             "{kind} is not among {lists:?}"

@@ -26,6 +26,7 @@ pub type Children = BTreeMap<String, DynamicObject>;
 pub async fn season_with_every_child(prefix: &str) -> Result<Season, Error> {
     // Before the operator starts, so that no test waits until it notices.
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
+    cluster().await?.install(ForeignProject::ExternalSecrets).await?;
     let season = Season::start(prefix).await?;
     make_every_child(&season).await?;
     Ok(season)
@@ -42,7 +43,7 @@ pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error>
     season.ready(drive).await?;
     eventually(PATIENCE, "a child of every kind", async || {
         let found: BTreeSet<Kind> = children(season, drive).await?.values().filter_map(kind).collect();
-        let lacking: Vec<_> = Kind::ALL.iter().filter(|kind| !found.contains(kind)).collect();
+        let lacking: Vec<_> = kinds().filter(|kind| !found.contains(kind)).collect();
         if lacking.is_empty() {
             Ok(())
         } else {
@@ -52,6 +53,14 @@ pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error>
     .await
     .map_err(|error| error.with_log(&season.operator.log()))?;
     at_rest(season, drive).await.map(drop)
+}
+
+/// Every kind of child that one cluster can have: none serves both versions of External Secrets.
+pub fn kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| *kind != Kind::ExternalSecretBeta)
 }
 
 /// One kind's objects in the season's namespace.
@@ -77,8 +86,8 @@ pub fn failed(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
 pub async fn children(season: &Season, drive: &str) -> Result<Children, Error> {
     let of_drive = ListParams::default().labels(&format!("ras.dev/drive={drive}"));
     let mut found = Children::new();
-    for kind in Kind::ALL {
-        match api(season, *kind).list(&of_drive).await {
+    for kind in kinds() {
+        match api(season, kind).list(&of_drive).await {
             Ok(list) => found.extend(list.items.into_iter().map(|mut object| {
                 // The items of a list do not tell their kind.
                 object.types = Some(kube::core::TypeMeta {

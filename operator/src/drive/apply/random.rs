@@ -115,8 +115,7 @@ fn pem(label: &str, der: &[u8]) -> String {
         }
         text.push(c);
     }
-    text.push_str(&format!("\n-----END {label}-----\n"));
-    text
+    text + &format!("\n-----END {label}-----\n")
 }
 
 #[cfg(test)]

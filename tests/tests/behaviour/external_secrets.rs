@@ -1,0 +1,408 @@
+//! Secrets from stores outside the cluster: what is asked of External Secrets, what is told of its answers, and the way of a
+//! value from a real store operator into a program's environment, which the operator never sees.
+
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, ResourceExt};
+use ras_crds::{Condition, ConditionType, Reason};
+use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, cluster, eventually};
+use serde_json::{Value, json};
+
+use crate::children::{at_rest, failed};
+use crate::seen::{asked, because, changes, look, mark, of_deployment};
+
+const TEMPLATE: &str = "/spec/template";
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: mailer
+    image: registry.example.com/mailer:1
+    env:
+    - {name: MAIL_USER, secret: {name: mail, key: username}}
+    - {name: MAIL_PASSWORD, secret: {name: mail, key: password}}
+  - name: maps
+    image: registry.example.com/maps:1
+    env: [{name: KEY, secret: {name: maps, key: api-key}}]
+  - name: web
+    image: registry.example.com/web:1
+  secrets:
+  - {name: mail, external: {store: campus-vault, key: spo/mail, refreshInterval: 1s}}
+  - name: maps
+    external:
+      store: campus-vault
+      keys: [{name: api-key, key: spo/maps, property: key}]
+      refreshInterval: 1s
+";
+
+/// Values that must appear nowhere but in Secrets.
+const PASSWORDS: [&str; 3] = ["hunter2-of-mail", "hunter3-of-mail", "hunter4-of-maps"];
+
+fn api(season: &Season, version: &str) -> Api<DynamicObject> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", version, "ExternalSecret"));
+    Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind)
+}
+
+/// Waits until what is told of secrets has this reason, and says all of these words.
+async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
+    let condition = because(season, "spring", ConditionType::SecretsReady, reason).await?;
+    for word in words {
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
+    }
+    Ok(condition)
+}
+
+/// Says of an ExternalSecret what its operator says.
+async fn says(season: &Season, name: &str, status: &str, reason: &str, message: &str) -> Result<(), Error> {
+    let condition = json!({
+        "type": "Ready", "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-07-01T00:00:00Z",
+    });
+    let patch = json!({"status": {"conditions": [condition], "refreshTime": "2026-07-01T00:00:00Z"}});
+    eventually(
+        PATIENCE,
+        &format!("the ExternalSecret {name} to be there"),
+        async || {
+            let patched = api(season, "v1")
+                .patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await;
+            patched.map(drop).map_err(|error| error.to_string().into())
+        },
+    )
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// Makes the Secret as their operator makes it.
+async fn fill(season: &Season, name: &str, data: &Value) -> Result<(), Error> {
+    let owner = api(season, "v1")
+        .get(name)
+        .await
+        .map_err(failed(format!("reading {name}")))?;
+    let secret = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "ownerReferences": [{
+            "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": name, "uid": owner.uid(),
+            "controller": true, "blockOwnerDeletion": true,
+        }]},
+        "stringData": data,
+    });
+    season.apply(&secret.to_string()).await
+}
+
+#[tokio::test]
+async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_secret() -> Result<(), Error> {
+    cluster().await?.install(ForeignProject::ExternalSecrets).await?;
+    let season = Season::start("from-a-store").await?;
+    season.apply(DRIVE).await?;
+    told(
+        &season,
+        Reason::ExternalSecretPending,
+        &["spring-mail", "campus-vault", "kubectl describe externalsecret"],
+    )
+    .await?;
+
+    says(
+        &season,
+        "spring-mail",
+        "False",
+        "SecretSyncedError",
+        "could not get secret data from provider",
+    )
+    .await?;
+    let words = [
+        "\"mailer\"",
+        "ClusterSecretStore \"campus-vault\"",
+        "SecretSyncedError: could not get secret data from provider",
+        "kubectl describe externalsecret spring-mail",
+        "external.key of the entry \"mail\"",
+    ];
+    told(&season, Reason::ExternalSecretFailing, &words).await?;
+    let ready = season.condition("spring", ConditionType::Ready, "False").await?;
+    assert!(ready.message.contains("campus-vault"), "{}", ready.message);
+    assert!(
+        look::<Deployment>(&season, "spring-web").await?.is_some(),
+        "it needs nothing of a store"
+    );
+    assert!(look::<Deployment>(&season, "spring-mailer").await?.is_none());
+
+    // It comes, but without one of its keys.
+    fill(&season, "spring-mail", &json!({"username": "spo"})).await?;
+    says(&season, "spring-mail", "True", "SecretSynced", "secret synced").await?;
+    told(
+        &season,
+        Reason::SecretKeyMissing,
+        &["\"password\"", "spring-mail", "add it in the store"],
+    )
+    .await?;
+    fill(
+        &season,
+        "spring-mail",
+        &json!({"username": "spo", "password": PASSWORDS[0]}),
+    )
+    .await?;
+    fill(&season, "spring-maps", &json!({"api-key": PASSWORDS[2]})).await?;
+    says(&season, "spring-maps", "True", "SecretSynced", "secret synced").await?;
+    season.ready("spring").await?;
+    told(&season, Reason::SecretsAvailable, &[]).await?;
+
+    // The store stops answering: that is told, and what runs goes on, and is Ready.
+    let before = of_deployment(&season, "spring-mailer", TEMPLATE).await?;
+    says(
+        &season,
+        "spring-mail",
+        "False",
+        "SecretSyncedError",
+        "store is not ready",
+    )
+    .await?;
+    told(
+        &season,
+        Reason::ExternalSecretFailing,
+        &["store is not ready", "programs go on with the values it has"],
+    )
+    .await?;
+    season.ready("spring").await?;
+    assert_eq!(of_deployment(&season, "spring-mailer", TEMPLATE).await?, before);
+    at_rest(&season, "spring").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Result<(), Error> {
+    cluster().await?.install(ForeignProject::ExternalSecrets).await?;
+    let season = Season::start("store-stranger").await?;
+    let stranger =
+        "{apiVersion: v1, kind: Secret, metadata: {name: spring-mail}, stringData: {username: a, password: b}}";
+    season.apply(stranger).await?;
+    season.apply(DRIVE).await?;
+    let words = [
+        "spring-mail",
+        "was made by somebody else",
+        "kubectl delete secret spring-mail",
+    ];
+    told(&season, Reason::ForeignObject, &words).await?;
+    let found = api(&season, "v1")
+        .get_opt("spring-mail")
+        .await
+        .map_err(failed("looking"))?;
+    assert!(found.is_none(), "it would be taken over");
+    assert!(
+        look::<Deployment>(&season, "spring-mailer").await?.is_none(),
+        "the values are not those of the store"
+    );
+    season
+        .namespace
+        .api::<Secret>()
+        .delete("spring-mail", &Default::default())
+        .await
+        .map_err(failed("deleting"))?;
+    told(&season, Reason::ExternalSecretPending, &[]).await.map(drop)
+}
+
+async fn data(season: &Season, name: &str, key: &str) -> Result<Option<String>, Error> {
+    let found = look::<Secret>(season, name).await?;
+    let secret: Option<Secret> = found.and_then(|found| serde_json::from_value(found).ok());
+    let value = secret.and_then(|secret| secret.data?.remove(key));
+    Ok(value.map(|value| String::from_utf8_lossy(&value.0).into_owned()))
+}
+
+#[tokio::test]
+async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_changes_there() -> Result<(), Error> {
+    let season = Season::alone("real-store", &OperatorOptions::with_roles(ROLES)).await?;
+    season.apply(DRIVE).await?;
+    told(
+        &season,
+        Reason::ExternalSecretsMissing,
+        &["external-secrets.io", "install it"],
+    )
+    .await?;
+
+    let mail = json!({"username": "spo", "password": PASSWORDS[0]}).to_string();
+    let start = mark(&season).await?;
+    let installed = std::time::Instant::now();
+    let operator = season
+        .cluster
+        .fetch_from_stores("campus-vault", &[("spo/mail", &mail)])
+        .await?;
+    let with_log = |error: Error| error.with_log(&operator.end_of_log());
+
+    // One place is there, and the other is not.
+    let words = [
+        "\"maps\"",
+        "spring-maps",
+        "campus-vault",
+        "could not get secret data from provider",
+        "external.keys",
+    ];
+    told(&season, Reason::ExternalSecretFailing, &words)
+        .await
+        .map_err(with_log)?;
+    println!(
+        "told of the store's answer {:.1} s after the API was installed",
+        installed.elapsed().as_secs_f64()
+    );
+    eventually(PATIENCE, "the mailer to start", async || {
+        look::<Deployment>(&season, "spring-mailer")
+            .await?
+            .map(drop)
+            .ok_or_else(|| "not yet".into())
+    })
+    .await
+    .map_err(with_log)?;
+    assert_eq!(
+        data(&season, "spring-mail", "password").await?.as_deref(),
+        Some(PASSWORDS[0])
+    );
+    assert!(look::<Deployment>(&season, "spring-maps").await?.is_none());
+
+    let maps = json!({"key": PASSWORDS[2]}).to_string();
+    season
+        .cluster
+        .fill_store("campus-vault", &[("spo/mail", &mail), ("spo/maps", &maps)])
+        .await?;
+    season.ready("spring").await.map_err(with_log)?;
+    told(&season, Reason::SecretsAvailable, &[]).await?;
+    assert_eq!(
+        data(&season, "spring-maps", "api-key").await?.as_deref(),
+        Some(PASSWORDS[2])
+    );
+
+    // Their operator looks each second and finds nothing new, and nothing restarts.
+    let (mailer, maps_before) = (
+        of_deployment(&season, "spring-mailer", TEMPLATE).await?,
+        of_deployment(&season, "spring-maps", TEMPLATE).await?,
+    );
+    tokio::time::sleep(Duration::from_secs(5)).await; // The promise is that nothing happens.
+    assert_eq!(of_deployment(&season, "spring-mailer", TEMPLATE).await?, mailer);
+
+    // The value changes in the store: who uses it restarts, and nobody else.
+    let changed = json!({"username": "spo", "password": PASSWORDS[1]}).to_string();
+    let rotated = std::time::Instant::now();
+    season
+        .cluster
+        .fill_store("campus-vault", &[("spo/mail", &changed), ("spo/maps", &maps)])
+        .await?;
+    changes(&season, "spring-mailer", TEMPLATE, &mailer)
+        .await
+        .map_err(with_log)?;
+    println!(
+        "rolled out {:.1} s after the value changed in the store",
+        rotated.elapsed().as_secs_f64()
+    );
+    assert_eq!(
+        data(&season, "spring-mail", "password").await?.as_deref(),
+        Some(PASSWORDS[1])
+    );
+    assert_eq!(of_deployment(&season, "spring-maps", TEMPLATE).await?, maps_before);
+    season.ready("spring").await?;
+
+    // It is gone from the store: the programs keep what they have.
+    season
+        .cluster
+        .fill_store("campus-vault", &[("spo/maps", &maps)])
+        .await?;
+    told(
+        &season,
+        Reason::ExternalSecretFailing,
+        &["spring-mail", "programs go on"],
+    )
+    .await
+    .map_err(with_log)?;
+    season.ready("spring").await?;
+    assert_eq!(
+        data(&season, "spring-mail", "password").await?.as_deref(),
+        Some(PASSWORDS[1])
+    );
+
+    // The drive no longer asks for it: the ExternalSecret goes, and with it the Secret that was filled for it.
+    let without = DRIVE.replace(
+        "  - {name: mail, external: {store: campus-vault, key: spo/mail, refreshInterval: 1s}}\n",
+        "",
+    );
+    let without = without
+        .replace("secret: {name: mail, key: username}", "value: a")
+        .replace("secret: {name: mail, key: password}", "value: b");
+    season.apply(&without).await?;
+    eventually(crate::seen::COLLECTED, "the Secret to go", async || {
+        let left = look::<Secret>(&season, "spring-mail").await?;
+        if left.is_none() {
+            Ok(())
+        } else {
+            Err("it is there".into())
+        }
+    })
+    .await?;
+    told(&season, Reason::SecretsAvailable, &[]).await?;
+
+    // Nothing of all this went through the operator.
+    let reads = asked(&season, start, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
+    assert!(reads.is_empty(), "{reads:?}");
+    shown_nowhere(&season).await
+}
+
+/// No value stands in the operator's log, in the drive or in an event.
+async fn shown_nowhere(season: &Season) -> Result<(), Error> {
+    let drive = season
+        .drives()
+        .get("spring")
+        .await
+        .map_err(failed("reading the drive"))?;
+    let events = crate::seen::kubectl(season, &["get", "events", "-o", "json"]).await?;
+    for password in PASSWORDS {
+        for (what, text) in [
+            ("the log", season.operator.log()),
+            ("the drive", serde_json::to_string(&drive).unwrap()),
+            ("the events", events.clone()),
+        ] {
+            assert!(!text.contains(password), "{what} has a password");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_store_operator_that_is_upgraded_to_another_version_is_asked_in_its_own() -> Result<(), Error> {
+    let season = Season::alone("store-upgrade", &OperatorOptions::with_roles(ROLES)).await?;
+    season.cluster.install(ForeignProject::ExternalSecretsBeta).await?;
+    season.apply(DRIVE).await?;
+    told(&season, Reason::ExternalSecretPending, &[]).await?;
+    let uid = async |version: &str| {
+        let found = api(&season, version)
+            .get("spring-mail")
+            .await
+            .map_err(failed("reading"))?;
+        Ok::<_, Error>(found.uid().unwrap_or_default())
+    };
+    let before = uid("v1beta1").await?;
+
+    // Its objects stay, and are read in the new version, which alone is served from now on.
+    season.cluster.install(ForeignProject::ExternalSecrets).await?;
+    says(&season, "spring-mail", "False", "SecretSyncedError", "said in v1").await?;
+    told(&season, Reason::ExternalSecretFailing, &["said in v1"]).await?;
+    assert_eq!(uid("v1").await?, before);
+    fill(
+        &season,
+        "spring-mail",
+        &json!({"username": "spo", "password": PASSWORDS[0]}),
+    )
+    .await?;
+    says(&season, "spring-mail", "True", "SecretSynced", "secret synced").await?;
+    eventually(PATIENCE, "the mailer to start", async || {
+        look::<Deployment>(&season, "spring-mailer")
+            .await?
+            .map(drop)
+            .ok_or_else(|| "not yet".into())
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}

@@ -1,0 +1,319 @@
+//! Generated values that are drawn anew: when they are due or somebody asks, with one roll-out for all of them, and never while
+//! a freeze or an open drive forbids it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::api::ListParams;
+use ras_crds::{ConditionType, SecretStatus};
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+
+use crate::children::{at_rest, failed};
+use crate::seen::{asked, changes, kubectl, look, mark, of_deployment, restart_operator};
+
+const TEMPLATE: &str = "/spec/template";
+
+/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
+const A_SECOND: Duration = Duration::from_millis(1_100);
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: auth
+    image: registry.example.com/auth:1
+    env:
+    - {name: COOKIE_KEY, secret: {name: cookie, key: key}}
+    - {name: CSRF_KEY, secret: {name: csrf, key: key}}
+    - {name: LINK_KEY, secret: {name: link, key: sign.key}}
+  - name: web
+    image: registry.example.com/web:1
+  secrets:
+  - {name: cookie, generate: {keys: [key], format: Base64, rotate: {every: 30d}}}
+  - {name: csrf, generate: {keys: [key], format: Hex, bytes: 16, rotate: {every: 30d}}}
+  - {name: link, generate: {keys: [sign], format: Ed25519KeyPair, rotate: {every: 30d, keepWhileOpen: true}}}
+";
+
+/// All values of all the drive's Secrets, which the test may read and the operator may not.
+async fn values(season: &Season) -> Result<BTreeMap<String, String>, Error> {
+    let mut all = BTreeMap::new();
+    for name in ["cookie", "csrf", "link"] {
+        let Some(secret) = look::<Secret>(season, &format!("spring-{name}")).await? else {
+            continue;
+        };
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        for (key, value) in secret.data.unwrap_or_default() {
+            all.insert(format!("{name}/{key}"), String::from_utf8_lossy(&value.0).into_owned());
+        }
+    }
+    Ok(all)
+}
+
+/// Makes a Secret believe that its values were drawn so many hours ago.
+async fn age(season: &Season, name: &str, hours: i64) -> Result<(), Error> {
+    let then = Timestamp::now() - SignedDuration::from_hours(hours);
+    kubectl(
+        season,
+        &[
+            "annotate",
+            "--overwrite",
+            "secret",
+            name,
+            &format!("ras.dev/rotated-at={then}"),
+        ],
+    )
+    .await
+    .map(drop)
+}
+
+async fn line(season: &Season, name: &str) -> Result<Option<SecretStatus>, Error> {
+    let drive = season
+        .drives()
+        .get("spring")
+        .await
+        .map_err(failed("reading the drive"))?;
+    let lines = drive.status.unwrap_or_default().secrets;
+    Ok(lines.into_iter().find(|line| line.name == name))
+}
+
+/// Waits until values differ from what they were, and tells which do.
+async fn differ(season: &Season, before: &BTreeMap<String, String>) -> Result<BTreeSet<String>, Error> {
+    let changed = async || {
+        let now = values(season).await?;
+        Ok::<_, Error>(
+            now.into_iter()
+                .filter(|(key, value)| before.get(key) != Some(value))
+                .map(|(key, _)| key)
+                .collect::<BTreeSet<_>>(),
+        )
+    };
+    eventually(PATIENCE, "values to be drawn anew", async || {
+        let changed = changed().await?;
+        if changed.is_empty() {
+            Err("none".into())
+        } else {
+            Ok(changed)
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// How many versions of a program's pods there have been.
+async fn versions(season: &Season, service: &str) -> Result<usize, Error> {
+    let of_service = ListParams::default().labels(&format!("ras.dev/service={service}"));
+    let found = season.namespace.api::<ReplicaSet>().list(&of_service).await;
+    Ok(found.map_err(failed("listing ReplicaSets"))?.items.len())
+}
+
+#[tokio::test]
+async fn values_have_the_format_that_was_asked_for() -> Result<(), Error> {
+    let season = Season::start("formats").await?;
+    let formats = DRIVE.replace("bytes: 16, rotate: {every: 30d}", "bytes: 16").replace(
+        "  - {name: cookie, ",
+        "  - {name: rsa, generate: {keys: [jwt], format: RSAKeyPair, bits: 2048}}\n  - {name: id, generate: {keys: [id], format: UUID}}\n  - {name: cookie, ",
+    );
+    season.apply(&formats).await?;
+    season.ready("spring").await?;
+    let all = values(&season).await?;
+    assert_eq!(all["cookie/key"].len(), 44, "32 bytes");
+    assert_eq!(all["csrf/key"].len(), 32, "16 bytes");
+    assert!(all["link/sign.key"].starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    assert!(all["link/sign.pub"].starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    assert_eq!(all.len(), 4);
+    let keys = async |name: &str| {
+        let secret = look::<Secret>(&season, name).await?.unwrap();
+        Ok::<_, Error>(secret["data"].as_object().unwrap().keys().cloned().collect::<Vec<_>>())
+    };
+    assert_eq!(keys("spring-rsa").await?, ["jwt.key", "jwt.pub"]);
+    assert_eq!(keys("spring-id").await?, ["id"]);
+    // Half of a pair is no pair.
+    let before = values(&season).await?;
+    kubectl(
+        &season,
+        &[
+            "patch",
+            "secret",
+            "spring-link",
+            "--type=json",
+            "-p",
+            r#"[{"op":"remove","path":"/data/sign.pub"}]"#,
+        ],
+    )
+    .await?;
+    eventually(PATIENCE, "the pair to be made anew", async || {
+        let now = values(&season).await?;
+        match (now.get("link/sign.key"), now.get("link/sign.pub")) {
+            (Some(private), Some(_)) if *private != before["link/sign.key"] => Ok(()),
+            _ => Err("not yet".into()),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_due_rotates_with_one_roll_out_and_what_is_kept_while_open_waits_for_suspension() -> Result<(), Error> {
+    let mut season = Season::start("rotation").await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    let next = line(&season, "cookie")
+        .await?
+        .and_then(|line| line.next_rotation)
+        .unwrap();
+    let days = next.0.duration_since(Timestamp::now()).as_hours() / 24;
+    assert!((29..=30).contains(&days), "{days}");
+    let start = mark(&season).await?;
+    let web = of_deployment(&season, "spring-web", TEMPLATE).await?;
+
+    // One is due, another nearly, and the third may not while the drive is open.
+    tokio::time::sleep(A_SECOND).await;
+    let before = values(&season).await?;
+    let auth = of_deployment(&season, "spring-auth", TEMPLATE).await?;
+    age(&season, "spring-link", 40 * 24).await?;
+    age(&season, "spring-csrf", 30 * 24 - 12).await?;
+    assert_eq!(versions(&season, "auth").await?, 1);
+    age(&season, "spring-cookie", 31 * 24).await?;
+    changes(&season, "spring-auth", TEMPLATE, &auth).await?;
+    season.ready("spring").await?;
+    assert_eq!(
+        differ(&season, &before).await?,
+        ["cookie/key".to_owned(), "csrf/key".to_owned()].into()
+    );
+    assert_eq!(versions(&season, "auth").await?, 2, "one roll-out for both");
+    assert_eq!(of_deployment(&season, "spring-web", TEMPLATE).await?, web);
+    let waits = line(&season, "link").await?.and_then(|line| line.message).unwrap();
+    assert!(waits.contains("keepWhileOpen"), "{waits}");
+    at_rest(&season, "spring").await?;
+
+    // Another operator finds nothing to do: what happened is written beside the values.
+    let settled = values(&season).await?;
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    season.ready("spring").await?;
+    at_rest(&season, "spring").await?;
+    assert_eq!(values(&season).await?, settled);
+
+    // Nobody is let in any more, so the key may go.
+    kubectl(
+        &season,
+        &[
+            "patch",
+            "drive",
+            "spring",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"suspend":true}}"#,
+        ],
+    )
+    .await?;
+    let changed = differ(&season, &settled).await?;
+    assert_eq!(changed, ["link/sign.key".to_owned(), "link/sign.pub".to_owned()].into());
+    kubectl(
+        &season,
+        &[
+            "patch",
+            "drive",
+            "spring",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"suspend":false}}"#,
+        ],
+    )
+    .await?;
+    season.ready("spring").await?;
+
+    let reads = asked(&season, start, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
+    assert!(reads.is_empty(), "{reads:?}");
+    let log = season.operator.log();
+    for value in settled.values().chain(before.values()) {
+        assert!(!log.contains(value.as_str()), "the log has a value");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wish_to_rotate_waits_for_the_end_of_a_freeze_and_is_done_once() -> Result<(), Error> {
+    let season = Season::start("rotation-asked").await?;
+    let now = Timestamp::now();
+    let frozen = |until: i64| {
+        let (start, end) = (
+            now - SignedDuration::from_hours(1),
+            Timestamp::now() + SignedDuration::from_secs(until),
+        );
+        format!("{DRIVE}  freezes: [{{name: day-one, startsAt: '{start}', endsAt: '{end}'}}]\n")
+    };
+    season.apply(&frozen(3_600)).await?;
+    season.ready("spring").await?;
+    let before = values(&season).await?;
+    kubectl(
+        &season,
+        &["annotate", "drive", "spring", "ras.dev/rotate=cookie, crsf@1"],
+    )
+    .await?;
+    eventually(PATIENCE, "the wish to wait", async || {
+        let line = line(&season, "cookie").await?.unwrap_or_default();
+        match line.message {
+            Some(message) if message.contains("\"day-one\"") => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await?;
+    let ready = season.condition("spring", ConditionType::SecretsReady, "True").await?;
+    assert!(
+        ready.message.contains("\"crsf\""),
+        "a mistake in it is told: {}",
+        ready.message
+    );
+    assert_eq!(values(&season).await?, before);
+
+    // The freeze ends by itself, and nobody tells the operator.
+    season.apply(&frozen(4)).await?;
+    assert_eq!(differ(&season, &before).await?, ["cookie/key".to_owned()].into());
+    assert!(
+        Timestamp::now() >= now + SignedDuration::from_secs(3),
+        "the freeze was not over"
+    );
+    season.ready("spring").await?;
+    at_rest(&season, "spring").await?;
+
+    // Done once; another mark makes it another wish.
+    let once = values(&season).await?;
+    season.apply(DRIVE).await?;
+    season.ready("spring").await?;
+    at_rest(&season, "spring").await?;
+    assert_eq!(values(&season).await?, once);
+    kubectl(
+        &season,
+        &[
+            "annotate",
+            "--overwrite",
+            "drive",
+            "spring",
+            "ras.dev/rotate=cookie@2,csrf",
+        ],
+    )
+    .await?;
+    eventually(PATIENCE, "both to rotate", async || {
+        let now = values(&season).await?;
+        let both = ["cookie/key", "csrf/key"].iter().all(|key| now[*key] != once[*key]);
+        if both { Ok(()) } else { Err("not yet".into()) }
+    })
+    .await?;
+    let annotations = season
+        .drives()
+        .get("spring")
+        .await
+        .map_err(failed("reading"))?
+        .metadata
+        .annotations
+        .unwrap_or_default();
+    assert_eq!(annotations["ras.dev/rotate"], "cookie@2,csrf", "it is the user's own");
+    Ok(())
+}
