@@ -32,8 +32,9 @@ test-terraform: ## The Terraform modules: format, lint, security rules, tests wi
 	@terraform/test.sh t0
 	@terraform/test.sh t1
 
-test-cloud: ## The Terraform modules against a simulated AWS, with the real provider (a mirror or the registry)
+test-cloud: tools build ## The Terraform modules and docs/terraform.md against a simulated AWS, with the real provider
 	@REQUIRE=1 terraform/test.sh t2
+	@REQUIRE=1 terraform/test.sh walk
 
 tools: control-plane object-stores ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
 

@@ -4,13 +4,15 @@
 #   terraform/test.sh t0      format, lint, generated READMEs, security rules, house rules; no provider
 #   terraform/test.sh t1      validate and test every folder with a mocked provider; policies and hand-over evaluated
 #   terraform/test.sh t2      the real provider against a simulated AWS: apply, an empty second plan, destroy
+#   terraform/test.sh walk    every command of docs/terraform.md, there and back, against that AWS and the test control plane
 #   terraform/test.sh mistakes   plants every mistake of tests/mistakes.yaml and wants each caught by its tier
 #   terraform/test.sh docs    writes the generated part of the READMEs anew
 #   terraform/test.sh tools   builds the tools of t0 (some minutes the first time, then at once)
 #
 #   TERRAFORM=tofu       the program to test with; default: terraform, or tofu where that is all there is
-#   TF_CLI_CONFIG_FILE   a mirror with the real provider; without one the registry is tried, and without that a
-#                        provider of our own serves a recorded schema (t1 alone; the output says which it was)
+#   TF_CLI_CONFIG_FILE   a mirror with the real provider; without one the registry is tried. Where it cannot be reached,
+#                        t2 builds the real provider from its Go module, and t1 uses that where it was built, or else one
+#                        of our own that serves a recorded schema. The output says which it was
 #   REQUIRE=1            a tier that cannot run fails. Otherwise it says "not run", and never "passed"
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -33,6 +35,7 @@ case $tier in
     t0) . "$here/tests/t0.sh" ;;
     t1) . "$here/tests/t1.sh" ;;
     t2) . "$here/tests/t2.sh" ;;
+    walk) . "$here/tests/walk.sh" ;;
     mistakes) need_terraform; python_tools; exec "$tools/venv/bin/python" "$here/tests/mistakes.py" "${@:2}" ;;
     docs) go_tool terraform-docs; generate_docs "$here" ;;
     tools) go_tool terraform-docs; go_tool tflint; python_tools ;;

@@ -1,5 +1,8 @@
 # What the tiers share. Sourced by test.sh.
 
+# Of the recorded schema, and of tests/provider/go.mod.
+provider_version=6.34.0
+
 # Folders that hold a configuration: what is validated, tested and documented.
 folders() {
     (cd "$1" && echo bootstrap && ls -d modules/*/ examples/*/ | sed 's|/$||')
@@ -38,6 +41,26 @@ recorded_provider() {
     fi
 }
 
+# The real provider with the services that are used here, from its Go module. Fails where it cannot be built.
+built_provider() {
+    local source=$here/tests/provider module=github.com/hashicorp/terraform-provider-aws stamp folder downloaded
+    stamp=$(cat "$source/go.mod" "$source/go.sum" "$source/trim.py" | cksum | cut -d' ' -f1)
+    mkdir -p "$tools/bin"
+    built=$tools/bin/aws-provider-$stamp
+    if [ ! -x "$built" ]; then
+        command -v go >/dev/null && command -v python3 >/dev/null || return 1
+        [ -n "${1:-}" ] || return 1
+        echo "building the real provider from its Go module (some minutes, once)"
+        folder=$(mktemp -d "$tools/provider.XXXXXX")
+        cp "$source/go.mod" "$source/go.sum" "$folder/"
+        (cd "$folder" && go mod download "$module" && downloaded=$(go list -m -f '{{.Dir}}' "$module") \
+            && python3 "$source/trim.py" "$downloaded" "$folder/source" && go mod edit -replace "$module=$folder/source" \
+            && go build -trimpath -ldflags "-s -w -X $module/version.ProviderVersion=$provider_version" -o "$built.$$" "$module" \
+            && mv "$built.$$" "$built") || { rm -rf "$folder"; return 1; }
+        rm -rf "$folder"
+    fi
+}
+
 python_tools() {
     local stamp
     stamp=$(cksum < "$here/tests/requirements.txt" | cut -d' ' -f1)
@@ -46,6 +69,15 @@ python_tools() {
         echo "installing checkov, moto and what reads YAML (a minute, once)"
         python3 -m venv "$tools/venv" && "$tools/venv/bin/pip" install --quiet -r "$here/tests/requirements.txt"
         touch "$tools/venv/$stamp"
+    fi
+}
+
+# AWS' own command line, in an environment of its own because it pins what others use, too.
+aws_cli() {
+    awscli=$tools/awscli-1.46.3
+    if [ ! -e "$awscli/ready" ]; then
+        echo "installing the AWS command line (a minute, once)"
+        python3 -m venv "$awscli" && "$awscli/bin/pip" install --quiet --disable-pip-version-check "awscli==${awscli##*-}" && touch "$awscli/ready"
     fi
 }
 
@@ -79,16 +111,29 @@ choose_provider() {
         is_real=1
         return
     fi
+    # For t2 it is worth its build; t1 takes it where it is there already.
+    local build=; case $tier in t2 | walk) build=1 ;; esac
+    if built_provider $build; then
+        provider="the real one, built from its Go module with the services that are used here"
+        is_real=1
+        mirror "$work" "$built"
+        return
+    fi
     is_real=
     provider="our own with the recorded schema of hashicorp/aws, because the registry cannot be reached: arguments are checked, values are not"
-    [ "$tier" != t2 ] || return 0
+    case $tier in t2 | walk) return 0 ;; esac
     recorded_provider
+    mirror "$work" "$recorded"
+}
+
+# mirror WORK PROGRAM: a mirror that holds this provider alone, named by TF_CLI_CONFIG_FILE.
+mirror() {
     # The program itself knows under which address it looks for the provider; OpenTofu's is another than Terraform's.
-    local address version=6.34.0 platform
+    local work=$1 address platform
     address=$("$TERRAFORM" -chdir="$work/probe" providers | sed -n 's/.*provider\[\([^]]*\)\].*/\1/p' | head -1)
     platform=$(cd "$here/tests/recorded-provider" && go env GOOS GOARCH | paste -sd_)
-    mkdir -p "$work/mirror/$address/$version/$platform"
-    ln -sfn "$recorded" "$work/mirror/$address/$version/$platform/terraform-provider-aws_v$version"
+    mkdir -p "$work/mirror/$address/$provider_version/$platform"
+    ln -sfn "$2" "$work/mirror/$address/$provider_version/$platform/terraform-provider-aws_v$provider_version"
     cat > "$work/terraformrc" <<K
 provider_installation {
   filesystem_mirror { path = "$work/mirror" }
@@ -127,5 +172,34 @@ handed_over() {
             *"no cluster to talk to"*) echo "ok     hand-over: the operator reads $(basename "$made")" ;;
             *) echo "FAILED hand-over: the operator does not read $(basename "$made"): $said"; return 1 ;;
         esac
+    done
+}
+
+# simulate_aws WORK: starts AWS on this machine (its process is $aws) and points everything at it.
+simulate_aws() {
+    local work=$1 port
+    python=$tools/venv/bin/python
+    port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_REGION=ap-south-1 AWS_DEFAULT_REGION=ap-south-1
+    export AWS_ACCESS_KEY_ID=simulated AWS_SECRET_ACCESS_KEY=simulated AWS_EC2_METADATA_DISABLED=true
+    # AWS' own policies are attached by name, and moto has them only when asked.
+    MOTO_IAM_LOAD_MANAGED_POLICIES=true "$python" "$here/tests/cloud/simulated_aws.py" "$port" >"$work/aws.log" 2>&1 &
+    aws=$!
+    for _ in $(seq 60); do "$python" -c "import urllib.request as u; u.urlopen('$AWS_ENDPOINT_URL/moto-api/')" 2>/dev/null && break
+        kill -0 "$aws" 2>/dev/null || { cat "$work/aws.log"; echo "$tier: FAILED: the simulated AWS does not start"; exit 1; }
+        sleep 1
+    done
+    # S3 Control puts the account's number before the host's name, which no resolver knows. A proxy is not asked to resolve.
+    export HTTP_PROXY=http://127.0.0.1:$port NO_PROXY=127.0.0.1,localhost
+}
+
+# point_at_it TREE: what a configuration has to be told besides, because a bucket's name cannot stand before an address
+# without a name, and nobody's credentials are checked.
+backend_here="-backend-config=use_path_style=true -backend-config=skip_credentials_validation=true -backend-config=skip_requesting_account_id=true"
+point_at_it() {
+    local folder
+    for folder in $(folders "$1"); do
+        case $folder in modules/*) continue ;; esac
+        printf 'provider "aws" {\n  s3_use_path_style           = true\n  skip_requesting_account_id  = false\n  skip_credentials_validation = true\n}\n' > "$1/$folder/simulated_override.tf"
     done
 }

@@ -5,6 +5,7 @@ RESULT is what `terraform test -verbose -json` printed after applying the exampl
 below hold for every resource there is, those that are added later included.
 """
 import json
+import os
 import pathlib
 import re
 import sys
@@ -88,12 +89,23 @@ def hand_over(state, schema):
         yield "platform.yaml: it does not say which version it is"
 
 
+def recorded(state, folder, example):
+    """What is handed over is recorded, so that tests of the operator have it where there is no Terraform. UPDATE=1 writes it."""
+    for output, name in (("platform_yaml", f"{example}.yaml"), ("storage_class_yaml", f"{example}-storage-class.yaml")):
+        text, path = state["outputs"][output]["value"], folder / name
+        if os.environ.get("UPDATE"):
+            path.write_text(text)
+        if not path.exists() or path.read_text() != text:
+            yield f"tests/handover/{name} is not what is handed over: run UPDATE=1 terraform/test.sh t1, and read the difference"
+
+
 def main():
     path, schema = sys.argv[1], json.loads(pathlib.Path(sys.argv[2]).read_text())
     state = last_state(path)
     everything = list(resources(state["root_module"]))
     problems = [p for check in (untagged, secrets, open_to_the_world, wildcards, unencrypted, endless_logs) for p in check(everything)]
     problems += hand_over(state, schema)
+    problems += recorded(state, pathlib.Path(sys.argv[2]).parent / "tests/handover", pathlib.Path(path).stem.removeprefix("examples-"))
     name = pathlib.Path(path).stem.replace("-", "/", 1)
     print(f"{'FAILED' if problems else 'ok    '} {name}: {len(everything)} resources are tagged, encrypted and closed, no secret in state, hand-over fits its schema")
     for problem in problems:

@@ -75,14 +75,15 @@ pub struct Item {
 /// What is known from earlier looks.
 #[derive(Clone, Debug, Default)]
 pub struct Course {
-    /// What there was when it began. What comes later is not deleted: nobody has seen it on the list.
-    began_with: Option<BTreeSet<String>>,
-    /// UID of what we deleted, by kind and name: whatever bears the name later came back.
-    deleted: BTreeMap<String, String>,
+    /// UID of what there was when it began, by kind and name. What comes later is not deleted: nobody has seen it on the
+    /// list; and what bears the same name by then came back.
+    began_with: Option<BTreeMap<String, String>>,
+    /// UIDs of what we deleted.
+    deleted: BTreeSet<String>,
     /// What the API server said to our deleting.
     refused: BTreeMap<String, String>,
     /// What was to become of the buckets of drives that are gone.
-    remembered: BTreeMap<String, (String, Vec<Departure>)>,
+    remembered: BTreeMap<String, Vec<Departure>>,
 }
 
 /// Everything, judged.
@@ -101,11 +102,10 @@ impl Course {
             let ids = world.drives.iter().map(|drive| &drive.id);
             let ids = ids.chain(world.routes.iter().chain(&world.services).map(|front| &front.id));
             let ids = ids.chain(world.claims.iter().map(|claim| &claim.id));
-            self.began_with = Some(ids.map(|id| id.uid.clone()).collect());
+            self.began_with = Some(ids.map(|id| (id.to_string(), id.uid.clone())).collect());
         }
         for drive in &world.drives {
-            let known = (drive.id.path(), drive.buckets.clone());
-            self.remembered.insert(drive.id.uid.clone(), known);
+            self.remembered.insert(drive.id.uid.clone(), drive.buckets.clone());
         }
     }
 
@@ -113,7 +113,7 @@ impl Course {
     pub fn deleted(&mut self, id: &Id, refused: Option<String>) {
         match refused {
             Some(why) => drop(self.refused.insert(id.uid.clone(), why)),
-            None => drop(self.deleted.insert(id.to_string(), id.uid.clone())),
+            None => drop(self.deleted.insert(id.uid.clone())),
         }
     }
 
@@ -125,17 +125,17 @@ impl Course {
                 "ask for the right to delete it, or have it deleted".to_owned(),
             );
         }
-        match self.deleted.get(&id.to_string()) {
-            Some(uid) if *uid != id.uid => in_the_way(
-                "it was deleted and came back: something makes it anew".to_owned(),
-                "stop what makes it (Argo CD, Flux, Helm, an operator), then run this again".to_owned(),
-            ),
-            _ if self.began_with.as_ref().is_some_and(|all| !all.contains(&id.uid)) => in_the_way(
+        match self.began_with.as_ref().map(|all| all.get(&id.to_string())) {
+            Some(None) => in_the_way(
                 "it came after this began, so nobody has seen it on the list".to_owned(),
                 "run this again".to_owned(),
             ),
-            Some(_) => Verdict::Going("the API server to delete it".to_owned()),
-            None => Verdict::Delete(None),
+            Some(Some(uid)) if *uid != id.uid => in_the_way(
+                "it was deleted and came back: something makes it anew".to_owned(),
+                "stop what makes it (Argo CD, Flux, Helm, an operator), then run this again".to_owned(),
+            ),
+            _ if self.deleted.contains(&id.uid) => Verdict::Going("the API server to delete it".to_owned()),
+            _ => Verdict::Delete(None),
         }
     }
 }
@@ -329,39 +329,28 @@ fn confirm(drive: &Id, bucket: &str) -> String {
     )
 }
 
-/// Buckets of drives that are gone: what was to be kept, and what the operator said it kept.
+/// Buckets of drives that are gone: what was to be kept, and what the operator said it kept (also before this began).
 fn buckets_left(world: &World, course: &Course) -> Vec<Item> {
-    let there: BTreeSet<&str> = world.drives.iter().map(|drive| drive.id.uid.as_str()).collect();
+    let recorded = |buckets: &[Departure]| -> BTreeSet<String> {
+        buckets.iter().map(|bucket| bucket.recorded.bucket.clone()).collect()
+    };
+    let of_present_drives: BTreeSet<String> = world.drives.iter().flat_map(|drive| recorded(&drive.buckets)).collect();
     let mut left = BTreeMap::new();
-    for (uid, (_, buckets)) in course
-        .remembered
-        .iter()
-        .filter(|(uid, _)| !there.contains(uid.as_str()))
-    {
-        for bucket in buckets.iter().filter(|bucket| names_a_bucket(&bucket.recorded)) {
-            let name = &bucket.recorded.bucket;
-            let said = world.farewells.iter().find(|farewell| {
-                farewell.drive == *uid
-                    && farewell
-                        .note
-                        .split_whitespace()
-                        .any(|word| word.trim_end_matches(':') == name)
-            });
-            let is_kept = matches!(bucket.fate, Fate::Kept | Fate::Released);
-            match said {
-                Some(farewell) => {
-                    let why = farewell
-                        .note
-                        .split_once(" stays: ")
-                        .map_or(farewell.note.as_str(), |(_, why)| why);
-                    drop(left.insert(name.clone(), why.to_owned()));
-                }
-                None if is_kept => drop(left.insert(name.clone(), why_kept(bucket))),
-                None => {}
-            }
+    let gone = course.remembered.iter().filter(|(uid, _)| !is_there(world, uid));
+    for bucket in gone.flat_map(|(_, buckets)| buckets) {
+        if names_a_bucket(&bucket.recorded) && matches!(bucket.fate, Fate::Kept | Fate::Released) {
+            left.insert(bucket.recorded.bucket.clone(), why_kept(bucket));
         }
     }
+    for farewell in world
+        .farewells
+        .iter()
+        .filter(|farewell| !is_there(world, &farewell.drive))
+    {
+        left.insert(farewell.bucket.clone(), farewell.reason.clone());
+    }
     left.into_iter()
+        .filter(|(bucket, _)| !of_present_drives.contains(bucket))
         .map(|(bucket, reason)| bucket_item(&bucket, kept(reason, None)))
         .collect()
 }

@@ -178,20 +178,23 @@ fn buckets_are_told_by_their_drives_own_policies_also_when_the_drive_is_gone() {
     }
 
     let uid = world.drives.remove(0).id.uid;
+    let farewell = |drive: &str, name: &str| Farewell {
+        drive: drive.to_owned(),
+        bucket: format!("ras-{name}"),
+        reason: "it is not empty".to_owned(),
+    };
+    // The second is of a drive that went before this began.
     world.farewells = vec![
-        Farewell {
-            drive: uid,
-            note: "bucket ras-spo-season-exports stays: it is not empty".to_owned(),
-        },
-        Farewell {
-            drive: "another".to_owned(),
-            note: "bucket ras-spo-season-cache stays: it is not empty".to_owned(),
-        },
+        farewell(&uid, "spo-season-exports"),
+        farewell("another", "spo-autumn-zip"),
     ];
     let after = judge(&world, &course);
     assert!(after.is_safe());
     let names: Vec<&str> = after.items.iter().map(|item| item.name.as_str()).collect();
-    assert_eq!(names, ["ras-spo-season-exports", "ras-spo-season-resumes"]);
+    assert_eq!(
+        names,
+        ["ras-spo-autumn-zip", "ras-spo-season-exports", "ras-spo-season-resumes"]
+    );
     assert!(tell::text(&after, End::Done).contains("ras-spo-season-exports: it is not empty"));
 }
 

@@ -176,9 +176,12 @@ impl Look<'_> {
         let said = said.map(|list| list.items).unwrap_or_default();
         said.into_iter()
             .filter_map(|event| {
+                let message = event.message?;
+                let (bucket, reason) = message.strip_prefix("bucket ")?.split_once(" stays: ")?;
                 Some(Farewell {
                     drive: event.involved_object.uid?,
-                    note: event.message?,
+                    bucket: bucket.to_owned(),
+                    reason: reason.to_owned(),
                 })
             })
             .collect()

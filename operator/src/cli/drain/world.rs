@@ -158,8 +158,10 @@ pub struct Foreign {
 pub struct Farewell {
     /// UID of the drive.
     pub drive: String,
-    /// What it said.
-    pub note: String,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Why it stays.
+    pub reason: String,
 }
 
 /// Whether this line speaks of a bucket that is there, or may be.

@@ -7,7 +7,7 @@ mod documented;
 mod emptying;
 mod existing;
 mod faults;
-mod look;
+pub mod look;
 mod rights;
 mod suite;
 mod usage;
