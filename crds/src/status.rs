@@ -231,6 +231,9 @@ pub struct DatabaseStatus {
     /// Hash of what was last set up, by which a restarted operator knows without asking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<String>,
+    /// Hash of what could last not be set up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
     /// Each database; also those that the drive no longer asks for, which are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]

@@ -43,7 +43,7 @@ pub struct Database {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<DatabaseCredentials>,
 
-    /// What happens to the volume and the administrator's password of a managed server when the drive no longer asks
+    /// What happens to the volume and the passwords of a managed server when the drive no longer asks
     /// for it or is deleted. Absent: Retain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
+use crate::database::report::Report;
+
 /// What metadata tells of a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretFacts {
@@ -86,6 +88,8 @@ pub struct JobFacts {
     pub deleting: bool,
     /// Its pods.
     pub pods: Vec<PodRun>,
+    /// What the last of them said that it did on a database server, where that is what the Job is for.
+    pub report: Option<Report>,
 }
 
 /// Whether and how a Job ended.
@@ -119,6 +123,8 @@ pub struct JobPod {
     pub of: String,
     /// How far the pod is.
     pub run: PodRun,
+    /// When it ended and what it said that it did on a database server, where that is what the Job is for.
+    pub report: Option<(Option<Timestamp>, Report)>,
 }
 
 /// How far a Job's pod is.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -80,10 +80,18 @@ pub async fn watch_children(
     };
     let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
         let api: Api<Deployment> = api(&client, namespace.as_deref());
-        // Readiness is in the status, so Deployments and Jobs are watched whole; a few numbers are kept.
+        // Readiness is in the status, so what runs something is watched whole; a few numbers are kept.
         watcher::watcher(api, config)
             .default_backoff()
             .map(move |event| event.map(|e| map(e, |d: Deployment| (key(kind, &d.metadata), observe::deployment(&d)))))
+            .boxed()
+    } else if kind == Kind::StatefulSet {
+        let api: Api<StatefulSet> = api(&client, namespace.as_deref());
+        watcher::watcher(api, config)
+            .default_backoff()
+            .map(move |event| {
+                event.map(|e| map(e, |s: StatefulSet| (key(kind, &s.metadata), observe::stateful_set(&s))))
+            })
             .boxed()
     } else if kind == Kind::Job {
         let api: Api<Job> = api(&client, namespace.as_deref());

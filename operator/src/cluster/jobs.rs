@@ -5,11 +5,16 @@ use std::sync::Arc;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::labels;
 
 use crate::cluster::facts::{JobOutcome, JobPod, PodEnd, PodRun};
 use crate::cluster::pods;
 use crate::cluster::redaction::last_words;
+use crate::database::report::Report;
+
+/// What a Job is for that prepares databases.
+pub const PREPARE: &str = "prepare";
 
 /// Characters of what a failed program said that are kept.
 const MOST: usize = 300;
@@ -81,7 +86,21 @@ pub fn pod(pod: &Pod) -> JobPod {
         purpose: name(labels::JOB).cloned().unwrap_or_default(),
         of: name(labels::JOB_OF).cloned().unwrap_or_default(),
         run: run(pod),
+        report: report(pod),
     }
+}
+
+/// What the step that prepares databases says in the end, whole: it is the operator's own program, and its report holds
+/// no credential. What anybody else's program says is no report.
+fn report(pod: &Pod) -> Option<(Option<Timestamp>, Report)> {
+    let purpose = pod.metadata.labels.as_ref()?.get(labels::JOB)?;
+    if purpose != PREPARE {
+        return None;
+    }
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let ended = containers.first()?.state.as_ref()?.terminated.as_ref()?;
+    let report = Report::parse(ended.message.as_deref()?)?;
+    Some((ended.finished_at.as_ref().map(|time| time.0), report))
 }
 
 fn run(pod: &Pod) -> PodRun {
@@ -142,7 +161,6 @@ fn said(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::jiff::Timestamp;
     use serde_json::{Value, json};
 
     fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {

@@ -51,6 +51,8 @@ kinds! {
     NetworkPolicy => "networking.k8s.io", "v1", "networkpolicies";
     /// A stable name for pods.
     Service => "", "v1", "services";
+    /// A database server.
+    StatefulSet => "apps", "v1", "statefulsets";
     /// What runs once to its end, before programs start.
     Job => "batch", "v1", "jobs";
     /// The programs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::DynamicObject;
@@ -16,7 +16,7 @@ use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
 use crate::cluster::record::RENDER_CONTAINER;
-use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record};
+use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record, StatefulSetState};
 
 /// What is remembered of an object with this metadata.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
@@ -48,6 +48,10 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
                 replicas_before_suspend: replicas_before_suspend(meta),
                 ..DeploymentState::default()
             }),
+            Kind::StatefulSet => Detail::StatefulSet(StatefulSetState {
+                generation: meta.generation.unwrap_or_default(),
+                ..StatefulSetState::default()
+            }),
             Kind::Job => Detail::Job(JobState::of(meta)),
             Kind::ServiceAccount
             | Kind::ConfigMap
@@ -62,6 +66,17 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             Kind::ExternalSecret | Kind::ExternalSecretBeta => Detail::Foreign(ForeignState::default()),
         },
     }
+}
+
+/// What is remembered of a `StatefulSet`, whose readiness others wait for.
+pub fn stateful_set(object: &StatefulSet) -> Record {
+    let mut record = record(Kind::StatefulSet, &object.metadata);
+    if let (Detail::StatefulSet(state), Some(status)) = (&mut record.detail, &object.status) {
+        state.observed_generation = status.observed_generation.unwrap_or_default();
+        state.ready = status.ready_replicas.unwrap_or_default();
+        state.updated = status.updated_replicas.unwrap_or_default();
+    }
+    record
 }
 
 /// What is remembered of a Deployment, whose state the status needs.

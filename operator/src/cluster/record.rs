@@ -101,10 +101,25 @@ pub enum Detail {
     Secret(SecretFacts),
     /// Of a Deployment.
     Deployment(DeploymentState),
+    /// Of a `StatefulSet`.
+    StatefulSet(StatefulSetState),
     /// Of a Job.
     Job(JobState),
     /// Of an object that another operator brings to life.
     Foreign(ForeignState),
+}
+
+/// How a `StatefulSet` stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatefulSetState {
+    /// Generation of its spec.
+    pub generation: i64,
+    /// Generation that its controller has seen.
+    pub observed_generation: i64,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// Pods of the present version.
+    pub updated: i32,
 }
 
 /// How a Deployment stands.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cluster::facts::{JobFacts, JobPod, SecretFacts};
 use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
-use crate::cluster::record::{ChildKey, Detail, Owner, Record};
+use crate::cluster::record::{ChildKey, Detail, Owner, Record, StatefulSetState};
 
 /// Names one drive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,6 +136,22 @@ impl Store {
             new.generation = generation;
             new.applies_replicas = applies_replicas;
             new.replicas_before_suspend = replicas_before_suspend;
+        }
+        if let (
+            Detail::StatefulSet(new),
+            Some(Record {
+                uid,
+                detail: Detail::StatefulSet(old),
+                ..
+            }),
+        ) = (&mut record.detail, inner.children.get(key))
+            && *uid == record.uid
+        {
+            // As above.
+            *new = StatefulSetState {
+                generation: new.generation,
+                ..old.clone()
+            };
         }
         if let (
             Detail::Job(new),
@@ -295,6 +311,12 @@ impl Store {
                     work: state.work.to_string(),
                     outcome: state.outcome.clone(),
                     deleting: record.deleting,
+                    report: pods
+                        .clone()
+                        .filter(|pod| *pod.job == *key.name)
+                        .filter_map(|pod| pod.report.clone())
+                        .max_by_key(|(at, _)| *at)
+                        .map(|(_, report)| report),
                     pods: pods
                         .filter(|pod| *pod.job == *key.name)
                         .map(|pod| pod.run.clone())

@@ -10,7 +10,9 @@ use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
 use crate::drive::context::Context;
-use crate::drive::fetched::{Apis, BucketFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched};
+use crate::drive::fetched::{
+    Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched,
+};
 use crate::drive::report::Observed;
 use crate::object_store::model::Owner as BucketOwner;
 use crate::platform::PlatformConfig;
@@ -117,6 +119,18 @@ fn buckets_of(
         .collect()
 }
 
+/// Whether the pod of a drive's own database server is ready.
+fn database_serves(key: &DriveKey, context: &Context) -> bool {
+    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    let Some(record) = context.hands.store.get(&child) else {
+        return false;
+    };
+    match record.detail {
+        Detail::StatefulSet(state) => state.observed_generation >= state.generation && state.ready > 0,
+        Detail::None | Detail::Secret(_) | Detail::Deployment(_) | Detail::Job(_) | Detail::Foreign(_) => false,
+    }
+}
+
 /// Gathers what exists around a drive.
 pub fn fetch(
     key: &DriveKey,
@@ -139,7 +153,7 @@ pub fn fetch(
             let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
             match record.detail {
                 Detail::Deployment(state) => Some((name, state)),
-                Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Foreign(_) => None,
+                Detail::None | Detail::Secret(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Foreign(_) => None,
             }
         })
         .collect();
@@ -169,7 +183,10 @@ pub fn fetch(
         apis,
         external: external_of(key, drive, apis, context),
         buckets: buckets_of(key, drive, before, context),
-        database: before.database.clone().unwrap_or_default(),
+        database: DatabaseFacts {
+            recorded: before.database.clone().unwrap_or_default(),
+            serves: database_serves(key, context),
+        },
     };
     (
         fetched,

@@ -33,8 +33,17 @@ pub struct Fetched {
     pub external: BTreeMap<String, ExternalFacts>,
     /// Buckets that the drive's status names, by their name in the drive.
     pub buckets: BTreeMap<String, BucketFacts>,
-    /// What the drive's status says of its database server.
-    pub database: DatabaseStatus,
+    /// What is known of the drive's database server.
+    pub database: DatabaseFacts,
+}
+
+/// What is known of a database server: what status says, and whether a managed one serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// As status shows it.
+    pub recorded: DatabaseStatus,
+    /// Whether the pod of a managed server is ready.
+    pub serves: bool,
 }
 
 /// What is known of a Secret that comes from a store outside the cluster.

@@ -18,6 +18,7 @@ pub mod fetched;
 pub mod finalizer;
 pub mod intake;
 pub mod migration;
+pub mod preparation;
 pub mod report;
 pub mod rotation;
 pub mod valid;

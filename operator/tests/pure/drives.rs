@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use proptest::option::of;
 use proptest::prelude::*;
 use ras_crds::spec::*;
-use ras_crds::{Duration, Quantity, RecruitmentDrive, RecruitmentDriveSpec};
+use ras_crds::{
+    DatabaseState, DatabaseStatus, Duration, LogicalDatabaseStatus, Quantity, RecruitmentDrive, RecruitmentDriveSpec,
+};
 use ras_operator::drive::build::{Desired, Prepared, build, names};
-use ras_operator::drive::fetched::{Apis, BucketFacts, ExternalSecretsVersion, Fetched, SecretFacts};
+use ras_operator::drive::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform::PlatformConfig;
 
@@ -78,6 +80,19 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
         .keys
         .get_or_insert_default()
         .extend(of_store);
+    if let Some(database) = &drive.spec.database {
+        let stamp = "2026-07-01T00:00:00Z".to_owned();
+        for name in names::database_secrets(name, database) {
+            let keys = secrets.entry(name).or_default().keys.get_or_insert_default();
+            keys.insert("password".to_owned(), stamp.clone());
+        }
+        let of_server = ["host", "port", "username", "password"].map(|key| (key.to_owned(), stamp.clone()));
+        let external = database.external.iter().map(|external| external.secret_name.clone());
+        for name in external {
+            let keys = secrets.entry(name).or_default().keys.get_or_insert_default();
+            keys.extend(of_server.clone());
+        }
+    }
     let there = BucketFacts {
         there: true,
         ..BucketFacts::default()
@@ -90,6 +105,7 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
     Fetched {
         secrets,
         buckets: buckets.collect(),
+        database: database_facts(drive),
         apis: Apis {
             service_monitors: true,
             prometheus_rules: true,
@@ -97,6 +113,24 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
             external_secrets: Some(ExternalSecretsVersion::V1),
         },
         ..Fetched::default()
+    }
+}
+
+/// What is known of a server that serves and on which every database is there.
+fn database_facts(drive: &RecruitmentDrive) -> DatabaseFacts {
+    let databases = drive.spec.database.iter().flat_map(|database| &database.databases);
+    DatabaseFacts {
+        serves: true,
+        recorded: DatabaseStatus {
+            databases: databases
+                .map(|one| LogicalDatabaseStatus {
+                    name: one.name.clone(),
+                    state: DatabaseState::Ready,
+                    ..LogicalDatabaseStatus::default()
+                })
+                .collect(),
+            ..DatabaseStatus::default()
+        },
     }
 }
 
@@ -405,6 +439,72 @@ fn bucket() -> impl Strategy<Value = Bucket> {
         )
 }
 
+fn database() -> impl Strategy<Value = Database> {
+    let name =
+        || prop_oneof![9 => "[a-z][a-z0-9_-]{0,8}", 1 => Just("postgres".to_owned()), 1 => wild(label().boxed())];
+    let one = (
+        prop_oneof![2 => Just("portal".to_owned()), 1 => name()],
+        of(name()),
+        prop::collection::vec(prop_oneof![9 => "[a-z_]{1,8}", 1 => any::<String>()], 0..3),
+    )
+        .prop_map(|(name, owner, extensions)| LogicalDatabase {
+            name,
+            owner,
+            extensions,
+        });
+    let managed = (
+        prop_oneof![9 => 14..19_i32, 1 => any::<i32>()],
+        quantity(),
+        of(1..3_i32),
+    )
+        .prop_map(|(version, size, instances)| ManagedDatabase {
+            version,
+            size,
+            instances,
+            ..ManagedDatabase::default()
+        });
+    (
+        of(managed),
+        prop::collection::vec(one, 0..4),
+        of(Just(DatabaseCredentials::Shared)),
+        of(Just(DeletionPolicy::Delete)),
+    )
+        .prop_map(|(managed, databases, credentials, deletion_policy)| Database {
+            external: managed.is_none().then(|| ExistingSecret {
+                secret_name: "rds".to_owned(),
+            }),
+            managed,
+            databases,
+            credentials,
+            deletion_policy,
+        })
+}
+
+/// Services that use the first database, by both ways.
+fn use_database(services: &mut [Service], database: &Database) {
+    let Some(first) = database.databases.first() else {
+        return;
+    };
+    let variable = |name: &str, key| EnvVar {
+        name: name.to_owned(),
+        database: Some(DatabaseKeyRef {
+            name: first.name.clone(),
+            key,
+        }),
+        ..EnvVar::default()
+    };
+    for (index, service) in services.iter_mut().enumerate() {
+        if index % 2 == 0 {
+            service.uses = Some(Uses {
+                databases: vec![first.name.clone()],
+                ..Uses::default()
+            });
+        } else {
+            service.env.push(variable("PG_URL", DatabaseKey::Url));
+        }
+    }
+}
+
 /// Any drive at all, valid or not.
 pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
     let monitoring = (of("[0-9]{1,3}[smhd]"), of(number())).prop_map(|(interval, restarts)| Monitoring {
@@ -469,9 +569,13 @@ pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
         of(exposure()),
         of(monitoring),
         prop::collection::vec(bucket(), 0..3),
+        of(database()),
     )
         .prop_map(
-            |((name, uid, suspend), services, mut secrets, exposure, monitoring, buckets)| {
+            |((name, uid, suspend), mut services, mut secrets, exposure, monitoring, buckets, database)| {
+                if let Some(database) = &database {
+                    use_database(&mut services, database);
+                }
                 secrets.push(SecretSource {
                     name: "one".to_owned(),
                     generate: Some(Generate {
@@ -484,6 +588,7 @@ pub fn any_drive() -> impl Strategy<Value = RecruitmentDrive> {
                     services,
                     secrets,
                     buckets,
+                    database,
                     exposure,
                     monitoring,
                     suspend,
@@ -533,6 +638,10 @@ fn mend(drive: &mut RecruitmentDrive, field: &str) {
         }
     } else if let Some(service) = index("services").and_then(|index| spec.services.get_mut(index)) {
         let remove = |list: &str, length: usize| index(list).filter(|index| *index < length);
+        if field.contains(".uses") {
+            service.uses = None;
+            return;
+        }
         let whole = field.ends_with(']') && field.matches('[').count() == 1;
         if field.contains(".migrate") {
             service.migrate = None;
@@ -575,6 +684,19 @@ fn mend(drive: &mut RecruitmentDrive, field: &str) {
         spec.exposure = None;
     } else if field.starts_with("spec.monitoring") {
         spec.monitoring = None;
+    } else if let Some(database) = &mut spec.database
+        && field.starts_with("spec.database")
+    {
+        match index("databases").filter(|index| *index < database.databases.len()) {
+            Some(index) if database.databases.len() > 1 => drop(database.databases.remove(index)),
+            _ if field.ends_with(".instances") => {
+                if let Some(managed) = &mut database.managed {
+                    managed.instances = None;
+                }
+            }
+            _ if field.ends_with(".deletionPolicy") => database.deletion_policy = None,
+            _ => spec.database = None,
+        }
     } else {
         spec.services.clear();
     }

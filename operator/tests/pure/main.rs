@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod buckets;
 #[cfg(test)]
+mod databases;
+#[cfg(test)]
 mod drives;
 #[cfg(test)]
 mod examples;

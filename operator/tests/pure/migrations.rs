@@ -469,6 +469,7 @@ fn two_migrations_of_a_service_never_run_at_once() {
         purpose: facts.purpose,
         of: facts.of,
         run: PodRun::Running,
+        report: None,
     }];
     world.walk();
     assert_eq!(world.made.len(), 2);
@@ -610,6 +611,12 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// The Jobs that migrate, and not those that prepare databases.
+fn migrations(desired: &Desired<Prepared>) -> impl Iterator<Item = &Job> {
+    let is_migration = |job: &&Job| job.metadata.labels.as_ref().unwrap()["ras.dev/job"] == "migrate";
+    desired.jobs.iter().filter(is_migration)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
@@ -679,7 +686,7 @@ proptest! {
     fn names_of_jobs_do_not_change_with_what_the_operator_alone_decides(drive in valid_drive()) {
         let names = |fetched: &Fetched, platform: &PlatformConfig| -> Vec<_> {
             let desired = build(&validate(&drive, fetched, platform).unwrap());
-            desired.jobs.iter().map(|job| job.metadata.name.clone().unwrap()).collect()
+            migrations(&desired).map(|job| job.metadata.name.clone().unwrap()).collect()
         };
         let (facts, platform) = (facts_for(&drive), PlatformConfig::default());
         let other = PlatformConfig { operator_image: "ras-operator:2".to_owned(), ..platform.clone() };
@@ -702,7 +709,7 @@ proptest! {
     fn a_migration_is_as_restricted_as_its_service(drive in valid_drive()) {
         let desired = build(&valid(&drive, &facts_for(&drive)));
         let services = drive.spec.services.iter().filter(|service| service.migrate.is_some());
-        for (service, job) in services.zip(&desired.jobs) {
+        for (service, job) in services.zip(migrations(&desired)) {
             let spec = job.spec.clone().unwrap();
             prop_assert!(spec.active_deadline_seconds.is_some_and(|seconds| seconds > 0));
             prop_assert!(spec.backoff_limit.is_some());

@@ -44,21 +44,25 @@ fn amount(resources: &ResourceRequirements, limit: bool, name: &str) -> Option<i
 }
 
 fn containers(desired: &ras_operator::drive::build::Desired<ras_operator::drive::build::Prepared>) -> Vec<Container> {
-    let pods = desired
+    let programs = desired
         .deployments
         .iter()
         .filter_map(|deployment| deployment.spec.as_ref()?.template.spec.clone());
-    let of_jobs = desired
+    let servers = desired
+        .stateful_sets
+        .iter()
+        .filter_map(|server| server.spec.as_ref()?.template.spec.clone());
+    let jobs = desired
         .jobs
         .iter()
         .filter_map(|job| job.spec.as_ref()?.template.spec.clone());
-    pods.chain(of_jobs)
-        .flat_map(|pod| {
-            pod.containers
-                .into_iter()
-                .chain(pod.init_containers.unwrap_or_default())
-        })
-        .collect()
+    let pods = programs.chain(servers).chain(jobs);
+    pods.flat_map(|pod| {
+        pod.containers
+            .into_iter()
+            .chain(pod.init_containers.unwrap_or_default())
+    })
+    .collect()
 }
 
 /// The properties below say something only if the drives are more than empty shells.
@@ -72,7 +76,7 @@ fn drawn_drives_are_rich() {
             *kinds.entry(object["kind"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
-    assert_eq!(kinds.len(), 13, "{kinds:?}");
+    assert_eq!(kinds.len(), 15, "{kinds:?}");
     assert!(
         kinds["Deployment"] >= 60 && kinds.values().all(|count| *count >= 3),
         "{kinds:?}"
@@ -175,13 +179,20 @@ proptest! {
     fn selectors_match_the_pods(drive in valid_drive()) {
         let desired = built(&drive, &facts_for(&drive));
         let mut pods: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        for deployment in &desired.deployments {
+        let programs = desired.deployments.iter().map(|deployment| {
             let spec = deployment.spec.clone().unwrap();
-            let labels = spec.template.metadata.unwrap().labels.unwrap();
-            let selector = spec.selector.match_labels.unwrap();
+            (deployment.metadata.name.clone().unwrap(), spec.selector, spec.template)
+        });
+        let servers = desired.stateful_sets.iter().map(|server| {
+            let spec = server.spec.clone().unwrap();
+            (server.metadata.name.clone().unwrap(), spec.selector, spec.template)
+        });
+        for (name, selector, template) in programs.chain(servers) {
+            let labels = template.metadata.unwrap().labels.unwrap();
+            let selector = selector.match_labels.unwrap();
             prop_assert!(selector.iter().all(|label| labels.get(label.0) == Some(label.1)));
             prop_assert!(labels.values().all(|value| value.len() <= 63));
-            pods.insert(deployment.metadata.name.clone().unwrap(), labels);
+            pods.insert(name, labels);
         }
         let selectors = desired
             .services
@@ -248,6 +259,26 @@ proptest! {
             for step in pod.init_containers.unwrap_or_default() {
                 let security = step.security_context.unwrap();
                 prop_assert_eq!((security.run_as_non_root, security.read_only_root_filesystem), (Some(true), Some(true)));
+                prop_assert!(security.capabilities.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn servers_and_jobs_are_restricted(drive in valid_drive()) {
+        let desired = built(&drive, &facts_for(&drive));
+        let servers = desired.stateful_sets.iter().filter_map(|server| server.spec.as_ref()?.template.spec.clone());
+        let jobs = desired.jobs.iter().filter(|job| job.metadata.labels.as_ref().unwrap()["ras.dev/job"] == "prepare");
+        let jobs = jobs.filter_map(|job| job.spec.as_ref()?.template.spec.clone());
+        for pod in servers.chain(jobs) {
+            let security = pod.security_context.unwrap();
+            prop_assert_eq!(security.run_as_non_root, Some(true));
+            prop_assert_eq!(security.seccomp_profile.unwrap().type_, "RuntimeDefault");
+            prop_assert_eq!(pod.automount_service_account_token, Some(false));
+            for container in pod.containers {
+                let security = container.security_context.unwrap();
+                prop_assert_eq!(security.allow_privilege_escalation, Some(false));
+                prop_assert_eq!(security.read_only_root_filesystem, Some(true));
                 prop_assert!(security.capabilities.is_some());
             }
         }

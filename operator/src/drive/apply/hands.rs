@@ -135,10 +135,14 @@ impl Hands {
         Ok(())
     }
 
-    /// Deletes the object with this UID, and what it made in the background.
-    pub async fn delete(&self, key: &ChildKey, uid: &str) -> Result<(), kube::Error> {
+    /// Deletes the object with this UID, and what it made: in the background, or before it goes itself.
+    pub async fn delete(&self, key: &ChildKey, uid: &str, whole: bool) -> Result<(), kube::Error> {
         let params = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
+            propagation_policy: Some(if whole {
+                PropagationPolicy::Foreground
+            } else {
+                PropagationPolicy::Background
+            }),
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: None,

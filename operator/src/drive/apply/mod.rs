@@ -18,7 +18,7 @@ use ras_crds::{ConditionType, Reason};
 
 use crate::cluster::facts::ExternalSecretsVersion;
 use crate::cluster::kind::Kind;
-use crate::cluster::record::{ChildKey, Detail, Record};
+use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::{Applied, Desired, Prepared};
 use crate::drive::error::{Refusal, Retry, refusal};
@@ -166,6 +166,7 @@ pub async fn apply(
             Kind::Service,
         ]
         .as_slice(),
+        &[Kind::StatefulSet],
         &[Kind::Job],
         &[Kind::Deployment],
         &[
@@ -207,7 +208,7 @@ fn is_held(hands: &Hands, desired: &Desired<Prepared>, item: &Item) -> bool {
         return false;
     };
     match item.key.kind {
-        Kind::Deployment => true,
+        Kind::Deployment | Kind::StatefulSet => true,
         Kind::ConfigMap | Kind::NetworkPolicy | Kind::Service => {
             waiting.condition == ConditionType::MigrationsReady && hands.store.get(&item.key).is_some()
         }
@@ -235,6 +236,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         volume_claims,
         network_policies,
         services,
+        stateful_sets,
         jobs,
         deployments,
         autoscalers,
@@ -269,6 +271,9 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     for object in services {
         items.push(Item::new(Kind::Service, object)?);
     }
+    for object in stateful_sets {
+        items.push(Item::new(Kind::StatefulSet, object)?);
+    }
     for object in jobs {
         items.push(Item::new(Kind::Job, object)?);
     }
@@ -294,6 +299,14 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
 }
 
 async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i32>) -> Done {
+    if let Some(twin) = twin(hands, &item.key, asker) {
+        return Done::Blocked(Blocked {
+            child: item.key.clone(),
+            reason: Reason::Progressing,
+            message: format!("{twin} and its pods go first, for they have the same name and may have the same volume"),
+            retry: Retry::OnChange,
+        });
+    }
     let mut record = hands.store.get(&item.key);
     let kept = record.as_ref().and_then(|record| as_it_renders(item, record));
     let item = kept.as_ref().unwrap_or(item);
@@ -346,6 +359,23 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
     })
 }
 
+/// What runs the pods that this child is to run, under the same name and of another kind: a database server that was
+/// written as a service. Two servers on one volume would destroy it.
+fn twin(hands: &Hands, child: &ChildKey, asker: Asker<'_>) -> Option<ChildKey> {
+    let twin = twin_of(child)?;
+    let record = hands.store.get(&twin)?;
+    matches!(&record.owner, Owner::Drive { uid, .. } if **uid == *asker.uid).then_some(twin)
+}
+
+fn twin_of(child: &ChildKey) -> Option<ChildKey> {
+    let kind = match child.kind {
+        Kind::Deployment => Kind::StatefulSet,
+        Kind::StatefulSet => Kind::Deployment,
+        _ => return None,
+    };
+    Some(ChildKey::new(kind, &child.namespace, &child.name))
+}
+
 /// The item with the image that renders files now, when that image is all that would change.
 fn as_it_renders(item: &Item, record: &Record) -> Option<Item> {
     if record.applied.as_deref() == Some(item.hash.as_str()) {
@@ -382,14 +412,16 @@ async fn prune(hands: &Hands, drive: &DriveKey, wanted: &BTreeSet<ChildKey>, ask
     let mut work = Vec::new();
     for (child, record) in hands.store.of_drive(drive) {
         if !wanted.contains(&child) && may_prune(&record, asker) {
-            work.push(remove(hands, child, record));
+            // Kubernetes then keeps it until its last pod is gone, and what takes its place waits for that.
+            let whole = twin_of(&child).is_some_and(|twin| wanted.contains(&twin));
+            work.push(remove(hands, child, record, whole));
         }
     }
     all(work).await
 }
 
-async fn remove(hands: &Hands, child: ChildKey, record: Record) -> Done {
-    match hands.delete(&child, &record.uid).await {
+async fn remove(hands: &Hands, child: ChildKey, record: Record, whole: bool) -> Done {
+    match hands.delete(&child, &record.uid, whole).await {
         Ok(()) => Done::Removed(child),
         // Another object has its name by now, and nobody asked for that one to go.
         Err(error) if is_conflict(&error) => Done::Nothing,

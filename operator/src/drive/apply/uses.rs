@@ -9,12 +9,12 @@ use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
 use crate::drive::apply::item::Item;
 
-/// What `item` uses: a Deployment or Job what its pods mount and read, an autoscaler its Deployment.
+/// What `item` uses: what runs pods what its pods mount and read, an autoscaler its Deployment.
 pub fn uses(item: &Item) -> BTreeSet<ChildKey> {
     let mut found = BTreeSet::new();
     if matches!(
         item.key.kind,
-        Kind::Deployment | Kind::Job | Kind::HorizontalPodAutoscaler
+        Kind::Deployment | Kind::StatefulSet | Kind::Job | Kind::HorizontalPodAutoscaler
     ) {
         find(&item.body, &mut |kind, name| {
             found.insert(ChildKey::new(kind, &item.key.namespace, name));
@@ -36,7 +36,9 @@ fn find(value: &Value, found: &mut impl FnMut(Kind, &str)) {
                 let reference = match field.as_str() {
                     "persistentVolumeClaim" => Some((Kind::PersistentVolumeClaim, "claimName")),
                     "configMap" => Some((Kind::ConfigMap, "name")),
-                    "secretKeyRef" | "secretRef" => Some((Kind::Secret, "name")),
+                    // Of a volume, or among the sources of one.
+                    "secret" if inner.get("secretName").is_some() => Some((Kind::Secret, "secretName")),
+                    "secretKeyRef" | "secretRef" | "secret" => Some((Kind::Secret, "name")),
                     "scaleTargetRef" => Some((Kind::Deployment, "name")),
                     _ => None,
                 };
@@ -75,6 +77,8 @@ mod tests {
             "volumes": [
                 {"name": "v", "persistentVolumeClaim": {"claimName": "p"}},
                 {"name": "f", "configMap": {"name": "m"}},
+                {"name": "c", "secret": {"secretName": "u"}},
+                {"name": "a", "projected": {"sources": [{"secret": {"name": "x"}}]}},
             ],
         });
         assert_eq!(
@@ -82,6 +86,8 @@ mod tests {
             [
                 "Secret/s",
                 "Secret/t",
+                "Secret/u",
+                "Secret/x",
                 "ConfigMap/m",
                 "PersistentVolumeClaim/p",
                 // In both versions.

@@ -13,7 +13,7 @@ use super::{names, pod_volumes, probe, unless_empty};
 use crate::drive::valid::{EnvSource, ValidContainer, ValidDrive, ValidService};
 
 /// User of the operator's image. Said here because the pod's own user may be root.
-const RENDER_USER: i64 = 65_532;
+pub(super) const RENDER_USER: i64 = 65_532;
 
 /// The program.
 pub(super) fn program(service: &ValidService) -> Container {
@@ -141,7 +141,10 @@ fn env_from(container: &ValidContainer) -> Vec<EnvFromSource> {
         .collect()
 }
 
-fn resources(requests: &BTreeMap<String, String>, limits: &BTreeMap<String, String>) -> ResourceRequirements {
+pub(super) fn resources(
+    requests: &BTreeMap<String, String>,
+    limits: &BTreeMap<String, String>,
+) -> ResourceRequirements {
     let amounts = |amounts: &BTreeMap<String, String>| {
         let amounts: BTreeMap<_, _> = amounts
             .iter()
@@ -157,7 +160,7 @@ fn resources(requests: &BTreeMap<String, String>, limits: &BTreeMap<String, Stri
 }
 
 /// What the level `restricted` of Pod Security Standards asks of a container, and a read-only image.
-fn restricted(security: &PodSecurity) -> SecurityContext {
+pub(super) fn restricted(security: &PodSecurity) -> SecurityContext {
     let writable = security.writable_root_filesystem.unwrap_or(false);
     let root = security.allow_root.unwrap_or(false);
     SecurityContext {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
@@ -45,6 +45,8 @@ pub struct Desired<S> {
     pub network_policies: Vec<NetworkPolicy>,
     /// One for each service that listens on something.
     pub services: Vec<Service>,
+    /// The database server, where the drive has one of its own.
+    pub stateful_sets: Vec<StatefulSet>,
     /// What has to run to its end before programs that need it start. One that is there already is left as it is, for
     /// Jobs cannot be changed: a Job that does something else has another name.
     pub jobs: Vec<Job>,
@@ -66,7 +68,7 @@ pub struct Desired<S> {
     /// Buckets that the drive once asked for.
     pub departures: Vec<Departure>,
 
-    /// Deployments that must not be applied yet, by name, with what they wait for.
+    /// Deployments and database servers that must not be applied yet, by name, with what they wait for.
     pub held: BTreeMap<String, Waiting>,
     /// Names of Jobs that are not made, and stay, with the `ConfigMap`s of the same names, where they are there: what has ended and is evidence, and what runs and
     /// must not be stopped half-way. Every other Job of the drive is removed.
@@ -89,6 +91,7 @@ impl Desired<Prepared> {
             volume_claims,
             network_policies,
             services,
+            stateful_sets,
             jobs,
             deployments,
             autoscalers,
@@ -111,6 +114,7 @@ impl Desired<Prepared> {
             volume_claims,
             network_policies,
             services,
+            stateful_sets,
             jobs,
             deployments,
             autoscalers,
@@ -143,6 +147,7 @@ impl<S> Desired<S> {
             volume_claims,
             network_policies,
             services,
+            stateful_sets,
             jobs,
             deployments,
             autoscalers,
@@ -164,6 +169,7 @@ impl<S> Desired<S> {
         append(volume_claims, &mut all)?;
         append(network_policies, &mut all)?;
         append(services, &mut all)?;
+        append(stateful_sets, &mut all)?;
         append(jobs, &mut all)?;
         append(deployments, &mut all)?;
         append(autoscalers, &mut all)?;

@@ -1,33 +1,81 @@
-//! Which Deployments have to wait for a secret, a bucket or a migration.
+//! Which Deployments have to wait for a secret, a bucket, a database or a migration.
 //!
 //! Pods that start without it would fail again and again, and pods that start before its stamp is known
 //! would be replaced at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ras_crds::{ConditionType, Reason};
+use ras_crds::{ConditionType, DatabaseState, Reason};
 
 use super::{Waiting, migration};
 use crate::drive::external;
-use crate::drive::valid::{EnvSource, SecretOrigin, UsedSecret, ValidDrive, ValidService};
+use crate::drive::preparation;
+use crate::drive::valid::{
+    DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidDatabase, ValidDrive, ValidService,
+};
+use crate::drive::validate::databases::PASSWORD;
 
 pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
     // A suspended drive starts no pods, and a missing secret must not keep it from stopping them.
     if drive.suspended {
         return BTreeMap::new();
     }
+    let server = drive.database.as_ref().and_then(|database| server(drive, database));
+    let waiting = |service: &ValidService| lacking(drive, service).or_else(|| migration::waiting(drive, service));
     drive
         .services
         .iter()
-        .filter_map(|service| {
-            let waiting = lacking(drive, service).or_else(|| migration::waiting(drive, service))?;
-            Some((service.child.clone(), waiting))
-        })
+        .filter_map(|service| Some((service.child.clone(), waiting(service)?)))
+        .chain(server)
         .collect()
+}
+
+/// A database server whose administrator's password is not there yet.
+fn server(drive: &ValidDrive, database: &ValidDatabase) -> Option<(String, Waiting)> {
+    let DatabaseServer::Standalone(standalone) = &database.server else {
+        return None;
+    };
+    let secret = &standalone.superuser.secret_name;
+    let keys = drive.secrets.get(secret).map(|facts| &facts.keys);
+    let is_there = keys.is_some_and(|keys| keys.as_ref().is_none_or(|keys| keys.contains_key(PASSWORD)));
+    (!is_there).then(|| {
+        let waiting = Waiting {
+            condition: ConditionType::DatabaseReady,
+            reason: Reason::SecretMissing,
+            message: format!("Secret {secret:?} of the database server is being made"),
+        };
+        (database.child.clone(), waiting)
+    })
+}
+
+/// A database that was never there. One that was holds up nothing: the program may well serve again before we know.
+fn databases(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
+    let known = preparation::of(drive)?.databases(drive.database.as_ref()?);
+    let is_there = |name: &str| {
+        known
+            .iter()
+            .any(|line| line.name == name && matches!(line.state, DatabaseState::Ready | DatabaseState::Failing))
+    };
+    let of_migration = service.migration.iter().flat_map(|migration| &migration.databases);
+    let used: BTreeSet<&String> = service.databases.iter().chain(of_migration).collect();
+    let missing: Vec<String> = used
+        .into_iter()
+        .filter(|name| !is_there(name))
+        .map(|name| format!("service {:?} waits for database {name:?}", service.name))
+        .collect();
+    (!missing.is_empty()).then(|| Waiting {
+        condition: ConditionType::DatabaseReady,
+        reason: Reason::DatabasePending,
+        message: missing.join("; "),
+    })
 }
 
 /// What a service, or its migration, needs and is not there.
 pub(super) fn lacking(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
+    secrets(drive, service).or_else(|| databases(drive, service))
+}
+
+fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     let mut uses: Vec<(&UsedSecret, Option<&str>)> = Vec::new();
     let migration = service.migration.as_ref().map(|migration| &migration.container);
     for container in service.containers().chain(migration) {

@@ -26,6 +26,11 @@ pub(super) fn of_job(drive: &ValidDrive, name: String, purpose: &str, of: &str, 
     metadata
 }
 
+/// Of an object with a name and labels of its own.
+pub(super) fn part(drive: &ValidDrive, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
+    owned(drive, name, labels)
+}
+
 /// Of an object that a drive may leave behind. What stays has no owner, or the garbage collector would take
 /// it with the drive; it is found again by name and labels.
 pub(super) fn kept(

@@ -7,6 +7,7 @@
 mod autoscaler;
 mod config_map;
 mod container;
+mod database;
 mod deployment;
 mod desired;
 mod disruption_budget;
@@ -41,12 +42,14 @@ use super::valid::ValidDrive;
 /// Builds everything that a drive asks for.
 pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
     let services = &drive.services;
+    let database = database::build(drive);
     Desired {
         service_account: service_account::build(drive),
         credentials: drive
             .generated_secrets
             .iter()
             .map(|secret| secret::build(drive, secret))
+            .chain(database.credentials)
             .collect(),
         external_secrets: drive
             .external_secrets
@@ -57,21 +60,26 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .iter()
             .filter_map(|service| config_map::build(drive, service))
             .chain(migration::config_maps(drive))
+            .chain(database.config_map)
             .collect(),
         volume_claims: services
             .iter()
             .flat_map(|service| volume_claim::build(drive, service))
+            .chain(database.volume_claim)
             .collect(),
         network_policies: services
             .iter()
             .map(|service| network_policy::build(drive, service))
             .chain(migration::network_policies(drive))
+            .chain(database.network_policy)
             .collect(),
         services: services
             .iter()
             .filter_map(|service| service::build(drive, service))
+            .chain(database.service)
             .collect(),
-        jobs: migration::jobs(drive),
+        stateful_sets: database.server.into_iter().collect(),
+        jobs: database.job.into_iter().chain(migration::jobs(drive)).collect(),
         deployments: services
             .iter()
             .map(|service| deployment::build(drive, service))
@@ -93,7 +101,10 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         buckets: drive.buckets.iter().map(|bucket| bucket.request.clone()).collect(),
         departures: drive.departures.clone(),
         held: held::held(drive),
-        kept_jobs: super::migration::kept(drive).into_iter().collect(),
+        kept_jobs: super::migration::kept(drive)
+            .into_iter()
+            .chain(database.kept_job)
+            .collect(),
         replica_handovers: replicas::handovers(drive),
         state: PhantomData,
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, SecretVolumeSource,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::names;
 use crate::drive::valid::{ValidService, ValidVolume, VolumeSource};
+use crate::drive::validate::databases::{CA, CA_FILE};
 
 /// Where every program finds space to write to; its image is read-only.
 const SCRATCH_PATH: &str = "/tmp";
@@ -22,6 +24,7 @@ const FILES_LIMIT: &str = "16Mi";
 const SCRATCH: &str = "tmp";
 const TEMPLATES: &str = "templates";
 const FILES: &str = "files";
+const DATABASE: &str = "database";
 
 /// Where the render step finds templates.
 pub(super) const TEMPLATES_PATH: &str = "/ras/templates";
@@ -33,6 +36,22 @@ pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
     let mut volumes: Vec<_> = service.volumes.iter().map(of_spec).collect();
     if needs_scratch(service) {
         volumes.push(empty_dir(SCRATCH, SCRATCH_LIMIT, false));
+    }
+    if let Some(secret) = &service.database_ca {
+        volumes.push(Volume {
+            name: DATABASE.to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(secret.secret_name.clone()),
+                // The certificates alone: the administrator's password is none of a program's business.
+                items: Some(vec![KeyToPath {
+                    key: CA.to_owned(),
+                    path: CA_FILE.rsplit('/').next().unwrap_or_default().to_owned(),
+                    mode: None,
+                }]),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
     }
     if !service.files.is_empty() {
         volumes.push(Volume {
@@ -58,6 +77,12 @@ pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
         .collect();
     if needs_scratch(service) {
         mounts.push(mount(SCRATCH, SCRATCH_PATH));
+    }
+    if service.database_ca.is_some() {
+        mounts.push(VolumeMount {
+            read_only: Some(true),
+            ..mount(DATABASE, CA_FILE.rsplit_once('/').unwrap_or_default().0)
+        });
     }
     mounts
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::names;
 use crate::drive::valid::{EnvSource, ValidDrive, ValidService};
+use crate::drive::validate::databases::CA;
 
 /// Changes when a key is written that this service uses, and only then. The same value written again
 /// changes it, too, because the operator reads no values.
@@ -14,11 +15,7 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
             let EnvSource::Secret { secret, key } = &variable.source else {
                 continue;
             };
-            let Some(facts) = drive.secrets.get(&secret.secret_name) else {
-                continue;
-            };
-            let stamp = facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key));
-            stamps.insert([&secret.secret_name, key, stamp.map_or("", String::as_str)]);
+            stamps.extend(of_keys(drive, [(secret.secret_name.as_str(), key.as_str())]));
         }
         for whole in &container.env_from {
             let name = whole.secret.secret_name.as_str();
@@ -31,6 +28,35 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
             }
         }
     }
+    let certificates = service
+        .database_ca
+        .iter()
+        .map(|secret| (secret.secret_name.as_str(), CA));
+    stamps.extend(of_keys(drive, certificates));
+    hash(stamps)
+}
+
+/// Changes when one of these keys of Secrets is written, and only then.
+pub(super) fn hash_of_keys<'a>(
+    drive: &'a ValidDrive,
+    keys: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> Option<String> {
+    hash(of_keys(drive, keys).collect())
+}
+
+/// When keys of Secrets were written, as far as the Secrets are there.
+fn of_keys<'a>(
+    drive: &'a ValidDrive,
+    keys: impl IntoIterator<Item = (&'a str, &'a str)>,
+) -> impl Iterator<Item = [&'a str; 3]> {
+    keys.into_iter().filter_map(|(name, key)| {
+        let facts = drive.secrets.get(name)?;
+        let stamp = facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key));
+        Some([name, key, stamp.map_or("", String::as_str)])
+    })
+}
+
+fn hash(stamps: BTreeSet<[&str; 3]>) -> Option<String> {
     if stamps.is_empty() {
         return None;
     }

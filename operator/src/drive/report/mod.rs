@@ -1,6 +1,7 @@
 //! Room 5, `report`: what is told about a drive. Pure; the one patch and the events are sent by the walk.
 
 pub mod buckets;
+pub mod database;
 pub mod migrations;
 pub mod parts;
 pub mod secrets;
@@ -80,7 +81,7 @@ pub fn status(
 ) -> RecruitmentDriveStatus {
     let services = services::statuses(drive, observed, verdict, before);
     let complete = services.iter().filter(|service| service.complete).count();
-    let findings = findings(drive, verdict, &services);
+    let findings = findings(drive, observed, verdict, &services, before);
     let buckets = match verdict {
         Verdict::Applied { valid, outcome } => buckets::statuses(valid, outcome),
         Verdict::Paused { .. } | Verdict::Invalid(_) => before.buckets.clone(),
@@ -100,7 +101,10 @@ pub fn status(
         services_ready: Some(format!("{complete}/{}", services.len())),
         services: services.into_iter().map(|service| service.status).collect(),
         buckets,
-        database: drive.spec.database.as_ref().and_then(|_| before.database.clone()),
+        database: match verdict {
+            Verdict::Applied { valid, .. } => database::status(valid),
+            Verdict::Paused { .. } | Verdict::Invalid(_) => before.database.clone(),
+        },
         secrets,
         url: drive.spec.exposure.as_ref().map(|exposure| {
             let scheme = if exposure.tls.is_some() { "https" } else { "http" };
@@ -172,7 +176,13 @@ pub fn deleting(
     }
 }
 
-fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[services::Shown]) -> Vec<Finding> {
+fn findings(
+    drive: &RecruitmentDrive,
+    observed: &Observed,
+    verdict: &Verdict<'_>,
+    services: &[services::Shown],
+    before: &RecruitmentDriveStatus,
+) -> Vec<Finding> {
     let programs = services::finding(drive, services);
     let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
         Verdict::Applied { valid, outcome } => (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held)),
@@ -193,6 +203,7 @@ fn findings(drive: &RecruitmentDrive, verdict: &Verdict<'_>, services: &[service
         let is_held = held.is_some_and(|held| held.values().any(|one| one.condition == ConditionType::SecretsReady));
         let place = if is_held { &mut gates } else { &mut found };
         place.extend(secrets::finding(valid, held));
+        gates.extend(database::finding(valid, observed, &blocked, before));
         gates.extend(buckets::storage(valid, outcome));
         gates.extend(migrations::finding(valid));
         gates.push(programs);

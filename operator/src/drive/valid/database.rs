@@ -1,9 +1,9 @@
 //! A drive's database server, and what is on it.
 
-use ras_crds::DatabaseStatus;
 use ras_crds::spec::DeletionPolicy;
 
 use super::{UsedSecret, ValidResources};
+use crate::drive::fetched::DatabaseFacts;
 
 /// A database server with the databases on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +18,8 @@ pub struct ValidDatabase {
     pub logins: Vec<DatabaseLogin>,
     /// A text that somebody changes to have everything prepared once more.
     pub again: Option<String>,
-    /// What status says.
-    pub recorded: DatabaseStatus,
+    /// What is known of it.
+    pub facts: DatabaseFacts,
 }
 
 impl ValidDatabase {

@@ -313,7 +313,7 @@ fn read(
         databases,
         logins: logins.into_iter().collect(),
         again: annotations.and_then(|all| all.get(PREPARE_DATABASE)).cloned(),
-        recorded: fetched.database.clone(),
+        facts: fetched.database.clone(),
     })
 }
 

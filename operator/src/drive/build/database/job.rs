@@ -1,0 +1,239 @@
+//! The Job that makes databases and logins on a server, and the `ConfigMap` that tells it which.
+//!
+//! It reads everything from files, which Kubernetes puts there: neither the operator nor the manifest has a password.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{
+    Job, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, ConfigMapProjection, Container, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec,
+    ProjectedVolumeSource, SeccompProfile, SecretProjection, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+    VolumeProjection,
+};
+use ras_crds::spec::PodSecurity;
+
+use super::PORT;
+use crate::cluster::jobs::PREPARE;
+use crate::database::report::ExitCode;
+use crate::drive::build::job::{self, Task};
+use crate::drive::build::{container, labels, metadata, names, unless_empty};
+use crate::drive::preparation::{OF, Preparation};
+use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
+use crate::drive::validate::databases::PASSWORD;
+
+/// Where the request is.
+const REQUEST_PATH: &str = "/ras/request";
+/// Name of its file, and its key in the `ConfigMap`.
+const REQUEST_FILE: &str = "request.json";
+/// Where the administrator's connection is, one file each.
+const ADMIN_PATH: &str = "/ras/admin";
+/// Where the passwords are, one folder a Secret.
+const PASSWORDS_PATH: &str = "/ras/passwords";
+/// How often it is tried again when that may help; each time it is patient for two minutes itself.
+const RETRIES: i32 = 2;
+/// Seconds it may take, its retries included.
+const TIMEOUT: i64 = 1_800;
+/// Seconds after which Kubernetes removes it. One that failed is then made anew, which mends by itself whatever
+/// somebody mended on the server meanwhile; one that succeeded is not.
+const FORGOTTEN_AFTER: i32 = 300;
+
+pub(super) fn config_map(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> ConfigMap {
+    let mut data = BTreeMap::from([(
+        REQUEST_FILE.to_owned(),
+        serde_json::to_string(&preparation.request).unwrap_or_default(),
+    )]);
+    data.extend(connection(database));
+    ConfigMap {
+        metadata: metadata::part(drive, database.child.clone(), labels::of_drive(drive)),
+        data: Some(data),
+        ..ConfigMap::default()
+    }
+}
+
+/// What of the connection to a server of our own is no secret.
+fn connection(database: &ValidDatabase) -> BTreeMap<String, String> {
+    match &database.server {
+        DatabaseServer::External(_) => BTreeMap::new(),
+        DatabaseServer::Standalone(_) => [
+            ("host", database.child.clone()),
+            ("port", PORT.to_string()),
+            ("username", "postgres".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into(),
+    }
+}
+
+pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> Job {
+    let task = Task {
+        name: preparation.job.clone(),
+        purpose: PREPARE,
+        of: OF,
+        work: &preparation.work,
+        pod: pod(drive, database),
+        retries: RETRIES,
+        timeout_seconds: TIMEOUT,
+    };
+    let mut job = job::build(drive, task);
+    if let Some(spec) = &mut job.spec {
+        spec.ttl_seconds_after_finished = Some(FORGOTTEN_AFTER);
+        spec.pod_failure_policy = Some(PodFailurePolicy {
+            rules: vec![PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    container_name: None,
+                    operator: "In".to_owned(),
+                    values: vec![i32::from(ExitCode::NeedsSomebody.number())],
+                }),
+                on_pod_conditions: None,
+            }],
+        });
+    }
+    job
+}
+
+fn pod(drive: &ValidDrive, database: &ValidDatabase) -> PodSpec {
+    PodSpec {
+        service_account_name: Some(names::of_drive(&drive.name)),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        image_pull_secrets: unless_empty(
+            drive
+                .image_pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() }),
+        ),
+        containers: vec![program(drive)],
+        volumes: Some(vec![
+            projected("request", vec![from_config_map(database, [REQUEST_FILE])]),
+            admin(database),
+            projected("passwords", passwords(database)),
+        ]),
+        ..PodSpec::default()
+    }
+}
+
+fn program(drive: &ValidDrive) -> Container {
+    let small = |cpu: Option<&str>, memory: &str| -> BTreeMap<String, String> {
+        let amounts = [("cpu", cpu), ("memory", Some(memory))];
+        amounts
+            .into_iter()
+            .filter_map(|(name, amount)| Some((name.to_owned(), amount?.to_owned())))
+            .collect()
+    };
+    let request = format!("{REQUEST_PATH}/{REQUEST_FILE}");
+    let arguments = [
+        "prepare-database",
+        "--request",
+        request.as_str(),
+        "--admin",
+        ADMIN_PATH,
+        "--passwords",
+        PASSWORDS_PATH,
+    ];
+    let mount = |name: &str, path: &str| VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    Container {
+        name: "prepare-database".to_owned(),
+        image: Some(drive.operator_image.clone()),
+        args: Some(arguments.map(str::to_owned).to_vec()),
+        resources: Some(container::resources(&small(Some("10m"), "32Mi"), &small(None, "64Mi"))),
+        security_context: Some(SecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(container::RENDER_USER),
+            ..container::restricted(&PodSecurity::default())
+        }),
+        volume_mounts: Some(vec![
+            mount("request", REQUEST_PATH),
+            mount("admin", ADMIN_PATH),
+            mount("passwords", PASSWORDS_PATH),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn admin(database: &ValidDatabase) -> Volume {
+    match &database.server {
+        DatabaseServer::External(external) => Volume {
+            name: "admin".to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(external.secret.secret_name.clone()),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        },
+        DatabaseServer::Standalone(standalone) => {
+            let keys = connection(database);
+            let known = from_config_map(database, keys.keys().map(String::as_str));
+            let password = from_secret(&standalone.superuser.secret_name, PASSWORD.to_owned());
+            projected("admin", vec![known, password])
+        }
+    }
+}
+
+/// Each Secret's password, once, in a folder of the Secret's name.
+fn passwords(database: &ValidDatabase) -> Vec<VolumeProjection> {
+    let mut names: Vec<&str> = database.logins.iter().map(|login| login.secret_name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| from_secret(name, format!("{name}/{PASSWORD}")))
+        .collect()
+}
+
+fn from_secret(name: &str, path: String) -> VolumeProjection {
+    VolumeProjection {
+        secret: Some(SecretProjection {
+            name: name.to_owned(),
+            items: Some(vec![KeyToPath {
+                key: PASSWORD.to_owned(),
+                path,
+                mode: None,
+            }]),
+            optional: None,
+        }),
+        ..VolumeProjection::default()
+    }
+}
+
+fn from_config_map<'a>(database: &ValidDatabase, keys: impl IntoIterator<Item = &'a str>) -> VolumeProjection {
+    let items = keys.into_iter().map(|key| KeyToPath {
+        key: key.to_owned(),
+        path: key.to_owned(),
+        mode: None,
+    });
+    VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name: database.child.clone(),
+            items: Some(items.collect()),
+            optional: None,
+        }),
+        ..VolumeProjection::default()
+    }
+}
+
+fn projected(name: &str, sources: Vec<VolumeProjection>) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(sources),
+            default_mode: None,
+        }),
+        ..Volume::default()
+    }
+}

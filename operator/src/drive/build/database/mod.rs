@@ -1,0 +1,105 @@
+//! A database server of the drive's own, and the Job that makes databases and logins on whichever server there is.
+
+mod job;
+mod network_policy;
+mod server;
+mod service;
+mod volume_claim;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use ras_crds::spec::DeletionPolicy;
+
+use super::{Credential, secret};
+use crate::drive::preparation;
+use crate::drive::rotation::Verdict;
+use crate::drive::valid::{
+    DatabaseServer, GeneratedSecret, Recipe, UsedSecret, ValidDatabase, ValidDrive, ValidStandalone,
+};
+use crate::drive::validate::databases::PASSWORD;
+
+/// Service of the drive that the server counts as, in labels: no other service can have this name.
+pub(super) const SERVICE: &str = "database";
+/// Port of the server.
+const PORT: i32 = 5432;
+/// Name of that port.
+const PORT_NAME: &str = "postgres";
+/// Characters of a password: 190 bits.
+const PASSWORD_LENGTH: usize = 32;
+
+/// What a drive's database becomes, beside the Job.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) credentials: Vec<Credential>,
+    pub(super) volume_claim: Option<PersistentVolumeClaim>,
+    pub(super) network_policy: Option<NetworkPolicy>,
+    pub(super) service: Option<Service>,
+    pub(super) server: Option<StatefulSet>,
+    pub(super) config_map: Option<ConfigMap>,
+    pub(super) job: Option<Job>,
+    /// Name of a Job that stays where it is there.
+    pub(super) kept_job: Option<String>,
+}
+
+pub(super) fn build(drive: &ValidDrive) -> Parts {
+    let Some(database) = &drive.database else {
+        return Parts::default();
+    };
+    let preparation = preparation::of(drive);
+    let job = preparation.as_ref().filter(|all| all.needs_job());
+    let mut parts = Parts {
+        credentials: passwords(drive, database),
+        config_map: preparation.as_ref().map(|all| job::config_map(drive, database, all)),
+        job: job.map(|all| job::build(drive, database, all)),
+        // It is evidence for as long as Kubernetes keeps it.
+        kept_job: preparation.as_ref().map(|all| all.job.clone()),
+        ..Parts::default()
+    };
+    if let DatabaseServer::Standalone(standalone) = &database.server {
+        parts.credentials.push(superuser(drive, standalone));
+        parts.volume_claim = Some(volume_claim::build(drive, standalone));
+        parts.network_policy = Some(network_policy::build(drive, database));
+        parts.service = Some(service::build(drive, database));
+        parts.server = Some(server::build(drive, database, standalone));
+    }
+    parts
+}
+
+/// Secrets of the logins, each once. They stay as long as the data: a login that works is how a drive that is made anew
+/// proves that the roles of its earlier life are its own.
+fn passwords(drive: &ValidDrive, database: &ValidDatabase) -> Vec<Credential> {
+    let deletion_policy = match &database.server {
+        DatabaseServer::Standalone(standalone) => standalone.deletion_policy,
+        DatabaseServer::External(_) => DeletionPolicy::Retain,
+    };
+    let mut names: Vec<&str> = database.logins.iter().map(|login| login.secret_name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| credential(drive, name, deletion_policy))
+        .collect()
+}
+
+/// The administrator's Secret stays as long as the volume does.
+fn superuser(drive: &ValidDrive, standalone: &ValidStandalone) -> Credential {
+    let UsedSecret { secret_name, .. } = &standalone.superuser;
+    credential(drive, secret_name, standalone.deletion_policy)
+}
+
+fn credential(drive: &ValidDrive, name: &str, deletion_policy: DeletionPolicy) -> Credential {
+    let secret = GeneratedSecret {
+        name: SERVICE.to_owned(),
+        secret_name: name.to_owned(),
+        keys: vec![PASSWORD.to_owned()],
+        // Needs no escaping, in a URL or anywhere else.
+        recipe: Recipe::Alphanumeric(PASSWORD_LENGTH),
+        rotation: Verdict::Unscheduled,
+        rotates: false,
+        wish: None,
+        deletion_policy,
+    };
+    secret::build(drive, &secret)
+}

@@ -1,0 +1,341 @@
+//! How far the databases of a drive are, from what is known of its Secrets, its server and the Job that prepares
+//! them. Pure.
+
+use std::collections::BTreeSet;
+
+use ras_crds::{ConditionType, DatabaseState, LogicalDatabaseStatus, Reason};
+
+use super::build::{Waiting, names};
+use super::fetched::{JobOutcome, PodRun};
+use super::valid::{DatabaseServer, ValidDatabase, ValidDrive, ValidLogicalDatabase};
+use super::validate::databases::PASSWORD;
+use crate::cluster::jobs::PREPARE;
+use crate::database::report::{Cause, Report};
+use crate::database::request::{Database, Drive, Login, Request, SslMode};
+
+/// For which part of the drive the Job works.
+pub const OF: &str = "database";
+
+/// What is asked of the database server, and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparation {
+    /// Name of the Job that does it.
+    pub job: String,
+    /// Hash of what is asked and of when each Secret was written: a Job of the same work does the same.
+    pub work: String,
+    /// What is asked. No secret is in it.
+    pub request: Request,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Status says that just this was done.
+    Recorded,
+    /// It cannot begin yet.
+    Waiting(Waiting),
+    /// It is under way; why its pod has not started, where there is a reason that a person should know.
+    Running(Option<String>),
+    /// It was done.
+    Done(Report),
+    /// It was not done, or not all of it.
+    Failed {
+        /// What it said, where it came to say something.
+        report: Option<Report>,
+        /// What Kubernetes says.
+        said: String,
+    },
+}
+
+/// What is to be prepared for a drive, where it has databases.
+pub fn of(drive: &ValidDrive) -> Option<Preparation> {
+    let database = drive.database.as_ref()?;
+    let request = request(drive, database);
+    let work = work(drive, database, &request);
+    let job = names::job(&drive.name, PREPARE, OF, &work);
+    Some(Preparation {
+        progress: progress(drive, database, &job, &work),
+        request,
+        work,
+        job,
+    })
+}
+
+/// Keys of Secrets that the Job reads: the administrator's, then those of the logins.
+pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
+    let admin: Vec<(&str, &str)> = match &database.server {
+        DatabaseServer::Standalone(standalone) => vec![(&standalone.superuser.secret_name, PASSWORD)],
+        DatabaseServer::External(external) => {
+            let optional = [(external.has_sslmode, "sslmode"), (external.has_ca, "ca")];
+            let optional = optional.into_iter().filter(|(has, _)| *has).map(|(_, key)| key);
+            ["host", "port", "username", PASSWORD]
+                .into_iter()
+                .chain(optional)
+                .map(|key| (external.secret.secret_name.as_str(), key))
+                .collect()
+        }
+    };
+    let logins = database
+        .logins
+        .iter()
+        .map(|login| (login.secret_name.as_str(), PASSWORD));
+    admin.into_iter().chain(logins).collect()
+}
+
+fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
+    Request {
+        drive: Drive {
+            namespace: drive.namespace.clone(),
+            name: drive.name.clone(),
+            uid: drive.uid.clone().unwrap_or_default(),
+        },
+        minimum_version: None,
+        sslmode: match &database.server {
+            DatabaseServer::Standalone(_) => Some(SslMode::Disable),
+            DatabaseServer::External(external) if external.has_sslmode => None,
+            // As programs are told: see `validate::databases`.
+            DatabaseServer::External(external) if external.has_ca => Some(SslMode::VerifyFull),
+            DatabaseServer::External(_) => Some(SslMode::Require),
+        },
+        databases: database
+            .databases
+            .iter()
+            .map(|one| Database {
+                name: one.name.clone(),
+                owner: one.owner.clone(),
+                extensions: one.extensions.clone(),
+            })
+            .collect(),
+        logins: database
+            .logins
+            .iter()
+            .map(|login| Login {
+                role: login.role.clone(),
+                owner: login.owner.clone(),
+                password_file: format!("{}/{PASSWORD}", login.secret_name),
+            })
+            .collect(),
+    }
+}
+
+fn work(drive: &ValidDrive, database: &ValidDatabase, request: &Request) -> String {
+    // Written before it is read, by ourselves: it can be.
+    let asked = serde_json::to_string(request).unwrap_or_default();
+    let mut parts = vec![asked.as_str(), database.again.as_deref().unwrap_or_default()];
+    for (secret, key) in keys_of(database) {
+        let facts = drive.secrets.get(secret);
+        let stamp = facts.and_then(|facts| facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key)));
+        parts.extend([secret, key, stamp.map_or("", String::as_str)]);
+    }
+    names::hash(&parts, 16)
+}
+
+fn progress(drive: &ValidDrive, database: &ValidDatabase, job: &str, work: &str) -> Progress {
+    if database.facts.recorded.prepared.as_deref() == Some(work) {
+        return Progress::Recorded;
+    }
+    let Some(facts) = drive.jobs.get(job).filter(|facts| !facts.deleting) else {
+        return waiting(drive, database).map_or(Progress::Running(None), Progress::Waiting);
+    };
+    match (&facts.outcome, &facts.report) {
+        (JobOutcome::Succeeded { .. }, Some(report)) => Progress::Done(report.clone()),
+        (JobOutcome::Failed { reason, .. }, report) => Progress::Failed {
+            report: report.clone().filter(|report| !report.problems.is_empty()),
+            said: said(reason, &facts.pods),
+        },
+        // News of the pod may come after news of its Job.
+        (JobOutcome::Succeeded { .. }, None) => Progress::Running(None),
+        (JobOutcome::Open, _) => Progress::Running(facts.pods.iter().find_map(|pod| match pod {
+            PodRun::Waiting(why) => why.clone(),
+            PodRun::Running | PodRun::Ended(_) => None,
+        })),
+    }
+}
+
+fn said(reason: &str, pods: &[PodRun]) -> String {
+    let last = pods.iter().rev().find_map(|pod| match pod {
+        PodRun::Ended(Some(end)) => Some(end),
+        PodRun::Ended(None) | PodRun::Running | PodRun::Waiting(_) => None,
+    });
+    match last.map(|end| (end.exit_code, end.said.as_str())) {
+        Some((_, said)) if !said.is_empty() => format!("{reason}: {said}"),
+        Some((Some(code), _)) => format!("{reason}: its program ended with {code}"),
+        Some((None, _)) | None => reason.to_owned(),
+    }
+}
+
+/// What the Job has to wait for.
+fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<Waiting> {
+    let wait = |reason, message: String| {
+        Some(Waiting {
+            condition: ConditionType::DatabaseReady,
+            reason,
+            message,
+        })
+    };
+    if drive.suspended {
+        return wait(
+            Reason::Suspended,
+            "databases are prepared when the drive is no longer suspended".to_owned(),
+        );
+    }
+    for (secret, key) in keys_of(database) {
+        let theirs =
+            matches!(&database.server, DatabaseServer::External(server) if server.secret.secret_name == secret);
+        let Some(facts) = drive.secrets.get(secret) else {
+            let next = if theirs {
+                format!(
+                    "make it in namespace {:?} with the keys host, port, username and password, or correct \
+                     spec.database.external.secretName",
+                    drive.namespace
+                )
+            } else {
+                "it is being made".to_owned()
+            };
+            return wait(
+                Reason::SecretMissing,
+                format!("Secret {secret:?}, which the database needs, is not there: {next}"),
+            );
+        };
+        if facts.keys.as_ref().is_some_and(|keys| !keys.contains_key(key)) {
+            let next = if theirs {
+                format!("add the key to the Secret in namespace {:?}", drive.namespace)
+            } else {
+                "it is being made".to_owned()
+            };
+            return wait(
+                Reason::SecretKeyMissing,
+                format!("Secret {secret:?} has no key {key:?}, which the database needs: {next}"),
+            );
+        }
+    }
+    if database.is_managed() && !database.facts.serves {
+        return wait(Reason::DatabasePending, "the database server is starting".to_owned());
+    }
+    None
+}
+
+impl Preparation {
+    /// Whether the Job has to be there: it is made, or it goes on.
+    pub fn needs_job(&self) -> bool {
+        !matches!(self.progress, Progress::Recorded | Progress::Waiting(_))
+    }
+
+    /// Each database as it is known to be, then those that are kept and no longer asked for.
+    pub fn databases(&self, database: &ValidDatabase) -> Vec<LogicalDatabaseStatus> {
+        let report = self.report();
+        let asked = database
+            .databases
+            .iter()
+            .map(|one| line(database, one, report, &self.progress));
+        let kept = self
+            .no_longer_managed(database)
+            .into_iter()
+            .map(|name| LogicalDatabaseStatus {
+                name,
+                state: DatabaseState::Retained,
+                user: None,
+                message: Some("no longer managed: it is kept on the server with all that is in it".to_owned()),
+            });
+        asked.chain(kept).collect()
+    }
+
+    /// What the Job said, when it said something.
+    pub fn report(&self) -> Option<&Report> {
+        match &self.progress {
+            Progress::Done(report) => Some(report),
+            Progress::Failed { report, .. } => report.as_ref(),
+            Progress::Recorded | Progress::Waiting(_) | Progress::Running(_) => None,
+        }
+    }
+
+    fn no_longer_managed(&self, database: &ValidDatabase) -> BTreeSet<String> {
+        let recorded = || database.facts.recorded.databases.iter().map(|line| line.name.clone());
+        let all: Vec<String> = match self.report().filter(|report| report.server_version.is_some()) {
+            Some(report) if report.no_longer_managed_more == 0 => report.no_longer_managed.clone(),
+            Some(report) => recorded().chain(report.no_longer_managed.iter().cloned()).collect(),
+            None => recorded().collect(),
+        };
+        let asked: BTreeSet<&str> = database.databases.iter().map(|one| one.name.as_str()).collect();
+        all.into_iter().filter(|name| !asked.contains(name.as_str())).collect()
+    }
+}
+
+/// One database's line in status.
+fn line(
+    database: &ValidDatabase,
+    one: &ValidLogicalDatabase,
+    report: Option<&Report>,
+    progress: &Progress,
+) -> LogicalDatabaseStatus {
+    let before = database
+        .facts
+        .recorded
+        .databases
+        .iter()
+        .find(|line| line.name == one.name);
+    let was_there = before.is_some_and(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Failing));
+    let login = database.logins.iter().find(|login| login.owner == one.owner);
+    let mut line = LogicalDatabaseStatus {
+        name: one.name.clone(),
+        user: login.map(|login| login.role.clone()),
+        state: if was_there {
+            DatabaseState::Failing
+        } else {
+            DatabaseState::Pending
+        },
+        message: None,
+    };
+    let problem = report.and_then(|report| {
+        report
+            .problems
+            .iter()
+            .find(|problem| match (&problem.database, &problem.role) {
+                (None, None) => true,
+                (name, role) => {
+                    name.as_ref() == Some(&one.name)
+                        || role
+                            .as_ref()
+                            .is_some_and(|role| *role == one.owner || login.is_some_and(|login| login.role == *role))
+                }
+            })
+    });
+    match (progress, problem) {
+        (_, Some(problem)) => line.message = Some(problem.message.clone()),
+        (Progress::Done(_), None) => line.state = DatabaseState::Ready,
+        // Others have problems, and what is not told is left open when not all of it was told.
+        (
+            Progress::Failed {
+                report: Some(report), ..
+            },
+            None,
+        ) if report.server_version.is_some() && report.problems_more == 0 => {
+            line.state = DatabaseState::Ready;
+        }
+        (Progress::Recorded | Progress::Waiting(_) | Progress::Running(_) | Progress::Failed { .. }, None) => {
+            if let Some(before) = before.filter(|line| line.state != DatabaseState::Retained) {
+                line.state = before.state;
+                line.message.clone_from(&before.message);
+            }
+        }
+    }
+    line
+}
+
+/// The condition's reason for a problem.
+pub fn reason(cause: Cause) -> Reason {
+    match cause {
+        Cause::Unreachable | Cause::Starting | Cause::TooManyConnections | Cause::ReadOnly | Cause::Busy => {
+            Reason::DatabaseUnreachable
+        }
+        Cause::TlsRefused | Cause::TlsRequired | Cause::CertificateRefused => Reason::DatabaseTlsFailed,
+        Cause::WrongPassword | Cause::NotLetIn | Cause::MissingRight => Reason::DatabaseDenied,
+        Cause::WrongVersion => Reason::WrongDatabaseVersion,
+        Cause::MissingKey => Reason::SecretKeyMissing,
+        Cause::NotOurs => Reason::DatabaseNotOurs,
+        Cause::ExtensionMissing => Reason::ExtensionMissing,
+        Cause::DatabaseMissing | Cause::BadValue | Cause::BadRequest | Cause::Refused => Reason::DatabaseRefused,
+    }
+}

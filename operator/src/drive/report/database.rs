@@ -1,0 +1,161 @@
+//! What is told about the database server and the databases on it.
+
+use ras_crds::{ConditionType, DatabaseStatus, Reason, RecruitmentDriveStatus};
+
+use super::{Finding, Observed};
+use crate::cluster::record::ChildKey;
+use crate::database::report::Report;
+use crate::drive::apply::Blocked;
+use crate::drive::preparation::{self, Preparation, Progress};
+use crate::drive::valid::{ValidDatabase, ValidDrive};
+
+/// How it is set going once more.
+const AGAIN: &str =
+    "it is tried again every few minutes, and at once when the annotation ras.dev/prepare-database gets a new value";
+
+/// What status says.
+pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
+    let database = valid.database.as_ref()?;
+    let preparation = preparation::of(valid)?;
+    let recorded = &database.facts.recorded;
+    let mut status = DatabaseStatus {
+        databases: preparation.databases(database),
+        ..recorded.clone()
+    };
+    match &preparation.progress {
+        Progress::Recorded | Progress::Waiting(_) | Progress::Running(_) => {}
+        Progress::Done(report) => {
+            status.prepared = Some(preparation.work.clone());
+            status.failed = None;
+            status.message = None;
+            status.done = done(report);
+        }
+        Progress::Failed { report, .. } => {
+            status.failed = Some(preparation.work.clone());
+            status.message = Some(failure(&preparation).1);
+            if let Some(report) = report {
+                status.done = done(report);
+            }
+        }
+    }
+    if let Some(version) = preparation.report().and_then(|report| report.server_version.clone()) {
+        status.server_version = Some(version);
+    }
+    Some(status)
+}
+
+fn done(report: &Report) -> Vec<String> {
+    let more = (report.done_more > 0).then(|| format!("and {} more", report.done_more));
+    report.done.iter().cloned().chain(more).take(64).collect()
+}
+
+/// `DatabaseReady`, where the drive has databases.
+pub fn finding(
+    valid: &ValidDrive,
+    observed: &Observed,
+    blocked: &[&Blocked],
+    before: &RecruitmentDriveStatus,
+) -> Option<Finding> {
+    let type_ = ConditionType::DatabaseReady;
+    let database = valid.database.as_ref()?;
+    let preparation = preparation::of(valid)?;
+    if let Some((reason, message)) = server(database, observed, blocked, valid) {
+        return Some(Finding::new(type_, false, reason, message));
+    }
+    let finding = |reason, message: String| Some(Finding::new(type_, false, reason, message));
+    match &preparation.progress {
+        Progress::Recorded | Progress::Done(_) => Some(Finding::new(
+            type_,
+            true,
+            Reason::DatabasesAvailable,
+            "every database is there, and its login works",
+        )),
+        Progress::Waiting(waiting) => finding(waiting.reason, waiting.message.clone()),
+        Progress::Running(why) => {
+            let recorded = &database.facts.recorded;
+            let told = before
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == type_.as_str());
+            if let (true, Some(message), Some(told)) = (
+                recorded.failed.as_ref() == Some(&preparation.work),
+                &recorded.message,
+                told,
+            ) && let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == told.reason)
+            {
+                // The same is tried once more: nothing is better before it is known to be.
+                return finding(*reason, message.clone());
+            }
+            match why {
+                Some(why) => finding(
+                    Reason::DatabasePending,
+                    format!(
+                        "Job {} prepares the databases and has not started: {why}",
+                        preparation.job
+                    ),
+                ),
+                None => finding(
+                    Reason::DatabasePending,
+                    format!("Job {} prepares the databases", preparation.job),
+                ),
+            }
+        }
+        Progress::Failed { .. } => {
+            let (reason, message) = failure(&preparation);
+            finding(reason, message)
+        }
+    }
+}
+
+/// What is wrong with a server of the drive's own, if anything is.
+fn server(
+    database: &ValidDatabase,
+    observed: &Observed,
+    blocked: &[&Blocked],
+    valid: &ValidDrive,
+) -> Option<(Reason, String)> {
+    if !database.is_managed() || database.facts.serves || valid.suspended {
+        return None;
+    }
+    let in_the_way = blocked.iter().find(|one| is_named(&one.child, &database.child));
+    if let Some(one) = in_the_way {
+        return Some((one.reason, format!("the database server: {}", one.message)));
+    }
+    let trouble = observed
+        .troubles
+        .iter()
+        .find(|trouble| trouble.service == preparation::OF)?;
+    Some((
+        Reason::DatabaseFailing,
+        format!(
+            "the database server: pod {}: {}: {}",
+            trouble.pod, trouble.reason, trouble.message
+        ),
+    ))
+}
+
+fn is_named(child: &ChildKey, name: &str) -> bool {
+    *child.name == *name
+}
+
+/// Why the Job did not do what is asked.
+fn failure(preparation: &Preparation) -> (Reason, String) {
+    let Progress::Failed { report, said } = &preparation.progress else {
+        return (Reason::DatabasePending, String::new());
+    };
+    let Some(report) = report else {
+        let message = format!("Job {} failed: {said}; {AGAIN}", preparation.job);
+        return (Reason::DatabaseRefused, message);
+    };
+    let mut messages: Vec<&str> = report.problems.iter().map(|problem| problem.message.as_str()).collect();
+    messages.dedup();
+    let more = match report.problems_more {
+        0 => String::new(),
+        count => format!("; and {count} more"),
+    };
+    let reason = report
+        .problems
+        .first()
+        .map_or(Reason::DatabaseRefused, |problem| preparation::reason(problem.cause));
+    (reason, format!("{}{more}; {AGAIN}", messages.join("; ")))
+}
