@@ -12,4 +12,5 @@ pub mod object_store;
 pub mod platform;
 pub mod render;
 pub mod run;
+pub mod stop;
 pub mod telemetry;

@@ -1,9 +1,8 @@
-//! Starts everything, and stops it again: informers, the queue, the reconciler, the metrics server.
+//! Starts everything, and stops it again: informers, the election, the queue, the reconciler, the metrics server.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
@@ -24,9 +23,13 @@ use crate::cluster::brief::brief;
 use crate::cluster::capabilities;
 use crate::cluster::claims::Claims;
 use crate::cluster::client::{self, ConnectError};
+use crate::cluster::definition;
 use crate::cluster::facts::ExternalSecretsVersion;
 use crate::cluster::informers::{News, Scope, watch_children, watch_pods};
 use crate::cluster::kind::Kind;
+use crate::cluster::lease;
+use crate::cluster::lease::election::{Election, Kept, Lost};
+use crate::cluster::lease::tenure::Tenure;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::{DriveKey, Store};
 use crate::drive::context::Context;
@@ -36,8 +39,9 @@ use crate::object_store::gate::Gate;
 use crate::object_store::keeper::{Keeper, Pace};
 use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
 use crate::platform::{ObjectStoreConfig, PlatformConfig};
+use crate::stop::Stop;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::server;
+use crate::telemetry::server::{self, Health, Stage};
 
 /// Longest wait for the first list of an optional kind.
 const OPTIONAL_LIMIT: Duration = Duration::from_secs(10);
@@ -53,6 +57,8 @@ pub struct Settings {
     pub metrics_address: SocketAddr,
     /// Drives worked on at a time.
     pub concurrency: u16,
+    /// How this replica takes part in the election. Absent: it is the only one.
+    pub election: Option<lease::Settings>,
 }
 
 /// Why the program could not start.
@@ -77,12 +83,30 @@ pub enum RunError {
         "the cluster has no RecruitmentDrive (ras.dev/v1alpha1): apply crds/recruitmentdrives.yaml, or `ras-operator crd | kubectl apply --server-side -f -`, and start again ({0})"
     )]
     NoCrd(kube::Error),
+    /// The kind is older than the program.
+    #[error(transparent)]
+    OldCrd(#[from] definition::Older),
+    /// Another replica may lead by now.
+    #[error("{0}; this process ends, and begins anew as a standby")]
+    Lost(#[from] Lost),
 }
 
-/// Runs until SIGTERM or SIGINT, finishes the reconciles that are under way, and returns.
+/// What has begun, and goes on whether this replica leads or stands by.
+struct Begun {
+    context: Arc<Context>,
+    news: News,
+    woken: mpsc::UnboundedReceiver<DriveKey>,
+    /// Ended when it is dropped.
+    _watches: JoinSet<()>,
+}
+
+/// Runs until SIGTERM or SIGINT, finishes the reconciles that are under way, gives the lease back and returns.
+///
+/// # Errors
+/// When it cannot begin, or when it loses the lease: then somebody else may write already, and nothing is finished.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let stop = Stop::listen();
     let metrics = Metrics::default();
-    let ready = Arc::new(AtomicBool::new(false));
     let listener = server::listen(settings.metrics_address)
         .await
         .map_err(|source| RunError::Listen {
@@ -92,11 +116,33 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "answers /metrics, /healthz and /readyz");
     }
+    let election = match &settings.election {
+        Some(part) => Some(Election::new(client::connect().await?, part.clone(), metrics.clone())),
+        None => None,
+    };
+    let tenure = election.as_ref().map_or_else(Tenure::alone, Election::tenure);
+    let health = Health::new(tenure.clone());
     let mut tasks = JoinSet::new();
-    tasks.spawn(server::serve(listener, metrics.clone(), Arc::clone(&ready)));
+    tasks.spawn(server::serve(listener, metrics.clone(), health.clone()));
 
-    let client = client::connect().await?;
+    let begun = tokio::select! {
+        biased;
+        () = stop.asked() => None,
+        begun = begin(&settings, &metrics, &tenure, &health) => Some(begun?),
+    };
+    if let Some(begun) = begun {
+        work(begun, election, &metrics, &health, &stop, settings.concurrency).await?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts all watches and returns when what there is of children is known.
+async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: &Health) -> Result<Begun, RunError> {
+    let client = client::connect_to_write(tenure).await?;
     require_crd(&client, &settings.scope).await?;
+    definition::require_as_new(&client).await?;
+    let mut tasks = JoinSet::new();
 
     let store = Arc::new(Store::default());
     let claims = Arc::new(Claims::default());
@@ -118,7 +164,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tracing::info!(apis = ?known.unwrap_or_default(), "children are listed");
 
     let keeper = match &settings.platform.object_store {
-        Some(config) => Some(keep_buckets(config, &metrics, news.queue.clone())?),
+        Some(config) => Some(keep_buckets(config, metrics, tenure, news.queue.clone())?),
         None => None,
     };
     let writer = Writer::<DeserializeGuard<RecruitmentDrive>>::new(());
@@ -130,7 +176,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
             metrics: metrics.clone(),
             keeper,
         },
-        drives: drives.clone(),
+        drives,
         claims,
         platform: settings.platform.clone(),
         apis: apis.clone(),
@@ -159,13 +205,79 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         client,
         settings.scope.clone(),
         writer,
-        news,
+        news.clone(),
         Arc::clone(&context),
-        ready,
+        health.clone(),
     ));
+    Ok(Begun {
+        context,
+        news,
+        woken,
+        _watches: tasks,
+    })
+}
 
-    reconcile_until_stopped(context, drives, woken, settings.concurrency).await;
-    tracing::info!("stopped");
+/// Stands by until this replica leads, and then reconciles until it is asked to stop.
+async fn work(
+    begun: Begun,
+    election: Option<Election>,
+    metrics: &Metrics,
+    health: &Health,
+    stop: &Stop,
+    concurrency: u16,
+) -> Result<(), RunError> {
+    let Begun {
+        context,
+        news,
+        mut woken,
+        _watches,
+    } = begun;
+    let Some(mut election) = election else {
+        metrics.leads(true);
+        reconcile_until_stopped(context, woken, health, stop, concurrency).await;
+        return Ok(());
+    };
+    // A replica that cannot list what there is never asks for the lease: a bad new version leaves the old one leading.
+    let won = async {
+        health.listed().await;
+        election.win().await;
+    };
+    tokio::select! {
+        biased;
+        () = stop.asked() => return Ok(()),
+        () = won => {}
+        // Whatever happens meanwhile is another's work.
+        () = forget(&mut woken) => {}
+    }
+    news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
+    // Beside the work, which may well keep a processor busy for longer than a renewal may wait.
+    let (release, asked) = oneshot::channel();
+    let mut keeping = tokio::spawn(election.keep(asked));
+    tokio::select! {
+        biased;
+        kept = &mut keeping => return end(kept).await,
+        () = reconcile_until_stopped(Arc::clone(&context), woken, health, stop, concurrency) => {}
+    }
+    if let Some(keeper) = &context.hands.keeper {
+        keeper.stop();
+    }
+    drop(release);
+    end(keeping.await).await
+}
+
+/// Takes everything off the queue; never returns while there is a queue.
+async fn forget(woken: &mut mpsc::UnboundedReceiver<DriveKey>) {
+    while woken.recv().await.is_some() {}
+}
+
+/// What follows the end of keeping the lease.
+async fn end(kept: Result<Kept, tokio::task::JoinError>) -> Result<(), RunError> {
+    match kept {
+        Ok(Kept::UntilAsked(election)) => election.release().await,
+        Ok(Kept::Lost(lost)) => return Err(lost.into()),
+        // It runs out, and a standby takes over.
+        Err(error) => tracing::error!(%error, "the lease is no longer kept"),
+    }
     Ok(())
 }
 
@@ -173,6 +285,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 fn keep_buckets(
     config: &ObjectStoreConfig,
     metrics: &Metrics,
+    tenure: &Tenure,
     queue: mpsc::UnboundedSender<DriveKey>,
 ) -> Result<Keeper, RunError> {
     let seconds = |duration: &ras_crds::Duration| Duration::from_secs(duration.seconds().unwrap_or(u64::MAX));
@@ -183,7 +296,7 @@ fn keep_buckets(
             .as_ref()
             .map(|usage| (seconds(&usage.every), usage.max_pages)),
     };
-    let gate = Arc::new(Gate::new(config.requests_per_second));
+    let gate = Arc::new(Gate::new(config.requests_per_second).only_during(tenure.clone()));
     let store = S3Store::connect(config, gate, Arc::new(metrics.clone()))?;
     tracing::info!(
         endpoint = config.endpoint.as_deref().unwrap_or("AWS"),
@@ -285,7 +398,7 @@ async fn follow_drives(
     mut writer: Writer<DeserializeGuard<RecruitmentDrive>>,
     news: News,
     context: Arc<Context>,
-    ready: server::Ready,
+    health: Health,
 ) {
     let watches = scope.parts().into_iter().map(|part| {
         let api: Api<DeserializeGuard<RecruitmentDrive>> =
@@ -326,7 +439,7 @@ async fn follow_drives(
                         take(Event::InitDone);
                         // Told from here: the store's own `wait_until_ready` wakes one waiter alone, and that is the
                         // reconciler.
-                        ready.store(true, Ordering::Release);
+                        health.reached(Stage::Ready);
                         tracing::info!("ready");
                     }
                     continue;
@@ -357,12 +470,17 @@ async fn follow_drives(
 
 async fn reconcile_until_stopped(
     context: Arc<Context>,
-    drives: kube::runtime::reflector::Store<DeserializeGuard<RecruitmentDrive>>,
     mut woken: mpsc::UnboundedReceiver<DriveKey>,
+    health: &Health,
+    stop: &Stop,
     concurrency: u16,
 ) {
+    let stopped = async {
+        stop.asked().await;
+        health.reached(Stage::Stopping);
+    };
     let requests = futures::stream::poll_fn(move |cx| woken.poll_recv(cx))
-        .take_until(stop_signal())
+        .take_until(stopped)
         .map(|key| {
             Ok::<_, std::convert::Infallible>(ReconcileRequest {
                 obj_ref: ObjectRef::new(&key.name).within(&key.namespace),
@@ -370,6 +488,7 @@ async fn reconcile_until_stopped(
             })
         });
     let config = controller::Config::default().concurrency(concurrency);
+    let drives = context.drives.clone();
     controller::applier(
         |drive, context| drive::reconcile(drive, context).boxed(),
         |drive, error, context| drive::on_error(&drive, error, &context),
@@ -380,26 +499,4 @@ async fn reconcile_until_stopped(
     )
     .for_each(|_| std::future::ready(()))
     .await;
-}
-
-/// Resolves at SIGTERM or SIGINT.
-async fn stop_signal() {
-    let interrupted = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be listened for; SIGINT stops the operator");
-            let _ = interrupted.await;
-        }
-    }
-    // In-flight reconciles have a time limit of their own; nothing here may outwait a pod's grace period.
-    tokio::spawn(async {
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        std::process::exit(0);
-    });
 }

@@ -25,6 +25,8 @@ use crate::{
 
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// What it takes to be one of several.
+const ELECTION_ROLES: &str = "deploy/rbac/leader-election.yaml";
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// How to run the operator.
@@ -35,6 +37,7 @@ pub struct OperatorOptions {
     cluster_wide: bool,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    elected: Option<String>,
 }
 
 impl OperatorOptions {
@@ -46,6 +49,7 @@ impl OperatorOptions {
             cluster_wide: false,
             arguments: Vec::new(),
             environment: Vec::new(),
+            elected: None,
         }
     }
 
@@ -60,6 +64,14 @@ impl OperatorOptions {
     #[must_use]
     pub fn account(mut self, name: &str) -> Self {
         name.clone_into(&mut self.account);
+        self
+    }
+
+    /// As one of several, under the name `identity`, that agree by a lease on who leads. Without this it is the only one
+    /// and begins at once, also after it was killed.
+    #[must_use]
+    pub fn elected(mut self, identity: &str) -> Self {
+        self.elected = Some(identity.to_owned());
         self
     }
 
@@ -95,8 +107,13 @@ impl Operator {
             cluster_wide,
             arguments,
             environment,
+            elected,
         } = options;
-        let token = grant(&namespace.client(), namespace.name(), account, roles, *cluster_wide).await?;
+        let mut token = grant(&namespace.client(), namespace.name(), account, roles, *cluster_wide).await?;
+        if elected.is_some() {
+            let roles = repository().join(ELECTION_ROLES);
+            token = grant(&namespace.client(), namespace.name(), account, &roles, false).await?;
+        }
 
         let number = STARTED.fetch_add(1, Ordering::Relaxed) + 1;
         let description = cluster.description();
@@ -116,6 +133,10 @@ impl Operator {
             command.extend(["--namespace".to_owned(), namespace.name().to_owned()]);
         }
         command.extend(["--metrics-address".to_owned(), "127.0.0.1:0".to_owned()]);
+        match elected {
+            None => command.push("--leader-election=false".to_owned()),
+            Some(identity) => command.extend(["--identity".to_owned(), identity.clone()]),
+        }
         command.extend(arguments.iter().cloned());
         let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
         variables.extend(environment.iter().cloned());

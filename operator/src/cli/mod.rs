@@ -5,6 +5,7 @@ mod plugin;
 
 pub use plugin::Plugin;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::cluster::informers::Scope;
+use crate::cluster::lease;
+use crate::cluster::lease::timing::Timing;
 use crate::database;
 use crate::platform::{self, PlatformConfig};
 use crate::run::{self, Settings};
@@ -43,6 +46,8 @@ enum Command {
         /// How many drives are worked on at a time.
         #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
         concurrency: u16,
+        #[command(flatten)]
+        election: ElectionFlags,
     },
     /// Writes a service's files from their templates and the environment. Runs inside the service's pod, before it.
     Render {
@@ -78,6 +83,63 @@ enum Command {
     Crd,
 }
 
+/// How replicas agree on who leads.
+#[derive(Debug, clap::Args)]
+struct ElectionFlags {
+    /// Whether to lead only while holding a lease. It is on unless it is turned off, because two operators that do not know
+    /// of each other would both write; the only one there is, on a developer's machine for instance, does not need it.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_election: bool,
+    /// Name of the lease.
+    #[arg(long, value_name = "NAME", default_value = "ras-operator")]
+    lease_name: String,
+    /// Namespace of the lease. Absent: `POD_NAMESPACE`, or the one that the kubeconfig names.
+    #[arg(long, value_name = "NAME", env = "POD_NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Name of this replica, different from every other one's. Absent: the host's name and something random.
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    identity: Option<String>,
+    /// How long a leader that is not heard of is waited for.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+    /// How long a leader goes on without having renewed its lease.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    renew_deadline: Duration,
+    /// Time between two tries to renew it.
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    retry_period: Duration,
+}
+
+impl ElectionFlags {
+    fn settings(self) -> Result<Option<lease::Settings>, String> {
+        let timing = Timing::new(self.lease_duration, self.renew_deadline, self.retry_period);
+        let timing = timing.map_err(|error| error.to_string())?;
+        Ok(self.leader_election.then(|| lease::Settings {
+            namespace: self.lease_namespace.filter(|name| !name.is_empty()),
+            name: self.lease_name,
+            identity: self
+                .identity
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(some_identity),
+            timing,
+        }))
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = ras_crds::Duration::new(text).seconds();
+    let seconds = seconds.ok_or_else(|| "write it like 15s or 1m".to_owned())?;
+    Ok(Duration::from_secs(seconds))
+}
+
+/// Outside of a pod two processes may run on one host, so its name alone would not do.
+fn some_identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // The standard library seeds each of these by chance.
+    let chance = RandomState::new().build_hasher().finish();
+    format!("{}_{chance:016x}", host.trim())
+}
+
 impl Cli {
     /// Does what was asked for. What goes wrong is told on standard error, in a sentence.
     pub async fn run(self) -> ExitCode {
@@ -87,9 +149,10 @@ impl Cli {
                 platform_config,
                 metrics_address,
                 concurrency,
+                election,
             } => {
                 logging::start();
-                operate(namespaces, platform_config, metrics_address, concurrency).await
+                operate(namespaces, platform_config, metrics_address, concurrency, election).await
             }
             Command::Render { from, to } => crate::render::render(&from, &to, |name| std::env::var(name).ok())
                 .map(drop)
@@ -129,7 +192,9 @@ async fn operate(
     platform_config: Option<PathBuf>,
     metrics_address: SocketAddr,
     concurrency: u16,
+    election: ElectionFlags,
 ) -> Result<(), String> {
+    let election = election.settings()?;
     let platform = match platform_config {
         None => PlatformConfig::default(),
         Some(path) => {
@@ -143,6 +208,7 @@ async fn operate(
         platform,
         metrics_address,
         concurrency,
+        election,
     };
     run::run(settings).await.map_err(|error| error.to_string())
 }

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::header::USER_AGENT;
+use http::{HeaderValue, Method, Request};
+use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use tower::filter::FilterLayer;
+
+use crate::cluster::lease::tenure::Tenure;
 
 /// Sent with every request, so that an audit log can tell what the operator did.
 pub const AGENT: &str = concat!("ras-operator/", env!("CARGO_PKG_VERSION"));
@@ -30,6 +34,23 @@ pub enum ConnectError {
 
 /// A client for the cluster that KUBECONFIG or the pod's service account names.
 pub async fn connect() -> Result<Client, ConnectError> {
+    Ok(ClientBuilder::try_from(config().await?)?.build())
+}
+
+/// The same, but nothing leaves it that could change something while this process does not lead. So whoever writes, now
+/// or in a later version, cannot forget to ask.
+pub async fn connect_to_write(tenure: &Tenure) -> Result<Client, ConnectError> {
+    let tenure = tenure.clone();
+    let guard = FilterLayer::new(move |request: Request<Body>| {
+        if *request.method() == Method::GET {
+            return Ok(request);
+        }
+        tenure.check().map(|()| request)
+    });
+    Ok(ClientBuilder::try_from(config().await?)?.with_layer(&guard).build())
+}
+
+async fn config() -> Result<Config, ConnectError> {
     let mut config = Config::infer().await?;
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     // kube's own retries can take hours on one request; a reconcile has a time limit and a back-off of its own.
@@ -38,7 +59,7 @@ pub async fn connect() -> Result<Client, ConnectError> {
     // Watches are silent for minutes; the server ends each after at most five and sends bookmarks before that.
     config.read_timeout = Some(Duration::from_secs(330));
     config.write_timeout = Some(Duration::from_secs(30));
-    Ok(Client::try_from(config)?)
+    Ok(config)
 }
 
 /// A client with the rights of the person who runs a command, for the cluster that they named, or their current one.

@@ -1,13 +1,15 @@
-//! The edge to the API server: the client, the informers with what they remember, and which optional APIs exist.
+//! The edge to the API server: the client, who leads, the informers with what they remember, and which APIs exist.
 
 pub mod brief;
 pub mod capabilities;
 pub mod claims;
 pub mod client;
+pub mod definition;
 pub mod facts;
 pub mod informers;
 pub mod jobs;
 pub mod kind;
+pub mod lease;
 pub mod observe;
 pub mod ownership;
 pub mod pods;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
+use crate::cluster::lease::tenure::Tenure;
+
 /// How long the rate is halved after a store asked for fewer requests.
 const SLOW: Duration = Duration::from_secs(30);
 
@@ -17,6 +19,7 @@ pub struct Gate {
     // tokio's mutex is fair: who waits longest goes next. It is held while waiting for the next token.
     level: Mutex<Level>,
     slow_until: StdMutex<Option<Instant>>,
+    tenure: Tenure,
 }
 
 #[derive(Debug)]
@@ -36,7 +39,15 @@ impl Gate {
                 at: Instant::now(),
             }),
             slow_until: StdMutex::new(None),
+            tenure: Tenure::alone(),
         }
+    }
+
+    /// The same, and nothing passes while this process does not lead.
+    #[must_use]
+    pub fn only_during(mut self, tenure: Tenure) -> Self {
+        self.tenure = tenure;
+        self
     }
 
     /// Waits for the turn of one request. Who gives up waiting takes nothing away.
@@ -49,11 +60,16 @@ impl Gate {
             level.at = now;
             if level.tokens >= 1.0 {
                 level.tokens -= 1.0;
-                return;
+                break;
             }
             // A microsecond more, because a float that falls short by a hair would turn the loop once more.
             let wait = Duration::from_secs_f64((1.0 - level.tokens) / rate) + Duration::from_micros(1);
             sleep_until(now + wait).await;
+        }
+        drop(level);
+        if self.tenure.check().is_err() {
+            // Another replica leads, or is about to, and this process is about to end.
+            std::future::pending::<()>().await;
         }
     }
 

@@ -241,6 +241,12 @@ impl<S: ObjectStore> Keeper<S> {
         self.inner.turns().remove(drive);
     }
 
+    /// Ends whatever is under way for all drives: this process gives up leading.
+    pub fn stop(&self) {
+        self.inner.entries().clear();
+        self.inner.turns().clear();
+    }
+
     fn want(&self, drive: &DriveKey, name: &str, task: Task, recorded: Option<State>) -> View {
         let key = BucketKey::new(drive, name);
         let mut entries = self.inner.entries();

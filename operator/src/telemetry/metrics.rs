@@ -79,6 +79,9 @@ impl Outcome {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
+    leader: Gauge,
+    lease_transitions: Gauge,
+    renewals_failed: Counter,
     reconciles: Family<OutcomeLabel, Counter>,
     durations: Histogram,
     writes: Family<WriteLabels, Counter>,
@@ -95,6 +98,18 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("ras");
+        let (leader, lease_transitions, renewals_failed) = (Gauge::default(), Gauge::default(), Counter::default());
+        registry.register("leader", "1 when this replica leads, else 0", leader.clone());
+        registry.register(
+            "lease_transitions",
+            "How often the lease changed hands, as it says itself",
+            lease_transitions.clone(),
+        );
+        registry.register(
+            "lease_renewals_failed",
+            "Tries to renew the lease that failed",
+            renewals_failed.clone(),
+        );
         let reconciles = Family::default();
         let durations = Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
         let writes = Family::default();
@@ -156,6 +171,9 @@ impl Default for Metrics {
         );
         Self {
             registry: Arc::new(registry),
+            leader,
+            lease_transitions,
+            renewals_failed,
             reconciles,
             durations,
             writes,
@@ -172,6 +190,21 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Tells whether this replica leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Tells how often the lease changed hands.
+    pub fn lease_changed_hands(&self, transitions: i32) {
+        self.lease_transitions.set(i64::from(transitions));
+    }
+
+    /// Counts a try to renew the lease that failed.
+    pub fn renewal_failed(&self) {
+        self.renewals_failed.inc();
+    }
+
     /// Counts a reconcile that took `seconds`.
     pub fn reconciled(&self, outcome: Outcome, seconds: f64) {
         self.reconciles

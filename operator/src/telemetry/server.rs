@@ -2,8 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -11,28 +10,91 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
+use crate::cluster::lease::tenure::Tenure;
 use crate::telemetry::metrics::Metrics;
 
-/// Set once every informer has listed what there is.
-pub type Ready = Arc<AtomicBool>;
+/// How long the loop that keeps the lease may hang before the process is called dead. It ends the process itself when it
+/// does not hang.
+const HANGS: Duration = Duration::from_secs(20);
+
+/// How far the program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It lists what there is.
+    Listing,
+    /// Everything is listed: it leads or stands by.
+    Ready,
+    /// It finishes what is under way.
+    Stopping,
+}
+
+/// What is told about the program's health.
+#[derive(Clone, Debug)]
+pub struct Health {
+    stage: watch::Sender<Stage>,
+    tenure: Tenure,
+}
+
+impl Health {
+    /// Of a program that has just begun.
+    pub fn new(tenure: Tenure) -> Self {
+        Self {
+            stage: watch::Sender::new(Stage::Listing),
+            tenure,
+        }
+    }
+
+    /// The program is this far.
+    pub fn reached(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// Waits until everything is listed.
+    pub async fn listed(&self) {
+        // The sender is here, so it is not gone.
+        let _ = self.stage.subscribe().wait_for(|stage| *stage != Stage::Listing).await;
+    }
+
+    fn live(&self) -> (StatusCode, &'static str) {
+        if self.tenure.overdue().is_some_and(|over| over > HANGS) {
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the lease has run out and this process has not ended\n",
+            );
+        }
+        (StatusCode::OK, "ok\n")
+    }
+
+    fn ready(&self) -> (StatusCode, &'static str) {
+        match *self.stage.borrow() {
+            Stage::Ready => (StatusCode::OK, "ok\n"),
+            Stage::Listing => (StatusCode::SERVICE_UNAVAILABLE, "still listing what there is\n"),
+            Stage::Stopping => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "finishes what is under way, and ends\n",
+            ),
+        }
+    }
+}
 
 /// Answers until it is dropped.
-pub async fn serve(listener: TcpListener, metrics: Metrics, ready: Ready) {
+pub async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of file descriptors, most likely: waiting a moment beats spinning.
                 tracing::warn!(%error, "a connection for metrics was not accepted");
-                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             }
         };
-        let (metrics, ready) = (metrics.clone(), Arc::clone(&ready));
+        let (metrics, health) = (metrics.clone(), health.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let answer = answer(&request, &metrics, &ready);
+                let answer = answer(&request, &metrics, &health);
                 async move { Ok::<_, Infallible>(answer) }
             });
             let served = hyper::server::conn::http1::Builder::new()
@@ -53,7 +115,7 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics, ready: &Ready) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, metrics: &Metrics, health: &Health) -> Response<Full<Bytes>> {
     let (status, kind, text) = match request.uri().path() {
         "/metrics" => match metrics.text() {
             Ok(text) => (
@@ -67,13 +129,8 @@ fn answer(request: &Request<Incoming>, metrics: &Metrics, ready: &Ready) -> Resp
                 "metrics cannot be written\n".to_owned(),
             ),
         },
-        "/healthz" => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
-        "/readyz" if ready.load(Ordering::Acquire) => (StatusCode::OK, "text/plain", "ok\n".to_owned()),
-        "/readyz" => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "text/plain",
-            "still listing what there is\n".to_owned(),
-        ),
+        "/healthz" => plain(health.live()),
+        "/readyz" => plain(health.ready()),
         _ => (
             StatusCode::NOT_FOUND,
             "text/plain",
@@ -86,4 +143,8 @@ fn answer(request: &Request<Incoming>, metrics: &Metrics, ready: &Ready) -> Resp
         .headers_mut()
         .insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
     response
+}
+
+fn plain((status, text): (StatusCode, &str)) -> (StatusCode, &'static str, String) {
+    (status, "text/plain", text.to_owned())
 }

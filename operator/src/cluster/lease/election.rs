@@ -1,0 +1,324 @@
+//! The loop that asks for the lease, keeps it, and gives it back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use tokio::sync::oneshot;
+
+use super::Settings;
+use super::calls::{Calls, Failed};
+use super::decide::{Seen, Step, decide};
+use super::record::{self, Record};
+use super::tenure::{MachineClock, Reading, Tenure};
+use super::timing::Timing;
+use crate::telemetry::metrics::Metrics;
+
+/// Longest time a standby follows the lease without looking at it.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Why a tenure ended against its will.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Somebody else holds the lease.
+    #[error("the lease {name} was lost to {to}")]
+    Taken {
+        /// Its name.
+        name: String,
+        /// Who has it.
+        to: String,
+    },
+    /// It could not be renewed in time.
+    #[error("the lease {name} could not be renewed for {limit:?}, and another replica may lead by now: {why}")]
+    NotRenewed {
+        /// Its name.
+        name: String,
+        /// The renew deadline.
+        limit: Duration,
+        /// What was said last.
+        why: String,
+    },
+}
+
+/// How keeping the lease ended.
+#[derive(Debug)]
+pub enum Kept {
+    /// This process asked for it: the lease is still ours, and to be given back when the work has ended.
+    UntilAsked(Box<Election>),
+    /// It is gone, and this process has to leave.
+    Lost(Lost),
+}
+
+/// One replica's part in the election.
+pub struct Election {
+    calls: Calls,
+    me: String,
+    timing: Timing,
+    tenure: Tenure,
+    metrics: Metrics,
+    lease: Option<Lease>,
+    seen: Option<Seen>,
+    /// When the renewal was sent that succeeded last.
+    renewed: Reading,
+    turn: u64,
+    told: String,
+}
+
+impl std::fmt::Debug for Election {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Election")
+            .field("me", &self.me)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Election {
+    /// Takes part with a client that does not try again by itself.
+    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
+        let namespace = settings
+            .namespace
+            .unwrap_or_else(|| client.default_namespace().to_owned());
+        let tenure = Tenure::elected(Arc::new(MachineClock::default()));
+        Self {
+            calls: Calls::new(client, &namespace, &settings.name, settings.timing.request()),
+            me: settings.identity,
+            timing: settings.timing,
+            renewed: tenure.now(),
+            tenure,
+            metrics,
+            lease: None,
+            seen: None,
+            turn: 0,
+            told: String::new(),
+        }
+    }
+
+    /// Tells everybody who writes whether they may.
+    pub fn tenure(&self) -> Tenure {
+        self.tenure.clone()
+    }
+
+    /// Returns when this process leads.
+    pub async fn win(&mut self) {
+        loop {
+            if let Err(failed) = self.look().await {
+                self.complain(failed);
+            } else if self.compete().await {
+                tracing::info!(lease = self.calls.name(), identity = self.me, "leads");
+                self.metrics.leads(true);
+                return;
+            }
+            self.turn += 1;
+            tokio::time::sleep(self.timing.pause(&self.me, self.turn)).await;
+        }
+    }
+
+    /// Renews the lease until it is lost, or until `stop` is told (or dropped).
+    pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) -> Kept {
+        let mut why = "no answer".to_owned();
+        loop {
+            // The deadline is counted anew each time: what a request took, or a pause of this whole process, has passed.
+            tokio::select! {
+                biased;
+                _ = &mut stop => return Kept::UntilAsked(Box::new(self)),
+                () = tokio::time::sleep(self.timing.retry().min(self.left())) => {}
+            }
+            if self.tenure.check().is_err() {
+                return Kept::Lost(self.not_renewed(why));
+            }
+            let left = self.left();
+            let tried = tokio::select! {
+                biased;
+                _ = &mut stop => return Kept::UntilAsked(Box::new(self)),
+                tried = self.renew() => tried,
+                () = tokio::time::sleep(left) => return Kept::Lost(self.not_renewed(why)),
+            };
+            match tried {
+                Ok(None) => {}
+                Ok(Some(to)) => {
+                    self.tenure.end();
+                    let name = self.calls.name().to_owned();
+                    return Kept::Lost(Lost::Taken { name, to });
+                }
+                Err(failed) => {
+                    self.metrics.renewal_failed();
+                    why = said(failed);
+                    tracing::warn!(
+                        lease = self.calls.name(),
+                        error = why,
+                        "the lease was not renewed, will be tried again"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Gives the lease back, last of all: from here on nothing is written, and a standby takes over at once.
+    pub async fn release(mut self) {
+        self.tenure.end();
+        self.metrics.leads(false);
+        let Some(lease) = self.lease.take() else { return };
+        match self.calls.replace(&record::given_back(&lease, Timestamp::now())).await {
+            Ok(_) => tracing::info!(lease = self.calls.name(), "the lease is given back"),
+            Err(failed) => tracing::warn!(
+                lease = self.calls.name(),
+                error = said(failed),
+                "the lease could not be given back: a standby takes over when it has run out"
+            ),
+        }
+    }
+
+    /// What is left of the tenure.
+    fn left(&self) -> Duration {
+        let gone = self.tenure.now().steady.saturating_sub(self.renewed.steady);
+        self.timing.renew().saturating_sub(gone)
+    }
+
+    fn not_renewed(&self, why: String) -> Lost {
+        self.tenure.end();
+        Lost::NotRenewed {
+            name: self.calls.name().to_owned(),
+            limit: self.timing.renew(),
+            why,
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Failed> {
+        let lease = self.calls.get().await?;
+        self.observe(lease);
+        Ok(())
+    }
+
+    fn observe(&mut self, lease: Option<Lease>) {
+        let now = self.tenure.now().steady;
+        self.seen = lease
+            .as_ref()
+            .map(|lease| Seen::after(self.seen.take(), record::read(lease), now));
+        self.lease = lease;
+        if let Some(Seen { record, .. }) = &self.seen {
+            self.metrics.lease_changed_hands(record.transitions);
+            self.tell(record.clone());
+        }
+    }
+
+    /// Once for each holder, not once for each renewal.
+    fn tell(&mut self, record: Record) {
+        if record.holder == self.told || record.holder == self.me {
+            return;
+        }
+        if !record.holder.is_empty() {
+            tracing::info!(lease = self.calls.name(), leader = record.holder, "stands by");
+        }
+        self.told = record.holder;
+    }
+
+    /// Waits for the lease to become free and tries to take it. `false`: look anew, after a moment.
+    async fn compete(&mut self) -> bool {
+        if let Step::Create | Step::Take | Step::Renew = self.step() {
+            return self.take().await;
+        }
+        let version = self
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.metadata.resource_version.clone());
+        let following = self.calls.follow(version.as_deref().unwrap_or("0")).await;
+        let mut changes = match following {
+            Ok(changes) => changes.boxed(),
+            // A watch is only quicker: it is asked again and again without.
+            Err(failed) => {
+                self.complain(failed);
+                return false;
+            }
+        };
+        let look = tokio::time::Instant::now() + LOOK_EVERY;
+        loop {
+            let Step::Wait { until } = self.step() else {
+                return self.take().await;
+            };
+            let wait = until.saturating_sub(self.tenure.now().steady);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(look) => return false,
+                change = changes.next() => match change {
+                    Some(lease) => self.observe(lease),
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    fn step(&self) -> Step {
+        decide(self.seen.as_ref(), &self.me, &self.timing, self.tenure.now().steady)
+    }
+
+    async fn take(&mut self) -> bool {
+        match self.write().await {
+            Ok(()) => true,
+            Err(Failed::Conflict | Failed::Gone) => false,
+            Err(failed) => {
+                self.complain(failed);
+                false
+            }
+        }
+    }
+
+    /// Renews. `Some`: it is in the hands of this other one.
+    async fn renew(&mut self) -> Result<Option<String>, Failed> {
+        match self.write().await {
+            Ok(()) => return Ok(None),
+            // Somebody wrote a label on it, or it was deleted, or an earlier renewal arrived whose answer did not.
+            Err(Failed::Conflict | Failed::Gone) => self.look().await?,
+            Err(failed) => return Err(failed),
+        }
+        match &self.seen {
+            Some(seen) if seen.record.holder != self.me => {
+                let to = if seen.record.holder.is_empty() {
+                    "nobody"
+                } else {
+                    &seen.record.holder
+                };
+                Ok(Some(to.to_owned()))
+            }
+            _ => self.write().await.map(|()| None),
+        }
+    }
+
+    /// Writes the lease in our name, and counts the tenure from before the request was sent.
+    async fn write(&mut self) -> Result<(), Failed> {
+        let sent = self.tenure.now();
+        let held = |lease: &Lease| record::held(lease, &self.me, self.timing.lease(), Timestamp::now());
+        let written = match &self.lease {
+            None => self.calls.create(&held(&record::fresh(self.calls.name()))).await?,
+            Some(lease) => self.calls.replace(&held(lease)).await?,
+        };
+        self.tenure.extend(sent, self.timing.renew());
+        self.renewed = sent;
+        self.observe(Some(written));
+        Ok(())
+    }
+
+    /// Once for each trouble, not once for each try.
+    fn complain(&mut self, failed: Failed) {
+        let said = said(failed);
+        if said != self.told {
+            tracing::warn!(
+                lease = self.calls.name(),
+                error = said,
+                "cannot take part in the election, will be tried again"
+            );
+            self.told = said;
+        }
+    }
+}
+
+fn said(failed: Failed) -> String {
+    match failed {
+        Failed::Conflict => "somebody else wrote it at the same time".to_owned(),
+        Failed::Gone => "somebody deleted it".to_owned(),
+        Failed::Other(sentence) => sentence,
+    }
+}

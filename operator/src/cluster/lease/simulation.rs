@@ -1,0 +1,278 @@
+//! Several replicas, one lease, and everything that can go wrong between them: requests and answers that take any time,
+//! processes that stand still, clocks that run at different speeds. At no moment may two of them write.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::decide::{Moment, Seen, Step, decide};
+use super::record::Record;
+use super::timing::Timing;
+
+/// What happens next, to one of the replicas.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    /// The server reads the lease for it.
+    Read,
+    /// What was read arrives.
+    Look,
+    /// It decides, and sends what it decided.
+    Act,
+    /// What it sent arrives at the server.
+    Arrive,
+    /// The answer arrives.
+    Answer,
+    /// It gives the lease back.
+    Release,
+}
+
+#[derive(Clone, Debug)]
+struct Flight {
+    record: Record,
+    expected: Option<u64>,
+    sent: Moment,
+    answer: Option<Lease>,
+}
+
+/// A lease and its version, or none: what a server reads, or answers to a write that it refuses.
+#[derive(Clone, Debug)]
+struct Lease(Option<(Record, u64)>);
+
+struct Replica {
+    name: String,
+    /// Its clock's speed in thousandths, and where it begins.
+    speed: u64,
+    origin: u64,
+    read: Option<Lease>,
+    seen: Option<Seen>,
+    version: Option<u64>,
+    flight: Option<Flight>,
+    until: Option<Moment>,
+}
+
+impl Replica {
+    fn now(&self, real: u64) -> Moment {
+        Duration::from_millis(self.origin + real * self.speed / 1_000)
+    }
+
+    fn may_write(&self, real: u64) -> bool {
+        self.until.is_some_and(|until| self.now(real) < until)
+    }
+}
+
+struct World {
+    real: u64,
+    timing: Timing,
+    /// How long a leader acts after it sent its renewal. The rule is the renew deadline; a test breaks it.
+    acts_for: Duration,
+    lease: Option<(Record, u64)>,
+    versions: u64,
+    replicas: Vec<Replica>,
+}
+
+impl World {
+    fn new(speeds: &[u64], timing: Timing, acts_for: Duration) -> Self {
+        let replicas = speeds.iter().zip(0_u64..).map(|(speed, number)| Replica {
+            name: format!("replica-{number}"),
+            speed: *speed,
+            origin: number * 1_000_000,
+            read: None,
+            seen: None,
+            version: None,
+            flight: None,
+            until: None,
+        });
+        Self {
+            real: 0,
+            timing,
+            acts_for,
+            lease: None,
+            versions: 0,
+            replicas: replicas.collect(),
+        }
+    }
+
+    fn happen(&mut self, after: u64, who: usize, what: Move) {
+        self.real += after;
+        let real = self.real;
+        let who = who % self.replicas.len();
+        let replica = &mut self.replicas[who];
+        let now = replica.now(real);
+        match what {
+            Move::Read => replica.read = Some(Lease(self.lease.clone())),
+            Move::Look => {
+                if let Some(Lease(read)) = replica.read.take() {
+                    replica.version = read.as_ref().map(|(_, version)| *version);
+                    replica.seen = read.map(|(record, _)| Seen::after(replica.seen.take(), record, now));
+                }
+            }
+            Move::Act if replica.flight.is_none() => {
+                let step = decide(replica.seen.as_ref(), &replica.name, &self.timing, now);
+                if !matches!(step, Step::Wait { .. }) {
+                    replica.flight = Some(Flight {
+                        record: Record {
+                            holder: replica.name.clone(),
+                            promised: Some(self.timing.lease()),
+                            renewed: format!("{now:?} of {}", replica.name),
+                            transitions: 0,
+                        },
+                        expected: replica.seen.as_ref().and(replica.version),
+                        sent: now,
+                        answer: None,
+                    });
+                }
+            }
+            Move::Release if replica.flight.is_none() && replica.may_write(real) => {
+                replica.until = None;
+                replica.flight = Some(Flight {
+                    record: Record {
+                        promised: Some(Duration::from_secs(1)),
+                        renewed: format!("{now:?} of {}", replica.name),
+                        ..Record::default()
+                    },
+                    expected: replica.version,
+                    sent: now,
+                    answer: None,
+                });
+            }
+            Move::Arrive => {
+                if let Some(flight) = &mut replica.flight
+                    && flight.answer.is_none()
+                {
+                    let present = self.lease.as_ref().map(|(_, version)| *version);
+                    let accepted = (present == flight.expected).then(|| {
+                        self.versions += 1;
+                        (flight.record.clone(), self.versions)
+                    });
+                    if let Some(written) = &accepted {
+                        self.lease = Some(written.clone());
+                    }
+                    flight.answer = Some(Lease(accepted));
+                }
+            }
+            Move::Answer => {
+                if let Some(Flight {
+                    answer: Some(Lease(answer)),
+                    sent,
+                    ..
+                }) = replica.flight.clone()
+                {
+                    replica.flight = None;
+                    if let Some((record, version)) = answer {
+                        if record.holder == replica.name {
+                            replica.until = Some(sent + self.acts_for);
+                        }
+                        replica.version = Some(version);
+                        replica.seen = Some(Seen::after(replica.seen.take(), record, now));
+                    }
+                }
+            }
+            Move::Act | Move::Release => {}
+        }
+    }
+
+    fn writers(&self) -> Vec<&str> {
+        let may = self.replicas.iter().filter(|replica| replica.may_write(self.real));
+        may.map(|replica| replica.name.as_str()).collect()
+    }
+
+    /// A replica goes through a whole round without delay.
+    fn round(&mut self, who: usize) {
+        for what in [Move::Read, Move::Look, Move::Act, Move::Arrive, Move::Answer] {
+            self.happen(0, who, what);
+        }
+    }
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        4 => Just(Move::Read),
+        4 => Just(Move::Look),
+        6 => Just(Move::Act),
+        6 => Just(Move::Arrive),
+        6 => Just(Move::Answer),
+        1 => Just(Move::Release),
+    ]
+}
+
+/// Mostly moments, now and then a pause as long as a lease.
+fn times() -> impl Strategy<Value = u64> {
+    prop_oneof![6 => 0..400_u64, 3 => 400..3_000_u64, 1 => 3_000..20_000_u64]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_two_replicas_may_ever_write_at_once(
+        // A quarter slower than the quickest: five times what clocks that are kept differ by, and more.
+        speeds in prop::collection::vec(850..1_150_u64, 2..4),
+        story in prop::collection::vec((times(), 0..3_usize, moves()), 1..400),
+    ) {
+        let timing = Timing::default();
+        let mut world = World::new(&speeds, timing, timing.renew());
+        for (after, who, what) in story {
+            world.happen(after, who, what);
+            let writers = world.writers();
+            prop_assert!(writers.len() <= 1, "{writers:?} after {} ms", world.real);
+        }
+    }
+
+    #[test]
+    fn somebody_leads_again_within_a_lease_and_a_pause_of_any_trouble(
+        speeds in prop::collection::vec(950..1_050_u64, 2..4),
+        story in prop::collection::vec((times(), 0..3_usize, moves()), 0..200),
+    ) {
+        let timing = Timing::default();
+        let mut world = World::new(&speeds, timing, timing.renew());
+        for (after, who, what) in story {
+            world.happen(after, who, what);
+        }
+        // From now on everybody does as the loop does, every two seconds, and what was under way has come to nothing.
+        for replica in &mut world.replicas {
+            replica.flight = None;
+        }
+        let mut led = BTreeMap::new();
+        for second in 0..10_u64 {
+            world.real += 2_000;
+            for who in 0..world.replicas.len() {
+                world.round(who);
+            }
+            led.insert(second, world.writers().len());
+        }
+        prop_assert_eq!(led.get(&9), Some(&1), "{:?}", led);
+    }
+}
+
+#[test]
+fn the_simulation_notices_a_leader_that_acts_for_as_long_as_its_lease_with_a_slow_clock() {
+    let timing = Timing::default();
+    let mut world = World::new(&[900, 1_100], timing, timing.lease());
+    world.round(0);
+    assert_eq!(world.writers(), ["replica-0"]);
+    world.round(1);
+    world.real += 14_000;
+    world.round(1);
+    assert_eq!(
+        world.writers(),
+        ["replica-0", "replica-1"],
+        "or the simulation could not fail"
+    );
+}
+
+#[test]
+fn a_leader_that_was_stopped_may_not_write_when_it_goes_on_although_nobody_told_it() {
+    let timing = Timing::default();
+    let mut world = World::new(&[1_000, 1_000], timing, timing.renew());
+    world.round(0);
+    world.round(1);
+    world.real += 16_000;
+    world.round(1);
+    assert_eq!(world.writers(), ["replica-1"]);
+    // It wakes in the middle of a renewal, which the server refuses.
+    for what in [Move::Act, Move::Arrive, Move::Answer] {
+        world.happen(0, 0, what);
+    }
+    assert_eq!(world.writers(), ["replica-1"]);
+}
