@@ -61,6 +61,7 @@ async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
     // For all namespaces, as most will run it. One that may not watch CustomResourceDefinitions asks for them instead.
     let cluster = ras_tests::Cluster::start().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
+    cluster.install(ForeignProject::ExternalSecrets).await?;
     let started = Instant::now();
     let options = OperatorOptions::with_roles(ROLES).cluster_wide();
     let mut season = Season::with(Shared::Own(Box::new(cluster)), "idle", &options).await?;

@@ -10,6 +10,7 @@ use crate::children::{EVERY_CHILD, at_rest, make, uids};
 #[tokio::test]
 async fn removing_a_field_removes_its_children_and_nothing_else() -> Result<(), Error> {
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
+    cluster().await?.install(ForeignProject::ExternalSecrets).await?;
     let season = Season::start("removal").await?;
     let mut drive = documents(EVERY_CHILD)?.remove(0);
     let volumes = [
@@ -60,7 +61,8 @@ async fn removing_a_field_removes_its_children_and_nothing_else() -> Result<(), 
     removes(&season, &drive, &mut left, &web).await?;
 
     without(&mut drive["spec"], "secrets");
-    removes(&season, &drive, &mut left, &["Secret/season-spare"]).await?;
+    let secrets = ["ExternalSecret/season-mail", "Secret/season-spare"];
+    removes(&season, &drive, &mut left, &secrets).await?;
     for kept in ["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"] {
         assert!(left.contains_key(kept), "{left:?}");
     }

@@ -247,7 +247,9 @@ async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(
         ("escalate", rbac, "roles"),
         ("delete", "", "events"),
         ("create", "apps", "daemonsets"),
-        ("create", "batch", "jobs"),
+        ("create", "batch", "cronjobs"),
+        ("get", "external-secrets.io", "secretstores"),
+        ("create", "external-secrets.io", "pushsecrets"),
     ] {
         assert!(!may(&season, verb, group, resource, here).await?, "{verb} {resource}");
     }
@@ -260,6 +262,7 @@ async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(
         ("delete", "", "namespaces"),
         ("create", "", "persistentvolumes"),
         ("get", rbac, "clusterroles"),
+        ("get", "external-secrets.io", "clustersecretstores"),
         ("create", rbac, "clusterrolebindings"),
         ("escalate", rbac, "clusterroles"),
         ("patch", "apiextensions.k8s.io", "customresourcedefinitions"),
