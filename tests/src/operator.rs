@@ -38,6 +38,7 @@ pub struct OperatorOptions {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     elected: Option<String>,
+    lease_rights: bool,
 }
 
 impl OperatorOptions {
@@ -50,6 +51,7 @@ impl OperatorOptions {
             arguments: Vec::new(),
             environment: Vec::new(),
             elected: None,
+            lease_rights: true,
         }
     }
 
@@ -72,6 +74,13 @@ impl OperatorOptions {
     #[must_use]
     pub fn elected(mut self, identity: &str) -> Self {
         self.elected = Some(identity.to_owned());
+        self
+    }
+
+    /// Without the rights to the lease, which [`OperatorOptions::elected`] gives.
+    #[must_use]
+    pub fn without_rights_to_the_lease(mut self) -> Self {
+        self.lease_rights = false;
         self
     }
 
@@ -108,9 +117,10 @@ impl Operator {
             arguments,
             environment,
             elected,
+            lease_rights,
         } = options;
         let mut token = grant(&namespace.client(), namespace.name(), account, roles, *cluster_wide).await?;
-        if elected.is_some() {
+        if elected.is_some() && *lease_rights {
             let roles = repository().join(ELECTION_ROLES);
             token = grant(&namespace.client(), namespace.name(), account, &roles, false).await?;
         }

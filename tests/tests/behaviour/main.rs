@@ -17,6 +17,7 @@ mod fault_proxy;
 mod handover;
 mod harness;
 mod health;
+mod leader;
 mod migrations;
 mod object_stores;
 mod optional_apis;
