@@ -108,12 +108,10 @@ impl Pair {
     async fn never_two_at_once(&self) -> Result<Vec<AuditEvent>, Error> {
         self.busy.store(false, Ordering::Release);
         self.season.ready("spring").await?;
-        let drive = self
-            .season
-            .drives()
-            .get("spring")
-            .await
-            .map_err(Error::api("looking at the drive"))?;
+        let drive = self.season.drives().get("spring").await.map_err(|error| Error::Api {
+            what: "looking at the drive".to_owned(),
+            message: error.to_string(),
+        })?;
         let value = drive.spec.services[0].env[0].value.clone();
         becomes(&self.season, "spring-web", EDITED, &json!(value)).await?;
 
