@@ -52,6 +52,9 @@ pub enum Error {
         /// What it did, or cannot do.
         message: String,
     },
+    /// PostgreSQL is not installed, or refused what the harness needs.
+    #[error("PostgreSQL: {0}")]
+    Postgres(String),
     /// The API server refused an object.
     #[error("{what} was refused ({code}): {message}")]
     Refused {

@@ -16,6 +16,8 @@ const LINES_SHOWN: usize = 25;
 pub enum Signal {
     /// Ask it to end.
     Term,
+    /// End it in order, without waiting for anybody (as PostgreSQL takes it; to most it means the same as `Term`).
+    Int,
     /// End it at once.
     Kill,
     /// Freeze it: how a leader looks that has lost its processor for a while.
@@ -28,6 +30,7 @@ impl Signal {
     fn name(self) -> &'static str {
         match self {
             Self::Term => "TERM",
+            Self::Int => "INT",
             Self::Kill => "KILL",
             Self::Stop => "STOP",
             Self::Cont => "CONT",

@@ -6,6 +6,8 @@
 //!
 //! Buckets are made in real S3 servers ([`object_store`]), and a [`FaultProxy`] before one breaks what networks break.
 //!
+//! PostgreSQL is Debian's ([`postgres`]).
+//!
 //! Pods do not really run in behaviour tests: kwok plays the kubelet and reports them Ready, and claims on volumes Bound. They do
 //! on the real [`node`] of `make e2e`, from images that are assembled here ([`Image`]).
 //!
@@ -20,6 +22,7 @@ mod error;
 mod eventually;
 mod external_secrets;
 mod fault_proxy;
+mod folder;
 mod foreign;
 mod image;
 mod kubectl;
@@ -31,7 +34,9 @@ pub mod object_store;
 mod operator;
 mod operator_rights;
 mod ports;
+pub mod postgres;
 mod season;
+mod server_certificates;
 mod workspace;
 
 pub use apply::{apply_yaml, documents};

@@ -94,7 +94,13 @@ fn cause(fault: &Fault, doing: Doing<'_>) -> Cause {
     match code {
         "28P01" => Cause::WrongPassword,
         // So far the texts of PostgreSQL 13 ("SSL off") and since ("no encryption").
-        "28000" if message.contains("no encryption") || message.contains("SSL off") => Cause::TlsRequired,
+        // Of a login it is not: the administrator got in just so.
+        "28000"
+            if matches!(doing, Doing::Asking { .. })
+                && (message.contains("no encryption") || message.contains("SSL off")) =>
+        {
+            Cause::TlsRequired
+        }
         "28000" => Cause::NotLetIn,
         "3D000" if matches!(doing, Doing::Asking { .. }) => Cause::DatabaseMissing,
         "57P01" | "57P02" | "57P03" => Cause::Starting,

@@ -145,6 +145,7 @@ async fn attempt(mut postgres: Postgres<'_>, request: &Request, report: &mut Rep
         let mut failed: Vec<Step> = Vec::new();
         for step in plan.steps {
             if failed.iter().any(|earlier| hinders(earlier, &step)) {
+                failed.push(step);
                 continue;
             }
             if taken.contains(&step) {

@@ -1,6 +1,6 @@
 //! `leash PROGRAM ARGUMENTS…` runs a program that must not outlive whoever holds the other end of stdin.
 //!
-//! Each line on stdin is the name of a signal to send to the program (`TERM`, `KILL`, `STOP`, `CONT`). When stdin
+//! Each line on stdin is the name of a signal to send to the program (`TERM`, `INT`, `KILL`, `STOP`, `CONT`). When stdin
 //! closes, the program is killed, and with it whatever it started itself. The exit status is the program's own, or 128 +
 //! the number of the signal that ended it.
 

@@ -5,14 +5,12 @@
 //! folder that goes when it goes. Tests that only make buckets of their own names share one of each kind ([`shared`]);
 //! a test that stops, restricts or encrypts takes one of its own.
 
-mod certificates;
 mod client;
-mod folder;
 mod kind;
 mod moto;
 mod options;
 mod programs;
-mod secret;
+pub(crate) mod secret;
 mod shared;
 mod start;
 mod users;

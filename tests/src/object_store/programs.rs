@@ -3,7 +3,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{StoreKind, StoreOptions, certificates::Certificates, secret};
+use super::{StoreKind, StoreOptions, secret};
+use crate::server_certificates::Certificates;
 use crate::{Error, control_plane::Tools};
 
 /// The name of the only key there is when `MinIO` is started with one.

@@ -4,7 +4,7 @@ use crate::Error;
 
 /// This many random bytes in hexadecimal digits: every start has credentials of its own, so a test that talks to
 /// another test's store is refused rather than served.
-pub(super) fn random<const BYTES: usize>() -> Result<String, Error> {
+pub(crate) fn random<const BYTES: usize>() -> Result<String, Error> {
     let mut bytes = [0; BYTES];
     File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))

@@ -9,13 +9,11 @@ use tokio::sync::Mutex;
 
 use super::{
     StoreKind, StoreOptions,
-    certificates::Certificates,
     client::trust_only,
-    folder::Folder,
     programs::{Site, inner_secret},
     secret,
 };
-use crate::{Error, Leashed, Signal, control_plane::Tools, ports};
+use crate::{Error, Leashed, Signal, control_plane::Tools, folder::Folder, ports, server_certificates::Certificates};
 
 /// A start takes two seconds on two idle cores; the rest is for a machine that compiles at the same time.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -21,6 +21,7 @@ mod leader;
 mod migrations;
 mod object_stores;
 mod optional_apis;
+mod postgres;
 mod removal;
 mod replicas;
 mod rights;

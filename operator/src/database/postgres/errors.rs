@@ -51,7 +51,10 @@ fn of_system(error: &io::Error) -> Fault {
 
 fn of_certificate(why: &CertificateError) -> String {
     match why {
-        CertificateError::UnknownIssuer => "it is signed by none of the authorities given".to_owned(),
+        // Another authority of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "it is signed by none of the authorities given".to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "it is for another host name".to_owned()

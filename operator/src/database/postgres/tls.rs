@@ -2,6 +2,7 @@
 //! certificates along, for the channel binding that servers never insist on.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,7 +25,7 @@ use crate::database::request::SslMode;
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
-    host: String,
+    host: ServerName<'static>,
 }
 
 impl Tls {
@@ -71,9 +72,21 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
+        let host = match ServerName::try_from(admin.host.clone()) {
+            Ok(host) => host,
+            Err(_) if admin.sslmode == SslMode::VerifyFull => {
+                return Err(unusable(
+                    "what the administrator's Secret holds in `host` cannot be in a certificate: name the server as its \
+                     certificate does"
+                        .to_owned(),
+                ));
+            }
+            // A name that is not looked at.
+            Err(_) => ServerName::from(Ipv4Addr::LOCALHOST),
+        };
         Ok(Self {
             config: Arc::new(config),
-            host: admin.host.clone(),
+            host,
         })
     }
 }
@@ -175,8 +188,10 @@ where
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
-            let name = ServerName::try_from(self.host).map_err(io::Error::other)?;
-            TlsConnector::from(self.config).connect(name, stream).await.map(Stream)
+            TlsConnector::from(self.config)
+                .connect(self.host, stream)
+                .await
+                .map(Stream)
         })
     }
 }

@@ -10,19 +10,19 @@ use rcgen::{
 use crate::Error;
 
 /// The files of a server with a certificate of an authority of its own.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     /// The authority's certificate: what a client has to trust.
-    pub(super) authority: PathBuf,
+    pub(crate) authority: PathBuf,
     /// The server's certificate, for 127.0.0.1 and localhost.
-    pub(super) certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     /// The server's key.
-    pub(super) key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Certificates {
     /// Writes them into `folder`, under the names that `MinIO` looks for. The authority lies elsewhere: `MinIO` would take
     /// it for another certificate of its own.
-    pub(super) fn new(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn new(folder: &Path) -> Result<Self, Error> {
         let served = folder.join("certificates");
         fs::create_dir_all(&served).map_err(Error::io(format!("creating {}", served.display())))?;
         let this = Self {
@@ -55,7 +55,7 @@ fn make() -> Result<(String, String, String), rcgen::Error> {
     let trusted = authority.self_signed(&authority_key)?.pem();
 
     let mut server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
-    server.distinguished_name.push(DnType::CommonName, "object store");
+    server.distinguished_name.push(DnType::CommonName, "server");
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.use_authority_key_identifier_extension = true;

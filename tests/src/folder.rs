@@ -6,18 +6,18 @@ use std::{
 
 use crate::Error;
 
-/// A store may still be dying, and writing, while the folder is removed: then it is tried again.
+/// A program may still be dying, and writing, while the folder is removed: then it is tried again.
 const SWEEP: &str = r#"cat >/dev/null; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" && exit; sleep 0.2; done"#;
 
 /// A temporary folder that goes even when this process dies, or ends with the value in a `static`, which is never
 /// dropped: a shell waits for its stdin to close, as the kernel sees to, and then removes the folder.
-pub(super) struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     sweeper: Child,
 }
 
 impl Folder {
-    pub(super) fn new(name: &str) -> Result<Self, Error> {
+    pub(crate) fn new(name: &str) -> Result<Self, Error> {
         let temporary = tempfile::Builder::new()
             .prefix(&format!("ras-{name}-"))
             .tempdir()
@@ -39,7 +39,7 @@ impl Folder {
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }

@@ -1,0 +1,9 @@
+//! What `ras-operator prepare-database` promises, on real PostgreSQL servers.
+
+mod bad_input;
+mod given;
+mod killed;
+mod preparing;
+mod rights;
+mod rotation;
+mod secrecy;
