@@ -37,6 +37,7 @@ mod ports;
 pub mod postgres;
 mod season;
 mod server_certificates;
+mod wire;
 mod workspace;
 
 pub use apply::{apply_yaml, documents};
@@ -55,4 +56,5 @@ pub use memory::Memory;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions};
 pub use season::{PATIENCE, ROLES, Season, Shared};
+pub use wire::Wire;
 pub use workspace::{program_beside, repository};

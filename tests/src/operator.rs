@@ -39,6 +39,7 @@ pub struct OperatorOptions {
     environment: Vec<(String, String)>,
     elected: Option<String>,
     lease_rights: bool,
+    server: Option<String>,
 }
 
 impl OperatorOptions {
@@ -52,7 +53,15 @@ impl OperatorOptions {
             environment: Vec::new(),
             elected: None,
             lease_rights: true,
+            server: None,
         }
+    }
+
+    /// By way of a [`Wire`](crate::Wire), or of whatever else listens at this URL before the API server.
+    #[must_use]
+    pub fn by_way_of(mut self, url: impl Into<String>) -> Self {
+        self.server = Some(url.into());
+        self
     }
 
     /// For all namespaces, and with its `ClusterRole`s bound everywhere: no `--namespace` is passed.
@@ -118,6 +127,7 @@ impl Operator {
             environment,
             elected,
             lease_rights,
+            server,
         } = options;
         let mut token = grant(&namespace.client(), namespace.name(), account, roles, *cluster_wide).await?;
         if elected.is_some() && *lease_rights {
@@ -132,7 +142,7 @@ impl Operator {
         let kubeconfig = folder.join("kubeconfig");
         write_kubeconfig(
             &kubeconfig,
-            &description.server,
+            server.as_deref().unwrap_or(&description.server),
             &description.certificate_authority,
             &Credentials::Token(&token),
             Some(namespace.name()),
