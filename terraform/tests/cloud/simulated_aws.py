@@ -20,6 +20,7 @@ from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 from moto.rds.models import DBInstance, DBParameterGroup
+from moto.s3.models import FakeDeleteMarker
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 
@@ -66,6 +67,11 @@ def tell_all():
 
     DBInstance.__init__ = __init__
     SecurityGroupRule.description = property(lambda rule: rule.ip_range.get("Description") or rule.source_group.get("Description"))
+
+
+def let_go_of_markers():
+    """Moto fails when the last version of an object that was deleted is a marker, as each lock file of Terraform's is."""
+    FakeDeleteMarker.dispose = lambda marker, garbage=False: None
 
 
 class Refused(Exception):
@@ -304,4 +310,5 @@ if __name__ == "__main__":
     stand_for_tls()
     keep_tags_apart()
     tell_all()
+    let_go_of_markers()
     run_simple("127.0.0.1", int(sys.argv[1]), Server(), threaded=True)
