@@ -50,6 +50,8 @@ becomes_ready() {
         [ -z "${REQUIRE:-}" ] || exit 1
         return 0
     fi
+    # Tests run the program that lies beside them.
+    step "$1: the operator is built" cargo build --manifest-path "$repository/Cargo.toml" --workspace --locked --quiet
     step "$words" env -u HTTP_PROXY RAS_HANDED_OVER="$work/examples-$1.yaml" RAS_HANDED_OVER_CLASS="$work/$1-storage-class.yaml" \
         RAS_HANDED_OVER_STORE="$AWS_ENDPOINT_URL" cargo test --manifest-path "$repository/Cargo.toml" -p ras-tests --locked --quiet --test behaviour -- handover::
 }

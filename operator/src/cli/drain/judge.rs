@@ -208,7 +208,7 @@ pub fn judge(world: &World, course: &Course) -> Judgement {
         items.extend(of_claim(claim, world, course).map(|verdict| item(&claim.id, Stage::Claims, verdict)));
     }
     for volume in &world.volumes {
-        items.push(item(&volume.id, Stage::Volumes, of_volume(volume, world, course)));
+        items.push(item(&volume.id, Stage::Volumes, of_volume(volume, world)));
     }
     for thing in &world.foreign {
         let verdict = if thing.kept {
@@ -405,13 +405,14 @@ fn of_claim(claim: &Claim, world: &World, course: &Course) -> Option<Verdict> {
         (Some(_), _) => Some(Verdict::Going(
             "Kubernetes' garbage collector, for its drive is gone".to_owned(),
         )),
-        (None, None) if volume.reclaimed => Some(course.to_delete(&claim.id)),
+        // Whoever it belongs to may be kept, and would miss it.
+        (None, None) if volume.reclaimed && claim.of_other.is_none() => Some(course.to_delete(&claim.id)),
         // Its disk tells.
         (None, Some(_) | None) => None,
     }
 }
 
-fn of_volume(volume: &Volume, world: &World, course: &Course) -> Verdict {
+fn of_volume(volume: &Volume, world: &World) -> Verdict {
     let disk = format!("disk {}, {}", volume.disk, volume.size);
     let claim = volume.claim.as_ref().and_then(|(namespace, name)| {
         let mut claims = world.claims.iter();
@@ -443,15 +444,22 @@ fn of_volume(volume: &Volume, world: &World, course: &Course) -> Verdict {
             None,
         );
     }
-    match (&claim.kept_by, of_claim(claim, world, course)) {
-        (Some(drive), _) if !claim.going && claim.of_drive.is_none() => kept(
+    match (&claim.kept_by, &claim.of_other) {
+        _ if claim.going || claim.of_drive.is_some() => {
+            Verdict::Follows(format!("its {disk}, goes with its claim {}", claim.id.path()))
+        }
+        (None, Some(other)) => kept(
+            format!("{disk}, of the claim {}: it belongs to {other}", claim.id.path()),
+            Some(format!("delete {other}, while its controller still runs")),
+        ),
+        (Some(drive), _) => kept(
             format!(
                 "{disk}, of the claim {}: drive {drive} keeps it (deletionPolicy: Retain)",
                 claim.id.path()
             ),
             Some(format!("{}, while the cluster still runs", claim.id.delete_command())),
         ),
-        _ => Verdict::Follows(format!("its {disk}, goes with its claim {}", claim.id.path())),
+        (None, None) => Verdict::Follows(format!("its {disk}, goes with its claim {}", claim.id.path())),
     }
 }
 

@@ -136,9 +136,11 @@ fn nothing_is_taken_down_before_every_drive_is_gone() {
 
 #[test]
 fn what_a_drive_or_a_volume_keeps_is_kept_and_told_with_its_reason() {
+    let mut of_a_database = claim("pg-1", None);
+    of_a_database.of_other = Some("Cluster pg".to_owned());
     let world = World {
-        claims: vec![claim("data", Some("season")), claim("archive", None)],
-        volumes: vec![volume("data", true), volume("archive", false)],
+        claims: vec![claim("data", Some("season")), claim("archive", None), of_a_database],
+        volumes: vec![volume("data", true), volume("archive", false), volume("pg-1", true)],
         credentials: vec![id("Secret", "season-database")],
         ..World::default()
     };
@@ -149,6 +151,7 @@ fn what_a_drive_or_a_volume_keeps_is_kept_and_told_with_its_reason() {
         "vol-data, 20Gi, of the claim spo/data: drive season keeps it",
         "kubectl -n spo delete persistentvolumeclaims data",
         "vol-archive, 20Gi, of the claim spo/archive: its reclaim policy is Retain",
+        "vol-pg-1, 20Gi, of the claim spo/pg-1: it belongs to Cluster pg",
         "ends with the cluster:\n  Secret spo/season-database",
     ] {
         assert!(text.contains(said), "no {said:?} in {text}");

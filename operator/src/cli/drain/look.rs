@@ -272,11 +272,14 @@ fn has_its_own_load_balancer(ingress: &Ingress, classes: &[IngressClass]) -> boo
 fn claim(found: PersistentVolumeClaim) -> Claim {
     let metadata = &found.metadata;
     let of_drive = owner(metadata);
+    let mut owners = metadata.owner_references.iter().flatten();
+    let other = owners.find(|owner| owner.kind != "RecruitmentDrive");
     let label = metadata.labels.as_ref().and_then(|labels| labels.get(DRIVE).cloned());
     Claim {
         id: id::<PersistentVolumeClaim>(metadata),
         going: metadata.deletion_timestamp.is_some(),
         kept_by: label.filter(|_| of_drive.is_none()),
+        of_other: other.map(|owner| format!("{} {}", owner.kind, owner.name)),
         of_drive,
         users: Vec::new(),
         volume: found.spec.and_then(|spec| spec.volume_name),

@@ -119,6 +119,8 @@ pub struct Claim {
     pub of_drive: Option<String>,
     /// Name of the drive that made it and keeps it.
     pub kept_by: Option<String>,
+    /// Kind and name of another object that it belongs to, such as a database's cluster.
+    pub of_other: Option<String>,
     /// Pods that use it, by namespace and name, and whether a drive's controller will take them away.
     pub users: Vec<(String, bool)>,
 }
