@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-terraform test-cloud tools control-plane object-stores build lint check generate
+.PHONY: help demo test test-terraform test-cloud tools control-plane object-stores charts build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -36,11 +36,14 @@ test-cloud: tools build ## The Terraform modules and docs/terraform.md against a
 	@REQUIRE=1 terraform/test.sh t2
 	@REQUIRE=1 terraform/test.sh walk
 
-tools: control-plane object-stores ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
+tools: control-plane object-stores charts ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
 
 # One after the other: each uses all cores, and two at a time would only be harder to read.
 control-plane:
 	@tests/control-plane/build.sh
+
+charts: ## Build Helm, with which the charts are tested
+	@tests/charts/build.sh
 
 object-stores: | control-plane
 	@tests/object-stores/build.sh

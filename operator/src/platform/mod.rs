@@ -227,6 +227,30 @@ mod tests {
     }
 
     #[test]
+    fn the_form_that_terraform_and_the_chart_check_knows_every_setting() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../terraform/platform.schema.json");
+        let form: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let all = PlatformConfig {
+            object_store: Some(ObjectStoreConfig::default()),
+            ..PlatformConfig::default()
+        };
+        let all = serde_json::to_value(all).unwrap();
+        for (name, value) in all.as_object().unwrap() {
+            let known = &form["properties"][name];
+            assert!(
+                known.is_object(),
+                "terraform/platform.schema.json does not know {name}: add it, and `make generate`"
+            );
+            for inner in value.as_object().into_iter().flat_map(serde_json::Map::keys) {
+                assert!(
+                    known["properties"][inner].is_object(),
+                    "terraform/platform.schema.json: {name}.{inner}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_misspelt_field_is_named() {
         let error = parse("ingress: {clasName: nginx}").unwrap_err().to_string();
         assert!(error.contains("clasName") && error.contains("ingress"), "{error}");

@@ -5,6 +5,7 @@
 
 mod at_rest;
 mod bad_input;
+mod charts;
 mod children;
 mod contract;
 mod credentials;

@@ -1,14 +1,10 @@
 //! The rights the operator is shipped with: they are enough, and no more than said.
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-};
-use kube::{Api, api::PostParams};
+use k8s_openapi::api::apps::v1::Deployment;
 use ras_tests::{AuditMark, Error, ForeignProject, PATIENCE, Season, cluster, eventually};
 use serde_json::json;
 
-use crate::seen::{COLLECTED, asked, becomes, kubectl};
+use crate::seen::{COLLECTED, asked, becomes, kubectl, may_do};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -171,38 +167,17 @@ spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas:
     Ok(())
 }
 
-/// Whether the operator may do this, as the API server decides it.
+/// Whether the season's operator may do this.
 async fn may(season: &Season, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, Error> {
-    let (resource, subresource) = resource
-        .split_once('/')
-        .map_or((resource, None), |(resource, sub)| (resource, Some(sub)));
-    let review = SubjectAccessReview {
-        spec: SubjectAccessReviewSpec {
-            user: Some(season.operator.user().to_owned()),
-            groups: Some(
-                ["system:serviceaccounts", "system:authenticated"]
-                    .map(str::to_owned)
-                    .to_vec(),
-            ),
-            resource_attributes: Some(ResourceAttributes {
-                verb: Some(verb.to_owned()),
-                group: Some(group.to_owned()),
-                resource: Some(resource.to_owned()),
-                subresource: subresource.map(str::to_owned),
-                namespace: Some(namespace.to_owned()),
-                ..ResourceAttributes::default()
-            }),
-            ..SubjectAccessReviewSpec::default()
-        },
-        ..SubjectAccessReview::default()
-    };
-    let reviews: Api<SubjectAccessReview> = Api::all(season.cluster.client()?);
-    let answer = reviews.create(&PostParams::default(), &review).await;
-    let answer = answer.map_err(|error| Error::Api {
-        what: "a SubjectAccessReview".to_owned(),
-        message: error.to_string(),
-    })?;
-    Ok(answer.status.is_some_and(|status| status.allowed))
+    may_do(
+        &season.cluster,
+        season.operator.user(),
+        verb,
+        group,
+        resource,
+        namespace,
+    )
+    .await
 }
 
 #[tokio::test]

@@ -2,10 +2,16 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use k8s_openapi::{NamespaceResourceScope, api::apps::v1::Deployment};
-use kube::Resource;
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::Deployment,
+        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+    },
+};
+use kube::{Api, Resource, api::PostParams};
 use ras_crds::{Condition, ConditionType, Reason};
-use ras_tests::{AuditEvent, AuditMark, Error, Operator, OperatorOptions, PATIENCE, Season, eventually};
+use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Operator, OperatorOptions, PATIENCE, Season, eventually};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -159,4 +165,50 @@ pub async fn restart_operator(season: &mut Season, options: &OperatorOptions) ->
     season.operator.stop().await?;
     season.operator = Operator::start(&season.cluster, &season.namespace, options).await?;
     season.operator.logs(PATIENCE, r#""message":"ready""#).await
+}
+
+/// Whether a service account may do this, as the API server decides it. A resource may be `kind/subresource`, or
+/// `kind:name` for one object alone.
+pub async fn may_do(
+    cluster: &Cluster,
+    user: &str,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    namespace: &str,
+) -> Result<bool, Error> {
+    let (resource, name) = resource
+        .split_once(':')
+        .map_or((resource, None), |(kind, name)| (kind, Some(name)));
+    let (resource, subresource) = resource
+        .split_once('/')
+        .map_or((resource, None), |(resource, sub)| (resource, Some(sub)));
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(user.to_owned()),
+            groups: Some(
+                ["system:serviceaccounts", "system:authenticated"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            ),
+            resource_attributes: Some(ResourceAttributes {
+                verb: Some(verb.to_owned()),
+                group: Some(group.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource: subresource.map(str::to_owned),
+                name: name.map(str::to_owned),
+                namespace: Some(namespace.to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let reviews: Api<SubjectAccessReview> = Api::all(cluster.client()?);
+    let answer = reviews.create(&PostParams::default(), &review).await;
+    let answer = answer.map_err(|error| Error::Api {
+        what: "a SubjectAccessReview".to_owned(),
+        message: error.to_string(),
+    })?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
 }
