@@ -51,7 +51,7 @@ mkdir -p "$out/$minor"
 containerd=$(version_in "$here/containerd" github.com/containerd/containerd/v2)
 runc=$(version_in "$here/runc" github.com/opencontainers/runc)
 coredns=$(version_in "$here/coredns" github.com/coredns/coredns)
-helm=$(version_in "$here/helm" helm.sh/helm/v4)
+helm=$(version_in "$here/../charts/helm" helm.sh/helm/v4)
 cloudnative_pg=$(version_in "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg)
 external_secrets=$(version_in "$here/external-secrets" github.com/external-secrets/external-secrets)
 
@@ -77,7 +77,7 @@ each_program() {
     # Its way into namespaces is written in C, and so is the library that filters system calls.
     "$1" runc "runc-$runc" real-node "$here/runc" github.com/opencontainers/runc 1 seccomp '-s -w'
     "$1" coredns "coredns-$coredns" real-node "$here/coredns" github.com/coredns/coredns 0 '' '-s -w'
-    "$1" helm "helm-$helm" real-node "$here/helm" helm.sh/helm/v4/cmd/helm 0 '' '-s -w'
+    "$1" helm "helm-$helm" real-node "$here/../charts/helm" helm.sh/helm/v4/cmd/helm 0 '' '-s -w'
     "$1" cloudnative-pg "cloudnative-pg-$cloudnative_pg" real-node "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg/cmd/manager 0 '' '-s -w'
     "$1" portal portal real-node "$here/../portal" . 0 '' '-s -w'
     "$1" external-secrets "external-secrets-$external_secrets" real-node "$here/external-secrets" github.com/external-secrets/external-secrets 0 '' '-s -w'
