@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Bucket, Database, Exposure, Freeze, Monitoring, SecretSource, Service};
+use crate::spec::{Bucket, Cache, Database, Exposure, Freeze, Monitoring, SecretSource, Service};
 use crate::status::RecruitmentDriveStatus;
 
 /// One recruitment season of one campus: what runs, where its data lives and how people reach it.
@@ -86,6 +86,15 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name))))")
     .message("services[].migrate.env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
     .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.bindings) || s.uses.bindings.all(b, has(b.secretName) || (has(self.secrets) && self.secrets.exists(x, x.name == b.name))))")
+    .message("services[].uses.bindings[] needs a secretName, or an entry in spec.secrets that has its name: set one of them")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("has(self.cache) || self.services.all(s, !(has(s.uses) && has(s.uses.cache) && s.uses.cache) && (!has(s.env) || s.env.all(e, !has(e.cache))) && (!has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.cache)))))")
+    .message("services[].uses.cache and env[].cache need a cache: add `cache: {}` to the spec, or remove them")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("!has(self.cache) || (self.services.all(s, s.name != 'cache') && (!has(self.secrets) || self.secrets.all(x, x.name != 'cache' || has(x.existing))))")
+    .message("spec.cache makes a service and a secret named cache: give yours another name")
+    .field_path(".cache"))]
 pub struct RecruitmentDriveSpec {
     /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`;
     /// more than 63 characters are cut and end in a hash.
@@ -102,6 +111,10 @@ pub struct RecruitmentDriveSpec {
     /// A PostgreSQL server and the databases in it that services use by name. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Database>,
+
+    /// A small cache for the drive's services. Absent: none. `cache: {}` is one with all defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
 
     /// Buckets of the platform's object store (S3) that services use by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ExistingSecret;
+use super::{Binding, ExistingSecret};
 use crate::{Duration, Quantity};
 
 /// One bucket: made for the drive, or one that is there. A bucket that is made is private, encrypted and reached by
@@ -291,4 +291,16 @@ pub struct Uses {
     #[x_kube(validation = Rule::new("self.all(d, self.exists_one(e, e == d))")
         .message("uses.databases[] names a database once: remove the other"))]
     pub databases: Vec<String>,
+
+    /// Backing services that other operators keep, by the Secrets that say how to reach them. Their files are in the folder
+    /// that the variable `SERVICE_BINDING_ROOT` names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub bindings: Vec<Binding>,
+
+    /// true: gives the variables `CACHE_HOST`, `CACHE_PORT`, `CACHE_PASSWORD` and `REDIS_URL` of the drive's cache. A variable
+    /// of the same name in `env` wins. Absent: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<bool>,
 }

@@ -3,14 +3,14 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BucketKeyRef, DatabaseKeyRef};
+use super::{BindingKeyRef, BucketKeyRef, CacheKey, DatabaseKeyRef};
 
-/// One environment variable: a value, a key of one of the drive's secrets, or something of one of its buckets or
-/// databases.
+/// One environment variable: a value, a key of one of the drive's secrets, or something of one of its buckets, databases,
+/// bindings or its cache.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.value), has(self.secret), has(self.bucket), has(self.database)].filter(is, is).size() == 1")
-    .message("env[] has exactly one of value, secret, bucket and database: set one of them"))]
+#[x_kube(validation = Rule::new("[has(self.value), has(self.secret), has(self.bucket), has(self.database), has(self.binding), has(self.cache)].filter(is, is).size() == 1")
+    .message("env[] has exactly one of value, secret, bucket, database, binding and cache: set one of them"))]
 pub struct EnvVar {
     /// Name of the variable.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
@@ -32,6 +32,14 @@ pub struct EnvVar {
     /// Takes the value from a database of this drive, under a name that the program insists on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseKeyRef>,
+
+    /// Takes the value from a binding of the service, under a name that the program insists on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<BindingKeyRef>,
+
+    /// Takes the value from the drive's cache, under a name that the program insists on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheKey>,
 }
 
 /// One key of one of the drive's secrets.

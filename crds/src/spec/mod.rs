@@ -1,6 +1,8 @@
 //! The parts of a drive's `spec`, one file a part.
 
+pub mod binding;
 pub mod bucket;
+pub mod cache;
 pub mod container;
 pub mod database;
 pub mod env;
@@ -18,10 +20,12 @@ pub mod security;
 pub mod service;
 pub mod volume;
 
+pub use binding::{Binding, BindingKey, BindingKeyRef, BindingValue, OnChange};
 pub use bucket::{
     Bucket, BucketDeletionPolicy, BucketEncryption, BucketKey, BucketKeyRef, BucketQuota, CorsRule, ExistingBucket,
     Expiry, HttpMethod, LockMode, ObjectLock, Uses,
 };
+pub use cache::{Cache, CacheKey, WhenFull};
 pub use container::{PullPolicy, Resources, Sidecar};
 pub use database::{
     Database, DatabaseCredentials, DatabaseKey, DatabaseKeyRef, DatabaseProvider, LogicalDatabase, ManagedDatabase,

@@ -9,6 +9,7 @@ use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
+use crate::drive::cache;
 use crate::drive::context::Context;
 use crate::drive::fetched::{
     Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched,
@@ -19,6 +20,7 @@ use crate::platform::PlatformConfig;
 
 /// Names of the Secrets that a drive makes or uses.
 pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeSet<String> {
+    let drive = &*cache::expanded(drive, "");
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let mut secrets: BTreeSet<String> = drive
         .spec
@@ -33,6 +35,12 @@ pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeS
         secrets.extend(names::database_secrets(name, database));
         secrets.extend(database.external.iter().map(|external| external.secret_name.clone()));
     }
+    let uses = drive.spec.services.iter().flat_map(|service| {
+        let of_migration = service.migrate.as_ref().and_then(|migrate| migrate.uses.as_ref());
+        service.uses.iter().chain(of_migration)
+    });
+    let bindings = uses.flat_map(|uses| &uses.bindings);
+    secrets.extend(bindings.filter_map(|binding| binding.secret_name.clone()));
     if let Some(tls) = drive.spec.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()) {
         secrets.insert(tls.secret_name.clone().unwrap_or_else(|| names::tls_secret(name)));
     }

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod backoff;
 pub mod build;
+pub mod cache;
 pub mod cleanup;
 pub mod context;
 pub mod departure;
@@ -118,8 +119,11 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         }
     };
     let before = remembered(key, &drive.metadata, drive.status.as_ref(), context).status;
-    let (fetched, observed) = fetch::fetch(key, drive, &before, &now, context);
+    let whole = cache::expanded(drive, &context.platform.cache.image);
+    let (fetched, observed) = fetch::fetch(key, &whole, &before, &now, context);
     let validated = validate::validate(drive, &fetched, &context.platform);
+    // What is told is told of all its services, the cache among them.
+    let drive = &*whole;
     if drive.spec.is_paused() {
         if let Some(keeper) = &context.hands.keeper {
             keeper.forget(key);

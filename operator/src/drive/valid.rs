@@ -123,8 +123,25 @@ pub struct ValidService {
     pub databases: BTreeSet<String>,
     /// Secret with the certificates by which its database server is known, where there are some.
     pub database_ca: Option<UsedSecret>,
+    /// Backing services that other operators keep.
+    pub bindings: Vec<ValidBinding>,
     /// What has to run before a version of it starts.
     pub migration: Option<ValidMigration>,
+}
+
+/// A backing service that another operator keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidBinding {
+    /// Name in the service.
+    pub name: String,
+    /// The Secret that says how to reach it.
+    pub secret: UsedSecret,
+    /// Files, each with the key of the Secret it holds. None: every key, under its own name.
+    pub keys: Vec<(String, String)>,
+    /// Files that hold no secret, with what is in them.
+    pub values: Vec<(String, String)>,
+    /// Whether a changed Secret restarts nothing.
+    pub reload: bool,
 }
 
 /// What has to run before a version of a service starts.
@@ -142,6 +159,8 @@ pub struct ValidMigration {
     pub databases: BTreeSet<String>,
     /// Secret with the certificates by which its database server is known, where there are some.
     pub database_ca: Option<UsedSecret>,
+    /// Backing services that other operators keep.
+    pub bindings: Vec<ValidBinding>,
     /// The only addresses outside the drive it may connect to. Absent: not restricted.
     pub egress: Option<Vec<EgressRule>>,
 }
@@ -242,6 +261,8 @@ pub enum SecretOrigin {
     Existing,
     /// It is filled from a store outside the cluster.
     External,
+    /// It says how to reach what another operator keeps.
+    Binding,
     /// It holds the credentials with which programs reach the object store.
     ObjectStore,
     /// It holds the connection to a database server that somebody else keeps.

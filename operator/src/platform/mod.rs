@@ -38,6 +38,8 @@ pub struct PlatformConfig {
     pub database: DatabaseConfig,
     /// Where secrets come from that live outside the cluster.
     pub secrets: SecretsConfig,
+    /// What drives' caches run.
+    pub cache: CacheConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -54,6 +56,7 @@ impl Default for PlatformConfig {
             monitoring: MonitoringConfig::default(),
             database: DatabaseConfig::default(),
             secrets: SecretsConfig::default(),
+            cache: CacheConfig::default(),
             object_store: None,
         }
     }
@@ -84,6 +87,22 @@ pub struct StorageConfig {
     /// Storage class of volumes that name none. Absent: the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_name: Option<String>,
+}
+
+/// What drives' caches run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Image with the program `valkey-server`. Absent: the official one, of the 8.1 series.
+    pub image: String,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            image: "docker.io/valkey/valkey:8.1-alpine".to_owned(),
+        }
+    }
 }
 
 /// Where secrets come from that live outside the cluster.

@@ -191,7 +191,7 @@ fn env() -> impl Strategy<Value = EnvVar> {
             .filter(|_| value.is_none())
             .map(|(name, key)| SecretKeyRef { name, key }),
         value: value.or(Some(String::new())).filter(|value| !value.is_empty()),
-        database: None,
+        ..EnvVar::default()
     })
 }
 

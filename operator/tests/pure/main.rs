@@ -1,6 +1,7 @@
 //! What the pure rooms promise. One binary, because linking is the slow part of a test build.
 
 #[cfg(test)]
+mod bindings;
 mod buckets;
 #[cfg(test)]
 mod databases;

@@ -342,6 +342,29 @@ async fn the_drive_in_the_readme_is_accepted() -> Result<(), Error> {
 }
 
 #[tokio::test]
+async fn every_drive_in_the_documentation_is_accepted() -> Result<(), Error> {
+    let namespace = cluster_with_drives().await?.namespace("documented").await?;
+    for (page, least) in [("docs/bindings.md", 12), ("docs/secrets.md", 1)] {
+        let text = std::fs::read_to_string(repository().join(page)).unwrap();
+        let blocks = text
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("```"));
+        let mut tried_so_far = 0;
+        for (yaml, _) in blocks.filter(|(yaml, _)| yaml.contains("kind: RecruitmentDrive")) {
+            let mut drive: Value = serde_yaml::from_str(yaml).unwrap();
+            drive["metadata"]["namespace"] = json!(namespace.name());
+            if let Err(refused) = tried(&drives(&namespace), &drive).await {
+                panic!("{page}: {refused:?}\n{yaml}");
+            }
+            tried_so_far += 1;
+        }
+        assert!(tried_so_far >= least, "{page} has {tried_so_far} drives");
+    }
+    namespace.delete().await
+}
+
+#[tokio::test]
 async fn what_was_stored_is_what_was_written() -> Result<(), Error> {
     let namespace = cluster_with_drives().await?.namespace("stored").await?;
     namespace.apply(&a_good_drive().to_string()).await?;

@@ -47,6 +47,11 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     cluster.install_contract().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
     let issuer = cluster.issue_certificates().await?;
+    let in_store = [
+        ("spo/mail", r#"{"username": "spo", "password": "from-a-store"}"#),
+        ("spo/maps", r#"{"key": "from-a-store"}"#),
+    ];
+    let _vault = cluster.fetch_from_stores("campus-vault", &in_store).await?;
     let home = cluster.namespace("ras-system").await?;
     let store = shared(StoreKind::Minio).await?;
     let (_settings, options) = platform(store, store.endpoint(), "bucketPrefix: examples");

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ras_crds::spec::PodSecurity;
 
-use super::{names, pod_volumes, probe, unless_empty};
+use super::{bindings, names, pod_volumes, probe, unless_empty};
 use crate::drive::valid::{EnvSource, ValidContainer, ValidDrive, ValidService};
 
 /// User of the operator's image. Said here because the pod's own user may be root.
@@ -20,7 +20,8 @@ pub(super) fn program(service: &ValidService) -> Container {
     let probes = probe::build(&service.probe);
     let mounts = pod_volumes::shared_mounts(service)
         .into_iter()
-        .chain(pod_volumes::file_mounts(service));
+        .chain(pod_volumes::file_mounts(service))
+        .chain(bindings::mounts(service));
     Container {
         startup_probe: probes.startup,
         readiness_probe: probes.readiness,

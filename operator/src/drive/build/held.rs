@@ -85,6 +85,16 @@ fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
             EnvSource::Value(_) => None,
         }));
     }
+    let of_migration = service.migration.iter().flat_map(|migration| &migration.bindings);
+    for binding in service.bindings.iter().chain(of_migration) {
+        uses.push((&binding.secret, None));
+        uses.extend(
+            binding
+                .keys
+                .iter()
+                .map(|(_, from)| (&binding.secret, Some(from.as_str()))),
+        );
+    }
     let mut missing: Vec<(Reason, String)> = Vec::new();
     for (secret, key) in uses {
         let Some(lack) = lack(drive, service, secret, key) else {
@@ -149,6 +159,11 @@ fn lack(
         let next = match secret.origin {
             SecretOrigin::Generated => "it is being made".to_owned(),
             SecretOrigin::External => "it is being fetched".to_owned(),
+            SecretOrigin::Binding => format!(
+                "the operator of the backing service makes it in namespace {namespace:?} once that is up; or correct secretName of the \
+                 binding {name:?}",
+                name = secret.name
+            ),
             SecretOrigin::Existing => format!(
                 "make it in namespace {namespace:?}, or correct spec.secrets[{name:?}].existing.secretName",
                 name = secret.name
@@ -175,6 +190,11 @@ fn lack(
         SecretOrigin::Generated => "it is being made".to_owned(),
         SecretOrigin::External => format!(
             "add it in the store or in external.keys of the entry {name:?} of spec.secrets, or correct it in the service's env",
+            name = secret.name
+        ),
+        SecretOrigin::Binding => format!(
+            "say in keys of the binding {name:?} which key of the Secret it is (`kubectl describe secret {used} -n {namespace}` tells the \
+             keys), or in values what it holds if it is no secret",
             name = secret.name
         ),
         SecretOrigin::Existing | SecretOrigin::ObjectStore | SecretOrigin::DatabaseServer => {

@@ -108,6 +108,7 @@ fn as_it_runs(migrating: &Migrating<'_>, job: String) -> ValidService {
         volumes: shared_volumes(service).cloned().collect(),
         databases: migrating.migration.databases.clone(),
         database_ca: migrating.migration.database_ca.clone(),
+        bindings: migrating.migration.bindings.clone(),
         ..service.clone()
     }
 }

@@ -5,6 +5,7 @@
 //! field that another controller owns, no default that does not matter.
 
 mod autoscaler;
+mod bindings;
 mod config_map;
 mod container;
 mod database;

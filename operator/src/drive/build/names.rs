@@ -9,6 +9,7 @@ use aws_lc_rs::digest;
 use ras_crds::RecruitmentDrive;
 use ras_crds::spec::{Database, DatabaseCredentials};
 
+use crate::drive::cache;
 use crate::object_store::model::Owner;
 
 /// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
@@ -130,6 +131,7 @@ pub fn children(drive: &RecruitmentDrive) -> BTreeSet<String> {
 
 /// As [`children`], with what is claimed twice twice.
 pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
+    let drive = cache::expanded(drive, "");
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let spec = &drive.spec;
     let mut all = vec![format!("ServiceAccount/{}", of_drive(name))];

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ras_crds::spec::{TolerationEffect, TolerationOperator};
 
 use super::secrets_hash::secrets_hash;
-use super::{config_map, container, labels, names, pod_volumes, unless_empty};
+use super::{bindings, config_map, container, labels, names, pod_volumes, unless_empty};
 use crate::drive::valid::{ValidDrive, ValidService};
 
 /// Group that may write to volumes when the spec says nothing: that of distroless images' `nonroot`.
@@ -27,6 +27,7 @@ pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplat
     let annotations: BTreeMap<_, _> = annotations
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .chain(bindings::annotations(service))
         .collect();
     PodTemplateSpec {
         metadata: Some(ObjectMeta {

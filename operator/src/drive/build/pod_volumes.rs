@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::names;
+use super::{bindings, names};
 use crate::drive::valid::{ValidService, ValidVolume, VolumeSource};
 use crate::drive::validate::databases::{CA, CA_FILE};
 
@@ -53,6 +53,7 @@ pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
             ..Volume::default()
         });
     }
+    volumes.extend(bindings::volumes(service));
     if !service.files.is_empty() {
         volumes.push(Volume {
             name: TEMPLATES.to_owned(),

@@ -18,14 +18,7 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
             stamps.extend(of_keys(drive, [(secret.secret_name.as_str(), key.as_str())]));
         }
         for whole in &container.env_from {
-            let name = whole.secret.secret_name.as_str();
-            let Some(facts) = drive.secrets.get(name) else { continue };
-            match &facts.keys {
-                Some(keys) => stamps.extend(keys.iter().map(|(key, stamp)| [name, key.as_str(), stamp.as_str()])),
-                None => {
-                    stamps.insert([name, "", &facts.version]);
-                }
-            }
+            stamps.extend(of_whole(drive, &whole.secret.secret_name));
         }
     }
     let certificates = service
@@ -33,6 +26,15 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
         .iter()
         .map(|secret| (secret.secret_name.as_str(), CA));
     stamps.extend(of_keys(drive, certificates));
+    for binding in service.bindings.iter().filter(|binding| !binding.reload) {
+        let name = binding.secret.secret_name.as_str();
+        if binding.keys.is_empty() {
+            stamps.extend(of_whole(drive, name));
+        } else {
+            let keys = binding.keys.iter().map(|(_, from)| (name, from.as_str()));
+            stamps.extend(of_keys(drive, keys));
+        }
+    }
     hash(stamps)
 }
 
@@ -42,6 +44,20 @@ pub(super) fn hash_of_keys<'a>(
     keys: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Option<String> {
     hash(of_keys(drive, keys).collect())
+}
+
+/// When each key of a Secret was written, as far as it is there.
+fn of_whole<'a>(drive: &'a ValidDrive, name: &'a str) -> Vec<[&'a str; 3]> {
+    let Some(facts) = drive.secrets.get(name) else {
+        return Vec::new();
+    };
+    match &facts.keys {
+        Some(keys) => keys
+            .iter()
+            .map(|(key, stamp)| [name, key.as_str(), stamp.as_str()])
+            .collect(),
+        None => vec![[name, "", &facts.version]],
+    }
 }
 
 /// When keys of Secrets were written, as far as the Secrets are there.

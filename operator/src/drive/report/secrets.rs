@@ -45,6 +45,7 @@ pub fn finding(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> 
                     .iter()
                     .any(|env| matches!(env.source, EnvSource::Secret { .. }))
         });
+    let uses = uses || valid.services.iter().any(|service| !service.bindings.is_empty());
     (uses || !valid.generated_secrets.is_empty() || !valid.external_secrets.is_empty()).then(|| {
         let mut message = vec!["every secret that services use is there"];
         message.extend(valid.warnings.iter().map(String::as_str));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar, Uses};
 
 use super::quantity::{self, PROGRAM, SIDECAR};
-use super::{Found, Sources, names};
+use super::{Found, Sources, bindings, cache, names};
 use crate::drive::build::names::RENDER_CONTAINER;
 use crate::drive::valid::{EnvSource, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
 
@@ -88,6 +88,7 @@ fn image(field: &str, image: &str, found: &mut Found) {
 /// A helper's variables. It uses nothing by default, and its own may need others before them.
 fn env_of_helper(field: &str, sidecar: &Sidecar, sources: &Sources<'_>, found: &mut Found) -> Vec<ValidEnv> {
     let mut variables = sources.databases.defaults(field, &[], &sidecar.env, found);
+    variables.extend(cache::defaults(sources.cache, None, &sidecar.env));
     variables.extend(env(field, &sidecar.env, sources, found));
     variables
 }
@@ -105,6 +106,11 @@ pub(super) fn env_with_defaults(
     let mut variables = sources.buckets.defaults(field, buckets, set, found);
     let databases = uses.map_or(&[][..], |uses| &uses.databases);
     variables.extend(sources.databases.defaults(field, databases, own, found));
+    if uses.is_some_and(|uses| uses.cache == Some(true)) && sources.cache.is_none() {
+        cache::missing(&format!("{field}.uses.cache"), found);
+    }
+    variables.extend(cache::defaults(sources.cache, uses, own));
+    variables.extend(bindings::defaults(sources.bindings));
     variables.extend(env(field, own, sources, found));
     variables
 }
@@ -124,9 +130,32 @@ pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, foun
                 format!("{:?} is no name of a variable", variable.name),
             );
         }
-        let source = match (&variable.value, &variable.secret, &variable.bucket, &variable.database) {
-            (Some(value), None, None, None) => EnvSource::Value(value.clone()),
-            (None, None, None, Some(reference)) => {
+        let EnvVar {
+            name: _,
+            value,
+            secret,
+            bucket,
+            database,
+            binding,
+            cache,
+        } = variable;
+        let source = match (value, secret, bucket, database, binding, cache) {
+            (Some(value), None, None, None, None, None) => EnvSource::Value(value.clone()),
+            (None, None, None, None, Some(reference), None) => {
+                let of = sources.bindings;
+                let Some(source) = bindings::variable(&field, of, &reference.name, &reference.key, sources, found)
+                else {
+                    continue;
+                };
+                source
+            }
+            (None, None, None, None, None, Some(key)) => {
+                let Some(source) = cache::variable(sources.cache, &field, *key, variables, found) else {
+                    continue;
+                };
+                source
+            }
+            (None, None, None, Some(reference), None, None) => {
                 let Some(source) = sources
                     .databases
                     .variable(&field, &reference.name, reference.key, found)
@@ -135,13 +164,13 @@ pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, foun
                 };
                 source
             }
-            (None, None, Some(reference), None) => {
+            (None, None, Some(reference), None, None, None) => {
                 let Some(source) = sources.buckets.variable(&field, &reference.name, reference.key, found) else {
                     continue;
                 };
                 source
             }
-            (None, Some(reference), None, None) => {
+            (None, Some(reference), None, None, None, None) => {
                 let Some(secret) = sources
                     .secrets
                     .find(&format!("{field}.secret.name"), &reference.name, found)
@@ -160,7 +189,7 @@ pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, foun
                 found.invalid(
                     field,
                     format!(
-                        "the variable {:?} needs exactly one of value, secret, bucket and database",
+                        "the variable {:?} needs exactly one of value, secret, bucket, database, binding and cache",
                         variable.name
                     ),
                 );

@@ -7,7 +7,7 @@ use ras_crds::spec::{EnvVar, Migrate, Service, Uses};
 
 use super::quantity::{self, PROGRAM};
 use super::service::{used_buckets, used_databases, with_store};
-use super::{Found, Sources, container};
+use super::{Found, Sources, bindings, container};
 use crate::drive::migration::PURPOSE;
 use crate::drive::valid::{ValidContainer, ValidEnv, ValidMigration};
 
@@ -33,6 +33,14 @@ pub(super) fn read(
         );
     }
     let uses = migrate.uses.as_ref().or(service.uses.as_ref());
+    let bindings = match &migrate.uses {
+        Some(uses) => bindings::read(&field, Some(uses), sources, found),
+        None => sources.bindings.to_vec(),
+    };
+    let sources = &Sources {
+        bindings: &bindings,
+        ..*sources
+    };
     let (variables, origins) = merged(&service.env, &migrate.env);
     let buckets = used_buckets(uses, &variables, &[]);
     let databases = used_databases(uses, &variables, &[]);
@@ -50,6 +58,7 @@ pub(super) fn read(
         buckets,
         database_ca: sources.databases.ca().filter(|_| !databases.is_empty()),
         databases,
+        bindings: bindings.clone(),
         container: ValidContainer {
             name: PURPOSE.to_owned(),
             command: migrate.command.clone(),

@@ -5,7 +5,9 @@
 //! again because objects stored before a rule was made are never checked against it, and because `build`
 //! relies on it.
 
+pub(crate) mod bindings;
 mod buckets;
+mod cache;
 mod container;
 pub(crate) mod databases;
 mod exposure;
@@ -30,9 +32,10 @@ use ras_crds::RecruitmentDrive;
 use problem::Found;
 pub use problem::{Problem, Problems};
 
+use super::cache::expanded;
 use super::departure::{Departure, Wishes, fate};
 use super::fetched::Fetched;
-use super::valid::ValidDrive;
+use super::valid::{ValidBinding, ValidDrive};
 use crate::platform::PlatformConfig;
 
 /// What a service may name in its environment.
@@ -41,6 +44,9 @@ struct Sources<'a> {
     secrets: &'a secrets::Secrets<'a>,
     buckets: &'a buckets::Buckets<'a>,
     databases: &'a databases::Databases,
+    cache: Option<&'a cache::Cache>,
+    /// Those of the service that is read.
+    bindings: &'a [ValidBinding],
 }
 
 /// Checks a drive, fills in defaults and merges the platform's settings.
@@ -53,6 +59,8 @@ pub fn validate(
     platform: &PlatformConfig,
 ) -> Result<ValidDrive, Problems> {
     let mut found = Found::default();
+    let cache = cache::Cache::read(drive, &mut found);
+    let drive = &*expanded(drive, &platform.cache.image);
     let spec = &drive.spec;
     let name = drive.metadata.name.clone().unwrap_or_default();
 
@@ -65,6 +73,8 @@ pub fn validate(
         secrets: &secrets,
         buckets: &buckets,
         databases: &databases,
+        cache: cache.as_ref(),
+        bindings: &[],
     };
     let services: Vec<_> = spec
         .services

@@ -103,6 +103,11 @@ fn legal(field: &str, path: &[&str], found: &mut Found) {
     }
 }
 
+/// Whether a path is another one or below it.
+pub(super) fn is_within(path: &str, folder: &str) -> bool {
+    parts(path).starts_with(&parts(folder))
+}
+
 /// The folders of an absolute path.
 fn parts(path: &str) -> Vec<&str> {
     path.split('/').filter(|part| !part.is_empty()).collect()

@@ -8,7 +8,7 @@ use ras_crds::spec::{
     Volume,
 };
 
-use super::{Found, Sources, container, migration, mounts, names, quantity};
+use super::{Found, Sources, bindings, container, migration, mounts, names, quantity};
 use crate::drive::build::names::{self as child, RENDER_CONTAINER};
 use crate::drive::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
 use crate::platform::PlatformConfig;
@@ -34,6 +34,12 @@ pub(super) fn read(
             format!("{RENDER_CONTAINER:?} is the name of the step that renders files: choose another name"),
         );
     }
+    let bindings = bindings::read(&field, service.uses.as_ref(), sources, found);
+    bindings::places(&field, service, &bindings, found);
+    let sources = &Sources {
+        bindings: &bindings,
+        ..*sources
+    };
     let program = container::program(&field, service, sources, found);
     let sidecars = container::sidecars(&field, service, sources, found);
     container::shared_ports(&field, service, found);
@@ -91,6 +97,7 @@ pub(super) fn read(
         buckets,
         database_ca: sources.databases.ca().filter(|_| !databases.is_empty()),
         databases,
+        bindings: bindings.clone(),
         migration: migration::read(&field, service, &program, sources, found),
         container: program,
         sidecars,
