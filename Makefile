@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-terraform test-cloud tools control-plane object-stores charts build lint check generate
+.PHONY: help demo test test-terraform test-cloud e2e tools control-plane object-stores charts real-node build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -13,6 +13,7 @@ help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
 	@echo "  K8S_VERSION=1.34   tests or shows on the oldest supported Kubernetes instead of the newest"
+	@echo "  ONLY=word          runs the end-to-end scenarios alone that have the word in their names"
 	@echo "  KEEP=1             lets the demo stay up until Ctrl-C"
 
 demo: control-plane build ## Show the main job on a real control plane of its own (pods are simulated)
@@ -36,6 +37,11 @@ test-cloud: tools build ## The Terraform modules and docs/terraform.md against a
 	@REQUIRE=1 terraform/test.sh t2
 	@REQUIRE=1 terraform/test.sh walk
 
+e2e: control-plane charts real-node ## The operator where pods really run: a real node on this machine (needs root), or the cluster that KUBECONFIG names
+	@echo "== end to end on Kubernetes $(K8S_VERSION)"
+	cargo build --workspace --locked --quiet
+	@cargo test -p ras-tests --test e2e --locked --quiet -- $(ONLY)
+
 tools: control-plane object-stores charts ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
 
 # One after the other: each uses all cores, and two at a time would only be harder to read.
@@ -47,6 +53,9 @@ charts: ## Build Helm, with which the charts are tested
 
 object-stores: | control-plane
 	@tests/object-stores/build.sh
+
+real-node: | control-plane
+	@tests/real-node/build.sh
 
 build: ## Build the operator and the test programs
 	@echo "building the operator (some minutes the first time)"

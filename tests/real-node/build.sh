@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds the programs that turn this machine into a real node, and the operators of other projects that drives build on, from
+# Builds the programs that turn this machine into a real node, and what runs in pods there beside our own programs, from
 # their Go modules, because release binaries are not packages: go.sum pins every byte.
 #
 #   tests/real-node/build.sh [OUT]
 #
 # OUT is target/tools by default; what exists already is not built again. Afterwards OUT/real-node/ holds links to containerd
-# (with its shim and ctr), runc, coredns, helm, pause, our stand-in portal, the operators cloudnative-pg and external-secrets,
-# and the folder postgresql, which is the root of an image; kubelet and kube-proxy lie beside the programs of their own
+# (with its shim and ctr), runc, coredns, pause, our stand-in portal, the operator cloudnative-pg and
+# the folder postgresql, which is the root of an image; kubelet and kube-proxy lie beside the programs of their own
 # Kubernetes, in OUT/<minor version>/.
 #
 #   K8S_VERSION   1.37 (default) or another one that has a kubernetes-v<minor> folder in tests/control-plane
@@ -51,9 +51,7 @@ mkdir -p "$out/$minor"
 containerd=$(version_in "$here/containerd" github.com/containerd/containerd/v2)
 runc=$(version_in "$here/runc" github.com/opencontainers/runc)
 coredns=$(version_in "$here/coredns" github.com/coredns/coredns)
-helm=$(version_in "$here/../charts/helm" helm.sh/helm/v4)
 cloudnative_pg=$(version_in "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg)
-external_secrets=$(version_in "$here/external-secrets" github.com/external-secrets/external-secrets)
 
 # Modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
 export GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false'
@@ -77,10 +75,8 @@ each_program() {
     # Its way into namespaces is written in C, and so is the library that filters system calls.
     "$1" runc "runc-$runc" real-node "$here/runc" github.com/opencontainers/runc 1 seccomp '-s -w'
     "$1" coredns "coredns-$coredns" real-node "$here/coredns" github.com/coredns/coredns 0 '' '-s -w'
-    "$1" helm "helm-$helm" real-node "$here/../charts/helm" helm.sh/helm/v4/cmd/helm 0 '' '-s -w'
     "$1" cloudnative-pg "cloudnative-pg-$cloudnative_pg" real-node "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg/cmd/manager 0 '' '-s -w'
     "$1" portal portal real-node "$here/../portal" . 0 '' '-s -w'
-    "$1" external-secrets "external-secrets-$external_secrets" real-node "$here/external-secrets" github.com/external-secrets/external-secrets 0 '' '-s -w'
 }
 
 # Of all these only the portal has source of ours, so only it can go stale under an unchanged version.
@@ -192,7 +188,5 @@ debian_root postgresql postgresql-15 busybox-static
 files_of cloudnative-pg github.com/cloudnative-pg/cloudnative-pg "cloudnative-pg-$cloudnative_pg/manifests" \
     "releases/cnpg-${cloudnative_pg#v}.yaml"
 ln -sfn "../cloudnative-pg-$cloudnative_pg/manifests" "$out/real-node/cloudnative-pg-manifests"
-files_of external-secrets github.com/external-secrets/external-secrets "external-secrets-$external_secrets/manifests" config/crds/bases
-ln -sfn "../external-secrets-$external_secrets/manifests" "$out/real-node/external-secrets-manifests"
 
 echo "real node: $out/real-node (Kubernetes $kubernetes, containerd $containerd, CoreDNS $coredns)"

@@ -92,6 +92,11 @@ impl Cluster {
         Tools::at(&self.description.tools)
     }
 
+    /// The configuration of a client in `system:masters`.
+    pub fn config(&self) -> Config {
+        self.config.clone()
+    }
+
     /// A new client in `system:masters`. Make one in each test: its connections belong to the tokio runtime that made
     /// it, and every `#[tokio::test]` has its own.
     pub fn client(&self) -> Result<Client, Error> {

@@ -22,8 +22,13 @@ impl Helm {
 
     /// For the cluster, as admin.
     pub fn of(cluster: &Cluster) -> Result<Self, Error> {
+        Self::with(&cluster.description().kubeconfig)
+    }
+
+    /// For the cluster that a kubeconfig names.
+    pub fn with(kubeconfig: &Path) -> Result<Self, Error> {
         Ok(Self {
-            kubeconfig: Some(cluster.description().kubeconfig.clone()),
+            kubeconfig: Some(kubeconfig.to_owned()),
             ..Self::offline()?
         })
     }

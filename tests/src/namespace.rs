@@ -15,7 +15,8 @@ pub struct TestNamespace {
 }
 
 impl TestNamespace {
-    pub(crate) async fn create(client: Client, name: String) -> Result<Self, Error> {
+    /// Makes it, and returns when pods can be created in it.
+    pub async fn create(client: Client, name: String) -> Result<Self, Error> {
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let metadata = ObjectMeta {
             name: Some(name.clone()),

@@ -15,6 +15,11 @@ impl Tools {
         Self::find_folder(version.minor())
     }
 
+    /// What `tests/real-node/build.sh` made.
+    pub fn real_node() -> Result<Self, Error> {
+        Self::find_folder("real-node")
+    }
+
     /// The same for another folder than that of one version of Kubernetes.
     pub(crate) fn find_folder(name: &str) -> Result<Self, Error> {
         if let Some(tools) = std::env::var_os("RAS_TOOLS") {

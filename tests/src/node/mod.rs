@@ -30,7 +30,7 @@ mod programs;
 mod site;
 mod start;
 
-pub use self::{enclosure::Enclosure, machine::cannot_run_a_node, site::Site};
+pub use self::{enclosure::Enclosure, machine::cannot_run_a_node, site::Site, start::import_image};
 pub(crate) use self::{
     files::API_SERVICE,
     start::{Users, start},

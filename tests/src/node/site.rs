@@ -1,4 +1,7 @@
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 /// Where the one node of a cluster is: all that its programs have to know.
 #[derive(Clone, Debug)]
@@ -30,6 +33,11 @@ impl Site {
 
     /// Where containerd listens.
     pub(super) fn containerd(&self) -> PathBuf {
-        self.path("containerd.sock")
+        socket_in(&self.folder)
     }
+}
+
+/// Where containerd listens in a cluster whose folder is known.
+pub(super) fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("containerd.sock")
 }

@@ -10,8 +10,13 @@ use super::{
     Site,
     files::{self, PAUSE_IMAGE},
     first_objects, programs,
+    site::socket_in,
 };
-use crate::{Error, Image, Leashed, control_plane::Tools, eventually};
+use crate::{
+    Error, Image, Leashed,
+    control_plane::{Description, Tools},
+    eventually,
+};
 
 /// A start takes 7 s on two idle cores; the rest is for a machine that compiles at the same time.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -31,7 +36,7 @@ pub(crate) async fn start(
     client: &Client,
     running: &mut Vec<Leashed>,
 ) -> Result<(), Error> {
-    let own = Tools::find_folder("real-node")?;
+    let own = Tools::real_node()?;
     files::write(site, certificate_authority)?;
     first_objects::create(client, site).await?;
     let mut launch = |name: &str, program: PathBuf, arguments: Vec<String>| {
@@ -46,7 +51,7 @@ pub(crate) async fn start(
     launch("coredns", own.path("coredns")?, programs::coredns(site))?;
     let ctr = own.path("ctr")?;
     eventually(LIMIT, "containerd to answer", async || {
-        run(&ctr, site, &["version"])
+        run(&ctr, &site.containerd(), &["version"])
             .await
             .map_err(|error| error.to_string().into())
     })
@@ -57,19 +62,7 @@ pub(crate) async fn start(
         .user(65534)
         .entrypoint(&["/pause"])
         .write(&site.path("images"))?;
-    run(
-        &ctr,
-        site,
-        &[
-            "--namespace",
-            "k8s.io",
-            "images",
-            "import",
-            "--local",
-            &image.display().to_string(),
-        ],
-    )
-    .await?;
+    import(&ctr, &site.containerd(), &image).await?;
     launch(
         "kubelet",
         tools.path("kubelet")?,
@@ -83,10 +76,23 @@ pub(crate) async fn start(
     first_objects::wait(client, LIMIT).await
 }
 
-async fn run(ctr: &Path, site: &Site, arguments: &[&str]) -> Result<(), Error> {
+/// Puts an image's archive on the node, under the name that is written in it.
+pub async fn import_image(cluster: &Description, archive: &Path) -> Result<(), Error> {
+    let ctr = Tools::real_node()?.path("ctr")?;
+    import(&ctr, &socket_in(&cluster.folder), archive).await
+}
+
+async fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<(), Error> {
+    let archive = archive.display().to_string();
+    // Pods know the images of this namespace alone.
+    let arguments = ["--namespace", "k8s.io", "images", "import", "--local", &archive];
+    run(ctr, socket, &arguments).await
+}
+
+async fn run(ctr: &Path, socket: &Path, arguments: &[&str]) -> Result<(), Error> {
     let output = tokio::process::Command::new(ctr)
         .arg("--address")
-        .arg(site.containerd())
+        .arg(socket)
         .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true)

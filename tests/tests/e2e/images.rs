@@ -1,0 +1,155 @@
+//! The images that pods of the tests run.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use ras_tests::{
+    Error, Image,
+    control_plane::{KubernetesVersion, Tools},
+    program_beside,
+};
+
+/// What a shell script in a test runs in.
+pub const BUSYBOX: &str = "localhost/busybox:1";
+/// The stand-in portal in two versions, which are one program under two names.
+pub const PORTAL: [&str; 2] = ["localhost/portal:1", "localhost/portal:2"];
+/// The operator, under the name by which it knows itself when nobody names its image.
+pub const OPERATOR: &str = concat!("docker.io/library/ras-operator:", env!("CARGO_PKG_VERSION"));
+
+/// Debian's PostgreSQL by the conventions of the official image. The operator puts the major version behind it.
+pub const POSTGRESQL: &str = "localhost/postgres";
+/// The operator of External Secrets.
+pub const EXTERNAL_SECRETS: &str = "localhost/external-secrets:0.10.7";
+
+/// Major version of Debian's PostgreSQL.
+pub const POSTGRESQL_VERSION: u32 = 15;
+
+/// The official image's user `postgres`.
+const OFFICIAL_POSTGRES: u32 = 999;
+/// Numbers that are no user's.
+const NOBODY: u32 = 65534;
+const NONROOT: u32 = 65532;
+
+/// What programs that speak TLS trust.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Writes all of them into a folder.
+pub fn write(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let tools = Tools::real_node()?;
+    let official = format!("{POSTGRESQL}:{POSTGRESQL_VERSION}");
+    let mut images = vec![
+        operator(folder)?,
+        busybox(&tools, folder)?,
+        postgresql(&tools, folder, &official, OFFICIAL_POSTGRES)?,
+        external_secrets(folder)?,
+    ];
+    for (number, name) in (1..).zip(PORTAL) {
+        images.push(portal(&tools, folder, name, number)?);
+    }
+    Ok(images)
+}
+
+/// The same that a Dockerfile makes of it: the program, what it loads, and whom it trusts.
+fn operator(folder: &Path) -> Result<PathBuf, Error> {
+    let program = program_beside("ras-operator")?;
+    // A debug build carries a hundred megabytes that only a debugger reads.
+    let stripped = folder.join("ras-operator");
+    run(Command::new("strip").arg("-o").arg(&stripped).arg(&program))?;
+    Image::new(OPERATOR)
+        .program("/ras-operator", &stripped)?
+        .file(AUTHORITIES, Path::new(AUTHORITIES))?
+        .user(NONROOT)
+        .entrypoint(&["/ras-operator"])
+        .write(folder)
+}
+
+fn portal(tools: &Tools, folder: &Path, name: &str, version: u32) -> Result<PathBuf, Error> {
+    Image::new(name)
+        .file("/app/portal", &tools.path("portal")?)?
+        .text("/app/beside", "a file of the image\n")
+        .working_folder("/app")
+        .environment(&[&format!("VERSION={version}")])
+        .user(NOBODY)
+        .entrypoint(&["/app/portal"])
+        .write(folder)
+}
+
+fn busybox(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
+    let mut image = Image::new(BUSYBOX)
+        .file("/bin/busybox", &tools.path("postgresql/bin/busybox")?)?
+        .writable_folder("/tmp")
+        .user(NOBODY)
+        .environment(&["PATH=/bin"])
+        .command(&["/bin/sh"]);
+    for name in ["cat", "echo", "id", "ls", "nslookup", "sh", "sleep", "wget"] {
+        image = image.link(&format!("/bin/{name}"), "busybox");
+    }
+    image.write(folder)
+}
+
+/// Programs of a shell script, which the official image has from Debian's coreutils.
+const SHELL: [&str; 31] = [
+    "basename", "cat", "chmod", "cp", "cut", "date", "df", "dirname", "echo", "env", "find", "grep", "head", "id",
+    "ln", "ls", "mkdir", "mktemp", "mv", "printf", "rm", "sed", "sh", "sleep", "sort", "stat", "tail", "test", "touch",
+    "tr", "wc",
+];
+
+/// The one of these that Debian's busybox does not have.
+const PRINTENV: &str = r#"#!/bin/sh
+case $1 in *[!A-Za-z0-9_]*) exit 1 ;; esac
+eval "[ -n \"\${$1+set}\" ]" && eval "printf '%s\n' \"\$$1\""
+"#;
+
+fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<PathBuf, Error> {
+    let programs = format!("/usr/lib/postgresql/{POSTGRESQL_VERSION}/bin");
+    let mut image = Image::new(name)
+        .tree(&tools.path("postgresql")?)?
+        .text(
+            "/etc/passwd",
+            &format!("root:x:0:0::/root:/bin/sh\npostgres:x:{user}:{user}::/var/lib/postgresql:/bin/sh\n"),
+        )
+        .text("/etc/group", &format!("root:x:0:\npostgres:x:{user}:\n"))
+        .writable_folder("/tmp")
+        .writable_folder("/var/run/postgresql")
+        .writable_folder("/var/lib/postgresql/data")
+        .script(
+            "/usr/local/bin/docker-entrypoint.sh",
+            include_str!("docker-entrypoint.sh"),
+        )
+        .script("/usr/local/bin/printenv", PRINTENV)
+        .environment(&[&format!("PATH=/usr/local/bin:{programs}:/bin"), "LANG=C.UTF-8"])
+        .user(user)
+        .entrypoint(&["docker-entrypoint.sh"])
+        .command(&["postgres"]);
+    for program in SHELL {
+        image = image.link(&format!("/bin/{program}"), "busybox");
+    }
+    image.write(folder)
+}
+
+fn external_secrets(folder: &Path) -> Result<PathBuf, Error> {
+    let tools = Tools::find(KubernetesVersion::from_environment()?)?;
+    Image::new(EXTERNAL_SECRETS)
+        .file("/external-secrets", &tools.path("external-secrets")?)?
+        .writable_folder("/tmp")
+        .user(NONROOT)
+        .entrypoint(&["/external-secrets"])
+        .write(folder)
+}
+
+fn run(command: &mut Command) -> Result<(), Error> {
+    let what = format!("running {command:?}");
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(Error::Io {
+            what,
+            message: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }),
+        Err(error) => Err(Error::Io {
+            what,
+            message: error.to_string(),
+        }),
+    }
+}

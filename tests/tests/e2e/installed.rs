@@ -1,0 +1,38 @@
+//! The operator in the cluster, installed as people install it: by its two charts.
+
+use std::path::Path;
+
+use kube::Client;
+use ras_tests::{Error, Helm, apply_yaml};
+use serde_json::json;
+
+use crate::images;
+
+/// Where the operator runs.
+pub const NAMESPACE: &str = "ras-system";
+
+/// Installs the definition and the operator, for all namespaces, and returns when its pods are ready.
+pub async fn install(client: &Client, kubeconfig: &Path) -> Result<(), Error> {
+    let namespace = format!(
+        "{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
+    );
+    apply_yaml(client, NAMESPACE, &namespace).await?;
+    let platform = json!({"database": {"image": images::POSTGRESQL}});
+    // A machine of two cores has other things to do as well.
+    let resources = json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}});
+    let helm = Helm::with(kubeconfig)?;
+    let common = ["--namespace", NAMESPACE, "--wait", "--timeout=50s"];
+    let crds = ["upgrade", "--install", "ras-operator-crds", "charts/ras-operator-crds"];
+    helm.done(&[&crds[..], &common[..]].concat()).await?;
+    let operator = [
+        "upgrade",
+        "--install",
+        "ras-operator",
+        "charts/ras-operator",
+        "--set-json",
+        &format!("platform={platform}"),
+        "--set-json",
+        &format!("resources={resources}"),
+    ];
+    helm.done(&[&operator[..], &common[..]].concat()).await.map(drop)
+}

@@ -1,0 +1,137 @@
+//! What a drive promises to programs that use databases.
+
+use std::sync::Arc;
+
+use http::Method;
+use kube::{ResourceExt as _, api::DeleteParams};
+use ras_crds::ConditionType;
+use ras_tests::{Error, eventually};
+use serde_json::{Value, json};
+
+use crate::{
+    drive::{Drive, PATIENCE},
+    images::{PORTAL, POSTGRESQL_VERSION},
+    runner::{Outcome, Scenario, Steps},
+    scenarios,
+    world::World,
+};
+
+pub fn all() -> Vec<Scenario> {
+    scenarios![a_server_of_the_drives_own_serves_five_databases_and_outlives_pod_and_drive]
+}
+
+/// The databases of a placement portal; each belongs to a role of its own, and all have one password.
+const DATABASES: [&str; 5] = ["application", "auth", "company", "rc", "student"];
+
+/// A portal that uses all five databases.
+fn portal(server: &str) -> String {
+    let entries = DATABASES
+        .map(|name| format!("{{name: {name}, owner: {name}admin}}"))
+        .join(", ");
+    let names = DATABASES.join(", ");
+    let image = PORTAL[0];
+    format!(
+        "  services:
+  - name: backend
+    image: {image}
+    ports: [{{name: http, port: 8080, path: /}}]
+    probe: {{port: http, path: /, periodSeconds: 1}}
+    uses: {{databases: [{names}]}}
+    resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
+  database:
+{server}
+    credentials: Shared
+    databases: [{entries}]
+"
+    )
+}
+
+async fn a_server_of_the_drives_own_serves_five_databases_and_outlives_pod_and_drive(
+    world: Arc<World>,
+    steps: Steps,
+) -> Outcome {
+    let drive = Drive::new(&world, "own").await?;
+    let spec = portal(&format!(
+        "    managed:
+      provider: Standalone
+      version: {POSTGRESQL_VERSION}
+      size: 1Gi
+      resources: {{requests: {{cpu: 10m, memory: 64Mi}}, limits: {{memory: 512Mi}}}}"
+    ));
+    drive.apply(&spec).await?;
+    drive.ready().await?;
+    steps.done("Ready");
+
+    for name in DATABASES {
+        sql(
+            &drive,
+            name,
+            "CREATE TABLE season (year int); INSERT INTO season VALUES (2026)",
+        )
+        .await?;
+        assert_eq!(owned(&drive, name).await?, rows(name));
+    }
+    steps.done("a table in each database, made by its role");
+
+    let server = drive.pods_of("database").await?;
+    let old = server.first().ok_or("no pod of the database")?;
+    drive.pods().delete(&old.name_any(), &DeleteParams::default()).await?;
+    eventually(PATIENCE, "another pod of the database", async || {
+        match drive.pods_of("database").await?.first() {
+            Some(new) if new.uid() != old.uid() => Ok(()),
+            _ => Err("the old one".into()),
+        }
+    })
+    .await?;
+    for name in DATABASES {
+        still_there(&drive, name).await?;
+    }
+    drive.condition(ConditionType::DatabaseReady, "True").await?;
+    steps.done("its pod was deleted, and the tables are there");
+
+    drive.delete().await?;
+    steps.done("the drive was deleted");
+    drive.apply(&spec).await?;
+    drive.ready().await?;
+    for name in DATABASES {
+        still_there(&drive, name).await?;
+    }
+    steps.done("made again, and the tables are there");
+    Ok(())
+}
+
+/// What every database answers.
+fn rows(database: &str) -> Value {
+    json!([{"year": 2026, "database": database, "role": format!("{database}admin"), "owner": format!("{database}admin")}])
+}
+
+async fn owned(drive: &Drive, database: &str) -> Result<Value, Error> {
+    let statement = "SELECT year, current_database() AS database, current_user AS role, tableowner AS owner \
+                     FROM season, pg_tables WHERE tablename = 'season'";
+    sql(drive, database, statement).await
+}
+
+async fn still_there(drive: &Drive, database: &str) -> Result<(), Error> {
+    eventually(PATIENCE, &format!("the table in {database}"), async || {
+        let answer = owned(drive, database).await?;
+        if answer == rows(database) {
+            Ok(())
+        } else {
+            Err(answer.to_string().into())
+        }
+    })
+    .await
+}
+
+/// Runs statements from within the backend's pod, with what the pod knows of the database.
+async fn sql(drive: &Drive, database: &str, statements: &str) -> Result<Value, Error> {
+    let variable = format!("DATABASE_{}_URL", database.to_uppercase());
+    let path = format!("/sql?url={variable}");
+    match drive.ask("backend", Method::POST, &path, statements).await? {
+        (200, answer) => Ok(answer),
+        (code, answer) => Err(Error::Api {
+            what: format!("{statements} in {database}"),
+            message: format!("{code} {answer}"),
+        }),
+    }
+}

@@ -1,0 +1,15 @@
+//! One promise a function, in files by what they are about.
+
+mod databases;
+mod programs;
+mod stores;
+
+use crate::runner::Scenario;
+
+/// All of them, the longest first, so that they run beside the others and not after them.
+pub fn all() -> Vec<Scenario> {
+    let mut all = databases::all();
+    all.extend(stores::all());
+    all.extend(programs::all());
+    all
+}

@@ -1,0 +1,242 @@
+//! What a drive promises to its programs.
+
+use std::sync::Arc;
+
+use http::Method;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::LogParams};
+use ras_crds::ConditionType;
+use ras_tests::{Error, eventually};
+use serde_json::json;
+
+use crate::{
+    drive::{Drive, PATIENCE},
+    images::{BUSYBOX, PORTAL},
+    runner::{Outcome, Scenario, Steps},
+    scenarios,
+    world::World,
+};
+
+pub fn all() -> Vec<Scenario> {
+    scenarios![
+        a_rotated_secret_reaches_the_program,
+        a_drive_that_is_deleted_and_made_again_finds_its_files,
+        a_bad_image_never_takes_the_old_version_down,
+        a_drive_goes_from_nothing_to_ready_and_answers_under_its_name,
+        a_program_that_crashes_is_started_again,
+    ]
+}
+
+/// A program with an image, and more YAML at the depth of its fields.
+fn portal(image: &str, more: &str) -> String {
+    format!(
+        "  services:
+  - name: portal
+    image: {image}
+    ports: [{{name: http, port: 8080, path: /}}]
+    probe: {{port: http, path: /, periodSeconds: 1}}
+    resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
+{more}"
+    )
+}
+
+async fn a_drive_goes_from_nothing_to_ready_and_answers_under_its_name(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "first").await?;
+    let spec = portal(
+        PORTAL[0],
+        "    env:
+    - {name: KEY, secret: {name: keys, key: key}}
+    files:
+    - path: /app/settings.yaml
+      content: |
+        key: $(KEY)
+        price: $$(KEY)
+  secrets:
+  - {name: keys, generate: {keys: [key], length: 32}}
+",
+    );
+    drive.apply(&spec).await?;
+    drive.ready().await?;
+    steps.done("Ready");
+
+    // What was rendered inside the pod is what the program reads, beside what its image has.
+    let secrets: Api<Secret> = drive.namespace.api();
+    let secret = secrets.get("first-keys").await?;
+    let key = &secret.data.as_ref().expect("a secret has data")["key"].0;
+    let key = String::from_utf8(key.clone())?;
+    let settings = drive.get("portal", "/file?path=/app/settings.yaml").await?;
+    assert_eq!(settings, format!("key: {key}\nprice: $(KEY)\n"));
+    assert_eq!(
+        drive.get("portal", "/file?path=/app/beside").await?,
+        "a file of the image\n"
+    );
+    steps.done("it reads its files");
+
+    let url = format!("http://first-portal.{}.svc.cluster.local:8080/", drive.namespace.name());
+    let answer = from_a_pod(&drive, &["wget", "-q", "-O", "-", &url]).await?;
+    assert_eq!(answer.trim(), r#"{"version":"1"}"#);
+    steps.done("another pod reaches it by its name in DNS");
+    Ok(())
+}
+
+async fn a_program_that_crashes_is_started_again(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "crash").await?;
+    drive.apply(&portal(PORTAL[0], "")).await?;
+    drive.ready().await?;
+    steps.done("Ready");
+    let before = drive.pods_of("portal").await?;
+
+    // No answer comes of it, by design.
+    let _ = drive.ask("portal", Method::POST, "/exit", "").await;
+    eventually(PATIENCE, "the program to run again", async || {
+        let pods = drive.pods_of("portal").await?;
+        let status = pods.first().and_then(|pod| pod.status.clone()).unwrap_or_default();
+        match status.container_statuses.unwrap_or_default().first() {
+            Some(container) if container.restart_count >= 1 && container.ready => Ok(()),
+            Some(container) => Err(format!("{:?}", container.state).into()),
+            None => Err("no pod".into()),
+        }
+    })
+    .await?;
+    drive.get("portal", "/").await?;
+    drive.ready().await?;
+    let names = |pods: &[_]| pods.iter().map(kube::ResourceExt::name_any).collect::<Vec<_>>();
+    assert_eq!(
+        names(&before),
+        names(&drive.pods_of("portal").await?),
+        "in the same pod"
+    );
+    steps.done("crashed, and Ready again");
+    Ok(())
+}
+
+async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "image").await?;
+    drive.apply(&portal(PORTAL[0], "")).await?;
+    drive.ready().await?;
+    steps.done("Ready");
+
+    drive.apply(&portal("localhost/portal:none", "")).await?;
+    let told = eventually(PATIENCE, "to be told of the image", async || {
+        // At every look the old version has to be there.
+        let (code, answer) = drive.ask("portal", Method::GET, "/", "").await?;
+        assert_eq!(
+            (code, &answer),
+            (200, &json!({"version": "1"})),
+            "the old version went away"
+        );
+        let status = drive.drives().get("image").await?.status.unwrap_or_default();
+        let services = status
+            .conditions
+            .iter()
+            .find(|one| one.type_ == ConditionType::ServicesReady.as_str());
+        match services {
+            Some(services) if services.message.contains("localhost/portal:none") => Ok(services.message.clone()),
+            Some(services) => Err(services.message.clone().into()),
+            None => Err("no condition".into()),
+        }
+    })
+    .await?;
+    assert!(told.contains("portal"), "{told}");
+    steps.done("told of the bad image, the old version answers");
+
+    drive.apply(&portal(PORTAL[1], "")).await?;
+    drive.ready().await?;
+    assert_eq!(drive.get("portal", "/").await?, json!({"version": "2"}));
+    steps.done("a good image takes over");
+    Ok(())
+}
+
+async fn a_rotated_secret_reaches_the_program(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "rotate").await?;
+    let secret = |password: &str| {
+        format!("{{apiVersion: v1, kind: Secret, metadata: {{name: mail}}, stringData: {{password: {password}}}}}")
+    };
+    drive.namespace.apply(&secret("first-password")).await?;
+    let spec = portal(
+        PORTAL[0],
+        "    env: [{name: PASSWORD, secret: {name: mail, key: password}}]
+    files: [{path: /app/mail.yaml, content: 'password: $(PASSWORD)'}]
+  secrets: [{name: mail, existing: {secretName: mail}}]
+",
+    );
+    drive.apply(&spec).await?;
+    drive.ready().await?;
+    let file = "/file?path=/app/mail.yaml";
+    assert_eq!(drive.get("portal", file).await?, "password: first-password");
+    steps.done("Ready");
+
+    drive.namespace.apply(&secret("second-password")).await?;
+    eventually(PATIENCE, "the program to read the new password", async || {
+        let (code, answer) = drive.ask("portal", Method::GET, file, "").await?;
+        assert_eq!(code, 200, "nobody answered while the password changed: {answer}");
+        let variable = drive.ask("portal", Method::GET, "/variable?name=PASSWORD", "").await?.1;
+        match (answer.as_str(), variable.as_str()) {
+            (Some("password: second-password"), Some("second-password")) => Ok(()),
+            _ => Err(answer.to_string().into()),
+        }
+    })
+    .await?;
+    drive.ready().await?;
+    steps.done("the program has the new one, and was there all the time");
+    Ok(())
+}
+
+async fn a_drive_that_is_deleted_and_made_again_finds_its_files(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "again").await?;
+    let spec = portal(
+        PORTAL[0],
+        "    env: [{name: STORE, value: /data}]
+    volumes: [{name: files, path: /data, size: 1Gi}]
+",
+    );
+    drive.apply(&spec).await?;
+    drive.ready().await?;
+    let stored = drive
+        .ask("portal", Method::PUT, "/store/resume", "of a student")
+        .await?;
+    assert_eq!(stored.0, 200, "{}", stored.1);
+    steps.done("Ready, and a file stored");
+
+    drive.delete().await?;
+    steps.done("deleted, with its pods");
+    drive.apply(&spec).await?;
+    drive.ready().await?;
+    assert_eq!(drive.get("portal", "/store/resume").await?, "of a student");
+    steps.done("made again, and the file is there");
+    Ok(())
+}
+
+/// Runs a command in a pod of its own until it succeeds, and returns what it printed.
+async fn from_a_pod(drive: &Drive, command: &[&str]) -> Result<String, Error> {
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "visitor"},
+        "spec": {
+            "restartPolicy": "OnFailure",
+            "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "shell",
+                "image": BUSYBOX,
+                "command": command,
+                "securityContext": {
+                    "readOnlyRootFilesystem": true,
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }],
+        },
+    });
+    // JSON is YAML.
+    drive.namespace.apply(&pod.to_string()).await?;
+    let pods = drive.pods();
+    eventually(PATIENCE, "the visitor to come back", async || {
+        let status = pods.get("visitor").await?.status.unwrap_or_default();
+        match status.phase.as_deref() {
+            Some("Succeeded") => Ok(pods.logs("visitor", &LogParams::default()).await?),
+            phase => Err(format!("{phase:?}").into()),
+        }
+    })
+    .await
+}
