@@ -154,6 +154,8 @@ words! {
         RouteConfigured,
         /// The certificate has not been issued yet.
         CertificatePending,
+        /// CloudNativePG, which the drive asks for, is not installed.
+        CloudNativePGMissing,
         /// cert-manager, which the drive asks for, is not installed.
         CertManagerMissing,
         /// Metrics and alerts are in place.

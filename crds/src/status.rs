@@ -228,6 +228,9 @@ pub struct DatabaseStatus {
     /// Version of the server in its own words, for instance `17.6`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
+    /// The server that is written to now, of those that CloudNativePG runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
     /// Hash of what was last set up, by which a restarted operator knows without asking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<String>,

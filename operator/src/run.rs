@@ -353,6 +353,7 @@ async fn follow_apis(
         for (kind, served) in [
             (Kind::ServiceMonitor, now.service_monitors),
             (Kind::PrometheusRule, now.prometheus_rules),
+            (Kind::Cluster, now.clusters),
             (
                 Kind::ExternalSecret,
                 now.external_secrets == Some(ExternalSecretsVersion::V1),

@@ -204,4 +204,10 @@ copy_from $external_secrets_dir github.com/external-secrets/external-secrets "cr
     "${store_crds}_externalsecrets.yaml" "${store_crds}_secretstores.yaml" "${store_crds}_clustersecretstores.yaml"
 link crds/external-secrets-v1beta1 "../../crds/external-secrets-$external_secrets"
 
+cloud_native_pg=$(version_in foreign-crds github.com/cloudnative-pg/cloudnative-pg)
+cnpg_crds=config/crd/bases/postgresql.cnpg.io
+copy_from foreign-crds github.com/cloudnative-pg/cloudnative-pg "crds/cloudnative-pg-$cloud_native_pg" \
+    "${cnpg_crds}_clusters.yaml" "${cnpg_crds}_databases.yaml"
+link crds/cloudnative-pg "../../crds/cloudnative-pg-$cloud_native_pg"
+
 echo "test control plane: $links (Kubernetes $kubernetes)"

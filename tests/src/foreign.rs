@@ -21,6 +21,8 @@ pub enum ForeignProject {
     ExternalSecrets,
     /// The same, as the operator that the tests run serves them: `v1beta1`.
     ExternalSecretsBeta,
+    /// `Cluster`, and what belongs to it.
+    CloudNativePG,
 }
 
 impl ForeignProject {
@@ -30,6 +32,7 @@ impl ForeignProject {
             Self::CertManager => "crds/cert-manager",
             Self::ExternalSecrets => "crds/external-secrets",
             Self::ExternalSecretsBeta => "crds/external-secrets-v1beta1",
+            Self::CloudNativePG => "crds/cloudnative-pg",
         }
     }
 

@@ -25,6 +25,7 @@ const ASK_AGAIN: &[Duration] = &[
 ];
 
 const EXTERNAL_SECRETS: &str = "externalsecrets.external-secrets.io";
+const CLUSTERS: &str = "clusters.postgresql.cnpg.io";
 const SERVICE_MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 const PROMETHEUS_RULES: &str = "prometheusrules.monitoring.coreos.com";
 const CERTIFICATES: &str = "certificates.cert-manager.io";
@@ -127,6 +128,7 @@ fn set(apis: &mut Apis, definition: &str, served: bool) {
         SERVICE_MONITORS => apis.service_monitors = served,
         PROMETHEUS_RULES => apis.prometheus_rules = served,
         CERTIFICATES => apis.certificates = served,
+        CLUSTERS => apis.clusters = served,
         _ => {}
     }
 }
@@ -148,6 +150,7 @@ async fn ask(client: &Client) -> Apis {
         service_monitors: monitoring.contains("servicemonitors"),
         prometheus_rules: monitoring.contains("prometheusrules"),
         certificates: certificates.contains("certificates"),
+        clusters: has(client, &served, "postgresql.cnpg.io/v1").await.contains("clusters"),
         external_secrets: newest_external_secrets(client, &served).await,
     }
 }

@@ -30,6 +30,7 @@ pub struct Elder {
 }
 
 /// Which optional APIs the cluster serves.
+#[allow(clippy::struct_excessive_bools, reason = "one an API")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Apis {
     /// `monitoring.coreos.com/v1` ServiceMonitor.
@@ -38,6 +39,8 @@ pub struct Apis {
     pub prometheus_rules: bool,
     /// `cert-manager.io/v1` Certificate.
     pub certificates: bool,
+    /// `postgresql.cnpg.io/v1` Cluster.
+    pub clusters: bool,
     /// `external-secrets.io` `ExternalSecret`, in the newest version that is served.
     pub external_secrets: Option<ExternalSecretsVersion>,
 }
@@ -71,6 +74,8 @@ pub struct ForeignState {
     pub reason: String,
     /// Why, in its first line and not too many characters.
     pub message: String,
+    /// The server that is written to, of a `Cluster`.
+    pub primary: Option<String>,
 }
 
 /// One of a drive's Jobs as it is.

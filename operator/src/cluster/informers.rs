@@ -99,8 +99,8 @@ pub async fn watch_children(
             .default_backoff()
             .map(move |event| event.map(|e| map(e, |j: Job| (key(kind, &j.metadata), observe::job(&j)))))
             .boxed()
-    } else if matches!(kind, Kind::ExternalSecret | Kind::ExternalSecretBeta) {
-        // Its status says why a store gives nothing. No value ever stands in it.
+    } else if matches!(kind, Kind::ExternalSecret | Kind::ExternalSecretBeta | Kind::Cluster) {
+        // Its status says why a store gives nothing, or a server does not serve. No value ever stands in it.
         let resource = kind.resource();
         let api: Api<DynamicObject> = match &namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &resource),
@@ -111,7 +111,12 @@ pub async fn watch_children(
             .map(move |event| {
                 event.map(|e| {
                     map(e, |o: DynamicObject| {
-                        (key(kind, &o.metadata), observe::foreign(kind, &o))
+                        let record = if kind == Kind::Cluster {
+                            observe::cluster(&o)
+                        } else {
+                            observe::foreign(kind, &o)
+                        };
+                        (key(kind, &o.metadata), record)
                     })
                 })
             })

@@ -53,6 +53,8 @@ kinds! {
     Service => "", "v1", "services";
     /// A database server.
     StatefulSet => "apps", "v1", "statefulsets";
+    /// Database servers that CloudNativePG runs.
+    Cluster => "postgresql.cnpg.io", "v1", "clusters";
     /// What runs once to its end, before programs start.
     Job => "batch", "v1", "jobs";
     /// The programs.
@@ -76,7 +78,7 @@ kinds! {
 impl Kind {
     /// Whether the cluster may lack this kind, because another project brings it.
     pub fn is_optional(self) -> bool {
-        self.is_monitoring() || matches!(self, Self::ExternalSecret | Self::ExternalSecretBeta)
+        self.is_monitoring() || matches!(self, Self::ExternalSecret | Self::ExternalSecretBeta | Self::Cluster)
     }
 
     /// Whether a portal does without it as well.

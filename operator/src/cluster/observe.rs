@@ -63,7 +63,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             | Kind::Ingress
             | Kind::ServiceMonitor
             | Kind::PrometheusRule => Detail::None,
-            Kind::ExternalSecret | Kind::ExternalSecretBeta => Detail::Foreign(ForeignState::default()),
+            Kind::ExternalSecret | Kind::ExternalSecretBeta | Kind::Cluster => Detail::Foreign(ForeignState::default()),
         },
     }
 }
@@ -141,7 +141,30 @@ pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
                 .chars()
                 .take(FOREIGN_MESSAGE)
                 .collect(),
+            primary: None,
         });
+    }
+    record
+}
+
+/// What is remembered of a `Cluster`. Its condition says only that it is not ready; why, its phase tells.
+pub fn cluster(object: &DynamicObject) -> Record {
+    let mut record = foreign(Kind::Cluster, object);
+    if let Detail::Foreign(state) = &mut record.detail {
+        let text = |path: &str| object.data.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let (phase, reason) = (text("/status/phase"), text("/status/phaseReason"));
+        if !phase.is_empty() {
+            let told = if reason.is_empty() {
+                phase.to_owned()
+            } else {
+                format!("{phase}: {reason}")
+            };
+            let line = told.lines().next().unwrap_or_default();
+            state.message = line.chars().take(FOREIGN_MESSAGE).collect();
+        }
+        state.primary = Some(text("/status/currentPrimary"))
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned);
     }
     record
 }

@@ -12,7 +12,7 @@ use crate::drive::build::names;
 use crate::drive::cache;
 use crate::drive::context::Context;
 use crate::drive::fetched::{
-    Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched,
+    Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState,
 };
 use crate::drive::report::Observed;
 use crate::object_store::model::Owner as BucketOwner;
@@ -139,6 +139,24 @@ fn database_serves(key: &DriveKey, context: &Context) -> bool {
     }
 }
 
+/// What CloudNativePG says of a drive's database servers.
+fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
+    let child = ChildKey::new(Kind::Cluster, &key.namespace, &names::database(&key.name));
+    match context.hands.store.get(&child)?.detail {
+        Detail::Foreign(state) => Some(state),
+        Detail::None | Detail::Secret(_) | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) => None,
+    }
+}
+
+fn database_of(key: &DriveKey, before: &RecruitmentDriveStatus, context: &Context) -> DatabaseFacts {
+    let cluster = database_cluster(key, context);
+    DatabaseFacts {
+        recorded: before.database.clone().unwrap_or_default(),
+        serves: database_serves(key, context) || cluster.as_ref().is_some_and(|state| state.ready == Some(true)),
+        cluster,
+    }
+}
+
 /// Gathers what exists around a drive.
 pub fn fetch(
     key: &DriveKey,
@@ -191,10 +209,7 @@ pub fn fetch(
         apis,
         external: external_of(key, drive, apis, context),
         buckets: buckets_of(key, drive, before, context),
-        database: DatabaseFacts {
-            recorded: before.database.clone().unwrap_or_default(),
-            serves: database_serves(key, context),
-        },
+        database: database_of(key, before, context),
     };
     (
         fetched,

@@ -44,6 +44,8 @@ pub struct DatabaseFacts {
     pub recorded: DatabaseStatus,
     /// Whether the pod of a managed server is ready.
     pub serves: bool,
+    /// What CloudNativePG says of the servers it runs. Absent: it has none.
+    pub cluster: Option<ForeignState>,
 }
 
 /// What is known of a Secret that comes from a store outside the cluster.

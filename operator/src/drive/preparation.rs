@@ -67,6 +67,7 @@ pub fn of(drive: &ValidDrive) -> Option<Preparation> {
 pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
     let admin: Vec<(&str, &str)> = match &database.server {
         DatabaseServer::Standalone(standalone) => vec![(&standalone.superuser.secret_name, PASSWORD)],
+        DatabaseServer::CloudNativePG(cluster) => vec![(&cluster.admin, PASSWORD)],
         DatabaseServer::External(external) => {
             let optional = [(external.has_sslmode, "sslmode"), (external.has_ca, "ca")];
             let optional = optional.into_iter().filter(|(has, _)| *has).map(|(_, key)| key);
@@ -97,7 +98,8 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             DatabaseServer::External(external) if external.has_sslmode => None,
             // As programs are told: see `validate::databases`.
             DatabaseServer::External(external) if external.has_ca => Some(SslMode::VerifyFull),
-            DatabaseServer::External(_) => Some(SslMode::Require),
+            // Its certificates are of its own making, and change without a word to us.
+            DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => Some(SslMode::Require),
         },
         databases: database
             .databases
@@ -181,6 +183,9 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<Waiting> {
             "databases are prepared when the drive is no longer suspended".to_owned(),
         );
     }
+    if let Some(waiting) = cluster(drive, database) {
+        return Some(waiting);
+    }
     for (secret, key) in keys_of(database) {
         let theirs =
             matches!(&database.server, DatabaseServer::External(server) if server.secret.secret_name == secret);
@@ -215,6 +220,50 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<Waiting> {
         return wait(Reason::DatabasePending, "the database server is starting".to_owned());
     }
     None
+}
+
+/// What CloudNativePG has still to do.
+fn cluster(drive: &ValidDrive, database: &ValidDatabase) -> Option<Waiting> {
+    if !matches!(database.server, DatabaseServer::CloudNativePG(_)) || database.facts.serves {
+        return None;
+    }
+    let (reason, message) = cluster_trouble(drive, database);
+    Some(Waiting {
+        condition: ConditionType::DatabaseReady,
+        reason,
+        message,
+    })
+}
+
+/// Why servers that CloudNativePG runs do not serve.
+pub fn cluster_trouble(drive: &ValidDrive, database: &ValidDatabase) -> (Reason, String) {
+    let name = &database.child;
+    if !drive.apis.clusters {
+        return (
+            Reason::CloudNativePGMissing,
+            "spec.database.managed.provider is CloudNativePG, and the operator CloudNativePG (cloudnative-pg.io) is not installed: \
+             install it, and the database is made within a minute"
+                .to_owned(),
+        );
+    }
+    let namespace = &drive.namespace;
+    match &database.facts.cluster {
+        Some(state) if !state.message.is_empty() => (
+            Reason::DatabasePending,
+            format!(
+                "Cluster {name:?} is not ready: CloudNativePG says: {}. `kubectl describe cluster.postgresql.cnpg.io {name} -n \
+                 {namespace}` tells more",
+                state.message
+            ),
+        ),
+        _ => (
+            Reason::DatabasePending,
+            format!(
+                "Cluster {name:?} waits for CloudNativePG, which has not said anything yet: if it does not, see that its operator \
+                 runs"
+            ),
+        ),
+    }
 }
 
 impl Preparation {

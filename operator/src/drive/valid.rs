@@ -18,7 +18,7 @@ use super::rotation::{Calendar, Verdict};
 use crate::object_store::model::BucketRequest;
 
 pub use database::{
-    DatabaseLogin, DatabaseServer, ExternalServer, ValidDatabase, ValidLogicalDatabase, ValidStandalone,
+    DatabaseLogin, DatabaseServer, ExternalServer, ValidCluster, ValidDatabase, ValidLogicalDatabase, ValidStandalone,
 };
 
 /// A drive that can be built.

@@ -3,6 +3,7 @@
 //! Only what we send is here: a whole copy of another project's types would have to follow its releases,
 //! and server-side apply leaves alone what we do not mention.
 
+pub mod cloud_native_pg;
 pub mod external_secret;
 pub mod prometheus_rule;
 pub mod service_monitor;

@@ -135,12 +135,16 @@ pub struct DatabaseConfig {
     /// Repository of PostgreSQL's images, without a tag: the major version is the tag. It must hold the official image
     /// (of Debian, whose `postgres` is user 999), or a copy of it. Absent: `docker.io/library/postgres`.
     pub image: String,
+    /// Repository of the images that CloudNativePG runs, without a tag: the major version is the tag. Absent:
+    /// `ghcr.io/cloudnative-pg/postgresql`.
+    pub cloud_native_pg_image: String,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
             image: "docker.io/library/postgres".to_owned(),
+            cloud_native_pg_image: "ghcr.io/cloudnative-pg/postgresql".to_owned(),
         }
     }
 }
@@ -198,11 +202,16 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
             problem: "contains an empty name",
         });
     }
-    let image = &config.database.image;
-    if image.is_empty() || image.contains([' ', '@']) || image.rsplit('/').next().is_some_and(|last| last.contains(':'))
-    {
+    for (field, image) in [
+        ("database.image", &config.database.image),
+        ("database.cloudNativePgImage", &config.database.cloud_native_pg_image),
+    ] {
+        let is_tagged = image.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        if !image.is_empty() && !image.contains([' ', '@']) && !is_tagged {
+            continue;
+        }
         return Err(PlatformError::Unusable {
-            field: "database.image",
+            field,
             problem: "is a repository without tag or digest, such as registry.example.com/postgres: the version is the tag",
         });
     }

@@ -110,6 +110,7 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
             service_monitors: true,
             prometheus_rules: true,
             certificates: true,
+            clusters: true,
             external_secrets: Some(ExternalSecretsVersion::V1),
         },
         ..Fetched::default()
@@ -121,6 +122,7 @@ fn database_facts(drive: &RecruitmentDrive) -> DatabaseFacts {
     let databases = drive.spec.database.iter().flat_map(|database| &database.databases);
     DatabaseFacts {
         serves: true,
+        cluster: None,
         recorded: DatabaseStatus {
             databases: databases
                 .map(|one| LogicalDatabaseStatus {

@@ -2,7 +2,10 @@
 
 #[cfg(test)]
 mod bindings;
+#[cfg(test)]
 mod buckets;
+#[cfg(test)]
+mod cloud_native_pg;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]

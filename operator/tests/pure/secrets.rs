@@ -369,6 +369,7 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
         ready: Some(false),
         reason: "SecretSyncedError".to_owned(),
         message: "could not get secret data from provider".to_owned(),
+        ..ForeignState::default()
     };
     let state = |ready: Option<bool>| ExternalFacts {
         state: Some(ForeignState {

@@ -6,6 +6,7 @@ module ras.dev/control-plane/foreign-crds
 go 1.26.0
 
 require (
+	github.com/cloudnative-pg/cloudnative-pg v1.27.0
 	github.com/external-secrets/external-secrets v1.3.2
 	github.com/prometheus-operator/prometheus-operator v0.85.0
 )

@@ -55,12 +55,13 @@ pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error>
     at_rest(season, drive).await.map(drop)
 }
 
-/// Every kind of child that one cluster can have: none serves both versions of External Secrets.
+/// Every kind of child that one drive can have in one cluster: none serves both versions of External Secrets, and a drive
+/// whose database server is a `StatefulSet` of ours has no `Cluster`.
 pub fn kinds() -> impl Iterator<Item = Kind> {
     Kind::ALL
         .iter()
         .copied()
-        .filter(|kind| *kind != Kind::ExternalSecretBeta)
+        .filter(|kind| !matches!(kind, Kind::ExternalSecretBeta | Kind::Cluster))
 }
 
 /// One kind's objects in the season's namespace.

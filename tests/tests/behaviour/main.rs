@@ -7,6 +7,7 @@ mod at_rest;
 mod bad_input;
 mod charts;
 mod children;
+mod cloud_native_pg;
 mod contract;
 mod credentials;
 mod deletion;

@@ -166,7 +166,7 @@ pub async fn apply(
             Kind::Service,
         ]
         .as_slice(),
-        &[Kind::StatefulSet],
+        &[Kind::StatefulSet, Kind::Cluster],
         &[Kind::Job],
         &[Kind::Deployment],
         &[
@@ -215,6 +215,7 @@ fn is_held(hands: &Hands, desired: &Desired<Prepared>, item: &Item) -> bool {
         Kind::ServiceAccount
         | Kind::Secret
         | Kind::PersistentVolumeClaim
+        | Kind::Cluster
         | Kind::Job
         | Kind::HorizontalPodAutoscaler
         | Kind::PodDisruptionBudget
@@ -237,6 +238,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         network_policies,
         services,
         stateful_sets,
+        clusters,
         jobs,
         deployments,
         autoscalers,
@@ -273,6 +275,9 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     }
     for object in stateful_sets {
         items.push(Item::new(Kind::StatefulSet, object)?);
+    }
+    for object in clusters {
+        items.push(Item::new(Kind::Cluster, object)?);
     }
     for object in jobs {
         items.push(Item::new(Kind::Job, object)?);

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::drive::departure::Departure;
 use crate::drive::valid::Recipe;
+use crate::foreign::cloud_native_pg::Cluster;
 use crate::foreign::external_secret::ExternalSecret;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
 use crate::object_store::model::BucketRequest;
@@ -47,6 +48,8 @@ pub struct Desired<S> {
     pub services: Vec<Service>,
     /// The database server, where the drive has one of its own.
     pub stateful_sets: Vec<StatefulSet>,
+    /// Database servers that CloudNativePG runs, where the API is there.
+    pub clusters: Vec<Cluster>,
     /// What has to run to its end before programs that need it start. One that is there already is left as it is, for
     /// Jobs cannot be changed: a Job that does something else has another name.
     pub jobs: Vec<Job>,
@@ -92,6 +95,7 @@ impl Desired<Prepared> {
             network_policies,
             services,
             stateful_sets,
+            clusters,
             jobs,
             deployments,
             autoscalers,
@@ -115,6 +119,7 @@ impl Desired<Prepared> {
             network_policies,
             services,
             stateful_sets,
+            clusters,
             jobs,
             deployments,
             autoscalers,
@@ -148,6 +153,7 @@ impl<S> Desired<S> {
             network_policies,
             services,
             stateful_sets,
+            clusters,
             jobs,
             deployments,
             autoscalers,
@@ -170,6 +176,7 @@ impl<S> Desired<S> {
         append(network_policies, &mut all)?;
         append(services, &mut all)?;
         append(stateful_sets, &mut all)?;
+        append(clusters, &mut all)?;
         append(jobs, &mut all)?;
         append(deployments, &mut all)?;
         append(autoscalers, &mut all)?;

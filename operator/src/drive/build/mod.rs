@@ -80,6 +80,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .chain(database.service)
             .collect(),
         stateful_sets: database.server.into_iter().collect(),
+        clusters: database.cluster.into_iter().collect(),
         jobs: database.job.into_iter().chain(migration::jobs(drive)).collect(),
         deployments: services
             .iter()

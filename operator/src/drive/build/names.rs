@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use ras_crds::RecruitmentDrive;
-use ras_crds::spec::{Database, DatabaseCredentials};
+use ras_crds::spec::{Database, DatabaseCredentials, DatabaseProvider};
 
 use crate::drive::cache;
 use crate::object_store::model::Owner;
@@ -62,6 +62,16 @@ pub fn database(drive: &str) -> String {
     join(&[drive, "database"])
 }
 
+/// Name of the Service that leads to the server that is written to, of those that CloudNativePG runs: it names it.
+pub fn cluster_service(cluster: &str) -> String {
+    format!("{cluster}-rw")
+}
+
+/// Name of the Secret with the administrator's password on servers that CloudNativePG runs: it names and makes it.
+pub fn cluster_admin(cluster: &str) -> String {
+    format!("{cluster}-app")
+}
+
 /// Name of the claim of a database server's volume.
 pub fn database_claim(drive: &str) -> String {
     volume_claim(drive, "database", "data")
@@ -87,7 +97,10 @@ pub fn database_secrets(drive: &str, spec: &Database) -> BTreeSet<String> {
         .databases
         .iter()
         .map(|one| database_password(drive, credentials, one.owner()));
-    let superuser = spec.managed.as_ref().map(|_| database_superuser(drive));
+    let superuser = spec.managed.as_ref().map(|managed| match managed.provider {
+        DatabaseProvider::Standalone => database_superuser(drive),
+        DatabaseProvider::CloudNativePG => cluster_admin(&database(drive)),
+    });
     passwords.chain(superuser).collect()
 }
 
@@ -151,7 +164,13 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
                 .map(|secret| format!("Secret/{secret}")),
         );
         all.push(format!("ConfigMap/{}", database(name)));
-        if server.managed.is_some() {
+        let provider = server.managed.as_ref().map(|managed| managed.provider);
+        if provider == Some(DatabaseProvider::CloudNativePG) {
+            let cluster = database(name);
+            all.push(format!("Cluster/{cluster}"));
+            all.extend(["rw", "ro", "r"].map(|role| format!("Service/{cluster}-{role}")));
+        }
+        if provider == Some(DatabaseProvider::Standalone) {
             let kinds = ["StatefulSet", "Service", "NetworkPolicy"];
             all.extend(kinds.map(|kind| format!("{kind}/{}", database(name))));
             all.push(format!("PersistentVolumeClaim/{}", database_claim(name)));

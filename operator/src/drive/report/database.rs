@@ -7,7 +7,7 @@ use crate::cluster::record::ChildKey;
 use crate::database::report::Report;
 use crate::drive::apply::Blocked;
 use crate::drive::preparation::{self, Preparation, Progress};
-use crate::drive::valid::{ValidDatabase, ValidDrive};
+use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
 
 /// How it is set going once more.
 const AGAIN: &str =
@@ -41,6 +41,7 @@ pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
     if let Some(version) = preparation.report().and_then(|report| report.server_version.clone()) {
         status.server_version = Some(version);
     }
+    status.primary = database.facts.cluster.as_ref().and_then(|state| state.primary.clone());
     Some(status)
 }
 
@@ -120,6 +121,9 @@ fn server(
     let in_the_way = blocked.iter().find(|one| is_named(&one.child, &database.child));
     if let Some(one) = in_the_way {
         return Some((one.reason, format!("the database server: {}", one.message)));
+    }
+    if matches!(database.server, DatabaseServer::CloudNativePG(_)) {
+        return Some(preparation::cluster_trouble(valid, database));
     }
     let trouble = observed
         .troubles

@@ -34,6 +34,8 @@ impl ValidDatabase {
 pub enum DatabaseServer {
     /// One server of ours on one volume.
     Standalone(ValidStandalone),
+    /// Servers that CloudNativePG runs for us.
+    CloudNativePG(ValidCluster),
     /// Somebody else's.
     External(ExternalServer),
 }
@@ -56,6 +58,25 @@ pub struct ValidStandalone {
     /// Secret with the administrator's password, which is made.
     pub superuser: UsedSecret,
     /// What happens to the volume and to that Secret in the end.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Servers that CloudNativePG runs for us.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidCluster {
+    /// Image of the servers, with the major version as its tag.
+    pub image: String,
+    /// How many.
+    pub instances: i32,
+    /// Size of each one's volume.
+    pub size: String,
+    /// Storage class; absent: the cluster's default.
+    pub storage_class: Option<String>,
+    /// CPU and memory of each.
+    pub resources: ValidResources,
+    /// Name of the Secret with the administrator's password, which CloudNativePG makes.
+    pub admin: String,
+    /// What happens to the servers, with their volumes, in the end.
     pub deletion_policy: DeletionPolicy,
 }
 

@@ -11,8 +11,8 @@ use super::{Found, quantity};
 use crate::drive::build::names as child;
 use crate::drive::fetched::Fetched;
 use crate::drive::valid::{
-    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, SecretOrigin, UsedSecret, ValidDatabase, ValidEnv,
-    ValidLogicalDatabase, ValidStandalone,
+    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, SecretOrigin, UsedSecret, ValidCluster, ValidDatabase,
+    ValidEnv, ValidLogicalDatabase, ValidStandalone,
 };
 use crate::platform::PlatformConfig;
 
@@ -26,6 +26,11 @@ pub const CA_FILE: &str = "/ras/database/ca.crt";
 pub const CA: &str = "ca";
 /// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
 const LONGEST: usize = 63;
+
+/// The administrator of servers that CloudNativePG runs, and its database: CloudNativePG makes one of each in any case.
+pub const CLUSTER_ADMIN: &str = "ras_operator";
+/// Longest name of a Cluster, in characters.
+const LONGEST_CLUSTER: usize = 50;
 
 /// CPU and memory of a server that says nothing, as `spec.database.managed.resources` documents them.
 const SERVER: Defaults = Defaults {
@@ -140,7 +145,7 @@ impl Databases {
     pub(super) fn ca(&self) -> Option<UsedSecret> {
         match &self.valid.as_ref()?.server {
             DatabaseServer::External(server) if server.has_ca => Some(server.secret.clone()),
-            DatabaseServer::External(_) | DatabaseServer::Standalone(_) => None,
+            DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => None,
         }
     }
 
@@ -169,14 +174,14 @@ impl Databases {
         let text = |text: &str| Some(EnvSource::Value(text.to_owned()));
         let login = server.logins.iter().find(|login| login.owner == database.owner);
         let of_server = |key: &str, ours: &str| match &server.server {
-            DatabaseServer::Standalone(_) => Some(EnvSource::Value(ours.to_owned())),
+            DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => Some(EnvSource::Value(ours.to_owned())),
             DatabaseServer::External(external) => Some(EnvSource::Secret {
                 secret: external.secret.clone(),
                 key: key.to_owned(),
             }),
         };
         match key {
-            DatabaseKey::Host => of_server("host", &server.child),
+            DatabaseKey::Host => of_server("host", &host_of(server)),
             DatabaseKey::Port => of_server("port", &PORT.to_string()),
             DatabaseKey::Name => text(&database.name),
             DatabaseKey::User => text(&login?.role),
@@ -189,11 +194,11 @@ impl Databases {
                 DatabaseServer::External(external) if external.has_sslmode => of_server("sslmode", ""),
                 // Nobody's data goes over a network in the clear because nothing was said.
                 DatabaseServer::External(external) if external.has_ca => text("verify-full"),
-                DatabaseServer::External(_) => text("require"),
+                DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => text("require"),
             },
             DatabaseKey::CaFile => match &server.server {
                 DatabaseServer::External(external) if external.has_ca => text(CA_FILE),
-                DatabaseServer::External(_) | DatabaseServer::Standalone(_) => None,
+                DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => None,
             },
             DatabaseKey::Url => self.url(server, database).map(EnvSource::Value),
         }
@@ -256,6 +261,14 @@ pub fn password(login: &DatabaseLogin) -> UsedSecret {
     }
 }
 
+/// Where programs find a server of the drive's own: CloudNativePG's Service leads to whichever is written to.
+pub fn host_of(database: &ValidDatabase) -> String {
+    match &database.server {
+        DatabaseServer::CloudNativePG(_) => child::cluster_service(&database.child),
+        DatabaseServer::Standalone(_) | DatabaseServer::External(_) => database.child.clone(),
+    }
+}
+
 fn read(
     drive: &RecruitmentDrive,
     spec: &Database,
@@ -266,7 +279,10 @@ fn read(
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let databases = databases(spec, found);
     let server = match (&spec.managed, &spec.external) {
-        (Some(managed), None) => standalone(name, spec, managed, platform, found)?,
+        (Some(managed), None) if managed.provider == DatabaseProvider::CloudNativePG => {
+            cluster(name, spec, managed, platform, found)
+        }
+        (Some(managed), None) => standalone(name, spec, managed, platform, found),
         (None, Some(external)) => {
             if spec.deletion_policy.is_some() {
                 found.invalid(
@@ -323,30 +339,17 @@ fn standalone(
     managed: &ManagedDatabase,
     platform: &PlatformConfig,
     found: &mut Found,
-) -> Option<DatabaseServer> {
+) -> DatabaseServer {
     let field = "spec.database.managed";
-    if managed.provider == DatabaseProvider::CloudNativePG {
-        found.invalid(
-            format!("{field}.provider"),
-            "CloudNativePG is not supported yet: use Standalone, or make a Cluster by hand and name its Secret in \
-             spec.database.external.secretName",
-        );
-        return None;
-    }
     if managed.instances.is_some_and(|instances| instances != 1) {
         found.invalid(
             format!("{field}.instances"),
             "Standalone is one server without copies: remove instances, or make a new drive with provider CloudNativePG",
         );
     }
-    if !(14..=18).contains(&managed.version) {
-        found.invalid(
-            format!("{field}.version"),
-            format!("{} is no version that is known: 14 to 18", managed.version),
-        );
-    }
+    known_version(managed, found);
     let secret_name = child::database_superuser(drive);
-    Some(DatabaseServer::Standalone(ValidStandalone {
+    DatabaseServer::Standalone(ValidStandalone {
         image: format!("{}:{}", platform.database.image, managed.version),
         version: managed.version,
         claim: child::database_claim(drive),
@@ -362,7 +365,57 @@ fn standalone(
             origin: SecretOrigin::Generated,
         },
         deletion_policy: spec.deletion_policy.unwrap_or_default(),
-    }))
+    })
+}
+
+fn known_version(managed: &ManagedDatabase, found: &mut Found) {
+    if !(14..=18).contains(&managed.version) {
+        found.invalid(
+            "spec.database.managed.version",
+            format!("{} is no version that is known: 14 to 18", managed.version),
+        );
+    }
+}
+
+fn cluster(
+    drive: &str,
+    spec: &Database,
+    managed: &ManagedDatabase,
+    platform: &PlatformConfig,
+    found: &mut Found,
+) -> DatabaseServer {
+    let field = "spec.database.managed";
+    known_version(managed, found);
+    let name = child::database(drive);
+    if name.len() > LONGEST_CLUSTER {
+        found.invalid(
+            "metadata.name",
+            format!(
+                "makes the name of CloudNativePG's Cluster {name:?}, which may have at most {LONGEST_CLUSTER} characters: make \
+                 a drive with a shorter name"
+            ),
+        );
+    }
+    for database in &spec.databases {
+        if database.name == CLUSTER_ADMIN || database.owner() == CLUSTER_ADMIN {
+            found.invalid(
+                "spec.database.databases",
+                format!("{CLUSTER_ADMIN} is the administrator's name: choose another one"),
+            );
+        }
+    }
+    DatabaseServer::CloudNativePG(ValidCluster {
+        image: format!("{}:{}", platform.database.cloud_native_pg_image, managed.version),
+        instances: managed.instances.unwrap_or(1),
+        size: quantity::storage(&format!("{field}.size"), &managed.size, found),
+        storage_class: managed
+            .storage_class_name
+            .clone()
+            .or_else(|| platform.storage.class_name.clone()),
+        resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
+        admin: child::cluster_admin(&name),
+        deletion_policy: spec.deletion_policy.unwrap_or_default(),
+    })
 }
 
 fn databases(spec: &Database, found: &mut Found) -> Vec<ValidLogicalDatabase> {

@@ -21,7 +21,7 @@ use crate::drive::build::job::{self, Task};
 use crate::drive::build::{container, labels, metadata, names, unless_empty};
 use crate::drive::preparation::{OF, Preparation};
 use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
-use crate::drive::validate::databases::PASSWORD;
+use crate::drive::validate::databases::{CLUSTER_ADMIN, PASSWORD, host_of};
 
 /// Where the request is.
 const REQUEST_PATH: &str = "/ras/request";
@@ -56,14 +56,19 @@ pub(super) fn config_map(drive: &ValidDrive, database: &ValidDatabase, preparati
 fn connection(database: &ValidDatabase) -> BTreeMap<String, String> {
     match &database.server {
         DatabaseServer::External(_) => BTreeMap::new(),
-        DatabaseServer::Standalone(_) => [
-            ("host", database.child.clone()),
-            ("port", PORT.to_string()),
-            ("username", "postgres".to_owned()),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into(),
+        DatabaseServer::Standalone(_) => known(database, "postgres"),
+        DatabaseServer::CloudNativePG(_) => known(database, CLUSTER_ADMIN),
     }
+}
+
+fn known(database: &ValidDatabase, user: &str) -> BTreeMap<String, String> {
+    [
+        ("host", host_of(database)),
+        ("port", PORT.to_string()),
+        ("username", user.to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
 }
 
 pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> Job {
@@ -176,13 +181,16 @@ fn admin(database: &ValidDatabase) -> Volume {
             }),
             ..Volume::default()
         },
-        DatabaseServer::Standalone(standalone) => {
-            let keys = connection(database);
-            let known = from_config_map(database, keys.keys().map(String::as_str));
-            let password = from_secret(&standalone.superuser.secret_name, PASSWORD.to_owned());
-            projected("admin", vec![known, password])
-        }
+        DatabaseServer::Standalone(standalone) => known_admin(database, &standalone.superuser.secret_name),
+        DatabaseServer::CloudNativePG(cluster) => known_admin(database, &cluster.admin),
     }
+}
+
+/// The administrator of a server of which all but the password is known.
+fn known_admin(database: &ValidDatabase, secret: &str) -> Volume {
+    let keys = connection(database);
+    let known = from_config_map(database, keys.keys().map(String::as_str));
+    projected("admin", vec![known, from_secret(secret, PASSWORD.to_owned())])
 }
 
 /// Each Secret's password, once, in a folder of the Secret's name.

@@ -1,5 +1,6 @@
 //! A database server of the drive's own, and the Job that makes databases and logins on whichever server there is.
 
+mod cluster;
 mod job;
 mod network_policy;
 mod server;
@@ -19,6 +20,7 @@ use crate::drive::valid::{
     DatabaseServer, GeneratedSecret, Recipe, UsedSecret, ValidDatabase, ValidDrive, ValidStandalone,
 };
 use crate::drive::validate::databases::PASSWORD;
+use crate::foreign::cloud_native_pg::Cluster;
 
 /// Service of the drive that the server counts as, in labels: no other service can have this name.
 pub(super) const SERVICE: &str = "database";
@@ -37,6 +39,7 @@ pub(super) struct Parts {
     pub(super) network_policy: Option<NetworkPolicy>,
     pub(super) service: Option<Service>,
     pub(super) server: Option<StatefulSet>,
+    pub(super) cluster: Option<Cluster>,
     pub(super) config_map: Option<ConfigMap>,
     pub(super) job: Option<Job>,
     /// Name of a Job that stays where it is there.
@@ -64,6 +67,9 @@ pub(super) fn build(drive: &ValidDrive) -> Parts {
         parts.service = Some(service::build(drive, database));
         parts.server = Some(server::build(drive, database, standalone));
     }
+    if let DatabaseServer::CloudNativePG(asked) = &database.server {
+        parts.cluster = cluster::build(drive, database, asked);
+    }
     parts
 }
 
@@ -72,6 +78,7 @@ pub(super) fn build(drive: &ValidDrive) -> Parts {
 fn passwords(drive: &ValidDrive, database: &ValidDatabase) -> Vec<Credential> {
     let deletion_policy = match &database.server {
         DatabaseServer::Standalone(standalone) => standalone.deletion_policy,
+        DatabaseServer::CloudNativePG(cluster) => cluster.deletion_policy,
         DatabaseServer::External(_) => DeletionPolicy::Retain,
     };
     let mut names: Vec<&str> = database.logins.iter().map(|login| login.secret_name.as_str()).collect();

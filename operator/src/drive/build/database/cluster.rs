@@ -1,0 +1,67 @@
+//! `Cluster`: asks CloudNativePG for PostgreSQL servers. It makes the servers, their volumes, Services and certificates, and
+//! the administrator with a password of its own drawing; databases and logins are made by the same Job as on any server,
+//! because a managed role of CloudNativePG cannot become another one when it connects, which rotation needs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::LocalObjectReference;
+
+use crate::drive::build::{container, labels, metadata};
+use crate::drive::valid::{ValidCluster, ValidDatabase, ValidDrive};
+use crate::drive::validate::databases::CLUSTER_ADMIN;
+use crate::foreign::cloud_native_pg::{
+    Bootstrap, Cluster, ClusterSpec, InitDb, Managed, ManagedRole, Monitoring, Storage,
+};
+
+/// Stops the servers and keeps their volumes: <https://cloudnative-pg.io/documentation/current/declarative_hibernation/>.
+const HIBERNATION: &str = "cnpg.io/hibernation";
+
+pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &ValidCluster) -> Option<Cluster> {
+    if !drive.apis.clusters {
+        return None;
+    }
+    // CloudNativePG deletes the volumes with the Cluster, so what has to stay is the Cluster.
+    let mut metadata = metadata::kept(
+        drive,
+        database.child.clone(),
+        labels::of_drive(drive),
+        cluster.deletion_policy,
+    );
+    if drive.suspended {
+        metadata.annotations = Some(BTreeMap::from([(HIBERNATION.to_owned(), "on".to_owned())]));
+    }
+    let pull_secrets = drive.image_pull_secrets.iter();
+    Some(Cluster::new(
+        metadata,
+        ClusterSpec {
+            instances: cluster.instances,
+            image_name: cluster.image.clone(),
+            image_pull_secrets: pull_secrets
+                .map(|name| LocalObjectReference { name: name.clone() })
+                .collect(),
+            bootstrap: Bootstrap {
+                initdb: InitDb {
+                    database: CLUSTER_ADMIN.to_owned(),
+                    owner: CLUSTER_ADMIN.to_owned(),
+                },
+            },
+            enable_superuser_access: false,
+            managed: Managed {
+                roles: vec![ManagedRole {
+                    name: CLUSTER_ADMIN.to_owned(),
+                    login: true,
+                    createdb: true,
+                    createrole: true,
+                }],
+            },
+            storage: Storage {
+                size: cluster.size.clone(),
+                storage_class: cluster.storage_class.clone(),
+            },
+            resources: container::resources(&cluster.resources.requests, &cluster.resources.limits),
+            monitoring: (drive.monitoring.is_some() && drive.apis.service_monitors).then_some(Monitoring {
+                enable_pod_monitor: true,
+            }),
+        },
+    ))
+}

@@ -1,0 +1,299 @@
+//! Database servers that CloudNativePG runs: what it is asked for, and what is told of its answers. Its operator is played
+//! here, by the status that it sets; its definitions are its own.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, ResourceExt};
+use ras_crds::{ConditionType, Reason};
+use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use serde_json::{Value, json};
+
+use crate::children::failed;
+use crate::seen::{because, look};
+
+const DRIVE: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - {name: web, image: 'registry.example.com/web:1', uses: {databases: [application]}}
+  database:
+    managed: {provider: CloudNativePG, version: 17, instances: 2, size: 20Gi}
+    databases: [{name: application, owner: applicationadmin}]
+";
+
+const CLUSTER: &str = "spring-database";
+
+fn clusters(season: &Season) -> Api<DynamicObject> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("postgresql.cnpg.io", "v1", "Cluster"));
+    Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind)
+}
+
+/// Waits until what is told of the databases has this reason, and says all of these words.
+async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<(), Error> {
+    eventually(PATIENCE, &format!("{reason} to be told with {words:?}"), async || {
+        let condition = because(season, "spring", ConditionType::DatabaseReady, reason)
+            .await
+            .map_err(|error| error.to_string())?;
+        if words.iter().all(|word| condition.message.contains(word)) {
+            Ok(())
+        } else {
+            Err(condition.message.into())
+        }
+    })
+    .await
+}
+
+/// What the Cluster is like, once `wanted` is so.
+async fn cluster(season: &Season, what: &str, wanted: impl Fn(&DynamicObject) -> bool) -> Result<DynamicObject, Error> {
+    eventually(PATIENCE, what, async || {
+        let found = clusters(season).get(CLUSTER).await.map_err(|error| error.to_string())?;
+        if wanted(&found) {
+            Ok(found)
+        } else {
+            Err(format!("{:?} {}", found.metadata, found.data).into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// Says of the Cluster what its operator says.
+async fn says(season: &Season, ready: bool, phase: &str, reason: &str, primary: &str) -> Result<(), Error> {
+    let (status, why) = if ready {
+        ("True", "ClusterIsReady")
+    } else {
+        ("False", "ClusterIsNotReady")
+    };
+    let condition = json!({
+        "type": "Ready", "status": status, "reason": why, "message": "Cluster Is Not Ready",
+        "lastTransitionTime": "2026-07-01T00:00:00Z",
+    });
+    let patch = json!({"status": {
+        "conditions": [condition], "phase": phase, "phaseReason": reason, "currentPrimary": primary,
+        "targetPrimary": primary, "instances": 2, "readyInstances": 2, "writeService": format!("{CLUSTER}-rw"),
+    }});
+    clusters(season)
+        .patch_status(CLUSTER, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map(drop)
+        .map_err(failed("setting the status"))
+}
+
+/// Has the API server judge what the operator sends, with nothing that the definition does not know.
+async fn is_accepted_strictly(season: &Season, made: &DynamicObject) -> Result<(), Error> {
+    let owned = made
+        .managed_fields()
+        .iter()
+        .find(|entry| entry.manager.as_deref() == Some("ras-operator"));
+    let fields = owned
+        .and_then(|entry| entry.fields_v1.clone())
+        .expect("the operator's fields")
+        .0;
+    let mut sent: BTreeMap<&str, Value> = BTreeMap::new();
+    for name in fields["f:spec"].as_object().expect("a spec").keys() {
+        let name = name.strip_prefix("f:").expect("a field");
+        sent.insert(name, made.data["spec"][name].clone());
+    }
+    assert!(sent.len() > 5, "{sent:?}");
+    let again = json!({
+        "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "strict"}, "spec": sent,
+    });
+    season.apply(&again.to_string()).await?;
+    let deleted = clusters(season).delete("strict", &DeleteParams::default()).await;
+    deleted.map(drop).map_err(failed("deleting"))
+}
+
+/// Waits until status names the server that is written to.
+async fn primary(season: &Season, name: &str) -> Result<(), Error> {
+    eventually(PATIENCE, "status to name the primary", async || {
+        let drive = season.drives().get("spring").await.map_err(|error| error.to_string())?;
+        let found = drive.status.and_then(|status| status.database?.primary);
+        if found.as_deref() == Some(name) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}").into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+#[tokio::test]
+async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Result<(), Error> {
+    let season = Season::alone("cnpg", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    season.apply(DRIVE).await?;
+    told(
+        &season,
+        Reason::CloudNativePGMissing,
+        &["cloudnative-pg.io", "install it"],
+    )
+    .await?;
+
+    season.cluster.install(ForeignProject::CloudNativePG).await?;
+    let made = cluster(&season, "the Cluster to be made", |_| true).await?;
+    told(
+        &season,
+        Reason::DatabasePending,
+        &[CLUSTER, "has not said anything yet"],
+    )
+    .await?;
+    assert_eq!(
+        made.metadata.owner_references, None,
+        "it stays, with its volumes, when the drive goes"
+    );
+    assert_eq!(made.data["spec"]["instances"], 2);
+    assert_eq!(made.data["spec"]["enableSuperuserAccess"], false);
+
+    is_accepted_strictly(&season, &made).await?;
+
+    says(
+        &season,
+        false,
+        "Setting up primary",
+        "Creating primary instance spring-database-1",
+        "",
+    )
+    .await?;
+    told(
+        &season,
+        Reason::DatabasePending,
+        &[
+            "Setting up primary: Creating primary instance spring-database-1",
+            "kubectl describe",
+        ],
+    )
+    .await?;
+
+    // It serves, and its operator has made the administrator's Secret.
+    says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
+    told(&season, Reason::SecretMissing, &["spring-database-app"]).await?;
+    season
+        .apply(
+            "{apiVersion: v1, kind: Secret, metadata: {name: spring-database-app}, type: kubernetes.io/basic-auth, \
+             stringData: {username: ras_operator, password: drawn-by-cnpg}}",
+        )
+        .await?;
+    let job = eventually(PATIENCE, "the Job that prepares the databases", async || {
+        let jobs: Api<Job> = season.namespace.api();
+        let list = jobs
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| error.to_string())?;
+        list.items.into_iter().next().ok_or_else(|| "no Job yet".into())
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    let volumes = serde_json::to_string(&job.spec.expect("a spec").template.spec.expect("a pod").volumes);
+    assert!(volumes.expect("JSON").contains("spring-database-app"));
+    let connection = look::<ConfigMap>(&season, CLUSTER).await?.expect("the connection");
+    assert_eq!(connection["data"]["host"], "spring-database-rw");
+
+    // The other server takes over, which status shows.
+    primary(&season, "spring-database-1").await?;
+    says(
+        &season,
+        false,
+        "Failing over",
+        "Failing over from spring-database-1 to spring-database-2",
+        "spring-database-2",
+    )
+    .await?;
+    told(&season, Reason::DatabasePending, &["Failing over from"]).await?;
+    primary(&season, "spring-database-2").await?;
+
+    Ok(())
+}
+
+#[tokio::test]
+async fn servers_hibernate_with_their_drive_and_outlive_it() -> Result<(), Error> {
+    let season = Season::alone("cnpg-kept", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    season.cluster.install(ForeignProject::CloudNativePG).await?;
+    season.apply(DRIVE).await?;
+    let made = cluster(&season, "the Cluster to be made", |_| true).await?;
+
+    // A suspended drive's servers hibernate, and wake up with it.
+    let suspended = DRIVE.replace("spec:\n", "spec:\n  suspend: true\n");
+    season.apply(&suspended).await?;
+    let hibernates =
+        |cluster: &DynamicObject| cluster.annotations().get("cnpg.io/hibernation").map(String::as_str) == Some("on");
+    cluster(&season, "the servers to hibernate", hibernates).await?;
+    season
+        .apply(&DRIVE.replace("spec:\n", "spec:\n  suspend: false\n"))
+        .await?;
+    cluster(&season, "the servers to wake up", |cluster| !hibernates(cluster)).await?;
+
+    // The drive goes. Its data stays, and the Secret of its passwords.
+    season
+        .drives()
+        .delete("spring", &DeleteParams::default())
+        .await
+        .map_err(failed("deleting the drive"))?;
+    eventually(PATIENCE, "the drive to go with its Job", async || {
+        let drive = season
+            .drives()
+            .get_opt("spring")
+            .await
+            .map_err(|error| error.to_string())?;
+        let config = look::<ConfigMap>(&season, CLUSTER)
+            .await
+            .map_err(|error| error.to_string())?;
+        if drive.is_none() && config.is_none() {
+            Ok(())
+        } else {
+            Err("it is there".into())
+        }
+    })
+    .await?;
+    let kept = cluster(&season, "the Cluster", |_| true).await?;
+    assert_eq!((kept.uid(), kept.metadata.deletion_timestamp), (made.uid(), None));
+    assert!(
+        look::<Secret>(&season, "spring-database-role-applicationadmin")
+            .await?
+            .is_some()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cluster_goes_with_its_drive_where_the_drive_says_so() -> Result<(), Error> {
+    let season = Season::alone("cnpg-delete", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    season.cluster.install(ForeignProject::CloudNativePG).await?;
+    let text = DRIVE.replace("    databases: [", "    deletionPolicy: Delete\n    databases: [");
+    season.apply(&text).await?;
+    let owned = |cluster: &DynamicObject| {
+        cluster
+            .owner_references()
+            .iter()
+            .any(|owner| owner.kind == "RecruitmentDrive")
+    };
+    cluster(&season, "the Cluster to belong to the drive", owned).await?;
+    // Changed its mind in time: the Cluster is let go.
+    season.apply(&text.replace("Delete", "Retain")).await?;
+    cluster(&season, "the Cluster to belong to nobody", |cluster| !owned(cluster)).await?;
+    // And without a database at all, what is kept stays.
+    let without = &text[..text.find("  database:").expect("there")].replace(", uses: {databases: [application]}", "");
+    season.apply(without).await?;
+    eventually(PATIENCE, "the request to go", async || {
+        let config = look::<ConfigMap>(&season, CLUSTER)
+            .await
+            .map_err(|error| error.to_string())?;
+        if config.is_none() {
+            Ok(())
+        } else {
+            Err("it is there".into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    cluster(&season, "the Cluster to stay", |cluster| {
+        cluster.metadata.deletion_timestamp.is_none()
+    })
+    .await?;
+    Ok(())
+}
