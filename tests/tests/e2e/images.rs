@@ -23,11 +23,18 @@ pub const POSTGRESQL: &str = "localhost/postgres";
 /// The operator of External Secrets.
 pub const EXTERNAL_SECRETS: &str = "localhost/external-secrets:0.10.7";
 
+/// The operator of CloudNativePG, and Debian's PostgreSQL by its conventions; the major version is put behind it.
+pub const CLOUD_NATIVE_PG: &str = "localhost/cloudnative-pg:1.27.0";
+pub const CLOUD_NATIVE_PG_SERVER: &str = "localhost/postgresql";
+
 /// Major version of Debian's PostgreSQL.
 pub const POSTGRESQL_VERSION: u32 = 15;
 
 /// The official image's user `postgres`.
 const OFFICIAL_POSTGRES: u32 = 999;
+/// The same user in CloudNativePG's images, and the user of its operator.
+const CLOUD_NATIVE_PG_POSTGRES: u32 = 26;
+const CLOUD_NATIVE_PG_USER: u32 = 10001;
 /// Numbers that are no user's.
 const NOBODY: u32 = 65534;
 const NONROOT: u32 = 65532;
@@ -44,7 +51,10 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         busybox(&tools, folder)?,
         postgresql(&tools, folder, &official, OFFICIAL_POSTGRES)?,
         external_secrets(folder)?,
+        cloud_native_pg(&tools, folder)?,
     ];
+    let server = format!("{CLOUD_NATIVE_PG_SERVER}:{POSTGRESQL_VERSION}");
+    images.push(postgresql(&tools, folder, &server, CLOUD_NATIVE_PG_POSTGRES)?);
     for (number, name) in (1..).zip(PORTAL) {
         images.push(portal(&tools, folder, name, number)?);
     }
@@ -127,6 +137,23 @@ fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<Pat
         image = image.link(&format!("/bin/{program}"), "busybox");
     }
     image.write(folder)
+}
+
+/// Its pods copy `/manager` into those of the servers, which look for the program of their processor in `/operator`.
+fn cloud_native_pg(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
+    let processor = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    let program = format!("operator/manager_{processor}");
+    Image::new(CLOUD_NATIVE_PG)
+        .file(&format!("/{program}"), &tools.path("cloudnative-pg")?)?
+        .link("/manager", &program)
+        .writable_folder("/tmp")
+        .user(CLOUD_NATIVE_PG_USER)
+        .entrypoint(&["/manager"])
+        .write(folder)
 }
 
 fn external_secrets(folder: &Path) -> Result<PathBuf, Error> {

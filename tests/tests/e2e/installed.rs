@@ -17,7 +17,10 @@ pub async fn install(client: &Client, kubeconfig: &Path) -> Result<(), Error> {
         "{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
     );
     apply_yaml(client, NAMESPACE, &namespace).await?;
-    let platform = json!({"database": {"image": images::POSTGRESQL}});
+    let platform = json!({"database": {
+        "image": images::POSTGRESQL,
+        "cloudNativePgImage": images::CLOUD_NATIVE_PG_SERVER,
+    }});
     // A machine of two cores has other things to do as well.
     let resources = json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}});
     let helm = Helm::with(kubeconfig)?;

@@ -3,21 +3,28 @@
 use std::sync::Arc;
 
 use http::Method;
-use kube::{ResourceExt as _, api::DeleteParams};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
 use ras_crds::ConditionType;
-use ras_tests::{Error, eventually};
+use ras_tests::{Error, apply_yaml, control_plane::Tools, eventually};
 use serde_json::{Value, json};
 
 use crate::{
     drive::{Drive, PATIENCE},
-    images::{PORTAL, POSTGRESQL_VERSION},
+    images::{CLOUD_NATIVE_PG, PORTAL, POSTGRESQL_VERSION},
     runner::{Outcome, Scenario, Steps},
     scenarios,
     world::World,
 };
 
 pub fn all() -> Vec<Scenario> {
-    scenarios![a_server_of_the_drives_own_serves_five_databases_and_outlives_pod_and_drive]
+    scenarios![
+        cloud_native_pg_serves_five_databases_and_its_pod_comes_back,
+        a_server_of_the_drives_own_serves_five_databases_and_outlives_pod_and_drive,
+    ]
 }
 
 /// The databases of a placement portal; each belongs to a role of its own, and all have one password.
@@ -98,6 +105,75 @@ async fn a_server_of_the_drives_own_serves_five_databases_and_outlives_pod_and_d
     }
     steps.done("made again, and the tables are there");
     Ok(())
+}
+
+async fn cloud_native_pg_serves_five_databases_and_its_pod_comes_back(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "cnpg").await?;
+    drive
+        .apply(&portal(&format!(
+            "    managed:
+      provider: CloudNativePG
+      version: {POSTGRESQL_VERSION}
+      size: 1Gi
+      resources: {{requests: {{cpu: 10m, memory: 64Mi}}, limits: {{memory: 512Mi}}}}"
+        )))
+        .await?;
+    let told = drive.condition(ConditionType::DatabaseReady, "False").await?;
+    assert!(told.contains("CloudNativePG"), "{told}");
+    steps.done("told that CloudNativePG is missing");
+
+    install(&world.client()?).await?;
+    steps.done("its operator runs");
+    drive.ready().await?;
+    steps.done("Ready");
+    for name in DATABASES {
+        sql(
+            &drive,
+            name,
+            "CREATE TABLE season (year int); INSERT INTO season VALUES (2026)",
+        )
+        .await?;
+        assert_eq!(owned(&drive, name).await?, rows(name));
+    }
+    steps.done("a table in each database, made by its role");
+
+    let servers = ListParams::default().labels("cnpg.io/podRole=instance");
+    let pods = drive.pods().list(&servers).await?.items;
+    let old = pods.first().ok_or("no server of CloudNativePG")?;
+    drive.pods().delete(&old.name_any(), &DeleteParams::default()).await?;
+    for name in DATABASES {
+        still_there(&drive, name).await?;
+    }
+    drive.ready().await?;
+    steps.done("its pod was deleted, and the tables are there");
+    Ok(())
+}
+
+/// CloudNativePG from the manifest that its own release has, but for the name of its image.
+async fn install(client: &Client) -> Result<(), Error> {
+    let folder = Tools::real_node()?.path("cloudnative-pg-manifests")?;
+    let file = folder.join("cnpg-1.27.0.yaml");
+    let manifest = std::fs::read_to_string(&file).map_err(|error| Error::Io {
+        what: format!("reading {}", file.display()),
+        message: error.to_string(),
+    })?;
+    let manifest = manifest
+        .replace("ghcr.io/cloudnative-pg/cloudnative-pg:1.27.0", CLOUD_NATIVE_PG)
+        .replace("imagePullPolicy: Always", "imagePullPolicy: IfNotPresent");
+    apply_yaml(client, "cnpg-system", &manifest).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "cnpg-system");
+    eventually(PATIENCE, "the operator of CloudNativePG to run", async || {
+        let status = deployments
+            .get("cnpg-controller-manager")
+            .await?
+            .status
+            .unwrap_or_default();
+        match status.ready_replicas {
+            Some(1) => Ok(()),
+            _ => Err(format!("{:?}", status.conditions).into()),
+        }
+    })
+    .await
 }
 
 /// What every database answers.
