@@ -10,7 +10,8 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// Processes leave their cgroup a moment after they are gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The folders in which a branch has to be made: each hierarchy of version 1, or the one of version 2.
+/// The folders in which a branch has to be made: the hierarchy of version 2; or each of version 1, with that of version 2 beside
+/// them, which systemd has and runc uses too.
 pub(super) fn roots() -> Vec<PathBuf> {
     let mount = Path::new(MOUNT);
     if mount.join("cgroup.controllers").is_file() {
@@ -21,8 +22,7 @@ pub(super) fn roots() -> Vec<PathBuf> {
     };
     let hierarchies = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     hierarchies
-        .filter(|path| path.join("cgroup.procs").is_file() && !path.join("cgroup.controllers").is_file())
-        .filter(|path| !path.is_symlink())
+        .filter(|path| path.join("cgroup.procs").is_file() && !path.is_symlink())
         .collect()
 }
 
