@@ -76,7 +76,6 @@ fn service(cache: &Cache, image: &str) -> Service {
         files: vec![File {
             path: SETTINGS.to_owned(),
             content: settings(cache, &memory),
-            ..File::default()
         }],
         probe: Some(Probe {
             port: "redis".to_owned(),

@@ -5,6 +5,7 @@
 
 mod at_rest;
 mod bad_input;
+mod bindings;
 mod charts;
 mod children;
 mod cloud_native_pg;

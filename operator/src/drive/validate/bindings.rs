@@ -59,20 +59,19 @@ fn one(field: &str, binding: &Binding, sources: &Sources<'_>, found: &mut Found)
             );
         }
     }
-    let secret = match &binding.secret_name {
-        Some(secret_name) => UsedSecret {
+    let secret = if let Some(secret_name) = &binding.secret_name {
+        UsedSecret {
             name: binding.name.clone(),
             secret_name: secret_name.clone(),
             origin: SecretOrigin::Binding,
-        },
-        None => {
-            let secret = sources.secrets.find(&format!("{field}.name"), &binding.name, found)?;
-            for (index, key) in binding.keys.iter().enumerate() {
-                let field = format!("{field}.keys[{index}].from");
-                sources.secrets.check_key(&field, &binding.name, &key.from, found);
-            }
-            secret
         }
+    } else {
+        let secret = sources.secrets.find(&format!("{field}.name"), &binding.name, found)?;
+        for (index, key) in binding.keys.iter().enumerate() {
+            let field = format!("{field}.keys[{index}].from");
+            sources.secrets.check_key(&field, &binding.name, &key.from, found);
+        }
+        secret
     };
     Some(ValidBinding {
         name: binding.name.clone(),
