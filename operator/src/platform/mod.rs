@@ -225,6 +225,23 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
             problem: "may not set ras.dev/… or app.kubernetes.io/…: the operator finds its objects by them",
         });
     }
+    if config.cache.image.trim().is_empty() {
+        return Err(PlatformError::Unusable {
+            field: "cache.image",
+            problem: "is empty: leave it out or name an image with valkey-server",
+        });
+    }
+    if config
+        .secrets
+        .store
+        .as_ref()
+        .is_some_and(|store| store.trim().is_empty())
+    {
+        return Err(PlatformError::Unusable {
+            field: "secrets.store",
+            problem: "is empty: leave it out or name a store",
+        });
+    }
     if let Some(store) = &config.object_store {
         object_store::check(store)?;
     }
@@ -288,6 +305,17 @@ mod tests {
     fn an_empty_image_is_refused() {
         let error = parse("operatorImage: ''").unwrap_err().to_string();
         assert!(error.contains("operatorImage"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_store_or_image_of_the_cache_is_refused() {
+        for (text, field) in [
+            ("secrets: {store: ''}", "secrets.store"),
+            ("cache: {image: ' '}", "cache.image"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
     }
 
     #[test]
