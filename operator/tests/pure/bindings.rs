@@ -56,7 +56,7 @@ fn template(drive: &RecruitmentDrive, fetched: &Fetched, service: usize) -> PodT
         .template
 }
 
-fn volume<'a>(volumes: &'a [Volume], name: &str) -> Value {
+fn volume(volumes: &[Volume], name: &str) -> Value {
     json!(volumes.iter().find(|volume| volume.name == name).unwrap())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use ras_crds::{Condition, ConditionType, Reason};
@@ -59,7 +59,7 @@ async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<Conditi
     Ok(condition)
 }
 
-/// Says of an ExternalSecret what its operator says.
+/// Says of an `ExternalSecret` what its operator says.
 async fn says(season: &Season, name: &str, status: &str, reason: &str, message: &str) -> Result<(), Error> {
     let condition = json!({
         "type": "Ready", "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-07-01T00:00:00Z",
@@ -200,7 +200,7 @@ async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Resu
     season
         .namespace
         .api::<Secret>()
-        .delete("spring-mail", &Default::default())
+        .delete("spring-mail", &DeleteParams::default())
         .await
         .map_err(failed("deleting"))?;
     told(&season, Reason::ExternalSecretPending, &[]).await.map(drop)
@@ -303,21 +303,30 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
     assert_eq!(of_deployment(&season, "spring-maps", TEMPLATE).await?, maps_before);
     season.ready("spring").await?;
 
+    it_goes_and_with_it_its_secret(&season, &maps).await.map_err(with_log)?;
+
+    // Nothing of all this went through the operator.
+    let reads = asked(&season, start, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
+    assert!(reads.is_empty(), "{reads:?}");
+    shown_nowhere(&season).await
+}
+
+/// A value goes from the store, and then the entry from the drive.
+async fn it_goes_and_with_it_its_secret(season: &Season, maps: &str) -> Result<(), Error> {
     // It is gone from the store: the programs keep what they have.
-    season
-        .cluster
-        .fill_store("campus-vault", &[("spo/maps", &maps)])
-        .await?;
+    season.cluster.fill_store("campus-vault", &[("spo/maps", maps)]).await?;
     told(
-        &season,
+        season,
         Reason::ExternalSecretFailing,
         &["spring-mail", "programs go on"],
     )
-    .await
-    .map_err(with_log)?;
+    .await?;
     season.ready("spring").await?;
     assert_eq!(
-        data(&season, "spring-mail", "password").await?.as_deref(),
+        data(season, "spring-mail", "password").await?.as_deref(),
         Some(PASSWORDS[1])
     );
 
@@ -331,7 +340,7 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         .replace("secret: {name: mail, key: password}", "value: b");
     season.apply(&without).await?;
     eventually(crate::seen::COLLECTED, "the Secret to go", async || {
-        let left = look::<Secret>(&season, "spring-mail").await?;
+        let left = look::<Secret>(season, "spring-mail").await?;
         if left.is_none() {
             Ok(())
         } else {
@@ -339,15 +348,7 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         }
     })
     .await?;
-    told(&season, Reason::SecretsAvailable, &[]).await?;
-
-    // Nothing of all this went through the operator.
-    let reads = asked(&season, start, |event| {
-        event.resource == "secrets" && event.verb == "get"
-    })
-    .await?;
-    assert!(reads.is_empty(), "{reads:?}");
-    shown_nowhere(&season).await
+    told(season, Reason::SecretsAvailable, &[]).await.map(drop)
 }
 
 /// No value stands in the operator's log, in the drive or in an event.
