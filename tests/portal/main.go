@@ -9,7 +9,8 @@
 //	POST /sql?url=N             runs the body on the database whose address the variable N holds; answers the rows as JSON
 //	POST /exit                  ends the program with status 1
 //
-// It listens on the ports in PORTS (8080 if that is empty), and ends within a second of SIGTERM.
+// It listens on the ports in PORTS (8080 if that is empty). After SIGTERM it goes on for two seconds, in which whoever still
+// believes that it is there is served, and then ends.
 package main
 
 import (
@@ -28,8 +29,11 @@ import (
 	"time"
 )
 
-// What a test sends is small; more than this is a mistake.
-const longest = 4 << 20
+const (
+	// What a test sends is small; more than this is a mistake.
+	longest = 4 << 20
+	linger  = 2 * time.Second
+)
 
 func main() {
 	log.SetFlags(0)
@@ -54,7 +58,10 @@ func main() {
 		log.Fatalf("a server ended: %v", err)
 	case <-stop.Done():
 	}
-	// Who is being served is served to the end, and nobody new is let in: an upgrade must not cost a request.
+	// A pod is told to end at the same time as everybody else is told that it does, and they take a moment to hear of it:
+	// a program that closed its port at once would refuse them.
+	time.Sleep(linger)
+	// Who is being served is served to the end, and nobody new is let in.
 	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	for _, server := range servers {

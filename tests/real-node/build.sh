@@ -140,7 +140,7 @@ need_go() {
 
 if [ "$missing" -gt 0 ]; then
     need_go
-    echo "building $missing programs for a real node of Kubernetes $kubernetes into $out (the first time takes about 15 minutes on 2 cores)"
+    echo "building $missing programs for a real node of Kubernetes $kubernetes into $out (the first time takes about 10 minutes on 2 cores)"
 fi
 each_program build
 
