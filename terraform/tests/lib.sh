@@ -161,10 +161,34 @@ policies() {
     done
 }
 
+find_helm() {
+    local built=$(dirname "$tools")/charts/helm
+    if [ -x "$built" ]; then readlink -f "$built"; else command -v helm; fi
+}
+
+# charted WORK: the chart takes what the examples hand over as it is, and what it hands on is looked at by handed_over.
+charted() {
+    local helm made
+    [ -d "$repository/charts/ras-operator" ] || return 0
+    helm=$(find_helm) || { echo "chart: not run: there is no helm (see tests/charts)"; return 0; }
+    for made in "$1"/examples-*.yaml; do
+        "$helm" template ras-operator "$repository/charts/ras-operator" --set-file platformFile="$made" >"$1/chart.out" 2>&1 \
+            && "$tools/venv/bin/python" -c 'import sys, yaml
+maps = [d for d in yaml.safe_load_all(open(sys.argv[1])) if d and d["kind"] == "ConfigMap" and "platform.yaml" in d["data"]]
+handed, taken = yaml.safe_load(open(sys.argv[2])), yaml.safe_load(maps[0]["data"]["platform.yaml"])
+lost = [key for key, value in handed.items() if taken.get(key) != value]
+open(sys.argv[3], "w").write(maps[0]["data"]["platform.yaml"])
+sys.exit(f"the chart loses or changes {lost}" if lost else 0)' "$1/chart.out" "$made" "${made%.yaml}-by-chart.yaml" >>"$1/chart.out" 2>&1 \
+            || { echo "FAILED chart: it does not take $(basename "$made")"; tail -20 "$1/chart.out"; return 1; }
+        echo "ok     chart: it takes $(basename "$made") as it is"
+    done
+}
+
 # handed_over WORK: the operator's own parser reads what the examples hand over. It has no command for it, so it is
 # started where it finds no cluster: by then it has read its settings.
 handed_over() {
     local operator=${RAS_OPERATOR:-${CARGO_TARGET_DIR:-$repository/target}/debug/ras-operator} made said
+    charted "$1" || return 1
     [ -x "$operator" ] || { echo "hand-over: not run: there is no $operator (cargo build, or set RAS_OPERATOR)"; return 0; }
     for made in "$1"/examples-*.yaml; do
         said=$(env -u KUBERNETES_SERVICE_HOST KUBECONFIG=/dev/null timeout 20 "$operator" run --metrics-address 127.0.0.1:0 --platform-config "$made" 2>&1) || true

@@ -22,13 +22,13 @@ STANDS = {
         "it reads platform.yaml with the address of the simulated AWS in it",
         r'''sed -i "s|^\"objectStore\":|&\n  \"endpoint\": \"$AWS_ENDPOINT_URL\"|" platform.yaml && grep -q "$AWS_ENDPOINT_URL" platform.yaml''',
     ),
-    "kubectl -n ras-system create configmap": (
-        "a process, with the token of the service account above",
-        'start_operator',
+    "helm install ras-operator ": (
+        "a process with the arguments of their Deployment and the token of their service account",
+        "start_operator",
     ),
     "kubectl create namespace spo": (
         "a Service of type LoadBalancer",
-        'kubectl create namespace traefik && kubectl -n traefik create service loadbalancer traefik --tcp=443',
+        "kubectl create namespace traefik && kubectl -n traefik create service loadbalancer traefik --tcp=443",
     ),
 }
 # Ends with another code than 0, and says this.
@@ -80,7 +80,7 @@ def main():
                     if words not in plain:
                         sys.exit(f"{sys.argv[1]} does not say: {words}")
                     script.append(f"stands {shlex.quote(words)}\n{{\n{then}\n}} >\"$OUT\" 2>&1\nended $? 0 ''")
-        for inline in re.findall(r"`((?:aws|kubectl|terraform) [^`]+)`", parts[title]):
+        for inline in re.findall(r"`((?:aws|helm|kubectl|terraform) [^`]+)`", parts[title]):
             if inline in OTHERWISE or any(inline == command for block in blocks[title] for command in commands(block)):
                 continue
             reason = next((reason for begin, reason in NOT_RUN.items() if inline.startswith(begin)), None)

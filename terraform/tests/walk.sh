@@ -19,6 +19,7 @@ kubernetes=$(dirname "$tools")/${K8S_VERSION:-1.37}
 for program in "$target"/debug/{control-plane,ras-operator,kubectl-ras} "$kubernetes/kubectl"; do
     [ -x "$program" ] || not_run "there is no $program (make control-plane build)"
 done
+helm=$(find_helm) || not_run "there is no helm (see tests/charts)"
 python_tools
 aws_cli
 echo "walk: $("$TERRAFORM" version | head -1), provider: $provider"
@@ -33,12 +34,11 @@ read -r CONTROL_PLANE SERVER AUTHORITY < <("$python" -c 'import json, sys; d = j
 export CONTROL_PLANE SERVER AUTHORITY
 
 copy "$work/tree"
-mkdir -p "$work/tree/crds"
-cp -r "$repository/deploy" "$repository/examples" "$work/tree/"
-cp "$repository/crds/recruitmentdrives.yaml" "$work/tree/crds/"
+cp -r "$repository/charts" "$repository/examples" "$work/tree/"
 point_at_it "$work/tree/terraform"
 mkdir -p "$work/path"
 ln -s "$(command -v "$TERRAFORM")" "$work/path/terraform"
+ln -s "$helm" "$work/path/helm"
 ln -s "$target/debug/kubectl-ras" "$kubernetes/kubectl" "$awscli/bin/aws" "$work/path/"
 export PATH=$work/path:$PATH KUBECONFIG=$work/kubeconfig HOME=$work OUT=$work/out WORK=$work OPERATOR=$target/debug/ras-operator
 export TF_CLI_ARGS_init=$backend_here TF_CLI_ARGS_apply=-auto-approve TF_CLI_ARGS_destroy=-auto-approve AWS_PAGER=
@@ -58,7 +58,12 @@ start_operator() {
     token=$(kubectl -n ras-system create token ras-operator) || return 1
     (umask 077 && printf '{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}], "clusters": [{"name": "c", "cluster": {"server": "%s", "certificate-authority": "%s"}}], "users": [{"name": "u", "user": {"token": "%s"}}]}' "$SERVER" "$AUTHORITY" "$token" >"$WORK/operator.kubeconfig")
     kubectl -n ras-system get configmap ras-operator-platform -o 'jsonpath={.data.platform\.yaml}' >"$WORK/platform.yaml" || return 1
-    KUBECONFIG=$WORK/operator.kubeconfig "$OPERATOR" run --platform-config "$WORK/platform.yaml" --namespace spo --metrics-address 127.0.0.1:0 >"$WORK/operator.log" 2>&1 &
+    # As the pod would run it, but for where its file is and where it answers.
+    local arguments
+    mapfile -t arguments < <(kubectl -n ras-system get deployment ras-operator -o 'jsonpath={range .spec.template.spec.containers[0].args[*]}{@}{"\n"}{end}' \
+        | sed -e "s|^--platform-config=.*|--platform-config=$WORK/platform.yaml|" -e 's|^--metrics-address=.*|--metrics-address=127.0.0.1:0|')
+    [ "${arguments[0]}" = run ] || { echo "the Deployment has no arguments: ${arguments[*]}"; return 1; }
+    POD_NAME=stand-in POD_NAMESPACE=ras-system KUBECONFIG=$WORK/operator.kubeconfig "$OPERATOR" "${arguments[@]}" >"$WORK/operator.log" 2>&1 &
     echo $! >"$WORK/operator.pid"
 }
 S
