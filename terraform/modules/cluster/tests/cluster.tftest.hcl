@@ -65,7 +65,7 @@ run "the_log_group_is_ours_and_ends" {
 
 run "every_addon_is_there_and_pinned" {
   assert {
-    condition     = tomap({ for name, addon in merge(aws_eks_addon.before_nodes, aws_eks_addon.after_nodes) : name => addon.addon_version }) == var.addon_versions
+    condition     = jsonencode({ for name, addon in merge(aws_eks_addon.before_nodes, aws_eks_addon.after_nodes) : name => addon.addon_version }) == jsonencode(var.addon_versions)
     error_message = "an add-on is missing or moves by itself"
   }
 }
