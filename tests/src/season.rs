@@ -3,7 +3,9 @@ use std::time::Duration;
 use kube::Api;
 use ras_crds::{Condition, ConditionType, RecruitmentDrive};
 
-use crate::{Cluster, Error, Operator, OperatorOptions, TestNamespace, apply_yaml, cluster, eventually, repository};
+use crate::{
+    Cluster, Error, JobRunner, Operator, OperatorOptions, TestNamespace, apply_yaml, cluster, eventually, repository,
+};
 
 /// The roles the operator is shipped with, from the repository's root.
 pub const ROLES: &str = "deploy/rbac/operator.yaml";
@@ -19,6 +21,8 @@ pub struct Season {
     pub namespace: TestNamespace,
     /// The operator, under exactly the rights it is shipped with.
     pub operator: Operator,
+    /// Runs the Jobs that prepare databases, for no node here does.
+    pub jobs: JobRunner,
 }
 
 /// A control plane that is everybody's or one test's.
@@ -61,10 +65,12 @@ impl Season {
         cluster.install_contract().await?;
         let namespace = cluster.namespace(prefix).await?;
         let operator = Operator::start(&cluster, &namespace, options).await?;
+        let jobs = JobRunner::start(namespace.client(), Some(namespace.name()));
         Ok(Self {
             cluster,
             namespace,
             operator,
+            jobs,
         })
     }
 

@@ -69,9 +69,13 @@ pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
         DatabaseServer::Standalone(standalone) => vec![(&standalone.superuser.secret_name, PASSWORD)],
         DatabaseServer::CloudNativePG(cluster) => vec![(&cluster.admin, PASSWORD)],
         DatabaseServer::External(external) => {
-            let optional = [(external.has_sslmode, "sslmode"), (external.has_ca, "ca")];
+            let optional = [
+                (external.has_port, "port"),
+                (external.has_sslmode, "sslmode"),
+                (external.has_ca, "ca"),
+            ];
             let optional = optional.into_iter().filter(|(has, _)| *has).map(|(_, key)| key);
-            ["host", "port", "username", PASSWORD]
+            ["host", "username", PASSWORD]
                 .into_iter()
                 .chain(optional)
                 .map(|key| (external.secret.secret_name.as_str(), key))
@@ -192,7 +196,7 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<Waiting> {
         let Some(facts) = drive.secrets.get(secret) else {
             let next = if theirs {
                 format!(
-                    "make it in namespace {:?} with the keys host, port, username and password, or correct \
+                    "make it in namespace {:?} with the keys host, username and password, or correct \
                      spec.database.external.secretName",
                     drive.namespace
                 )

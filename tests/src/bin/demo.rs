@@ -14,7 +14,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use ras_crds::RecruitmentDrive;
-use ras_tests::{Cluster, Error, ForeignProject, Operator, OperatorOptions, ROLES, eventually, repository};
+use ras_tests::{Cluster, Error, ForeignProject, JobRunner, Operator, OperatorOptions, ROLES, eventually, repository};
 
 const NAMESPACE: &str = "spo";
 const DRIVE: &str = "placements-2026";
@@ -59,6 +59,8 @@ async fn show(arguments: &Arguments) -> Result<(), Error> {
     let options = OperatorOptions::with_roles(ROLES).cluster_wide();
     let mut operator = Operator::start(&cluster, &namespace, &options).await?;
     println!("The operator runs under exactly the rights in {ROLES}.");
+    // No program runs in a pod here, so nobody prepares databases either.
+    let jobs = JobRunner::pretend(cluster.client()?);
 
     title("One object in");
     create(&cluster).await?;
@@ -91,6 +93,7 @@ async fn show(arguments: &Arguments) -> Result<(), Error> {
     println!("\nThis is taken down now; `make demo KEEP=1` leaves it up until Ctrl-C.");
     operator.stop().await?;
     drop(issuer);
+    drop(jobs);
     drop(cluster);
     Ok(())
 }
@@ -242,7 +245,7 @@ async fn kubectl(cluster: &Cluster, arguments: &[&str], shown: &str) -> Result<S
 /// Everything the drive made, by service.
 async fn tree(cluster: &Cluster) -> Result<(), Error> {
     let kinds = "serviceaccounts,secrets,configmaps,persistentvolumeclaims,networkpolicies,services,deployments,\
-                 horizontalpodautoscalers,poddisruptionbudgets,ingresses,servicemonitors,prometheusrules";
+                 statefulsets,jobs,horizontalpodautoscalers,poddisruptionbudgets,ingresses,servicemonitors,prometheusrules";
     let selector = format!("ras.dev/drive={DRIVE}");
     let columns = r#"jsonpath={range .items[*]}{.metadata.labels.ras\.dev/service}{"\t"}{.kind}{"\t"}{.metadata.name}{"\n"}{end}"#;
     let said = cluster

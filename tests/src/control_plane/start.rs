@@ -6,6 +6,7 @@ use std::{
 };
 
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
+use serde_json::{Value, json};
 
 use super::{
     Description, KubernetesVersion, Tools, certificates::Certificates, first_objects, kubeconfig, ports::Ports,
@@ -13,6 +14,7 @@ use super::{
 };
 use crate::{
     Error,
+    job_runner::{LABEL, PURPOSE},
     leash::Leashed,
     node::{self, Site},
 };
@@ -133,7 +135,7 @@ impl ControlPlane {
             Nodes::Simulated => {
                 // kwok stands for every kubelet at once, so no node's own certificate would do.
                 let kubelets = user("kwok", "kwok", Some("system:masters"))?;
-                let arguments = programs::kwok(&kubelets, &stages(&tools.path("stages")?)?);
+                let arguments = programs::kwok(&kubelets, &stages(&tools.path("stages")?, &folder)?);
                 this.launch(tools, "kwok", arguments)?;
                 first_objects::create(&client).await?;
                 let left = START_LIMIT.saturating_sub(started.elapsed());
@@ -243,12 +245,37 @@ pub(crate) async fn client_config(path: &Path) -> Result<Config, Error> {
         .map_err(Error::unreadable(path.display().to_string()))
 }
 
-fn stages(folder: &Path) -> Result<Vec<String>, Error> {
+/// The rules by which kwok moves things along. Pods that prepare databases it lets run on, because what they do matters:
+/// see [`crate::JobRunner`].
+fn stages(folder: &Path, changed: &Path) -> Result<Vec<String>, Error> {
     let list = |error| Error::io(format!("listing {}", folder.display()))(error);
     let entries: Vec<PathBuf> = fs::read_dir(folder)
         .map_err(list)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
         .map_err(list)?;
-    Ok(entries.iter().map(|path| path.display().to_string()).collect())
+    let mut stages = Vec::new();
+    for path in entries {
+        let path = match path.file_name() {
+            Some(name) if name == "pod-complete.yaml" => without_preparation(&path, &changed.join(name))?,
+            _ => path,
+        };
+        stages.push(path.display().to_string());
+    }
+    Ok(stages)
+}
+
+/// Writes a stage anew that leaves pods alone that prepare databases.
+fn without_preparation(stage: &Path, to: &Path) -> Result<PathBuf, Error> {
+    let text = fs::read_to_string(stage).map_err(Error::io(format!("reading {}", stage.display())))?;
+    let mut stage: Value = serde_yaml::from_str(&text).map_err(Error::unreadable(stage.display().to_string()))?;
+    let others = json!({"key": format!(".metadata.labels[\"{LABEL}\"]"), "operator": "NotIn", "values": [PURPOSE]});
+    if let Some(list) = stage
+        .pointer_mut("/spec/selector/matchExpressions")
+        .and_then(Value::as_array_mut)
+    {
+        list.push(others);
+    }
+    fs::write(to, stage.to_string()).map_err(Error::io(format!("writing {}", to.display())))?;
+    Ok(to.to_owned())
 }

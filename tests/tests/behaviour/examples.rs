@@ -14,8 +14,9 @@ use ras_operator::{
     platform::PlatformConfig,
 };
 use ras_tests::{
-    Cluster, Error, ForeignProject, Operator, documents,
+    Cluster, Error, ForeignProject, JobRunner, Operator, documents,
     object_store::{StoreKind, shared},
+    postgres::{self, PostgresServer},
     read_yaml_with_go, repository,
 };
 use serde_json::{Value, json};
@@ -57,12 +58,15 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     let (_settings, options) = platform(store, store.endpoint(), "bucketPrefix: examples");
     let operator = Operator::start(&cluster, &home, &options.cluster_wide()).await?;
 
+    let jobs = JobRunner::start(cluster.client()?, None);
+    let server = postgres::shared().await?;
+
     let mut applied = Vec::new();
     for (example, text) in examples() {
         let namespace = cluster.namespace(&example).await?;
         let text = text.replace("namespace: spo", &format!("namespace: {}", namespace.name()));
         for drive in documents(&text)? {
-            namespace.apply(&what_it_needs(&drive).join("---\n")).await?;
+            namespace.apply(&what_it_needs(&drive, server).join("---\n")).await?;
             applied.push((example.clone(), namespace.name().to_owned(), name_of(&drive)));
         }
         namespace.apply(&text).await?;
@@ -82,15 +86,23 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
             .kubectl(&["describe", "--namespace", &namespace, "drive", &drive])
             .await?
             .stdout;
-        let logs = [operator.log(), issuer.end_of_log()].join("\n");
+        let logs = [operator.log(), issuer.end_of_log(), format!("{:#?}", jobs.runs())].join("\n");
         assert!(waited.success, "{example}: {}\n{told}\n{logs}", waited.stderr);
     }
     a_certificate_was_issued(&cluster).await
 }
 
 /// What an example says must be there, beside what the cluster has: Secrets that somebody else keeps.
-fn what_it_needs(drive: &Value) -> Vec<String> {
+fn what_it_needs(drive: &Value, server: &PostgresServer) -> Vec<String> {
     let mut needed = Vec::new();
+    if let Some(name) = drive["spec"]["database"]["external"]["secretName"].as_str() {
+        let connection = json!({
+            "host": "127.0.0.1", "port": server.port().to_string(), "username": postgres::ADMIN,
+            "password": server.password(), "sslmode": "disable",
+        });
+        let metadata = json!({"name": name});
+        needed.push(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": connection}));
+    }
     for secret in drive["spec"]["secrets"].as_array().into_iter().flatten() {
         let Some(name) = secret["existing"]["secretName"].as_str() else {
             continue;

@@ -11,6 +11,7 @@ mod children;
 mod cloud_native_pg;
 mod contract;
 mod credentials;
+mod databases;
 mod deletion;
 mod drain;
 mod drift;

@@ -25,18 +25,20 @@ spec:
     migrate: {command: [store, migrate]}
   secrets:
   - {name: jwt, generate: {keys: [key]}, deletionPolicy: Delete}
+  database: {managed: {provider: Standalone, version: 17, size: 1Gi}, deletionPolicy: Delete, databases: [{name: portal}]}
   exposure: {host: spring.example.edu}
   monitoring: {}
 ";
 
 /// Every kind of child, with one that the drive above makes.
-const CHILDREN: [&str; 12] = [
+const CHILDREN: [&str; 13] = [
     "serviceaccount/spring",
     "secret/spring-jwt",
     "configmap/spring-api",
     "persistentvolumeclaim/spring-store-data",
     "networkpolicy/spring-api",
     "service/spring-api",
+    "statefulset/spring-database",
     "deployment/spring-api",
     "horizontalpodautoscaler/spring-api",
     "poddisruptionbudget/spring-api",
@@ -127,6 +129,7 @@ spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas:
                 "--ignore-not-found",
                 "--output=name",
                 "deployment/spring-api",
+                "statefulset/spring-database",
                 "secret/spring-jwt",
                 "prometheusrule/spring",
                 "ingress/spring",

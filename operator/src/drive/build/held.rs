@@ -173,7 +173,7 @@ fn lack(
                 name = secret.name
             ),
             SecretOrigin::DatabaseServer => format!(
-                "make it in namespace {namespace:?} with the keys host, port, username and password, or correct \
+                "make it in namespace {namespace:?} with the keys host, username and password, or correct \
                  spec.database.external.secretName"
             ),
         };

@@ -85,6 +85,8 @@ pub struct ValidCluster {
 pub struct ExternalServer {
     /// Secret with the administrator's connection.
     pub secret: UsedSecret,
+    /// Whether it says the port, which is PostgreSQL's own otherwise.
+    pub has_port: bool,
     /// Whether it says how far TLS is asked for.
     pub has_sslmode: bool,
     /// Whether it has certificates by which the server is known.

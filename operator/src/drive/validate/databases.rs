@@ -182,7 +182,12 @@ impl Databases {
         };
         match key {
             DatabaseKey::Host => of_server("host", &host_of(server)),
-            DatabaseKey::Port => of_server("port", &PORT.to_string()),
+            DatabaseKey::Port => match &server.server {
+                DatabaseServer::External(external) if external.has_port => of_server("port", ""),
+                DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => {
+                    text(&PORT.to_string())
+                }
+            },
             DatabaseKey::Name => text(&database.name),
             DatabaseKey::User => text(&login?.role),
             DatabaseKey::Password => Some(EnvSource::Secret {
@@ -301,6 +306,7 @@ fn read(
                 .and_then(|facts| facts.keys.as_ref());
             let has = |key: &str| keys.is_some_and(|keys| keys.contains_key(key));
             DatabaseServer::External(ExternalServer {
+                has_port: has("port"),
                 has_sslmode: has("sslmode"),
                 has_ca: has(CA),
                 secret,

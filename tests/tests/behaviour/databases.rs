@@ -1,0 +1,640 @@
+//! Databases: from the drive to the Job, to a real PostgreSQL server, and back into status.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
+use ras_crds::{ConditionType, DatabaseState, DatabaseStatus, Reason};
+use ras_tests::{
+    AuditMark, Error, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually,
+    postgres::{ADMIN, PostgresServer, shared},
+};
+use serde_json::json;
+
+use crate::children::failed;
+use crate::seen::{COLLECTED, asked, because, kubectl, look};
+
+const TEMPLATE: &str = "/spec/template";
+
+/// A season with a real server outside of it.
+struct Databases {
+    season: Season,
+    server: &'static PostgresServer,
+    /// Makes names on the server, which all tests share.
+    prefix: String,
+}
+
+impl Databases {
+    async fn start(prefix: &str) -> Result<Self, Error> {
+        Self::with(prefix, &OperatorOptions::with_roles(ROLES)).await
+    }
+
+    async fn with(prefix: &str, options: &OperatorOptions) -> Result<Self, Error> {
+        let server = shared().await?;
+        let season = Season::with(Shared::All(cluster().await?), prefix, options).await?;
+        Ok(Self {
+            season,
+            server,
+            prefix: prefix.replace('-', "_"),
+        })
+    }
+
+    /// A name on the server that no other test uses.
+    fn name(&self, name: &str) -> String {
+        format!("{}_{name}", self.prefix)
+    }
+
+    /// Keeps the connection to the server in the Secret `campus`.
+    async fn connection(&self, password: &str) -> Result<(), Error> {
+        let data = json!({
+            "host": "127.0.0.1", "port": self.server.port().to_string(), "username": ADMIN, "password": password,
+            // The server speaks no TLS, and the default is to demand it.
+            "sslmode": "disable",
+        });
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "campus"}, "stringData": data});
+        self.season.apply(&secret.to_string()).await
+    }
+
+    /// Changes the administrator's password in that Secret.
+    async fn administrator(&self, password: &str) -> Result<(), Error> {
+        let patch = json!({"stringData": {"password": password}}).to_string();
+        kubectl(&self.season, &["patch", "secret", "campus", "--patch", &patch])
+            .await
+            .map(drop)
+    }
+
+    /// A drive on that server.
+    fn drive(&self, name: &str, databases: &[&str]) -> String {
+        self.on("external: {secretName: campus}", name, databases)
+    }
+
+    fn on(&self, server: &str, name: &str, databases: &[&str]) -> String {
+        let entries: Vec<_> = databases
+            .iter()
+            .map(|database| format!("{{name: {}}}", self.name(database)))
+            .collect();
+        let first = self.name(databases[0]);
+        format!(
+            "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: {name}}}\nspec:\n  services:\n  \
+             - {{name: portal, image: 'registry.example.com/portal:1', uses: {{databases: [{first}]}}}}\n  \
+             - {{name: site, image: 'registry.example.com/site:1'}}\n  database:\n    {server}\n    databases: [{}]\n",
+            entries.join(", ")
+        )
+    }
+
+    async fn status(&self, drive: &str) -> Result<DatabaseStatus, Error> {
+        let drive = self
+            .season
+            .drives()
+            .get(drive)
+            .await
+            .map_err(failed("looking at the drive"))?;
+        Ok(drive.status.and_then(|status| status.database).unwrap_or_default())
+    }
+
+    /// The password in a Secret, which the test may read and the operator may not.
+    async fn password(&self, secret: &str) -> Result<String, Error> {
+        let found = self
+            .season
+            .namespace
+            .api::<Secret>()
+            .get(secret)
+            .await
+            .map_err(failed("looking at a Secret"))?;
+        let data = found.data.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&data["password"].0).into_owned())
+    }
+
+    /// Logs in as a service of the drive does, and makes a table in the schema `public`.
+    async fn works(&self, drive: &str, database: &str, table: &str) -> Result<(), Error> {
+        self.works_on(self.server, drive, database, table).await
+    }
+
+    /// The same on a server of the drive's own.
+    async fn works_on(&self, server: &PostgresServer, drive: &str, database: &str, table: &str) -> Result<(), Error> {
+        let name = self.name(database);
+        let password = self.password(&secret_of(drive, &name)).await?;
+        let client = server
+            .connect(&name, &password, &name)
+            .await
+            .map_err(|error| Error::Postgres(format!("{name} cannot log in: {error}")))?;
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE public.{table} (id int); INSERT INTO {table} VALUES (1)"
+            ))
+            .await
+            .map_err(|error| Error::Postgres(format!("{name} cannot make a table: {error}")))
+    }
+
+    /// What stands where the server of a drive's own would.
+    async fn own(&self, drive: &str) -> Result<Arc<PostgresServer>, Error> {
+        let namespace = self.season.namespace.name();
+        self.season.jobs.server(namespace, &format!("{drive}-database")).await
+    }
+
+    async fn jobs(&self, drive: &str) -> Result<Vec<Job>, Error> {
+        let of_drive = ListParams::default().labels(&format!("ras.dev/drive={drive},ras.dev/job=prepare"));
+        let api: Api<Job> = self.season.namespace.api();
+        Ok(api.list(&of_drive).await.map_err(failed("listing Jobs"))?.items)
+    }
+
+    async fn ready(&self, drive: &str) -> Result<(), Error> {
+        self.season.ready(drive).await.map(drop).map_err(|error| {
+            let runs: Vec<_> = self
+                .season
+                .jobs
+                .runs()
+                .into_iter()
+                .map(|run| (run.code, run.message, run.log))
+                .collect();
+            error.with_log(&format!("{runs:#?}"))
+        })
+    }
+}
+
+/// The name that the operator gives the Secret of an owner; a name with '_' is none of Kubernetes', so a hash follows.
+fn secret_of(drive: &str, owner: &str) -> String {
+    ras_operator::drive::build::names::database_password(drive, ras_crds::spec::DatabaseCredentials::PerDatabase, owner)
+}
+
+#[tokio::test]
+async fn from_a_drive_to_tables_on_a_real_server() -> Result<(), Error> {
+    let databases = Databases::start("db-external").await?;
+    databases.connection(databases.server.password()).await?;
+    let drive = databases.drive("spring", &["portal", "auth"]);
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    let status = databases.status("spring").await?;
+    assert!(
+        status.server_version.is_some() && status.prepared.is_some(),
+        "{status:?}"
+    );
+    let shown: Vec<_> = status.databases.iter().map(|line| line.state).collect();
+    assert_eq!(shown, [DatabaseState::Ready, DatabaseState::Ready]);
+    assert!(!status.done.is_empty() && status.message.is_none(), "{status:?}");
+    databases.works("spring", "portal", "students").await?;
+    databases.works("spring", "auth", "sessions").await?;
+
+    // A database more is made without touching the others, and nobody who does not use it restarts.
+    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    databases
+        .season
+        .apply(&databases.drive("spring", &["portal", "auth", "rc"]))
+        .await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "rc", "cycles").await?;
+    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(after.pointer(TEMPLATE), before.pointer(TEMPLATE));
+
+    // One that is taken out is kept with what is in it, and reported.
+    databases
+        .season
+        .apply(&databases.drive("spring", &["portal", "rc"]))
+        .await?;
+    let gone = databases.name("auth");
+    eventually(
+        PATIENCE,
+        "the database to be reported as no longer managed",
+        async || {
+            let status = databases.status("spring").await?;
+            match status.databases.iter().find(|line| line.name == gone) {
+                Some(line) if line.state == DatabaseState::Retained && status.prepared.is_some() => Ok(()),
+                other => Err(format!("{other:?}").into()),
+            }
+        },
+    )
+    .await?;
+    databases.ready("spring").await?;
+    let rows = databases
+        .server
+        .column(&gone, "SELECT count(*)::text FROM sessions")
+        .await?;
+    assert_eq!(rows, ["1"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result<(), Error> {
+    let databases = Databases::start("db-two").await?;
+    databases.connection(databases.server.password()).await?;
+    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "portal", "students").await?;
+
+    databases
+        .season
+        .apply(&databases.drive("summer", &["portal", "summer"]))
+        .await?;
+    let told = because(
+        &databases.season,
+        "summer",
+        ConditionType::DatabaseReady,
+        Reason::DatabaseNotOurs,
+    )
+    .await?;
+    assert!(told.message.contains(&databases.name("portal")), "{}", told.message);
+    assert!(
+        look::<Deployment>(&databases.season, "summer-portal").await?.is_none(),
+        "it has no database to start with"
+    );
+    // The first goes on with its own password, and what is the second's alone was made.
+    let name = databases.name("portal");
+    let password = databases.password(&secret_of("spring", &name)).await?;
+    assert!(databases.server.connect(&name, &password, &name).await.is_ok());
+    databases.works("summer", "summer", "interns").await?;
+    databases.ready("spring").await
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_once_it_is_whole() -> Result<(), Error>
+{
+    let databases = Databases::start("db-secret").await?;
+    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    let told = because(
+        &databases.season,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::SecretMissing,
+    )
+    .await?;
+    assert!(
+        told.message.contains("\"campus\"") && told.message.contains("username"),
+        "{}",
+        told.message
+    );
+
+    let part = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "campus"},
+        "stringData": {"host": "127.0.0.1", "port": "5432", "username": ADMIN},
+    });
+    databases.season.apply(&part.to_string()).await?;
+    let told = because(
+        &databases.season,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::SecretKeyMissing,
+    )
+    .await?;
+    assert!(
+        told.message.contains("\"campus\" has no key \"password\""),
+        "{}",
+        told.message
+    );
+    assert!(
+        databases.jobs("spring").await?.is_empty(),
+        "there is nothing to try yet"
+    );
+
+    databases.connection(databases.server.password()).await?;
+    databases.ready("spring").await
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Result<(), Error> {
+    let databases = Databases::start("db-wrong").await?;
+    databases.connection("not-the-password").await?;
+    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    let told = because(
+        &databases.season,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::DatabaseDenied,
+    )
+    .await?;
+    assert!(!told.message.contains("not-the-password"), "{}", told.message);
+    assert!(look::<Deployment>(&databases.season, "spring-portal").await?.is_none());
+    let site = look::<Deployment>(&databases.season, "spring-site").await?;
+    assert!(site.is_some(), "who uses no database does not wait for one");
+
+    // Mended where it was wrong: nobody has to touch the drive.
+    databases.connection(databases.server.password()).await?;
+    databases.ready("spring").await?;
+    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+
+    // One key alone, by somebody else than who wrote the others: programs use the others and go on.
+    databases.administrator("wrong-once-more").await?;
+    let told = because(
+        &databases.season,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::DatabaseDenied,
+    )
+    .await?;
+    assert!(told.message.contains("ras.dev/prepare-database"), "{}", told.message);
+    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(
+        after.pointer("/metadata/generation"),
+        before.pointer("/metadata/generation"),
+        "nothing of the program changed"
+    );
+    assert_eq!(after.pointer("/status/readyReplicas"), Some(&1.into()));
+    let status = databases.status("spring").await?;
+    assert_eq!(
+        status.databases[0].state,
+        DatabaseState::Failing,
+        "it was there: {status:?}"
+    );
+    // A new version of the program is not held up either.
+    let next = databases.drive("spring", &["portal"]).replace("portal:1", "portal:2");
+    databases.season.apply(&next).await?;
+    crate::seen::becomes(
+        &databases.season,
+        "spring-portal",
+        "/spec/template/spec/containers/0/image",
+        &"registry.example.com/portal:2".into(),
+    )
+    .await?;
+
+    databases.administrator(databases.server.password()).await?;
+    databases.ready("spring").await
+}
+
+#[tokio::test]
+async fn nothing_is_prepared_twice_unless_somebody_asks() -> Result<(), Error> {
+    let databases = Databases::start("db-once").await?;
+    databases.connection(databases.server.password()).await?;
+    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases.ready("spring").await?;
+    let jobs = databases.jobs("spring").await?;
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    let name = jobs[0].name_any();
+
+    // As Kubernetes does some minutes after its end.
+    kubectl(&databases.season, &["delete", "job", &name]).await?;
+    let start = crate::seen::mark(&databases.season).await?;
+    kubectl(&databases.season, &["label", "drive", "spring", "somebody=looked"]).await?;
+    databases.ready("spring").await?;
+    let made = asked(&databases.season, start, |event| {
+        event.resource == "jobs" && event.is_write()
+    })
+    .await?;
+    assert!(made.is_empty(), "{made:?}");
+
+    kubectl(
+        &databases.season,
+        &["annotate", "drive", "spring", "ras.dev/prepare-database=after-the-move"],
+    )
+    .await?;
+    eventually(PATIENCE, "another run", async || {
+        match databases.season.jobs.runs().len() {
+            2 => Ok(()),
+            count => Err(format!("{count} runs").into()),
+        }
+    })
+    .await?;
+    databases.ready("spring").await?;
+    let last = databases.season.jobs.runs().pop().unwrap();
+    assert_eq!(last.code, Some(0), "{last:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_of_the_drive_s_own_outlives_it_and_is_found_again() -> Result<(), Error> {
+    let databases = Databases::start("db-own").await?;
+    let own = "managed: {provider: Standalone, version: 17, size: 1Gi}";
+    let drive = databases.on(own, "spring", &["portal"]);
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    let server = look::<StatefulSet>(&databases.season, "spring-database")
+        .await?
+        .unwrap();
+    assert_eq!(server.pointer("/status/readyReplicas"), Some(&1.into()));
+    let real = databases.own("spring").await?;
+    databases.works_on(&real, "spring", "portal", "students").await?;
+
+    // Suspended, it stops with everything else, and comes back.
+    databases
+        .season
+        .apply(&drive.replace("spec:", "spec:\n  suspend: true"))
+        .await?;
+    eventually(PATIENCE, "the server to stop", async || {
+        let server = look::<StatefulSet>(&databases.season, "spring-database")
+            .await?
+            .unwrap_or_default();
+        match server.pointer("/spec/replicas") {
+            Some(count) if *count == 0 => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await?;
+    databases
+        .season
+        .apply(&drive.replace("spec:", "spec:\n  suspend: false"))
+        .await?;
+    databases.ready("spring").await?;
+
+    let name = databases.name("portal");
+    let password = databases.password(&secret_of("spring", &name)).await?;
+    kubectl(&databases.season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    eventually(COLLECTED, "the server to be gone", async || match look::<StatefulSet>(
+        &databases.season,
+        "spring-database",
+    )
+    .await?
+    {
+        None => Ok(()),
+        Some(_) => Err("still there".into()),
+    })
+    .await?;
+    assert!(
+        look::<PersistentVolumeClaim>(&databases.season, "spring-database-data")
+            .await?
+            .is_some()
+    );
+    // Another life of the same drive proves by the password that stayed that the roles are its own.
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    assert_eq!(databases.password(&secret_of("spring", &name)).await?, password);
+    let rows = real.column(&name, "SELECT count(*)::text FROM students").await?;
+    assert_eq!(rows, ["1"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_was_a_service_goes_for_good_before_its_successor_starts() -> Result<(), Error> {
+    let databases = Databases::start("db-successor").await?;
+    // As the example wrote it before there was `database`.
+    let by_hand = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: database
+    image: docker.io/library/postgres:17
+    ports: [{name: postgres, port: 5432}]
+    env: [{name: POSTGRES_PASSWORD, secret: {name: database, key: password}}]
+    volumes: [{name: data, path: /var/lib/postgresql/data, size: 1Gi}]
+  secrets: [{name: database, generate: {keys: [password]}}]
+";
+    databases.season.apply(by_hand).await?;
+    databases.season.ready("spring").await?;
+    let claims: Api<PersistentVolumeClaim> = databases.season.namespace.api();
+    let claim = claims
+        .get("spring-database-data")
+        .await
+        .map_err(failed("looking at the claim"))?;
+    let password = databases.password("spring-database").await?;
+
+    let start = crate::seen::mark(&databases.season).await?;
+    let own = "credentials: Shared\n    managed: {provider: Standalone, version: 17, size: 1Gi}";
+    databases
+        .season
+        .apply(&databases.on(own, "spring", &["portal"]))
+        .await?;
+    databases.ready("spring").await?;
+    let same = claims
+        .get("spring-database-data")
+        .await
+        .map_err(failed("looking at the claim"))?;
+    assert_eq!(same.uid(), claim.uid(), "its data is found again");
+    assert_eq!(
+        databases.password("spring-database").await?,
+        password,
+        "and so is its password"
+    );
+    assert!(
+        look::<Deployment>(&databases.season, "spring-database")
+            .await?
+            .is_none()
+    );
+    // The old one was asked to take its pods with it, and the new one was made only after that.
+    let writes = asked(&databases.season, start, |event| {
+        event.name == "spring-database"
+            && matches!(event.resource.as_str(), "deployments" | "statefulsets")
+            && event.is_write()
+    })
+    .await?;
+    let order: Vec<_> = writes
+        .iter()
+        .map(|event| (event.verb.as_str(), event.resource.as_str()))
+        .collect();
+    assert_eq!(order.first(), Some(&("delete", "deployments")), "{order:?}");
+    assert!(order.contains(&("patch", "statefulsets")), "{order:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_password_is_read_by_the_operator_or_shown_anywhere() -> Result<(), Error> {
+    let options = OperatorOptions::with_roles(ROLES).environment("RAS_LOG", "trace");
+    let databases = Databases::with("db-unseen", &options).await?;
+    databases.connection(databases.server.password()).await?;
+    databases
+        .season
+        .apply(&databases.drive("spring", &["portal", "auth"]))
+        .await?;
+    databases.ready("spring").await?;
+    let own = "credentials: Shared\n    managed: {provider: Standalone, version: 17, size: 1Gi}";
+    databases.season.apply(&databases.on(own, "autumn", &["own"])).await?;
+    databases.ready("autumn").await?;
+    // A failure tells no password either.
+    databases.connection("a-password-that-is-wrong").await?;
+    because(
+        &databases.season,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::DatabaseDenied,
+    )
+    .await?;
+
+    let reads = asked(&databases.season, AuditMark::START, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
+    assert!(reads.is_empty(), "{reads:?}");
+
+    let mut secrets = vec![
+        databases.server.password().to_owned(),
+        "a-password-that-is-wrong".to_owned(),
+    ];
+    for name in ["portal", "auth"] {
+        secrets.push(databases.password(&secret_of("spring", &databases.name(name))).await?);
+    }
+    for name in ["autumn-database", "autumn-database-superuser"] {
+        secrets.push(databases.password(name).await?);
+    }
+    let kinds = "recruitmentdrives,events,configmaps,deployments,statefulsets,jobs,pods,services,networkpolicies";
+    let objects = kubectl(
+        &databases.season,
+        &["get", kinds, "--output=json", "--show-managed-fields"],
+    )
+    .await?;
+    let events = kubectl(&databases.season, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let runs = databases.season.jobs.runs();
+    assert!(runs.len() >= 3, "{}", runs.len());
+    let of_jobs: Vec<_> = runs
+        .into_iter()
+        .map(|run| format!("{} {}", run.message, run.log))
+        .collect();
+    assert!(objects.contains("POSTGRES_PASSWORD") && objects.contains("request.json"));
+    for (place, text) in [
+        ("the operator's log", databases.season.operator.log()),
+        ("objects", objects),
+        ("events", events),
+        ("logs and reports of Jobs", of_jobs.join("\n")),
+    ] {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "a password is in {place}");
+            let encoded = serde_json::to_value(k8s_openapi::ByteString(secret.clone().into_bytes())).unwrap();
+            let encoded = encoded.as_str().unwrap().trim_end_matches('=');
+            assert!(!text.contains(encoded), "a password is in {place}, in base64");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_drive_no_longer_asks_for_goes_and_its_data_stays() -> Result<(), Error> {
+    let databases = Databases::start("db-removed").await?;
+    let own = "managed: {provider: Standalone, version: 17, size: 1Gi}";
+    databases
+        .season
+        .apply(&databases.on(own, "spring", &["portal"]))
+        .await?;
+    databases.ready("spring").await?;
+    let without = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec: {services: [{name: site, image: 'registry.example.com/site:1'}]}
+";
+    databases.season.apply(without).await?;
+    eventually(PATIENCE, "the server and the Job to be gone", async || {
+        let server = look::<StatefulSet>(&databases.season, "spring-database").await?;
+        let map = look::<ConfigMap>(&databases.season, "spring-database").await?;
+        let jobs = databases.jobs("spring").await?;
+        if server.is_none() && map.is_none() && jobs.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{} Jobs, {:?}", jobs.len(), server.is_some()).into())
+        }
+    })
+    .await?;
+    for (kept, name) in [
+        ("persistentvolumeclaim", "spring-database-data"),
+        ("secret", "spring-database-superuser"),
+    ] {
+        kubectl(&databases.season, &["get", kept, name]).await?;
+    }
+    let drive = databases
+        .season
+        .drives()
+        .get("spring")
+        .await
+        .map_err(failed("looking at the drive"))?;
+    assert!(drive.status.unwrap_or_default().database.is_none());
+    databases
+        .season
+        .drives()
+        .delete("spring", &DeleteParams::default())
+        .await
+        .map(drop)
+        .map_err(failed("deleting the drive"))
+}
