@@ -23,8 +23,6 @@ pub struct ClusterSpec {
     pub bootstrap: Bootstrap,
     /// Whether the superuser has a password.
     pub enable_superuser_access: bool,
-    /// What the operator keeps as it is said here.
-    pub managed: Managed,
     /// The volume of each server.
     pub storage: Storage,
     /// CPU and memory of each server.
@@ -50,28 +48,9 @@ pub struct InitDb {
     pub database: String,
     /// Its owner.
     pub owner: String,
-}
-
-/// What is kept as it is said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Managed {
-    /// Roles.
-    pub roles: Vec<ManagedRole>,
-}
-
-/// A role. Its password is left alone when none is named.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ManagedRole {
-    /// Its name.
-    pub name: String,
-    /// Whether it may log in.
-    pub login: bool,
-    /// Whether it may make databases.
-    pub createdb: bool,
-    /// Whether it may make roles.
-    pub createrole: bool,
+    /// Statements that the superuser runs once, when the owner is there.
+    #[serde(rename = "postInitSQL")]
+    pub post_init_sql: Vec<String>,
 }
 
 /// A volume.

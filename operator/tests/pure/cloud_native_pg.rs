@@ -78,9 +78,12 @@ fn a_cluster_has_an_administrator_of_its_own_and_no_superuser() {
     let expected = json!({
         "instances": 3,
         "imageName": "localhost/postgresql:17",
-        "bootstrap": {"initdb": {"database": "ras_operator", "owner": "ras_operator"}},
+        "bootstrap": {"initdb": {
+            "database": "ras_operator",
+            "owner": "ras_operator",
+            "postInitSQL": ["ALTER ROLE ras_operator CREATEDB CREATEROLE"],
+        }},
         "enableSuperuserAccess": false,
-        "managed": {"roles": [{"name": "ras_operator", "login": true, "createdb": true, "createrole": true}]},
         "storage": {"size": "20Gi", "storageClass": "fast"},
         "resources": resources,
         "monitoring": {"enablePodMonitor": true},

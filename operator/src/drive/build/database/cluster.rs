@@ -1,6 +1,9 @@
 //! `Cluster`: asks CloudNativePG for PostgreSQL servers. It makes the servers, their volumes, Services and certificates, and
 //! the administrator with a password of its own drawing; databases and logins are made by the same Job as on any server,
 //! because a managed role of CloudNativePG cannot become another one when it connects, which rotation needs.
+//!
+//! Nor is the administrator a managed role: CloudNativePG takes from such a role every membership that is not written in the
+//! `Cluster`, and the Job makes the administrator a member of each owner while it works. It lost that race now and then.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +12,7 @@ use k8s_openapi::api::core::v1::LocalObjectReference;
 use crate::drive::build::{container, labels, metadata};
 use crate::drive::valid::{ValidCluster, ValidDatabase, ValidDrive};
 use crate::drive::validate::databases::CLUSTER_ADMIN;
-use crate::foreign::cloud_native_pg::{
-    Bootstrap, Cluster, ClusterSpec, InitDb, Managed, ManagedRole, Monitoring, Storage,
-};
+use crate::foreign::cloud_native_pg::{Bootstrap, Cluster, ClusterSpec, InitDb, Monitoring, Storage};
 
 /// Stops the servers and keeps their volumes: <https://cloudnative-pg.io/documentation/current/declarative_hibernation/>.
 const HIBERNATION: &str = "cnpg.io/hibernation";
@@ -43,17 +44,10 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &Vali
                 initdb: InitDb {
                     database: CLUSTER_ADMIN.to_owned(),
                     owner: CLUSTER_ADMIN.to_owned(),
+                    post_init_sql: vec![format!("ALTER ROLE {CLUSTER_ADMIN} CREATEDB CREATEROLE")],
                 },
             },
             enable_superuser_access: false,
-            managed: Managed {
-                roles: vec![ManagedRole {
-                    name: CLUSTER_ADMIN.to_owned(),
-                    login: true,
-                    createdb: true,
-                    createrole: true,
-                }],
-            },
             storage: Storage {
                 size: cluster.size.clone(),
                 storage_class: cluster.storage_class.clone(),
