@@ -114,6 +114,7 @@ impl OperatorOptions {
 pub struct Operator {
     process: Leashed,
     user: String,
+    token: String,
 }
 
 impl Operator {
@@ -165,12 +166,18 @@ impl Operator {
         Ok(Self {
             process,
             user: format!("system:serviceaccount:{}:{account}", namespace.name()),
+            token,
         })
     }
 
     /// Its name in the audit log.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// With which it proves who it is.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     pub(crate) fn process(&self) -> &Leashed {

@@ -115,6 +115,24 @@ impl Wire {
         format!("http://{}", self.address)
     }
 
+    /// Asks the API server for `path` as whoever has this token, by way of this wire.
+    pub async fn get(&self, token: &str, path: &str) -> Result<(u16, String), Error> {
+        let asking = || format!("asking for {path} by way of a wire");
+        let mut stream = TcpStream::connect(self.address).await.map_err(Error::io(asking()))?;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        );
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .map_err(Error::io(asking()))?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.map_err(Error::io(asking()))?;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Ok((code.unwrap_or_default(), body.to_owned()))
+    }
+
     /// The requests that were sent, each with its head: what begins with a method and a path, and ends with an empty line.
     pub fn requests(&self) -> Vec<String> {
         let all = lock(&self.connections);

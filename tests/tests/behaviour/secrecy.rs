@@ -22,31 +22,26 @@ apiVersion: ras.dev/v1alpha1
 kind: RecruitmentDrive
 metadata: {name: spring}
 spec:
-  database:
-    external: {secretName: rds}
-    databases: [{name: portal, owner: portaladmin}, {name: auth}]
   services:
   - name: api
     image: registry.example.com/ats:1
-    uses: {databases: [portal]}
     env:
     - {name: JWT_KEY, secret: {name: jwt, key: key}}
     - {name: MAIL_PASSWORD, secret: {name: mail, key: password}}
-    - {name: AUTH_URL, database: {name: auth, key: url}}
     envFrom: [{secret: calendar, prefix: CALENDAR_}]
-    files: [{path: /app/secret.yaml, content: 'key: $(JWT_KEY), url: $(AUTH_URL), mail: $(MAIL_PASSWORD)'}]
+    files: [{path: /app/secret.yaml, content: 'key: $(JWT_KEY), mail: $(MAIL_PASSWORD)'}]
     migrate:
       command: [ats, migrate]
       env: [{name: OWNER_PASSWORD, secret: {name: owner, key: password}}]
   - name: worker
     image: registry.example.com/ats:1
-    env: [{name: SIGNING_KEY, secret: {name: signing, key: privateKey}}]
+    env: [{name: SIGNING_KEY, secret: {name: signing, key: sign.key}}]
   secrets:
   - {name: jwt, generate: {keys: [key, refresh], length: 48}}
   - {name: owner, existing: {secretName: owner}}
   - {name: calendar, existing: {secretName: calendar}}
   - {name: mail, external: {store: campus-vault, key: spo/mail}}
-  - {name: signing, generate: {keys: [privateKey, publicKey], format: Ed25519}}
+  - {name: signing, generate: {keys: [sign], format: Ed25519KeyPair}}
   monitoring: {}
 ";
 
@@ -72,8 +67,14 @@ async fn give(season: &Season, name: &str, key: &str, value: &str) -> Result<(),
 /// The values of all Secrets of the namespace, which the test may read and the operator may not.
 async fn values(season: &Season) -> Result<BTreeSet<String>, Error> {
     let api: Api<Secret> = season.namespace.api();
-    let all = api.list(&ListParams::default()).await.map_err(failed("listing Secrets"))?;
-    let values = all.items.into_iter().flat_map(|secret| secret.data.unwrap_or_default().into_values());
+    let all = api
+        .list(&ListParams::default())
+        .await
+        .map_err(failed("listing Secrets"))?;
+    let values = all
+        .items
+        .into_iter()
+        .flat_map(|secret| secret.data.unwrap_or_default().into_values());
     let values = values.map(|value| String::from_utf8_lossy(&value.0).into_owned());
     // Neither a host's name nor a port is a secret.
     Ok(values.filter(|value| value.len() >= 16).collect())
@@ -127,7 +128,15 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     let status = json!({"status": {"conditions": ready, "refreshTime": "2026-07-01T00:00:00Z"}}).to_string();
     kubectl(
         &season,
-        &["patch", "externalsecret", "spring-mail", "--subresource=status", "--type=merge", "--patch", &status],
+        &[
+            "patch",
+            "externalsecret",
+            "spring-mail",
+            "--subresource=status",
+            "--type=merge",
+            "--patch",
+            &status,
+        ],
     )
     .await?;
     season.ready("spring").await?;
@@ -137,9 +146,21 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     give(&season, "owner", "password", GIVEN[4]).await?;
     kubectl(&season, &["delete", "secret", "spring-jwt"]).await?;
     season.apply(&DRIVE.replace("ats:1", "ats:2")).await?;
-    becomes(&season, "spring-api", "/spec/template/spec/containers/0/image", &json!("registry.example.com/ats:2")).await?;
-    kubectl(&season, &["annotate", "drive", "spring", "ras.dev/run-migration=api@again"]).await?;
-    season.condition("spring", ConditionType::MigrationsReady, "True").await?;
+    becomes(
+        &season,
+        "spring-api",
+        "/spec/template/spec/containers/0/image",
+        &json!("registry.example.com/ats:2"),
+    )
+    .await?;
+    kubectl(
+        &season,
+        &["annotate", "drive", "spring", "ras.dev/run-migration=api@again"],
+    )
+    .await?;
+    season
+        .condition("spring", ConditionType::MigrationsReady, "True")
+        .await?;
     season.ready("spring").await?;
     known.extend(values(&season).await?);
     let mut log = season.operator.log();
@@ -159,7 +180,10 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
 
     // What the API server answered, in lists, watches and to writes.
     let answered = wire.answered();
-    assert!(answered.contains("spring-jwt") && answered.contains("nobodys"), "it watches Secrets, by their metadata");
+    assert!(
+        answered.contains("spring-jwt") && answered.contains("nobodys"),
+        "it watches Secrets, by their metadata"
+    );
     for value in &known {
         assert!(!is_in(&answered, value), "a value was answered");
     }
@@ -170,23 +194,45 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     }
     // In which form it asks: every request for Secrets asks for their metadata.
     let requests = wire.requests();
-    let of_secrets: Vec<&String> = requests.iter().filter(|head| head.lines().next().is_some_and(|line| line.contains("/secrets"))).collect();
+    let of_secrets: Vec<&String> = requests
+        .iter()
+        .filter(|head| head.lines().next().is_some_and(|line| line.contains("/secrets")))
+        .collect();
     assert!(of_secrets.len() > 6, "{of_secrets:#?}");
     for head in of_secrets {
-        let accept = head.lines().find(|line| line.to_ascii_lowercase().starts_with("accept:"));
-        assert!(accept.is_some_and(|line| line.contains("as=PartialObjectMetadata")), "{}", head.lines().next().unwrap());
+        let accept = head
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with("accept:"));
+        assert!(
+            accept.is_some_and(|line| line.contains("as=PartialObjectMetadata")),
+            "{}",
+            head.lines().next().unwrap()
+        );
     }
     // The API server's own record agrees with ours.
-    let gets = asked(&season, since, |event| event.resource == "secrets" && event.verb == "get").await?;
+    let gets = asked(&season, since, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
     let gets_on_wire = requests.iter().filter(|head| {
-        head.lines().next().is_some_and(|line| line.starts_with("GET ") && line.contains("/secrets/"))
+        head.lines()
+            .next()
+            .is_some_and(|line| line.starts_with("GET ") && line.contains("/secrets/"))
     });
     assert_eq!(gets.len(), gets_on_wire.count());
 
     // What people see.
-    assert!(log.contains("\"level\":\"TRACE\""), "the log must tell all there is for this to mean anything");
+    assert!(
+        log.contains("\"level\":\"TRACE\""),
+        "the log must tell all there is for this to mean anything"
+    );
     assert!(objects.contains("JWT_KEY") && events.contains("spring") && metrics.contains("spring"));
-    for (place, text) in [("log", log), ("objects", objects), ("events", events), ("metrics", metrics)] {
+    for (place, text) in [
+        ("log", log),
+        ("objects", objects),
+        ("events", events),
+        ("metrics", metrics),
+    ] {
         for value in &known {
             assert!(!is_in(&text, value), "a value is in the {place}");
         }
@@ -201,7 +247,12 @@ async fn a_value_that_is_fetched_is_seen_on_the_wire() -> Result<(), Error> {
     give(&season, "seen", "password", GIVEN[0]).await?;
     let description = season.cluster.description();
     let wire = Wire::start(&description.server, &description.certificate_authority).await?;
-    let (code, body) = wire.get(season.operator.token(), &format!("/api/v1/namespaces/{}/secrets/seen", season.namespace.name())).await?;
+    let (code, body) = wire
+        .get(
+            season.operator.token(),
+            &format!("/api/v1/namespaces/{}/secrets/seen", season.namespace.name()),
+        )
+        .await?;
     assert_eq!(code, 200, "{body}");
     assert!(is_in(&wire.answered(), GIVEN[0]));
     assert_eq!(wire.requests().len(), 1);

@@ -8,13 +8,14 @@ mod credential;
 pub mod decide;
 pub mod hands;
 pub mod item;
+mod left;
 pub mod random;
 mod uses;
 
 use std::collections::BTreeSet;
 
 use futures::StreamExt;
-use ras_crds::{ConditionType, Reason};
+use ras_crds::Reason;
 
 use crate::cluster::facts::ExternalSecretsVersion;
 use crate::cluster::kind::Kind;
@@ -137,6 +138,7 @@ pub async fn apply(
     let asker = Asker { name: &key.name, uid };
     let buckets = buckets::ask(hands, key, uid, &desired, recorded);
     let items = items(&desired)?;
+    let left = left::left(&items, &desired.held, |key| hands.store.get(key));
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
     let mut done = Vec::new();
 
@@ -181,7 +183,7 @@ pub async fn apply(
         let mut work = Vec::new();
         for item in &items {
             let is_free = strangers.is_empty() || uses::uses(item).is_disjoint(&strangers);
-            if stage.contains(&item.key.kind) && is_free && !is_held(hands, &desired, item) {
+            if stage.contains(&item.key.kind) && is_free && !left.contains(&item.key) {
                 work.push(place(
                     hands,
                     item,
@@ -199,32 +201,6 @@ pub async fn apply(
 /// Does some work, a few pieces at a time.
 async fn all(work: Vec<impl Future<Output = Done>>) -> Vec<Done> {
     futures::stream::iter(work).buffer_unordered(AT_A_TIME).collect().await
-}
-
-/// Whether an object must be left as it is for now. Programs wait for what they need. What serves while a migration runs,
-/// or has failed, goes on with the ports, files and rules it was started with: these wait, too, where they are there.
-fn is_held(hands: &Hands, desired: &Desired<Prepared>, item: &Item) -> bool {
-    let Some(waiting) = desired.held.get(&*item.key.name) else {
-        return false;
-    };
-    match item.key.kind {
-        Kind::Deployment | Kind::StatefulSet => true,
-        Kind::ConfigMap | Kind::NetworkPolicy | Kind::Service => {
-            waiting.condition == ConditionType::MigrationsReady && hands.store.get(&item.key).is_some()
-        }
-        Kind::ServiceAccount
-        | Kind::Secret
-        | Kind::PersistentVolumeClaim
-        | Kind::Cluster
-        | Kind::Job
-        | Kind::HorizontalPodAutoscaler
-        | Kind::PodDisruptionBudget
-        | Kind::Ingress
-        | Kind::ServiceMonitor
-        | Kind::PrometheusRule
-        | Kind::ExternalSecret
-        | Kind::ExternalSecretBeta => false,
-    }
 }
 
 /// Every child but the credentials. Destructured without `..`, so that a new kind of child cannot be forgotten.
