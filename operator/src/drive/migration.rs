@@ -360,6 +360,16 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
     files.sort();
     parts.push(format!("files {}", files.len()));
     parts.extend(files.into_iter().flatten());
+    for binding in &migration.bindings {
+        parts.extend([
+            "binding".to_owned(),
+            binding.name.clone(),
+            binding.secret.secret_name.clone(),
+        ]);
+        for (name, said) in binding.keys.iter().chain(&binding.values) {
+            parts.extend([name.clone(), said.clone()]);
+        }
+    }
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     names::hash(&parts, 16)
 }

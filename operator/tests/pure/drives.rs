@@ -80,6 +80,14 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
         .keys
         .get_or_insert_default()
         .extend(of_store);
+    if drive.spec.cache.is_some() {
+        let keys = secrets
+            .entry(names::secret(name, "cache"))
+            .or_default()
+            .keys
+            .get_or_insert_default();
+        keys.insert("password".to_owned(), "2026-07-01T00:00:00Z".to_owned());
+    }
     if let Some(database) = &drive.spec.database {
         let stamp = "2026-07-01T00:00:00Z".to_owned();
         for name in names::database_secrets(name, database) {

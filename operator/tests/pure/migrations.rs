@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use ras_crds::labels::{RUN_MIGRATION, WORK};
 use ras_crds::{ConditionType, MigrationState, MigrationStatus, Reason, RecruitmentDrive};
 use ras_operator::drive::build::{Desired, Prepared, build};
-use ras_operator::drive::fetched::{Fetched, JobFacts, JobOutcome, JobPod, PodEnd, PodRun};
+use ras_operator::drive::fetched::{Fetched, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
 use ras_operator::drive::migration::{Standing, all};
 use ras_operator::drive::report::migrations;
 use ras_operator::drive::valid::{EnvSource, ValidDrive};
@@ -566,6 +566,37 @@ fn volumes_that_one_pod_writes_are_left_to_the_pod_that_serves() {
     let pod = desired.jobs[0].spec.clone().unwrap().template.spec.unwrap();
     let names: Vec<_> = pod.volumes.unwrap().into_iter().map(|volume| volume.name).collect();
     assert_eq!(names, ["volume-shared", "tmp"]);
+}
+
+#[test]
+fn a_migration_finds_the_bindings_of_its_service_and_another_binding_is_another_migration() {
+    let drive = |value: &str| {
+        with_spec(&format!(
+            "
+            services:
+            - name: api
+              image: ats:1
+              uses: {{bindings: [{{name: broker, secretName: broker, values: [{{name: type, value: {value}}}]}}]}}
+              migrate: {{command: [migrate]}}
+            "
+        ))
+    };
+    let job = |value: &str| {
+        let drive = drive(value);
+        let mut facts = facts_for(&drive);
+        facts.secrets.insert("broker".to_owned(), SecretFacts::default());
+        build(&valid(&drive, &facts)).jobs.remove(0)
+    };
+    let kafka = job("kafka");
+    let template = kafka.spec.clone().unwrap().template;
+    let annotations = template.metadata.unwrap().annotations.unwrap();
+    assert_eq!(annotations["bindings.ras.dev/broker.type"], "kafka");
+    let volumes = template.spec.unwrap().volumes.unwrap();
+    assert!(
+        volumes.iter().any(|volume| volume.name == "binding-broker"),
+        "{volumes:?}"
+    );
+    assert_ne!(job("redis").metadata.name, kafka.metadata.name);
 }
 
 #[test]

@@ -30,7 +30,6 @@ mod removal;
 mod replicas;
 mod rights;
 mod rotation;
-mod secrecy;
 mod secrets;
 mod seen;
 mod storage;

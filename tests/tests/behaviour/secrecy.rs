@@ -6,7 +6,10 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Api, api::ListParams};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+};
 use ras_crds::ConditionType;
 use ras_tests::{Cluster, Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, Shared, Wire, eventually};
 use serde_json::json;
@@ -28,6 +31,9 @@ spec:
     env:
     - {name: JWT_KEY, secret: {name: jwt, key: key}}
     - {name: MAIL_PASSWORD, secret: {name: mail, key: password}}
+    - {name: REDIS_URL, cache: url}
+    - {name: BROKER_PASSWORD, binding: {name: broker, key: password}}
+    uses: {bindings: [{name: broker, secretName: broker, values: [{name: type, value: kafka}]}]}
     envFrom: [{secret: calendar, prefix: CALENDAR_}]
     files: [{path: /app/secret.yaml, content: 'key: $(JWT_KEY), mail: $(MAIL_PASSWORD)'}]
     migrate:
@@ -42,24 +48,23 @@ spec:
   - {name: calendar, existing: {secretName: calendar}}
   - {name: mail, external: {store: campus-vault, key: spo/mail}}
   - {name: signing, generate: {keys: [sign], format: Ed25519KeyPair}}
+  cache: {}
   monitoring: {}
 ";
 
 /// What people and other operators put into Secrets; the operator has no business with any of it.
-const GIVEN: [&str; 6] = [
-    "hunter2-of-the-database-server",
+const GIVEN: [&str; 7] = [
+    "hunter2-of-nobody",
     "hunter3-of-the-owner",
     "hunter4-of-the-calendar",
     "hunter5-of-the-mail",
     "hunter6-of-the-owner-again",
     "hunter7-that-nobody-uses",
+    "hunter8-of-the-message-broker",
 ];
 
 async fn give(season: &Season, name: &str, key: &str, value: &str) -> Result<(), Error> {
-    let mut data = json!({key: value});
-    if name == "rds" {
-        data = json!({"host": "db.example.edu", "port": "5432", "username": "root", key: value});
-    }
+    let data = json!({key: value});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
     season.apply(&secret.to_string()).await
 }
@@ -109,7 +114,8 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     let mut season = Season::with(Shared::Own(Box::new(cluster)), "secrecy", &options).await?;
     let since = mark(&season).await?;
     for (name, key, value) in [
-        ("rds", "password", GIVEN[0]),
+        ("nobody", "password", GIVEN[0]),
+        ("broker", "password", GIVEN[6]),
         ("owner", "password", GIVEN[1]),
         ("calendar", "token", GIVEN[2]),
         ("nobodys", "password", GIVEN[5]),
@@ -117,28 +123,27 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
         give(&season, name, key, value).await?;
     }
     season.apply(DRIVE).await?;
-    eventually(PATIENCE, "what is asked of the store", async || {
-        Ok(kubectl(&season, &["get", "externalsecret", "spring-mail"]).await?)
+    // As their operator does it.
+    let asked_of_store: Api<DynamicObject> = Api::namespaced_with(
+        season.namespace.client(),
+        season.namespace.name(),
+        &ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret")),
+    );
+    let asked_for = eventually(PATIENCE, "what is asked of the store", async || {
+        Ok(asked_of_store.get("spring-mail").await?)
     })
     .await
     .map_err(|error| error.with_log(&season.operator.log()))?;
-    // As their operator does it.
-    give(&season, "spring-mail", "password", GIVEN[3]).await?;
+    let owner = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "spring-mail", "uid": asked_for.uid()});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "spring-mail", "ownerReferences": [owner]},
+        "stringData": {"password": GIVEN[3]}});
+    season.apply(&secret.to_string()).await?;
     let ready = json!([{"type": "Ready", "status": "True", "reason": "SecretSynced", "lastTransitionTime": "2026-07-01T00:00:00Z"}]);
-    let status = json!({"status": {"conditions": ready, "refreshTime": "2026-07-01T00:00:00Z"}}).to_string();
-    kubectl(
-        &season,
-        &[
-            "patch",
-            "externalsecret",
-            "spring-mail",
-            "--subresource=status",
-            "--type=merge",
-            "--patch",
-            &status,
-        ],
-    )
-    .await?;
+    let status = json!({"status": {"conditions": ready, "refreshTime": "2026-07-01T00:00:00Z"}});
+    asked_of_store
+        .patch_status("spring-mail", &PatchParams::default(), &Patch::Merge(&status))
+        .await
+        .map_err(failed("saying that the secret is there"))?;
     season.ready("spring").await?;
     let mut known = values(&season).await?;
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use ras_crds::{ConditionType, Reason};
 
-use super::{Waiting, config_map, held, job, labels, metadata, names, network_policy, pod};
+use super::{Waiting, bindings, config_map, held, job, labels, metadata, names, network_policy, pod};
 use crate::drive::migration::{Migrating, PURPOSE, Standing, all, gates, shared_volumes};
 use crate::drive::valid::{Probe, ValidDrive, ValidService};
 
@@ -74,7 +74,8 @@ fn build(migrating: &Migrating<'_>) -> Job {
         migration,
     } = migrating;
     let identity = migrating.identity();
-    let mut spec = pod::spec(drive, &as_it_runs(migrating, identity.job.clone()));
+    let program = as_it_runs(migrating, identity.job.clone());
+    let mut spec = pod::spec(drive, &program);
     // There is one pod, so there is nothing to spread.
     spec.topology_spread_constraints = None;
     let task = job::Task {
@@ -86,7 +87,13 @@ fn build(migrating: &Migrating<'_>) -> Job {
         retries: migration.retries,
         timeout_seconds: migration.timeout_seconds,
     };
-    job::build(drive, task)
+    let mut job = job::build(drive, task);
+    if let Some(metadata) = job.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut()) {
+        // Files of bindings that are no secrets.
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.extend(bindings::annotations(&program));
+    }
+    job
 }
 
 fn templates(migrating: &Migrating<'_>) -> Option<ConfigMap> {
