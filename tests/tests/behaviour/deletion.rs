@@ -14,48 +14,50 @@ use ras_tests::{Error, PATIENCE, Season, eventually};
 
 use crate::children::{EVERY_CHILD, at_rest, children, failed, make, season_with_every_child, uids};
 
-/// The same drive with nothing to be kept.
-fn nothing_kept() -> String {
+/// What holds data or opens it, and is kept.
+const KEPT: [&str; 5] = [
+    "PersistentVolumeClaim/season-database-data",
+    "PersistentVolumeClaim/season-store-data",
+    "Secret/season-database-role-portal",
+    "Secret/season-database-superuser",
+    "Secret/season-jwt",
+];
+
+/// The same drive with nothing to be kept but its database.
+fn database_kept() -> String {
     EVERY_CHILD
-        .replace("size: 1Gi}", "size: 1Gi, deletionPolicy: Delete}")
+        .replace(
+            "path: /data, size: 1Gi}",
+            "path: /data, size: 1Gi, deletionPolicy: Delete}",
+        )
         .replace(
             "generate: {keys: [key]}}",
             "generate: {keys: [key]}, deletionPolicy: Delete}",
         )
 }
 
+/// The same drive with nothing to be kept.
+fn nothing_kept() -> String {
+    database_kept().replace("  database:\n", "  database:\n    deletionPolicy: Delete\n")
+}
+
 #[tokio::test]
 async fn a_deleted_drive_leaves_its_volumes_and_credentials_and_nothing_else() -> Result<(), Error> {
     let season = season_with_every_child("deletion").await?;
-    leaves(
-        &season,
-        &DeleteParams::background(),
-        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
-    )
-    .await
+    leaves(&season, &DeleteParams::background(), &KEPT).await
 }
 
 #[tokio::test]
 async fn a_drive_that_is_deleted_after_its_children_leaves_the_same() -> Result<(), Error> {
     let season = season_with_every_child("foreground").await?;
-    leaves(
-        &season,
-        &DeleteParams::foreground(),
-        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
-    )
-    .await
+    leaves(&season, &DeleteParams::foreground(), &KEPT).await
 }
 
 #[tokio::test]
 async fn a_drive_can_be_deleted_while_no_operator_runs() -> Result<(), Error> {
     let mut season = season_with_every_child("nobody-there").await?;
     season.operator.stop().await?;
-    leaves(
-        &season,
-        &DeleteParams::default(),
-        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
-    )
-    .await
+    leaves(&season, &DeleteParams::default(), &KEPT).await
 }
 
 #[tokio::test]
@@ -71,12 +73,7 @@ async fn volumes_and_credentials_stay_where_the_drive_says_so_no_longer() -> Res
     let season = season_with_every_child("kept-again").await?;
     make(&season, "season", &nothing_kept()).await?;
     make(&season, "season", EVERY_CHILD).await?;
-    leaves(
-        &season,
-        &DeleteParams::background(),
-        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
-    )
-    .await
+    leaves(&season, &DeleteParams::background(), &KEPT).await
 }
 
 #[tokio::test]
@@ -100,12 +97,7 @@ async fn a_re_created_drive_finds_its_volumes_and_credentials_again() -> Result<
         before.1.as_ref().is_some_and(|data| data.contains_key("key")) && before.3.is_some(),
         "{before:?}"
     );
-    leaves(
-        &season,
-        &DeleteParams::background(),
-        &["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"],
-    )
-    .await?;
+    leaves(&season, &DeleteParams::background(), &KEPT).await?;
 
     make(&season, "season", EVERY_CHILD).await?;
     assert!(
@@ -118,25 +110,35 @@ async fn a_re_created_drive_finds_its_volumes_and_credentials_again() -> Result<
 #[tokio::test]
 async fn a_drive_that_is_made_anew_while_the_old_one_is_taken_apart_becomes_ready() -> Result<(), Error> {
     let season = season_with_every_child("at-once").await?;
-    // Both ways, for what is kept and what goes with the drive are found again differently.
+    // Both ways, for what is kept and what goes with the drive are found again differently. The server that stands for the
+    // drive's own keeps its roles whatever becomes of the volume, so their passwords are kept, too.
     for text in [
         EVERY_CHILD.to_owned(),
-        nothing_kept(),
-        nothing_kept(),
+        database_kept(),
+        database_kept(),
         EVERY_CHILD.to_owned(),
     ] {
-        let old: BTreeSet<String> = uids(&season, "season").await?.into_keys().collect();
+        let old = names(&season).await?;
         let drives = season.drives();
         drives
             .delete("season", &DeleteParams::background())
             .await
             .map_err(failed("deleting the drive"))?;
         make(&season, "season", &text).await?;
-        let new: BTreeSet<String> = uids(&season, "season").await?.into_keys().collect();
-        assert_eq!(new, old);
+        assert_eq!(names(&season).await?, old);
         belongs_to_the_present_drive(&season).await?;
     }
     Ok(())
+}
+
+/// Names of all children. A Job that prepares databases speaks for one drive, so a drive made anew has one of its own, told
+/// apart by the end of its name.
+async fn names(season: &Season) -> Result<BTreeSet<String>, Error> {
+    let own = |name: String| match name.split_once("-database-prepare-") {
+        Some((before, _)) => format!("{before}-database-prepare"),
+        None => name,
+    };
+    Ok(uids(season, "season").await?.into_keys().map(own).collect())
 }
 
 /// Deletes the drive and waits until just these of its children are left, and no pod.

@@ -65,6 +65,12 @@ fn drifts() -> Vec<(Kind, &'static str, &'static str, Value)> {
             json!("registry.example.com/evil:1"),
         ),
         (
+            Kind::StatefulSet,
+            "season-database",
+            "/spec/template/spec/containers/0/image",
+            json!("registry.example.com/evil:1"),
+        ),
+        (
             Kind::HorizontalPodAutoscaler,
             "season-worker",
             "/spec/maxReplicas",

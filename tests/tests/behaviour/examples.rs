@@ -11,7 +11,7 @@ use ras_operator::{
         validate::validate,
     },
     manifest::to_yaml,
-    platform::PlatformConfig,
+    platform::parse as settings_of,
 };
 use ras_tests::{
     Cluster, Error, ForeignProject, JobRunner, Operator, documents,
@@ -55,7 +55,11 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     let _vault = cluster.fetch_from_stores("campus-vault", &in_store).await?;
     let home = cluster.namespace("ras-system").await?;
     let store = shared(StoreKind::Minio).await?;
-    let (_settings, options) = platform(store, store.endpoint(), "bucketPrefix: examples");
+    let (_settings, options) = platform(
+        store,
+        store.endpoint(),
+        "bucketPrefix: examples, programs: {secretName: s3}",
+    );
     let operator = Operator::start(&cluster, &home, &options.cluster_wide()).await?;
 
     let jobs = JobRunner::start(cluster.client()?, None);
@@ -112,6 +116,13 @@ fn what_it_needs(drive: &Value, server: &PostgresServer) -> Vec<String> {
             keys[used] = json!("from-somebody");
         }
         let metadata = json!({"name": name});
+        needed.push(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}));
+    }
+    if !drive["spec"]["buckets"].is_null() {
+        let (metadata, keys) = (
+            json!({"name": "s3"}),
+            json!({"AWS_ACCESS_KEY_ID": "from-somebody", "AWS_SECRET_ACCESS_KEY": "from-somebody"}),
+        );
         needed.push(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}));
     }
     if let Some(name) = drive["spec"]["exposure"]["tls"]["secretName"].as_str() {
@@ -224,6 +235,7 @@ fn children(example: Value) -> Vec<Value> {
         apis,
         ..Fetched::default()
     };
-    let valid = validate(&drive, &fetched, &PlatformConfig::default()).unwrap();
+    let settings = "objectStore: {endpoint: 'https://s3.example.edu', programs: {secretName: s3}}";
+    let valid = validate(&drive, &fetched, &settings_of(settings).unwrap()).unwrap();
     build(&valid).manifests().unwrap()
 }

@@ -54,8 +54,8 @@ async fn a_child_with_our_labels_but_another_owner_survives() -> Result<(), Erro
         .map_err(failed("deleting the drive"))?;
     eventually(PATIENCE, "the drive's own children to go", async || {
         match uids(&season, "season").await?.len() {
-            // A volume and a credential are kept.
-            6 => Ok(()),
+            // Two volumes and three credentials are kept, and the four that are not ours.
+            9 => Ok(()),
             other => Err(format!("{other} are left").into()),
         }
     })
