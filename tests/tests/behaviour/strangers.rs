@@ -122,7 +122,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 2Gi}}}
 ---
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
-metadata: {name: season-store}
+metadata: {name: season-web}
 spec: {podSelector: {}, policyTypes: [Ingress]}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: season-web}, spec: {ports: [{port: 80}], selector: {app: mine}}}
