@@ -30,6 +30,7 @@ mod removal;
 mod replicas;
 mod rights;
 mod rotation;
+mod secrecy;
 mod secrets;
 mod seen;
 mod storage;

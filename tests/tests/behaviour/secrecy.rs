@@ -25,6 +25,9 @@ apiVersion: ras.dev/v1alpha1
 kind: RecruitmentDrive
 metadata: {name: spring}
 spec:
+  database:
+    managed: {provider: Standalone, version: 15, size: 1Gi}
+    databases: [{name: portal, owner: portaladmin}, {name: auth}]
   services:
   - name: api
     image: registry.example.com/ats:1
@@ -32,10 +35,11 @@ spec:
     - {name: JWT_KEY, secret: {name: jwt, key: key}}
     - {name: MAIL_PASSWORD, secret: {name: mail, key: password}}
     - {name: REDIS_URL, cache: url}
+    - {name: AUTH_URL, database: {name: auth, key: url}}
     - {name: BROKER_PASSWORD, binding: {name: broker, key: password}}
-    uses: {bindings: [{name: broker, secretName: broker, values: [{name: type, value: kafka}]}]}
+    uses: {databases: [portal], bindings: [{name: broker, secretName: broker, values: [{name: type, value: kafka}]}]}
     envFrom: [{secret: calendar, prefix: CALENDAR_}]
-    files: [{path: /app/secret.yaml, content: 'key: $(JWT_KEY), mail: $(MAIL_PASSWORD)'}]
+    files: [{path: /app/secret.yaml, content: 'key: $(JWT_KEY), url: $(AUTH_URL), mail: $(MAIL_PASSWORD)'}]
     migrate:
       command: [ats, migrate]
       env: [{name: OWNER_PASSWORD, secret: {name: owner, key: password}}]
@@ -101,6 +105,7 @@ fn is_in(text: &str, value: &str) -> bool {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "one life of one drive, and what was seen of it")]
 async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() -> Result<(), Error> {
     let cluster = Cluster::start().await?;
     for project in [ForeignProject::PrometheusOperator, ForeignProject::ExternalSecrets] {

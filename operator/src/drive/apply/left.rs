@@ -6,16 +6,20 @@ use ras_crds::ConditionType;
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, Record};
+use crate::drive::apply::decide::{Asker, may_prune};
 use crate::drive::apply::item::Item;
 use crate::drive::build::Waiting;
 
 /// Programs wait for what they need. What serves while a migration runs, or has failed, goes on with the ports, files and
 /// rules it was started with: these wait, too, where they are there, and so does the route to ports that would be others.
+/// What somebody else made is not left in silence: the drive has to say that it is in the way.
 pub fn left(
     items: &[Item],
     held: &BTreeMap<String, Waiting>,
+    asker: Asker<'_>,
     known: impl Fn(&ChildKey) -> Option<Record>,
 ) -> BTreeSet<ChildKey> {
+    let ours = |key: &ChildKey| known(key).filter(|record| may_prune(record, asker));
     let mut left = BTreeSet::new();
     let mut ports_differ = false;
     for item in items {
@@ -25,7 +29,7 @@ pub fn left(
         let waits = match item.key.kind {
             Kind::Deployment | Kind::StatefulSet => true,
             Kind::ConfigMap | Kind::NetworkPolicy | Kind::Service | Kind::ServiceMonitor => {
-                let record = known(&item.key).filter(|_| waiting.condition == ConditionType::MigrationsReady);
+                let record = ours(&item.key).filter(|_| waiting.condition == ConditionType::MigrationsReady);
                 let is_another = |record: &Record| record.applied.as_deref() != Some(item.hash.as_str());
                 ports_differ |= item.key.kind == Kind::Service && record.as_ref().is_some_and(is_another);
                 record.is_some()
@@ -50,7 +54,7 @@ pub fn left(
         let routes = items.iter().filter(|item| item.key.kind == Kind::Ingress);
         left.extend(
             routes
-                .filter(|item| known(&item.key).is_some())
+                .filter(|item| ours(&item.key).is_some())
                 .map(|item| item.key.clone()),
         );
     }
@@ -76,7 +80,10 @@ mod tests {
             drive: None,
             watched: true,
             touched: true,
-            owner: Owner::Nobody,
+            owner: Owner::Drive {
+                name: "d".into(),
+                uid: "1".into(),
+            },
             applied: Some(applied.into()),
             fields: Fields {
                 digest: 0,
@@ -101,7 +108,10 @@ mod tests {
             message: String::new(),
         };
         let held = BTreeMap::from([("d-api".to_owned(), waiting)]);
-        left(&items, &held, known).iter().map(ToString::to_string).collect()
+        left(&items, &held, Asker { name: "d", uid: "1" }, known)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -118,6 +128,16 @@ mod tests {
             names(migration, other_ports),
             ["ConfigMap/d-api", "Service/d-api", "Deployment/d-api", "Ingress/d"]
         );
+    }
+
+    #[test]
+    fn what_somebody_else_made_is_told() {
+        let strangers = |_: &ChildKey| {
+            let mut record = record("other");
+            record.owner = Owner::Nobody;
+            Some(record)
+        };
+        assert_eq!(names(ConditionType::MigrationsReady, strangers), ["Deployment/d-api"]);
     }
 
     #[test]

@@ -138,7 +138,7 @@ pub async fn apply(
     let asker = Asker { name: &key.name, uid };
     let buckets = buckets::ask(hands, key, uid, &desired, recorded);
     let items = items(&desired)?;
-    let left = left::left(&items, &desired.held, |key| hands.store.get(key));
+    let left = left::left(&items, &desired.held, asker, |key| hands.store.get(key));
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
     let mut done = Vec::new();
 
