@@ -298,8 +298,10 @@ async fn pods(client: &Client) -> Result<BTreeMap<String, Vec<String>>, Error> {
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())
     {
-        let service = pod.labels().get("ras.dev/service").cloned().unwrap_or_default();
-        pods.entry(service).or_default().push(pod.name_any());
+        // A Job's pod belongs to no service.
+        if let Some(service) = pod.labels().get("ras.dev/service") {
+            pods.entry(service.clone()).or_default().push(pod.name_any());
+        }
     }
     for names in pods.values_mut() {
         names.sort();

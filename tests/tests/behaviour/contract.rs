@@ -428,8 +428,15 @@ async fn kubectl_explain_tells_what_a_field_means() -> Result<(), Error> {
             ],
         ),
     ] {
-        let output = cluster.kubectl(&["explain", &format!("drive.{field}")]).await?;
-        assert!(output.success, "{output:?}");
+        // A definition that has just been installed is explained a moment later.
+        let output = eventually(LIMIT, &format!("kubectl to explain {field}"), async || {
+            let output = cluster.kubectl(&["explain", &format!("drive.{field}")]).await?;
+            if output.success {
+                return Ok(output);
+            }
+            Err(format!("{output:?}").into())
+        })
+        .await?;
         // kubectl breaks lines where the terminal ends.
         let text = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         for sentence in sentences {
