@@ -15,6 +15,8 @@ mod examples;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod pods;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod replicas;

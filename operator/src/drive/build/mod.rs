@@ -31,6 +31,7 @@ mod secrets_hash;
 mod service;
 mod service_account;
 mod service_monitor;
+mod stopping;
 mod volume_claim;
 
 use std::marker::PhantomData;

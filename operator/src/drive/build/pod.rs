@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, Toleration,
+    Container, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, Toleration,
     TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ras_crds::spec::{TolerationEffect, TolerationOperator};
 
 use super::secrets_hash::secrets_hash;
-use super::{bindings, config_map, container, labels, names, pod_volumes, unless_empty};
+use super::{bindings, config_map, container, labels, names, pod_volumes, stopping, unless_empty};
 use crate::drive::valid::{ValidDrive, ValidService};
 
 /// Group that may write to volumes when the spec says nothing: that of distroless images' `nonroot`.
@@ -58,7 +58,13 @@ pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
                 .map(|name| LocalObjectReference { name: name.clone() }),
         ),
         init_containers: container::render_files(drive, service).map(|step| vec![step]),
-        containers: std::iter::once(container::program(service)).chain(helpers).collect(),
+        containers: std::iter::once(container::program(service))
+            .chain(helpers)
+            .map(|container| Container {
+                lifecycle: stopping::lifecycle(service),
+                ..container
+            })
+            .collect(),
         volumes: unless_empty(pod_volumes::volumes(service)),
         termination_grace_period_seconds: Some(service.termination_grace_period_seconds),
         node_selector: (!scheduling.node_selector.is_empty()).then(|| scheduling.node_selector.clone()),

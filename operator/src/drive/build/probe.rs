@@ -9,6 +9,14 @@ use crate::drive::valid::{Check, Probe};
 /// default), so that a busy program is first relieved and only then restarted.
 const LIVENESS_FAILURES: i32 = 6;
 
+/// Seconds between two checks of a program that starts. They end with the first that succeeds, so they may be frequent:
+/// with Kubernetes' ten, a program that starts at once would serve ten seconds later.
+const STARTUP_PERIOD: i32 = 1;
+
+/// Seconds between two checks of a port that nobody said to check: often enough that a program serves soon after it started,
+/// and seldom enough for logs that tell of each connection.
+const GUESSED_PERIOD: i32 = 5;
+
 /// Startup, readiness and liveness probe of a container.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
@@ -24,6 +32,7 @@ pub(super) fn build(probe: &Probe) -> Probes {
         Probe::Guessed(port) => Probes {
             readiness: Some(KubernetesProbe {
                 tcp_socket: Some(connection(port)),
+                period_seconds: Some(GUESSED_PERIOD),
                 ..KubernetesProbe::default()
             }),
             ..Probes::default()
@@ -57,15 +66,16 @@ pub(super) fn build(probe: &Probe) -> Probes {
                     });
                 }
             }
-            let failing = |failures: i32| KubernetesProbe {
-                failure_threshold: Some(failures),
-                ..common.clone()
-            };
-            let period = (*period_seconds).max(1);
-            let startup_failures = startup_seconds.saturating_add(period - 1) / period;
             Probes {
-                startup: Some(failing(startup_failures.max(1))),
-                liveness: Some(failing(LIVENESS_FAILURES)),
+                startup: Some(KubernetesProbe {
+                    period_seconds: Some(STARTUP_PERIOD),
+                    failure_threshold: Some((*startup_seconds / STARTUP_PERIOD).max(1)),
+                    ..common.clone()
+                }),
+                liveness: Some(KubernetesProbe {
+                    failure_threshold: Some(LIVENESS_FAILURES),
+                    ..common.clone()
+                }),
                 readiness: Some(common),
             }
         }

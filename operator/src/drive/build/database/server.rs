@@ -34,8 +34,10 @@ const FILES: &str = "/var/lib/postgresql/data/pgdata";
 const GRACE_PERIOD: i64 = 120;
 /// Seconds between two checks.
 const PERIOD: i32 = 10;
+/// The same while it starts: the first check that succeeds ends them.
+const STARTUP_PERIOD: i32 = 2;
 /// An hour: so long may a server recover after a crash before anybody restarts it.
-const STARTUP_FAILURES: i32 = 360;
+const STARTUP_FAILURES: i32 = 3_600 / STARTUP_PERIOD;
 /// A minute without as much as an open port.
 const LIVENESS_FAILURES: i32 = 6;
 
@@ -176,6 +178,7 @@ fn server(standalone: &ValidStandalone) -> Container {
             ..Lifecycle::default()
         }),
         startup_probe: Some(Probe {
+            period_seconds: Some(STARTUP_PERIOD),
             failure_threshold: Some(STARTUP_FAILURES),
             ..answers.clone()
         }),
