@@ -6,10 +6,11 @@
 #
 # OUT is target/tools by default; what exists already is not built again. Afterwards OUT/real-node/ holds links to containerd
 # (with its shim and ctr), runc, coredns, pause, our stand-in portal, the operator cloudnative-pg and
-# the folder postgresql, which is the root of an image; kubelet and kube-proxy lie beside the programs of their own
+# the folders postgresql-17 and valkey, which are roots of images; kubelet and kube-proxy lie beside the programs of their own
 # Kubernetes, in OUT/<minor version>/.
 #
-#   K8S_VERSION   1.37 (default) or another one that has a kubernetes-v<minor> folder in tests/control-plane
+#   K8S_VERSION     1.37 (default) or another one that has a kubernetes-v<minor> folder in tests/control-plane
+#   DEBIAN_MIRROR   where Debian's packages come from; the mirror that apt-get uses here when it is empty
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -151,6 +152,35 @@ if [ ! -x "$pause" ] || [ "$here/pause/pause.c" -nt "$pause" ]; then
     mv "$temporary/pause" "$pause"
 fi
 
+# Debian's stable release, whatever this machine runs: it has the PostgreSQL of the examples, and Valkey.
+debian=trixie
+
+# debian_lists: what there is in that release, from the mirror that this machine uses for its own, and kept apart from its own lists.
+debian_lists() {
+    apt_folder=$temporary/apt
+    if [ -d "$apt_folder" ]; then return; fi
+    mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 2>/dev/null |
+        awk -v release="$(. /etc/os-release && echo "${VERSION_CODENAME:-none}")" '$2 == release { print $1; exit }')}
+    if [ -z "$mirror" ]; then
+        echo "build.sh: apt-get names no mirror here, and Debian's packages are needed: let DEBIAN_MIRROR be one" >&2
+        exit 1
+    fi
+    keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    mkdir -p "$apt_folder/lists/partial" "$apt_folder/archives/partial" "$apt_folder/parts"
+    echo "deb [$(if [ -f "$keyring" ]; then echo "signed-by=$keyring"; fi)] $mirror $debian main" | sed 's/ \[\]//' >"$apt_folder/sources.list"
+    debian_apt update >/dev/null
+}
+
+# As if nothing were installed, or what is would be left out.
+debian_apt() {
+    if ! apt-get -qq -o Dir::Etc::sourcelist="$apt_folder/sources.list" -o Dir::Etc::sourceparts="$apt_folder/parts" \
+        -o Dir::State::lists="$apt_folder/lists" -o Dir::State::status=/dev/null -o Dir::Cache="$apt_folder" \
+        -o Debug::NoLocking=1 -o APT::Install-Recommends=false -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"; then
+        echo "build.sh: Debian's $debian cannot be fetched from this machine's mirror: see what apt-get said, and run this again" >&2
+        exit 1
+    fi
+}
+
 # debian_root NAME PACKAGE...: Debian packages with all they depend on, unpacked into OUT/debian-<release>/NAME and not into this
 # machine, without their scripts. Perl, LLVM (for the JIT), manuals and translations stay out: what runs them is not in an image.
 debian_root() {
@@ -158,22 +188,22 @@ debian_root() {
         echo "images of Debian's $1: not made, there is no apt-get and dpkg-deb here" >&2
         return
     fi
-    root=debian-$(. /etc/os-release && echo "$VERSION_CODENAME")/$1
+    name=$1 root=debian-$debian/$1
     shift
     if [ ! -d "$out/$root" ]; then
         printf '%s ... ' "$root"
         started=$(date +%s)
-        mkdir -p "$temporary/archives/partial" "$temporary/root" "$out/$(dirname "$root")"
-        # As if nothing were installed, or what is would be left out.
-        if ! apt-get -qq -o Dir::State::status=/dev/null -o Dir::Cache::archives="$temporary/archives" -o Debug::NoLocking=1 \
-            -o APT::Install-Recommends=false -o APT::Sandbox::User=root -y --download-only install "$@" >/dev/null; then
-            echo "build.sh: $* cannot be fetched from Debian: run \`apt-get update\` and then this again" >&2
-            exit 1
-        fi
-        for package in "$temporary"/archives/*.deb; do
+        debian_lists
+        rm -rf "$temporary/root"
+        rm -f "$apt_folder"/archives/*.deb
+        mkdir -p "$temporary/root/usr/bin" "$temporary/root/usr/sbin" "$temporary/root/usr/lib" "$temporary/root/usr/lib64" "$out/debian-$debian"
+        # The package with these links is part of every system, and so of no other package's needs.
+        for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$temporary/root/$folder"; done
+        debian_apt -y --download-only install "$@" >/dev/null
+        for package in "$apt_folder"/archives/*.deb; do
             case ${package##*/} in
                 perl* | libperl* | libllvm* | libz3* | locales_* | libc-l10n* | dpkg_*) ;;
-                *) dpkg-deb -x "$package" "$temporary/root" ;;
+                *) dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$temporary/root" ;;
             esac
         done
         (cd "$temporary/root" && rm -rf usr/share/doc usr/share/man usr/share/locale usr/share/i18n usr/share/info usr/share/lintian \
@@ -181,9 +211,10 @@ debian_root() {
         mv "$temporary/root" "$out/$root"
         echo "$(($(date +%s) - started)) s"
     fi
-    ln -sfn "../$root" "$out/real-node/${root##*/}"
+    ln -sfn "../$root" "$out/real-node/$name"
 }
-debian_root postgresql postgresql-15 busybox-static
+debian_root postgresql-17 postgresql-17 busybox-static
+debian_root valkey valkey-server
 
 files_of cloudnative-pg github.com/cloudnative-pg/cloudnative-pg "cloudnative-pg-$cloudnative_pg/manifests" \
     "releases/cnpg-${cloudnative_pg#v}.yaml"

@@ -20,6 +20,11 @@ impl Tools {
         Self::find_folder("real-node")
     }
 
+    /// What `tests/object-stores/build.sh` made.
+    pub fn object_stores() -> Result<Self, Error> {
+        Self::find_folder("object-stores")
+    }
+
     /// The same for another folder than that of one version of Kubernetes.
     pub(crate) fn find_folder(name: &str) -> Result<Self, Error> {
         if let Some(tools) = std::env::var_os("RAS_TOOLS") {

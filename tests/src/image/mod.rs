@@ -107,6 +107,12 @@ impl Image {
         self.set("User", json!(user.to_string()))
     }
 
+    /// The signal that asks its program to end, where that is not `SIGTERM`.
+    #[must_use]
+    pub fn stop_signal(self, signal: &str) -> Self {
+        self.set("StopSignal", json!(signal))
+    }
+
     /// The folder it runs in.
     #[must_use]
     pub fn working_folder(mut self, path: &str) -> Self {

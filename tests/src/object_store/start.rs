@@ -44,7 +44,7 @@ impl ObjectStore {
     /// Starts one, and returns when it answers.
     pub async fn start_with(options: &StoreOptions) -> Result<Self, Error> {
         options.check()?;
-        let tools = Tools::find_folder("object-stores")?;
+        let tools = Tools::object_stores()?;
         let mut attempt = 1;
         loop {
             match Self::start_once(&tools, options).await {

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams},
+    client::Body,
 };
 use ras_crds::{ConditionType, RecruitmentDrive};
 use ras_tests::{Error, TestNamespace, eventually};
@@ -107,8 +108,20 @@ impl Drive {
 
     /// Asks a service's program by way of the API server, and returns the code and the answer.
     pub async fn ask(&self, service: &str, method: Method, path: &str, body: &str) -> Result<(u16, Value), Error> {
+        self.ask_at(service, "http", method, path, body).await
+    }
+
+    /// The same of another port than that of the name `http`.
+    pub async fn ask_at(
+        &self,
+        service: &str,
+        port: &str,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> Result<(u16, Value), Error> {
         let uri = format!(
-            "/api/v1/namespaces/{}/services/{}-{service}:http/proxy{path}",
+            "/api/v1/namespaces/{}/services/{}-{service}:{port}/proxy{path}",
             self.namespace.name(),
             self.name
         );
@@ -116,29 +129,72 @@ impl Drive {
         let request = http::Request::builder()
             .method(method)
             .uri(uri)
-            .body(body.as_bytes().to_vec())
+            .body(Body::from(body.as_bytes().to_vec()))
             .map_err(|error| api(&asking, &error))?;
-        match self.client.request_text(request).await {
-            Ok(text) => {
-                let answer = serde_json::from_str(&text).unwrap_or(Value::String(text));
-                Ok((200, answer))
-            }
-            // The program's own refusals come as the API server's, word for word.
-            Err(kube::Error::Api(status)) => Ok((status.code, Value::String(status.message.clone()))),
-            Err(error) => Err(api(&asking, &error)),
-        }
+        // Not `request_text`: what a program says when it refuses is no `Status` of Kubernetes', and its code would be lost.
+        let response = self.client.send(request).await.map_err(|error| api(&asking, &error))?;
+        let code = response.status().as_u16();
+        let bytes = response.into_body().collect_bytes().await;
+        let bytes = bytes.map_err(|error| api(&asking, &error))?;
+        let answer = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        Ok((code, answer))
     }
 
     /// Asks until the answer is 200, and returns it.
     pub async fn get(&self, service: &str, path: &str) -> Result<Value, Error> {
-        eventually(
-            PATIENCE,
-            &format!("an answer of {service} to {path}"),
-            async || match self.ask(service, Method::GET, path, "").await? {
+        self.get_at(service, "http", path).await
+    }
+
+    /// The same of another port than that of the name `http`.
+    pub async fn get_at(&self, service: &str, port: &str, path: &str) -> Result<Value, Error> {
+        let what = format!("an answer of {service} to {path}");
+        eventually(PATIENCE, &what, async || {
+            match self.ask_at(service, port, Method::GET, path, "").await? {
                 (200, answer) => Ok(answer),
                 (code, answer) => Err(format!("{code} {answer}").into()),
-            },
-        )
+            }
+        })
+        .await
+    }
+
+    /// Asks once for something to be done, and returns the answer, which has to be 200.
+    pub async fn done(
+        &self,
+        service: &str,
+        port: &str,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> Result<Value, Error> {
+        let what = format!("{method} {path} of {service}");
+        match self.ask_at(service, port, method, path, body).await? {
+            (200, answer) => Ok(answer),
+            (code, answer) => Err(Error::Api {
+                what,
+                message: format!("{code} {answer}"),
+            }),
+        }
+    }
+
+    /// Deletes the pods of a service, and waits until others are there in their place; whether these are ready is not asked.
+    pub async fn replace_pods_of(&self, service: &str) -> Result<(), Error> {
+        let old = self.pods_of(service).await?;
+        for pod in &old {
+            self.pods()
+                .delete(&pod.name_any(), &DeleteParams::default())
+                .await
+                .map_err(|error| api("deleting a pod", &error))?;
+        }
+        eventually(PATIENCE, &format!("other pods of {service}"), async || {
+            let new = self.pods_of(service).await?;
+            let is_new = |pod: &Pod| old.iter().all(|other| other.uid() != pod.uid());
+            if new.len() >= old.len() && new.iter().all(is_new) {
+                Ok(())
+            } else {
+                Err("the old ones".into())
+            }
+        })
         .await
     }
 
@@ -199,6 +255,11 @@ impl Drive {
         }
         text
     }
+}
+
+/// Tells pods from others that have taken their place.
+pub fn uids(pods: &[Pod]) -> Vec<Option<String>> {
+    pods.iter().map(kube::ResourceExt::uid).collect()
 }
 
 fn api(what: &str, error: &impl std::fmt::Display) -> Error {

@@ -15,11 +15,20 @@ use ras_tests::{
 pub const BUSYBOX: &str = "localhost/busybox:1";
 /// The stand-in portal in two versions, which are one program under two names.
 pub const PORTAL: [&str; 2] = ["localhost/portal:1", "localhost/portal:2"];
+/// The same program as a portal's back end, file server and front end, and as a mail server to send to.
+pub const BACKEND: &str = "localhost/portal-backend:1";
+pub const CDN: &str = "localhost/portal-cdn:1";
+pub const FRONTEND: &str = "localhost/portal-frontend:1";
+pub const SMTP: &str = "localhost/portal-smtp:1";
 /// The operator, under the name by which it knows itself when nobody names its image.
 pub const OPERATOR: &str = concat!("docker.io/library/ras-operator:", env!("CARGO_PKG_VERSION"));
 
 /// Debian's PostgreSQL by the conventions of the official image. The operator puts the major version behind it.
 pub const POSTGRESQL: &str = "localhost/postgres";
+/// Debian's Valkey, with the official image's user.
+pub const VALKEY: &str = "localhost/valkey:8";
+/// An S3 server.
+pub const OBJECT_STORE: &str = "localhost/versitygw:1";
 /// The operator of External Secrets.
 pub const EXTERNAL_SECRETS: &str = "localhost/external-secrets:0.10.7";
 
@@ -27,12 +36,14 @@ pub const EXTERNAL_SECRETS: &str = "localhost/external-secrets:0.10.7";
 pub const CLOUD_NATIVE_PG: &str = "localhost/cloudnative-pg:1.27.0";
 pub const CLOUD_NATIVE_PG_SERVER: &str = "localhost/postgresql";
 
-/// Major version of Debian's PostgreSQL.
-pub const POSTGRESQL_VERSION: u32 = 15;
+/// Major version of Debian's PostgreSQL. From 16 on the membership in a role says what a member may do.
+pub const POSTGRESQL_VERSION: u32 = 17;
 
 /// The official image's user `postgres`.
 const OFFICIAL_POSTGRES: u32 = 999;
-/// The same user in CloudNativePG's images, and the user of its operator.
+/// The official image's user `valkey`.
+const OFFICIAL_VALKEY: u32 = 999;
+/// The user `postgres` in CloudNativePG's images, and the user of its operator.
 const CLOUD_NATIVE_PG_POSTGRES: u32 = 26;
 const CLOUD_NATIVE_PG_USER: u32 = 10001;
 /// Numbers that are no user's.
@@ -55,9 +66,15 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     ];
     let server = format!("{CLOUD_NATIVE_PG_SERVER}:{POSTGRESQL_VERSION}");
     images.push(postgresql(&tools, folder, &server, CLOUD_NATIVE_PG_POSTGRES)?);
+    images.push(valkey(&tools, folder)?);
+    images.push(object_store(folder)?);
     for (number, name) in (1..).zip(PORTAL) {
-        images.push(portal(&tools, folder, name, number)?);
+        images.push(portal(&tools, folder, name, number, &[])?);
     }
+    for (name, command) in [(BACKEND, "backend"), (CDN, "cdn"), (SMTP, "smtp")] {
+        images.push(portal(&tools, folder, name, 1, &[command])?);
+    }
+    images.push(portal(&tools, folder, FRONTEND, 1, &["show", "3000"])?);
     Ok(images)
 }
 
@@ -75,7 +92,8 @@ fn operator(folder: &Path) -> Result<PathBuf, Error> {
         .write(folder)
 }
 
-fn portal(tools: &Tools, folder: &Path, name: &str, version: u32) -> Result<PathBuf, Error> {
+/// All of them have the same layer, which a node unpacks once.
+fn portal(tools: &Tools, folder: &Path, name: &str, version: u32, command: &[&str]) -> Result<PathBuf, Error> {
     Image::new(name)
         .file("/app/portal", &tools.path("portal")?)?
         .text("/app/beside", "a file of the image\n")
@@ -83,17 +101,18 @@ fn portal(tools: &Tools, folder: &Path, name: &str, version: u32) -> Result<Path
         .environment(&[&format!("VERSION={version}")])
         .user(NOBODY)
         .entrypoint(&["/app/portal"])
+        .command(command)
         .write(folder)
 }
 
 fn busybox(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
     let mut image = Image::new(BUSYBOX)
-        .file("/bin/busybox", &tools.path("postgresql/bin/busybox")?)?
+        .file("/bin/busybox", &tools.path("postgresql-17/usr/bin/busybox")?)?
         .writable_folder("/tmp")
         .user(NOBODY)
         .environment(&["PATH=/bin"])
         .command(&["/bin/sh"]);
-    for name in ["cat", "echo", "id", "ls", "nslookup", "sh", "sleep", "wget"] {
+    for name in ["cat", "echo", "id", "ls", "mkdir", "nslookup", "sh", "sleep", "wget"] {
         image = image.link(&format!("/bin/{name}"), "busybox");
     }
     image.write(folder)
@@ -115,7 +134,7 @@ eval "[ -n \"\${$1+set}\" ]" && eval "printf '%s\n' \"\$$1\""
 fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<PathBuf, Error> {
     let programs = format!("/usr/lib/postgresql/{POSTGRESQL_VERSION}/bin");
     let mut image = Image::new(name)
-        .tree(&tools.path("postgresql")?)?
+        .tree(&tools.path("postgresql-17")?)?
         .text(
             "/etc/passwd",
             &format!("root:x:0:0::/root:/bin/sh\npostgres:x:{user}:{user}::/var/lib/postgresql:/bin/sh\n"),
@@ -129,14 +148,34 @@ fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<Pat
             include_str!("docker-entrypoint.sh"),
         )
         .script("/usr/local/bin/printenv", PRINTENV)
-        .environment(&[&format!("PATH=/usr/local/bin:{programs}:/bin"), "LANG=C.UTF-8"])
+        .environment(&[&format!("PATH=/usr/local/bin:{programs}:/usr/bin"), "LANG=C.UTF-8"])
         .user(user)
+        // As the official image has it: at SIGTERM the server would wait for its clients to go.
+        .stop_signal("SIGINT")
         .entrypoint(&["docker-entrypoint.sh"])
         .command(&["postgres"]);
     for program in SHELL {
-        image = image.link(&format!("/bin/{program}"), "busybox");
+        image = image.link(&format!("/usr/bin/{program}"), "busybox");
     }
     image.write(folder)
+}
+
+fn valkey(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
+    Image::new(VALKEY)
+        .tree(&tools.path("valkey")?)?
+        .writable_folder("/tmp")
+        .environment(&["PATH=/usr/bin"])
+        .user(OFFICIAL_VALKEY)
+        .command(&["valkey-server"])
+        .write(folder)
+}
+
+fn object_store(folder: &Path) -> Result<PathBuf, Error> {
+    Image::new(OBJECT_STORE)
+        .file("/versitygw", &Tools::object_stores()?.path("versitygw")?)?
+        .user(NOBODY)
+        .entrypoint(&["/versitygw"])
+        .write(folder)
 }
 
 /// Its pods copy `/manager` into those of the servers, which look for the program of their processor in `/operator`.

@@ -6,7 +6,7 @@ use kube::Client;
 use ras_tests::{Error, Helm, apply_yaml};
 use serde_json::json;
 
-use crate::images;
+use crate::{images, object_store};
 
 /// Where the operator runs.
 pub const NAMESPACE: &str = "ras-system";
@@ -17,10 +17,16 @@ pub async fn install(client: &Client, kubeconfig: &Path) -> Result<(), Error> {
         "{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}, labels: {{pod-security.kubernetes.io/enforce: restricted}}}}}}"
     );
     apply_yaml(client, NAMESPACE, &namespace).await?;
-    let platform = json!({"database": {
-        "image": images::POSTGRESQL,
-        "cloudNativePgImage": images::CLOUD_NATIVE_PG_SERVER,
-    }});
+    object_store::run(client, NAMESPACE).await?;
+    let platform = json!({
+        "database": {
+            "image": images::POSTGRESQL,
+            "cloudNativePgImage": images::CLOUD_NATIVE_PG_SERVER,
+        },
+        "cache": {"image": images::VALKEY},
+        "objectStore": object_store::platform(),
+    });
+    let [volumes, mounts] = object_store::volume();
     // A machine of two cores has other things to do as well.
     let resources = json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}});
     let helm = Helm::with(kubeconfig)?;
@@ -36,6 +42,10 @@ pub async fn install(client: &Client, kubeconfig: &Path) -> Result<(), Error> {
         &format!("platform={platform}"),
         "--set-json",
         &format!("resources={resources}"),
+        "--set-json",
+        &format!("extraVolumes={volumes}"),
+        "--set-json",
+        &format!("extraVolumeMounts={mounts}"),
     ];
     helm.done(&[&operator[..], &common[..]].concat()).await.map(drop)
 }

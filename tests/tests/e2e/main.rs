@@ -14,6 +14,7 @@
 mod drive;
 mod images;
 mod installed;
+mod object_store;
 mod runner;
 mod scenarios;
 mod world;

@@ -2,14 +2,18 @@
 
 mod databases;
 mod programs;
+mod ras;
 mod stores;
+mod uses;
 
 use crate::runner::Scenario;
 
 /// All of them, the longest first, so that they run beside the others and not after them.
 pub fn all() -> Vec<Scenario> {
-    let mut all = databases::all();
+    let mut all = ras::all();
+    all.extend(databases::all());
     all.extend(stores::all());
+    all.extend(uses::all());
     all.extend(programs::all());
     all
 }
