@@ -82,6 +82,12 @@ impl Cluster {
         }
     }
 
+    /// Kills the API server and has it started again, with what is stored. Returns at once.
+    pub fn restart_apiserver(&self) -> Result<(), Error> {
+        let mut stdin = &self.supervisor.stdin;
+        writeln!(stdin, "restart kube-apiserver").map_err(Error::io("telling `control-plane`"))
+    }
+
     /// Where its files are and what it runs.
     pub fn description(&self) -> &Description {
         &self.description

@@ -124,7 +124,7 @@ impl Error {
     }
 
     /// For `map_err`: an operating system's error while doing `what`.
-    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |error| Self::Io {
             what,
@@ -133,7 +133,7 @@ impl Error {
     }
 
     /// For `map_err`: a Kubernetes client's error while doing `what`. A refusal keeps the API server's own sentence.
-    pub(crate) fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+    pub fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
         let what = what.into();
         move |error| {
             if let kube::Error::Api(status) = error {
@@ -152,7 +152,7 @@ impl Error {
     }
 
     /// For `map_err`: text that a parser did not accept.
-    pub(crate) fn unreadable<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+    pub fn unreadable<E: fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
         let what = what.into();
         move |error| Self::Unreadable {
             what,

@@ -39,6 +39,7 @@ mod ports;
 pub mod postgres;
 mod season;
 mod server_certificates;
+mod usage;
 mod wire;
 mod workspace;
 
@@ -60,5 +61,6 @@ pub use memory::Memory;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions};
 pub use season::{PATIENCE, ROLES, Season, Shared};
+pub use usage::Usage;
 pub use wire::Wire;
 pub use workspace::{program_beside, repository};

@@ -29,7 +29,7 @@ impl Operator {
 }
 
 /// The program's own process: the only child of its leash's main thread.
-fn number(process: &Leashed) -> Result<u32, Error> {
+pub(crate) fn number(process: &Leashed) -> Result<u32, Error> {
     let leash = process.leash();
     let file = format!("/proc/{leash}/task/{leash}/children");
     let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {file}")))?;

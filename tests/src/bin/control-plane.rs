@@ -1,11 +1,12 @@
 //! `control-plane` runs a test control plane for whoever holds the other end of its stdin.
 //!
 //! When it is ready it prints one line of JSON ([`Description`]), then waits until stdin closes (which happens also
-//! when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes its folder.
+//! when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes its folder. The line
+//! `restart kube-apiserver` on stdin kills the API server and starts it again.
 //!
 //! With `--real-node` it runs itself once more inside an [`Enclosure`], and removes what is left of that when it is over.
 
-use std::{io::Write as _, net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::BufRead as _, io::Write as _, net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use ras_tests::{
@@ -13,7 +14,10 @@ use ras_tests::{
     control_plane::{ControlPlane, Description, KubernetesVersion, Nodes, Options},
     node::{Enclosure, Site},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 /// Runs a real Kubernetes control plane on this machine, for tests and for trying things out, with three fake nodes or a real one.
 #[derive(Parser)]
@@ -90,7 +94,8 @@ async fn enclose(arguments: &Arguments) -> Result<(), Error> {
 
 async fn run(arguments: Arguments) -> Result<(), Error> {
     let version = version(&arguments)?;
-    let stopped = stop_requested(arguments.keep);
+    let (commands, mut restarts) = mpsc::unbounded_channel();
+    let stopped = stop_requested(arguments.keep, commands);
     tokio::pin!(stopped);
     let nodes = match (arguments.enclosed, arguments.address) {
         (Some(folder), Some(address)) => Nodes::Real(Site { folder, address }),
@@ -107,9 +112,14 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         asked = &mut stopped => return asked,
     };
     announce(control_plane.description())?;
-    let result = tokio::select! {
-        asked = &mut stopped => asked,
-        died = death(&mut control_plane) => Err(died),
+    let result = loop {
+        tokio::select! {
+            asked = &mut stopped => break asked,
+            Some(()) = restarts.recv() => if let Err(error) = control_plane.restart_apiserver() {
+                break Err(error);
+            },
+            died = death(&mut control_plane) => break Err(died),
+        }
     };
     // With the end of this program the kernel ends everything in an enclosure, and nothing in there is worth an order.
     if !enclosed {
@@ -147,11 +157,15 @@ async fn death(control_plane: &mut ControlPlane) -> Error {
     }
 }
 
-async fn stop_requested(keep: bool) -> Result<(), Error> {
+async fn stop_requested(keep: bool, restarts: mpsc::UnboundedSender<()>) -> Result<(), Error> {
     let (closed, stdin_closed) = tokio::sync::oneshot::channel::<()>();
     // A thread of its own: a read that tokio has begun on its stdin would hold up the end of the program.
     std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if line == "restart kube-apiserver" {
+                let _ = restarts.send(());
+            }
+        }
         drop(closed);
     });
     tokio::select! {

@@ -25,6 +25,7 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a start is tried again because somebody else took one of its ports.
 const ATTEMPTS: usize = 3;
+const APISERVER: &str = "kube-apiserver";
 
 /// Who plays the kubelets.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct ControlPlane {
     description: Description,
     /// In the order they were started.
     programs: Vec<Leashed>,
+    /// How the API server was started, for it to be started again.
+    apiserver: (Tools, Vec<String>),
     /// Removed with everything in it when dropped. An enclosure's folder is not ours to remove.
     folder: Option<tempfile::TempDir>,
 }
@@ -113,14 +116,14 @@ impl ControlPlane {
                 tools: tools.folder().to_owned(),
             },
             programs: Vec::new(),
+            apiserver: (
+                tools.clone(),
+                programs::kube_apiserver(&folder, &ports, &certificates, nodes),
+            ),
             folder: temporary,
         };
         this.launch(tools, "etcd", programs::etcd(&folder, &ports))?;
-        this.launch(
-            tools,
-            "kube-apiserver",
-            programs::kube_apiserver(&folder, &ports, &certificates, nodes),
-        )?;
+        this.launch(tools, APISERVER, this.apiserver.1.clone())?;
         let started = Instant::now();
         let client = impatient_client(&admin).await?;
         this.ready(&client, started).await?;
@@ -166,6 +169,17 @@ impl ControlPlane {
         let log = self.description.folder.join("logs").join(format!("{name}.log"));
         self.programs
             .push(Leashed::start(name, &tools.path(name)?, arguments, &[], &log)?);
+        Ok(())
+    }
+
+    /// Kills the API server, and starts it again at the same address with what is stored. Returns as soon as it runs.
+    pub fn restart_apiserver(&mut self) -> Result<(), Error> {
+        let (tools, arguments) = self.apiserver.clone();
+        let log = self.description.folder.join("logs").join("kube-apiserver-again.log");
+        if let Some(program) = self.programs.iter_mut().find(|program| program.name() == APISERVER) {
+            program.kill();
+            *program = Leashed::start(APISERVER, &tools.path(APISERVER)?, arguments, &[], &log)?;
+        }
         Ok(())
     }
 
