@@ -1,11 +1,14 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-terraform test-cloud e2e tools control-plane object-stores charts real-node build lint check generate
+.PHONY: help demo test test-terraform test-cloud e2e tools control-plane object-stores charts real-node soak build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
 export K8S_VERSION
 CARGO_DENY := 0.20.2
+# Of the soak test: how long, and which actions.
+MINUTES ?= 60
+SEED ?= 1
 # Behaviour tests mostly wait, so more of them than cores run at a time.
 TEST_THREADS ?= 6
 
@@ -58,6 +61,11 @@ object-stores: | control-plane
 
 real-node: | control-plane ## Build what turns this machine into a node (ten minutes the first time, then at once)
 	@tests/real-node/build.sh
+
+soak: control-plane object-stores ## An hour of edits, kills and faults, after which nothing is lost and nothing has grown (MINUTES=5 for a look)
+	@echo "building for release (some minutes the first time)"
+	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin leash
+	@./target/release/soak --minutes $(MINUTES) --seed $(SEED)
 
 build: ## Build the operator and the test programs
 	@echo "building the operator (some minutes the first time)"
