@@ -33,6 +33,10 @@ fn text(site: &Site, name: &str, text: &str) -> Result<(), Error> {
 /// `restrict_oom_score_adj`: without `CAP_SYS_RESOURCE`, which a container that plays a machine may lack, every pod would die
 /// with "can't get final child's PID from pipe: EOF". The image of a pod's own container is pinned, so it is never looked for
 /// in a registry, nor ever deleted for want of space.
+///
+/// `volatile` and `no_sync`: whenever a container ended the kernel would else write to disk all that is to be written to it, of
+/// whomever on the machine, and so the end of a pod took as long as others' builds made it. A cluster that ends with its machine
+/// has nothing to keep from that.
 fn containerd(site: &Site, cni: &Path) -> String {
     format!(
         "version = 3
@@ -40,6 +44,10 @@ root = '{root}'
 state = '{state}'
 [grpc]
   address = '{socket}'
+[plugins.'io.containerd.metadata.v1.bolt']
+  no_sync = true
+[plugins.'io.containerd.snapshotter.v1.overlayfs']
+  mount_options = ['volatile']
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'
   [plugins.'io.containerd.cri.v1.images'.pinned_images]
