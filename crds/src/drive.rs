@@ -142,7 +142,7 @@ pub struct RecruitmentDriveSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub image_pull_secrets: Vec<String>,
 
-    /// Times in which no secret rotates. A rotation that falls due meanwhile comes right after. Absent: none.
+    /// Times in which no secret and no database password rotates. A rotation that falls due meanwhile comes right after. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

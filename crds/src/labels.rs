@@ -37,9 +37,15 @@ pub const REPLICAS_BEFORE_SUSPEND: &str = "ras.dev/replicas-before-suspend";
 pub const ROTATED_AT: &str = "ras.dev/rotated-at";
 /// On a generated Secret: the last wish of [`ROTATE`] that was done. Written with the values.
 pub const ROTATED_FOR: &str = "ras.dev/rotated-for";
+/// On the Secret of a database login: by which rotation its password was drawn. Absent: by none, it is the first. Written
+/// with the password; it is what a drive whose status was lost finds its way by.
+pub const LOGIN_GENERATION: &str = "ras.dev/login-generation";
 /// On a drive, set by people: generated secrets (separated by commas) whose values are to be drawn anew, each as `name` or
-/// `name@mark`. Each wish is done once; another mark makes another wish.
+/// `name@mark`; [`ROTATE_DATABASE`] stands for the passwords of the drive's databases. Each wish is done once; another mark
+/// makes another wish.
 pub const ROTATE: &str = "ras.dev/rotate";
+/// What [`ROTATE`] calls the passwords of the drive's databases.
+pub const ROTATE_DATABASE: &str = "database";
 
 /// On a drive, set by people: names of buckets (separated by commas) that may be deleted with all their objects.
 pub const CONFIRM_DELETE: &str = "ras.dev/confirm-delete";

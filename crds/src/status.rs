@@ -249,6 +249,37 @@ pub struct DatabaseStatus {
     /// What is not as asked, when something is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Which login programs have. Absent: the passwords neither rotate nor ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<DatabaseLoginStatus>,
+}
+
+/// Which of the two logins of each owner programs have, and when they get the other one.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseLoginStatus {
+    /// How many rotations there were: with an even number programs log in as the owner itself, with an odd one as
+    /// `<owner>_2`.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// Since when services are rolled out with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub since: Option<Time>,
+    /// Since when no pod is left that was started with the login before: the next rotation changes that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub settled_at: Option<Time>,
+    /// The last wish of the annotation `ras.dev/rotate` that was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<String>,
+    /// When the next rotation begins, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub next_rotation: Option<Time>,
+    /// How far a rotation is, or what one that is due waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// One database as it is.

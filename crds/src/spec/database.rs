@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, ExistingSecret, Resources};
+use super::{DeletionPolicy, ExistingSecret, Resources, Rotation};
 use crate::Quantity;
 
 /// A PostgreSQL server, made for the drive or there already, and the databases in it. Each database and its owner are
@@ -21,6 +21,12 @@ use crate::Quantity;
 #[x_kube(validation = Rule::new("!has(self.deletionPolicy) || has(self.managed)")
     .message("database.deletionPolicy goes with managed, for nothing of an external server is ever deleted: remove deletionPolicy")
     .field_path(".deletionPolicy"))]
+#[x_kube(validation = Rule::new("!has(self.rotate) || self.databases.all(d, (has(d.owner) ? d.owner : d.name).size() <= 61)")
+    .message("database.rotate needs owners of at most 61 characters, for each has a second login with _2 after its name: remove rotate, or use a database whose owner has a shorter name")
+    .field_path(".rotate"))]
+#[x_kube(validation = Rule::new("!has(self.rotate) || self.databases.all(d, !self.databases.exists(e, (has(e.owner) ? e.owner : e.name) == (has(d.owner) ? d.owner : d.name) + '_2'))")
+    .message("database.rotate gives each owner a second login with _2 after its name, and an owner of that name is there: remove rotate, or use a database whose owner has another name")
+    .field_path(".rotate"))]
 pub struct Database {
     /// A server of the drive's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,6 +49,13 @@ pub struct Database {
     /// Whether each owner has a password of its own, or all have one. Absent: `PerDatabase`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<DatabaseCredentials>,
+
+    /// When programs get new passwords. Each owner has two logins that take turns, so nobody is locked out: the next
+    /// one works before the first pod is replaced, and the last one works until the next rotation. With
+    /// `keepWhileOpen` the next login is made ready at any time, and programs get it when the drive is closed.
+    /// Absent: only when asked to, by the annotation `ras.dev/rotate` with the name `database`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<Rotation>,
 
     /// What happens to the volume and the passwords of a managed server when the drive no longer asks
     /// for it or is deleted. Absent: Retain.

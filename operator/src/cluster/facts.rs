@@ -18,6 +18,8 @@ pub struct SecretFacts {
     pub drawn_at: Option<Timestamp>,
     /// The wish to rotate that was done last.
     pub rotated_for: Option<String>,
+    /// By which rotation the password of a database login was drawn. `None`: by none.
+    pub generation: Option<u64>,
 }
 
 /// An older drive of the same namespace.

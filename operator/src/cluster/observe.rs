@@ -1,7 +1,8 @@
 //! Turns what the API server sends into a [`Record`]. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -17,6 +18,9 @@ use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
 use crate::cluster::record::RENDER_CONTAINER;
 use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record, StatefulSetState};
+
+/// Key of a Secret with a password.
+pub const PASSWORD: &str = "password";
 
 /// What is remembered of an object with this metadata.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
@@ -85,12 +89,14 @@ pub fn deployment(object: &Deployment) -> Record {
     if let Detail::Deployment(state) = &mut record.detail {
         state.replicas = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         state.render_image = render_image(object).map(Into::into);
+        state.passwords = passwords(object);
         if let Some(status) = &object.status {
             state.observed_generation = status.observed_generation.unwrap_or_default();
             state.current = status.replicas.unwrap_or_default();
             state.updated = status.updated_replicas.unwrap_or_default();
             state.ready = status.ready_replicas.unwrap_or_default();
             state.available = status.available_replicas.unwrap_or_default();
+            state.terminating = status.terminating_replicas.unwrap_or_default();
             for condition in status.conditions.iter().flatten() {
                 let message = || Some(condition.message.as_deref().unwrap_or_default().into());
                 if condition.type_ == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded") {
@@ -179,6 +185,20 @@ fn render_image(object: &Deployment) -> Option<&str> {
         .as_deref()
 }
 
+/// Names of the Secrets of which a Deployment's pods take the password.
+fn passwords(object: &Deployment) -> Box<[Arc<str>]> {
+    let pod = object.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let names: BTreeSet<&str> = pod
+        .into_iter()
+        .flat_map(|pod| pod.init_containers.iter().flatten().chain(&pod.containers))
+        .flat_map(|container| container.env.iter().flatten())
+        .filter_map(|variable| variable.value_from.as_ref()?.secret_key_ref.as_ref())
+        .filter(|reference| reference.key == PASSWORD)
+        .map(|reference| reference.name.as_str())
+        .collect();
+    names.into_iter().map(Into::into).collect()
+}
+
 fn version(meta: &ObjectMeta) -> u64 {
     meta.resource_version
         .as_deref()
@@ -240,6 +260,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     let version = meta.resource_version.clone().unwrap_or_default();
     let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
     let rotated_for = annotation(labels::ROTATED_FOR).cloned();
+    let generation = annotation(labels::LOGIN_GENERATION).and_then(|text| text.parse().ok());
     let drawn_at = annotation(labels::ROTATED_AT)
         .and_then(|text| text.parse().ok())
         .or(meta.creation_timestamp.as_ref().map(|time| time.0));
@@ -250,6 +271,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
             version,
             drawn_at,
             rotated_for,
+            generation,
         };
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
@@ -280,5 +302,6 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         version: String::new(),
         drawn_at,
         rotated_for,
+        generation,
     }
 }

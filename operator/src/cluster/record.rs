@@ -149,6 +149,10 @@ pub struct DeploymentState {
     pub replicas_before_suspend: Option<i32>,
     /// Image that renders its files.
     pub render_image: Option<Arc<str>>,
+    /// Secrets of which the pods of the present version take a password.
+    pub passwords: Box<[Arc<str>]>,
+    /// Pods that are ending, as far as Kubernetes counts them (from 1.35 on).
+    pub terminating: i32,
 }
 
 impl DeploymentState {
@@ -158,6 +162,11 @@ impl DeploymentState {
             && self.updated == self.replicas
             && self.current == self.updated
             && self.available == self.updated
+    }
+
+    /// Whether no pod of an earlier version is left. Pods that are ending may be missing from the count.
+    pub fn is_settled(&self) -> bool {
+        self.observed_generation >= self.generation && self.current == self.updated && self.terminating == 0
     }
 
     /// Pods of the present version that are ready, as far as the counts can tell while two versions run.

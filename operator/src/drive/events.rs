@@ -141,6 +141,30 @@ pub fn readiness(
     publish(kind, &now.reason, "Report", now.message, None, meta, key, context);
 }
 
+/// Tells when services get other logins.
+pub fn logins(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
+    let login = |status: &RecruitmentDriveStatus| status.database.as_ref().and_then(|database| database.login.clone());
+    let (Some(now), Some(old)) = (login(status), login(before)) else {
+        return;
+    };
+    if now.generation <= old.generation {
+        return;
+    }
+    let note = format!(
+        "rotation {} of the database passwords: the next login of each owner works, and services are rolled out with it",
+        now.generation
+    );
+    tracing::info!(drive = %key, outcome = "DatabaseLoginsRotated", "{note}");
+    let type_ = EventType::Normal;
+    publish(type_, "DatabaseLoginsRotated", "Rotate", note, None, meta, key, context);
+}
+
 fn list(children: &[ChildKey]) -> String {
     let mut names: Vec<String> = children.iter().map(ToString::to_string).collect();
     names.sort();

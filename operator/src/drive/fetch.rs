@@ -13,6 +13,7 @@ use crate::drive::cache;
 use crate::drive::context::Context;
 use crate::drive::fetched::{
     Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState,
+    ProgramFacts,
 };
 use crate::drive::report::Observed;
 use crate::object_store::model::Owner as BucketOwner;
@@ -33,6 +34,7 @@ pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeS
         .collect();
     if let Some(database) = &drive.spec.database {
         secrets.extend(names::database_secrets(name, database));
+        secrets.extend(names::second_passwords(name, database));
         secrets.extend(database.external.iter().map(|external| external.secret_name.clone()));
     }
     let uses = drive.spec.services.iter().flat_map(|service| {
@@ -154,7 +156,25 @@ fn database_of(key: &DriveKey, before: &RecruitmentDriveStatus, context: &Contex
         recorded: before.database.clone().unwrap_or_default(),
         serves: database_serves(key, context) || cluster.as_ref().is_some_and(|state| state.ready == Some(true)),
         cluster,
+        programs: programs_of(key, context),
     }
+}
+
+/// The passwords that the drive's Deployments use. One that is going may have pods for as long as it is there.
+fn programs_of(key: &DriveKey, context: &Context) -> BTreeMap<String, ProgramFacts> {
+    let children = context.hands.store.of_drive(key).into_iter();
+    children
+        .filter_map(|(child, record)| match record.detail {
+            Detail::Deployment(state) => {
+                let facts = ProgramFacts {
+                    passwords: state.passwords.iter().map(ToString::to_string).collect(),
+                    settled: state.is_settled() && !record.deleting,
+                };
+                Some((child.name.to_string(), facts))
+            }
+            Detail::None | Detail::Secret(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Foreign(_) => None,
+        })
+        .collect()
 }
 
 /// Gathers what exists around a drive.
@@ -209,7 +229,10 @@ pub fn fetch(
         apis,
         external: external_of(key, drive, apis, context),
         buckets: buckets_of(key, drive, before, context),
-        database: database_of(key, before, context),
+        database: match drive.spec.database {
+            Some(_) => database_of(key, before, context),
+            None => DatabaseFacts::default(),
+        },
     };
     (
         fetched,

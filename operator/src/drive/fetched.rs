@@ -1,6 +1,6 @@
 //! What `fetch` gives: the facts that the pure rooms decide by. No value of a Secret is among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
@@ -46,6 +46,17 @@ pub struct DatabaseFacts {
     pub serves: bool,
     /// What CloudNativePG says of the servers it runs. Absent: it has none.
     pub cluster: Option<ForeignState>,
+    /// The drive's programs as they run, by the names of their Deployments; also those that it no longer asks for.
+    pub programs: BTreeMap<String, ProgramFacts>,
+}
+
+/// Which passwords the pods of a Deployment were started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFacts {
+    /// Secrets of which its present version takes a password.
+    pub passwords: BTreeSet<String>,
+    /// Whether no pod of an earlier version is left.
+    pub settled: bool,
 }
 
 /// What is known of a Secret that comes from a store outside the cluster.

@@ -337,6 +337,7 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
     let mut parts = vec!["image".to_owned(), image.clone()];
     list("command", command, &mut parts);
     list("args", args, &mut parts);
+    let env = migration.lasting_env.as_ref().unwrap_or(env);
     parts.push(format!("env {}", env.len()));
     for variable in env {
         parts.push(variable.name.clone());

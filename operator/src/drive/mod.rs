@@ -18,6 +18,7 @@ pub mod fetch;
 pub mod fetched;
 pub mod finalizer;
 pub mod intake;
+pub mod login;
 pub mod migration;
 pub mod preparation;
 pub mod report;
@@ -182,8 +183,8 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         context,
     )
     .await?;
-    if outcome.buckets.are_unrecorded() {
-        // Their names are in status now, so they may be made.
+    if outcome.buckets.are_unrecorded() || login::standing(valid).goes_on() {
+        // Names of buckets are in status now, so they may be made; or whose turn it is to log in, so they may.
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
     }
     Ok(next(key, valid, &outcome, context))
@@ -300,6 +301,7 @@ async fn show(
             Err(error) => return Err(Error::Status(Box::new(error))),
         }
         events::readiness(&status, before, key, meta, context);
+        events::logins(&status, before, key, meta, context);
     }
     context.memory.shown(key, uid, status);
     Ok(())

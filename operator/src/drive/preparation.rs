@@ -7,6 +7,7 @@ use ras_crds::{ConditionType, DatabaseState, LogicalDatabaseStatus, Reason};
 
 use super::build::{Waiting, names};
 use super::fetched::{JobOutcome, PodRun};
+use super::login;
 use super::valid::{DatabaseServer, ValidDatabase, ValidDrive, ValidLogicalDatabase};
 use super::validate::databases::PASSWORD;
 use crate::cluster::jobs::PREPARE;
@@ -82,10 +83,8 @@ pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
                 .collect()
         }
     };
-    let logins = database
-        .logins
-        .iter()
-        .map(|login| (login.secret_name.as_str(), PASSWORD));
+    let logins = database.accepted().into_iter();
+    let logins = logins.map(|login| (login.secret_name.as_str(), PASSWORD));
     admin.into_iter().chain(logins).collect()
 }
 
@@ -115,8 +114,8 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             })
             .collect(),
         logins: database
-            .logins
-            .iter()
+            .accepted()
+            .into_iter()
             .map(|login| Login {
                 role: login.role.clone(),
                 owner: login.owner.clone(),
@@ -130,6 +129,11 @@ fn work(drive: &ValidDrive, database: &ValidDatabase, request: &Request) -> Stri
     // Written before it is read, by ourselves: it can be.
     let asked = serde_json::to_string(request).unwrap_or_default();
     let mut parts = vec![asked.as_str(), database.again.as_deref().unwrap_or_default()];
+    let rotation = database.rotation.drawn.to_string();
+    if database.rotation.drawn > 0 {
+        // Stamps have whole seconds.
+        parts.push(&rotation);
+    }
     for (secret, key) in keys_of(database) {
         let facts = drive.secrets.get(secret);
         let stamp = facts.and_then(|facts| facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key)));
@@ -219,6 +223,12 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<Waiting> {
                 format!("Secret {secret:?} has no key {key:?}, which the database needs: {next}"),
             );
         }
+    }
+    if login::undrawn(drive, database) {
+        return wait(
+            Reason::DatabasePending,
+            "the passwords of the next logins are being drawn".to_owned(),
+        );
     }
     if database.is_managed() && !database.facts.serves {
         return wait(Reason::DatabasePending, "the database server is starting".to_owned());

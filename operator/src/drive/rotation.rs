@@ -108,7 +108,8 @@ impl Calendar {
         }
     }
 
-    fn permit(&self, policy: Policy, wish: &str) -> Verdict {
+    /// Whether what `wish` speaks of may happen now.
+    pub fn permit(&self, policy: Policy, wish: &str) -> Verdict {
         if let Some((ends_at, freeze)) = self.after_freezes(self.now) {
             return Verdict::Waits {
                 until: Some(ends_at),

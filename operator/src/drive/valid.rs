@@ -14,11 +14,13 @@ use ras_crds::spec::{
 
 use super::departure::Departure;
 use super::fetched::{Apis, BucketFacts, DeploymentFacts, ForeignState, JobFacts, JobPod, SecretFacts};
+use super::login;
 use super::rotation::{Calendar, Verdict};
 use crate::object_store::model::BucketRequest;
 
 pub use database::{
-    DatabaseLogin, DatabaseServer, ExternalServer, ValidCluster, ValidDatabase, ValidLogicalDatabase, ValidStandalone,
+    DatabaseLogin, DatabaseServer, ExternalServer, LoginRotation, ValidCluster, ValidDatabase, ValidLogicalDatabase,
+    ValidStandalone,
 };
 
 /// A drive that can be built.
@@ -82,6 +84,7 @@ impl ValidDrive {
         self.generated_secrets
             .iter()
             .filter_map(|secret| secret.rotation.next())
+            .chain(login::standing(self).next())
             .min()
     }
 }
@@ -149,6 +152,9 @@ pub struct ValidBinding {
 pub struct ValidMigration {
     /// What runs: the service's image, in the migration's environment.
     pub container: ValidContainer,
+    /// The variables as they are with the first login of each owner, where it has the second: who logs in is no part of
+    /// what a migration does. Absent: as they are.
+    pub lasting_env: Option<Vec<ValidEnv>>,
     /// Seconds it may take, its retries included.
     pub timeout_seconds: i64,
     /// How often it is tried again by itself.

@@ -643,7 +643,7 @@ fn what_was_prepared_is_remembered_and_not_done_again() {
         database: DatabaseFacts {
             recorded: recorded.clone(),
             serves: true,
-            cluster: None,
+            ..DatabaseFacts::default()
         },
         ..new
     };
@@ -664,7 +664,7 @@ fn while_the_same_is_tried_once_more_the_old_failure_is_told() {
         database: DatabaseFacts {
             recorded: first.database.clone().unwrap(),
             serves: true,
-            cluster: None,
+            ..DatabaseFacts::default()
         },
         ..new.clone()
     };

@@ -130,7 +130,6 @@ fn database_facts(drive: &RecruitmentDrive) -> DatabaseFacts {
     let databases = drive.spec.database.iter().flat_map(|database| &database.databases);
     DatabaseFacts {
         serves: true,
-        cluster: None,
         recorded: DatabaseStatus {
             databases: databases
                 .map(|one| LogicalDatabaseStatus {
@@ -141,6 +140,7 @@ fn database_facts(drive: &RecruitmentDrive) -> DatabaseFacts {
                 .collect(),
             ..DatabaseStatus::default()
         },
+        ..DatabaseFacts::default()
     }
 }
 
@@ -478,8 +478,9 @@ fn database() -> impl Strategy<Value = Database> {
         prop::collection::vec(one, 0..4),
         of(Just(DatabaseCredentials::Shared)),
         of(Just(DeletionPolicy::Delete)),
+        rotation(),
     )
-        .prop_map(|(managed, databases, credentials, deletion_policy)| Database {
+        .prop_map(|(managed, databases, credentials, deletion_policy, rotate)| Database {
             external: managed.is_none().then(|| ExistingSecret {
                 secret_name: "rds".to_owned(),
             }),
@@ -487,7 +488,18 @@ fn database() -> impl Strategy<Value = Database> {
             databases,
             credentials,
             deletion_policy,
+            rotate,
         })
+}
+
+fn rotation() -> impl Strategy<Value = Option<Rotation>> {
+    let every = prop_oneof![9 => Just("90d"), 1 => Just("1m")];
+    (of(every), of(any::<bool>())).prop_map(|(every, keep_while_open)| {
+        (every.is_some() || keep_while_open.is_some()).then(|| Rotation {
+            every: every.map(Duration::new),
+            keep_while_open,
+        })
+    })
 }
 
 /// Services that use the first database, by both ways.

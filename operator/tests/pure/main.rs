@@ -13,6 +13,8 @@ mod drives;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod pods;

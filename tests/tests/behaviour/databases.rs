@@ -24,15 +24,15 @@ use crate::seen::{COLLECTED, asked, because, kubectl, look};
 const TEMPLATE: &str = "/spec/template";
 
 /// A season with a real server outside of it.
-struct Databases {
-    season: Season,
-    server: &'static PostgresServer,
+pub(crate) struct Databases {
+    pub(crate) season: Season,
+    pub(crate) server: &'static PostgresServer,
     /// Makes names on the server, which all tests share.
     prefix: String,
 }
 
 impl Databases {
-    async fn start(prefix: &str) -> Result<Self, Error> {
+    pub(crate) async fn start(prefix: &str) -> Result<Self, Error> {
         Self::with(prefix, &OperatorOptions::with_roles(ROLES)).await
     }
 
@@ -47,12 +47,12 @@ impl Databases {
     }
 
     /// A name on the server that no other test uses.
-    fn name(&self, name: &str) -> String {
+    pub(crate) fn name(&self, name: &str) -> String {
         format!("{}_{name}", self.prefix)
     }
 
     /// Keeps the connection to the server in the Secret `campus`.
-    async fn connection(&self, password: &str) -> Result<(), Error> {
+    pub(crate) async fn connection(&self, password: &str) -> Result<(), Error> {
         let data = json!({
             "host": "127.0.0.1", "port": self.server.port().to_string(), "username": ADMIN, "password": password,
             // The server speaks no TLS, and the default is to demand it.
@@ -71,7 +71,7 @@ impl Databases {
     }
 
     /// A drive on that server.
-    fn drive(&self, name: &str, databases: &[&str]) -> String {
+    pub(crate) fn drive(&self, name: &str, databases: &[&str]) -> String {
         self.on("external: {secretName: campus}", name, databases)
     }
 
@@ -89,7 +89,7 @@ impl Databases {
         )
     }
 
-    async fn status(&self, drive: &str) -> Result<DatabaseStatus, Error> {
+    pub(crate) async fn status(&self, drive: &str) -> Result<DatabaseStatus, Error> {
         let drive = self
             .season
             .drives()
@@ -100,7 +100,7 @@ impl Databases {
     }
 
     /// The password in a Secret, which the test may read and the operator may not.
-    async fn password(&self, secret: &str) -> Result<String, Error> {
+    pub(crate) async fn password(&self, secret: &str) -> Result<String, Error> {
         let found = self
             .season
             .namespace
@@ -113,7 +113,7 @@ impl Databases {
     }
 
     /// Logs in as a service of the drive does, and makes a table in the schema `public`.
-    async fn works(&self, drive: &str, database: &str, table: &str) -> Result<(), Error> {
+    pub(crate) async fn works(&self, drive: &str, database: &str, table: &str) -> Result<(), Error> {
         self.works_on(self.server, drive, database, table).await
     }
 
@@ -145,7 +145,7 @@ impl Databases {
         Ok(api.list(&of_drive).await.map_err(failed("listing Jobs"))?.items)
     }
 
-    async fn ready(&self, drive: &str) -> Result<(), Error> {
+    pub(crate) async fn ready(&self, drive: &str) -> Result<(), Error> {
         self.season.ready(drive).await.map(drop).map_err(|error| {
             let runs: Vec<_> = self
                 .season
@@ -160,7 +160,7 @@ impl Databases {
 }
 
 /// The name that the operator gives the Secret of an owner; a name with '_' is none of Kubernetes', so a hash follows.
-fn secret_of(drive: &str, owner: &str) -> String {
+pub(crate) fn secret_of(drive: &str, owner: &str) -> String {
     ras_operator::drive::build::names::database_password(drive, ras_crds::spec::DatabaseCredentials::PerDatabase, owner)
 }
 

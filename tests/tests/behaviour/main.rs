@@ -25,6 +25,7 @@ mod leader;
 mod migrations;
 mod object_stores;
 mod optional_apis;
+mod passwords;
 mod postgres;
 mod removal;
 mod replicas;

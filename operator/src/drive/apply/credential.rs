@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use ras_crds::Reason;
-use ras_crds::labels::{ROTATED_AT, ROTATED_FOR};
+use ras_crds::labels::{LOGIN_GENERATION, ROTATED_AT, ROTATED_FOR};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{Detail, Record};
@@ -57,7 +57,7 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 if let Some(digest) = verified {
                     hands.store.verified(key, *digest);
                 }
-                if credential.rotate {
+                if credential.rotate && !is_drawn(credential, known) {
                     return rotate(hands, credential, known).await;
                 }
                 let lacking = lacking(credential, known);
@@ -127,16 +127,16 @@ async fn create(hands: &Hands, credential: &CredentialItem) -> Result<(), Troubl
             metadata.remove("annotations");
         }
     }
-    if let (Some(wish), Some(metadata)) = (
-        &credential.notes.wish,
-        body.pointer_mut("/metadata").and_then(Value::as_object_mut),
-    ) && let Some(annotations) = metadata
-        .entry("annotations")
-        .or_insert_with(|| json!({}))
-        .as_object_mut()
+    // Values that are drawn for the first time are as new as anybody can wish.
+    let notes = notes(credential);
+    if !notes.is_empty()
+        && let Some(metadata) = body.pointer_mut("/metadata").and_then(Value::as_object_mut)
+        && let Some(annotations) = metadata
+            .entry("annotations")
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
     {
-        // Values that are drawn for the first time are as new as anybody can wish.
-        annotations.insert(ROTATED_FOR.to_owned(), json!(wish));
+        annotations.extend(notes);
     }
     if let Some(object) = body.as_object_mut() {
         let values = values(credential.keys.clone(), credential.recipe).await?;
@@ -161,13 +161,37 @@ async fn rotate(hands: &Hands, credential: &CredentialItem, record: &Record) -> 
     let at = credential.notes.drawn_at;
     // Whole seconds, as all times in metadata.
     let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
-    let mut notes = json!({ROTATED_AT: at.to_string()});
-    if let (Some(wish), Some(notes)) = (&credential.notes.wish, notes.as_object_mut()) {
-        notes.insert(ROTATED_FOR.to_owned(), json!(wish));
-    }
-    match hands.write_values(key, record, &values, Some(&notes)).await {
+    let mut notes = notes(credential);
+    notes.insert(ROTATED_AT.to_owned(), json!(at.to_string()));
+    match hands
+        .write_values(key, record, &values, Some(&Value::Object(notes)))
+        .await
+    {
         Ok(()) => Done::Rotated(key.clone()),
         Err(error) => Done::Blocked(Blocked::of(key, refusal(&error))),
+    }
+}
+
+/// What is written beside new values, however they come to be drawn.
+fn notes(credential: &CredentialItem) -> Map<String, Value> {
+    let CredentialNotes {
+        drawn_at: _, // The Secret's own age tells it of the first values.
+        wish,
+        generation,
+    } = &credential.notes;
+    let wish = wish.iter().map(|wish| (ROTATED_FOR.to_owned(), json!(wish)));
+    let generation = generation
+        .iter()
+        .map(|generation| (LOGIN_GENERATION.to_owned(), json!(generation.to_string())));
+    wish.chain(generation).collect()
+}
+
+/// Whether the values that are there are of this rotation, or of a later one. What is remembered now may be newer than
+/// what it was decided by.
+fn is_drawn(credential: &CredentialItem, record: &Record) -> bool {
+    match (&record.detail, credential.notes.generation) {
+        (Detail::Secret(facts), Some(asked)) => facts.generation.is_some_and(|drawn| drawn >= asked),
+        _ => false,
     }
 }
 

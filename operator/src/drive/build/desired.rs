@@ -217,6 +217,9 @@ pub struct CredentialNotes {
     pub drawn_at: Timestamp,
     /// The wish that is done with them.
     pub wish: Option<String>,
+    /// The rotation that drew them, of the password of a database login. Values of it, or of a later one, are never
+    /// drawn over.
+    pub generation: Option<u64>,
 }
 
 /// What something waits for. A value, not an error: nothing went wrong.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use ras_crds::RecruitmentDrive;
-use ras_crds::spec::{Database, DatabaseCredentials, DatabaseProvider};
+use ras_crds::spec::{Database, DatabaseCredentials, DatabaseProvider, LogicalDatabase};
 
 use crate::drive::cache;
 use crate::object_store::model::Owner;
@@ -90,7 +90,22 @@ pub fn database_password(drive: &str, credentials: DatabaseCredentials, owner: &
     }
 }
 
-/// Names of the Secrets that are made for a drive's databases.
+/// Name of the Secret with the password of the second login of `owner`. No owner's first Secret can have it.
+pub fn second_password(drive: &str, credentials: DatabaseCredentials, owner: &str) -> String {
+    match credentials {
+        DatabaseCredentials::Shared => join(&[drive, "database", "second"]),
+        DatabaseCredentials::PerDatabase => join(&[drive, "database", "second", owner]),
+    }
+}
+
+/// Names of the Secrets of all second logins, which are made when the passwords rotate for the first time.
+pub fn second_passwords(drive: &str, spec: &Database) -> BTreeSet<String> {
+    let credentials = spec.credentials.unwrap_or_default();
+    let owners = spec.databases.iter().map(LogicalDatabase::owner);
+    owners.map(|owner| second_password(drive, credentials, owner)).collect()
+}
+
+/// Names of the Secrets that are made for a drive's databases, but for second logins.
 pub fn database_secrets(drive: &str, spec: &Database) -> BTreeSet<String> {
     let credentials = spec.credentials.unwrap_or_default();
     let passwords = spec
@@ -160,7 +175,7 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
     if let Some(server) = &spec.database {
         all.extend(
             database_secrets(name, server)
-                .iter()
+                .union(&second_passwords(name, server))
                 .map(|secret| format!("Secret/{secret}")),
         );
         all.push(format!("ConfigMap/{}", database(name)));

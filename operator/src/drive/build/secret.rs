@@ -24,6 +24,7 @@ pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential 
         notes: CredentialNotes {
             drawn_at: drive.calendar.now,
             wish: secret.wish.clone(),
+            generation: None,
         },
     }
 }

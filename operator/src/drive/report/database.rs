@@ -1,8 +1,8 @@
 //! What is told about the database server and the databases on it.
 
-use ras_crds::{ConditionType, DatabaseStatus, Reason, RecruitmentDriveStatus};
+use ras_crds::{ConditionType, DatabaseState, DatabaseStatus, Reason, RecruitmentDriveStatus};
 
-use super::{Finding, Observed};
+use super::{Finding, Observed, logins};
 use crate::cluster::record::ChildKey;
 use crate::database::report::Report;
 use crate::drive::apply::Blocked;
@@ -42,6 +42,7 @@ pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
         status.server_version = Some(version);
     }
     status.primary = database.facts.cluster.as_ref().and_then(|state| state.primary.clone());
+    status.login = logins::status(valid, database);
     Some(status)
 }
 
@@ -65,12 +66,7 @@ pub fn finding(
     }
     let finding = |reason, message: String| Some(Finding::new(type_, false, reason, message));
     match &preparation.progress {
-        Progress::Recorded | Progress::Done(_) => Some(Finding::new(
-            type_,
-            true,
-            Reason::DatabasesAvailable,
-            "every database is there, and its login works",
-        )),
+        Progress::Recorded | Progress::Done(_) => Some(available(valid, database)),
         Progress::Waiting(waiting) => finding(waiting.reason, waiting.message.clone()),
         Progress::Running(why) => {
             let recorded = &database.facts.recorded;
@@ -88,6 +84,7 @@ pub fn finding(
                 return finding(*reason, message.clone());
             }
             match why {
+                _ if is_beside_what_works(&preparation, database) => Some(available(valid, database)),
                 Some(why) => finding(
                     Reason::DatabasePending,
                     format!(
@@ -106,6 +103,25 @@ pub fn finding(
             finding(reason, message)
         }
     }
+}
+
+fn available(valid: &ValidDrive, database: &ValidDatabase) -> Finding {
+    let mut message = "every database is there, and its login works".to_owned();
+    if let Some(more) = logins::message(valid, database) {
+        message.push_str("; passwords: ");
+        message.push_str(&more);
+    }
+    Finding::new(ConditionType::DatabaseReady, true, Reason::DatabasesAvailable, message)
+}
+
+/// Whether the Job makes the next logins beside those that services have: these work all the time.
+fn is_beside_what_works(preparation: &Preparation, database: &ValidDatabase) -> bool {
+    let rotation = &database.rotation;
+    rotation.drawn > rotation.current
+        && preparation
+            .databases(database)
+            .iter()
+            .all(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Retained))
 }
 
 /// What is wrong with a server of the drive's own, if anything is.

@@ -2,6 +2,7 @@
 
 pub mod buckets;
 pub mod database;
+pub mod logins;
 pub mod migrations;
 pub mod parts;
 pub mod secrets;

@@ -4,6 +4,7 @@ use ras_crds::spec::DeletionPolicy;
 
 use super::{UsedSecret, ValidResources};
 use crate::drive::fetched::DatabaseFacts;
+use crate::drive::rotation::Policy;
 
 /// A database server with the databases on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +15,12 @@ pub struct ValidDatabase {
     pub server: DatabaseServer,
     /// The databases, in the spec's order.
     pub databases: Vec<ValidLogicalDatabase>,
-    /// The logins that must work, each once.
+    /// The logins that programs have, one for each owner.
     pub logins: Vec<DatabaseLogin>,
+    /// The other login of each owner, which is made when the passwords rotate for the first time.
+    pub others: Vec<DatabaseLogin>,
+    /// When the others take their place.
+    pub rotation: LoginRotation,
     /// A text that somebody changes to have everything prepared once more.
     pub again: Option<String>,
     /// What is known of it.
@@ -27,6 +32,33 @@ impl ValidDatabase {
     pub fn is_managed(&self) -> bool {
         !matches!(self.server, DatabaseServer::External(_))
     }
+
+    /// The logins that must work, sorted. Once there is a second one of each owner both must: programs that have not
+    /// been replaced have the other, and by either a drive that is made anew proves that the roles are its own.
+    pub fn accepted(&self) -> Vec<&DatabaseLogin> {
+        let others = self.others.iter().filter(|_| self.rotation.drawn > 0);
+        let mut all: Vec<&DatabaseLogin> = self.logins.iter().chain(others).collect();
+        all.sort();
+        all
+    }
+}
+
+/// Which of the two logins of each owner programs have, by the number of rotations there were: with an even one it is the
+/// owner itself, with an odd one the second login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginRotation {
+    /// The rotation that programs have the passwords of.
+    pub current: u64,
+    /// The last one for which passwords were drawn: `current`, or the next while that is under way.
+    pub drawn: u64,
+    /// What is asked for.
+    pub policy: Policy,
+    /// Whether the spec says when.
+    pub rotates: bool,
+    /// The wish to rotate that stands in the drive's annotations.
+    pub wish: Option<String>,
+    /// Why there cannot be a second login, where there cannot.
+    pub obstacle: Option<String>,
 }
 
 /// Where a database server is from.

@@ -3,29 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::RecruitmentDrive;
-use ras_crds::labels::PREPARE_DATABASE;
+use ras_crds::labels::{PREPARE_DATABASE, ROTATE_DATABASE};
 use ras_crds::spec::{Database, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
 
 use super::quantity::Defaults;
-use super::{Found, quantity};
+use super::{Found, quantity, rotation};
 use crate::drive::build::names as child;
 use crate::drive::fetched::Fetched;
+use crate::drive::login::{self, SUFFIX};
 use crate::drive::valid::{
-    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, SecretOrigin, UsedSecret, ValidCluster, ValidDatabase,
-    ValidEnv, ValidLogicalDatabase, ValidStandalone,
+    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SecretOrigin, UsedSecret, ValidCluster,
+    ValidDatabase, ValidEnv, ValidLogicalDatabase, ValidStandalone,
 };
 use crate::platform::PlatformConfig;
 
 /// Where PostgreSQL listens.
 const PORT: i32 = 5432;
-/// Key of a Secret with a password.
-pub const PASSWORD: &str = "password";
+pub use crate::cluster::observe::PASSWORD;
+
 /// Where programs find the certificates of their database server.
 pub const CA_FILE: &str = "/ras/database/ca.crt";
 /// Key of an external server's Secret with these certificates.
 pub const CA: &str = "ca";
 /// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
-const LONGEST: usize = 63;
+pub(super) const LONGEST: usize = 63;
 
 /// The administrator of servers that CloudNativePG runs, and its database: CloudNativePG makes one of each in any case.
 pub const CLUSTER_ADMIN: &str = "ras_operator";
@@ -151,6 +152,18 @@ impl Databases {
 
     pub(super) fn into_valid(self) -> Option<ValidDatabase> {
         self.valid
+    }
+
+    /// The same as it is where programs log in as owners themselves. Absent: they do.
+    pub(super) fn with_first_logins(&self) -> Option<Self> {
+        let valid = self.valid.as_ref()?;
+        (!login::is_first(valid.rotation.current)).then(|| Self {
+            valid: Some(ValidDatabase {
+                logins: valid.others.clone(),
+                others: valid.logins.clone(),
+                ..valid.clone()
+            }),
+        })
     }
 
     fn look(&self, name: &str) -> Option<(&ValidDatabase, &ValidLogicalDatabase)> {
@@ -320,22 +333,64 @@ fn read(
             return None;
         }
     };
-    let logins: BTreeSet<DatabaseLogin> = databases
-        .iter()
-        .map(|database| DatabaseLogin {
-            owner: database.owner.clone(),
-            role: database.owner.clone(),
-            secret_name: child::database_password(name, spec.credentials.unwrap_or_default(), &database.owner),
-        })
-        .collect();
+    let credentials = spec.credentials.unwrap_or_default();
+    let owners: BTreeSet<&String> = databases.iter().map(|database| &database.owner).collect();
+    let first = owners.iter().map(|owner| DatabaseLogin {
+        owner: (*owner).clone(),
+        role: (*owner).clone(),
+        secret_name: child::database_password(name, credentials, owner),
+    });
+    let second = owners.iter().map(|owner| DatabaseLogin {
+        owner: (*owner).clone(),
+        role: format!("{owner}{SUFFIX}"),
+        secret_name: child::second_password(name, credentials, owner),
+    });
+    let (first, second) = (first.collect::<Vec<_>>(), second.collect::<Vec<_>>());
+    let policy = rotation::policy("spec.database.rotate", spec.rotate.as_ref(), found);
+    let (current, drawn) = generations(&first, &second, fetched);
+    let (logins, others) = if login::is_first(current) {
+        (first, second)
+    } else {
+        (second, first)
+    };
     let annotations = drive.metadata.annotations.as_ref();
     Some(ValidDatabase {
         child: child::database(name),
         server,
         databases,
-        logins: logins.into_iter().collect(),
+        logins,
+        others,
+        rotation: LoginRotation {
+            current,
+            drawn,
+            policy,
+            rotates: spec.rotate.is_some(),
+            wish: rotation::wishes(drive).remove(ROTATE_DATABASE),
+            obstacle: None,
+        },
         again: annotations.and_then(|all| all.get(PREPARE_DATABASE)).cloned(),
         facts: fetched.database.clone(),
+    })
+}
+
+/// The generation of logins that services have, and the one that was drawn last.
+fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetched) -> (u64, u64) {
+    let facts = &fetched.database;
+    let of = |is_first: bool| if is_first { first } else { second };
+    let numbers = |is_first: bool| {
+        of(is_first)
+            .iter()
+            .filter_map(|login| fetched.secrets.get(&login.secret_name)?.generation)
+            // Any other number was not written by us.
+            .filter(move |generation| login::is_first(*generation) == is_first)
+    };
+    let newest = numbers(true).chain(numbers(false)).max().unwrap_or_default();
+    let recorded = facts.recorded.login.as_ref();
+    let recorded = recorded.and_then(|login| u64::try_from(login.generation).ok());
+    login::whereabouts(recorded, newest, |generation| {
+        let mut used = facts.programs.values().flat_map(|program| &program.passwords);
+        let logins = of(login::is_first(generation));
+        used.any(|name| logins.iter().any(|login| login.secret_name == *name))
     })
 }
 

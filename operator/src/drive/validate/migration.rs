@@ -44,6 +44,15 @@ pub(super) fn read(
     let (variables, origins) = merged(&service.env, &migrate.env);
     let buckets = used_buckets(uses, &variables, &[]);
     let databases = used_databases(uses, &variables, &[]);
+    let first = sources.databases.with_first_logins();
+    let lasting_env = first.map(|databases| {
+        let sources = Sources {
+            databases: &databases,
+            ..*sources
+        };
+        // What is wrong with them is told below.
+        env(&field, uses, &variables, &origins, &sources, &mut Found::default())
+    });
     let retries = migrate.retries.unwrap_or(0);
     if !(0..=10).contains(&retries) {
         found.invalid(
@@ -53,6 +62,7 @@ pub(super) fn read(
     }
     Some(ValidMigration {
         timeout_seconds: timeout(&field, migrate, found),
+        lasting_env,
         retries: retries.clamp(0, 10),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,

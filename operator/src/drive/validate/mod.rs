@@ -12,6 +12,7 @@ mod container;
 pub(crate) mod databases;
 mod exposure;
 mod external;
+mod logins;
 mod migration;
 mod monitoring;
 mod mounts;
@@ -97,6 +98,10 @@ pub fn validate(
         .cloned()
         .collect();
 
+    let mut database = databases.into_valid();
+    if let Some(database) = &mut database {
+        logins::check(drive, database, &mut found);
+    }
     let warnings = secrets.warnings(drive);
     let (generated_secrets, external_secrets) = secrets.into_valid();
     let valid = ValidDrive {
@@ -110,7 +115,7 @@ pub fn validate(
         generated_secrets,
         external_secrets,
         departures: departures(drive, fetched),
-        database: databases.into_valid(),
+        database,
         buckets: buckets.into_valid(drive),
         exposure,
         monitoring,

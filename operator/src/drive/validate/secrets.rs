@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ras_crds::RecruitmentDrive;
-use ras_crds::labels::ROTATE;
+use ras_crds::labels::{ROTATE, ROTATE_DATABASE};
 use ras_crds::spec::{Format, Generate, SecretSource};
 
 use super::{Found, external, names, rotation};
@@ -58,6 +58,7 @@ impl<'a> Secrets<'a> {
         rotation::wishes(drive)
             .into_keys()
             .filter(|name| !matches!(self.by_name.get(name.as_str()), Some(Known::Generated(..))))
+            .filter(|name| drive.spec.database.is_none() || name != ROTATE_DATABASE)
             .map(|name| {
                 format!("the annotation {ROTATE} names {name:?}, which is no generated secret of this drive: correct the name")
             })

@@ -195,7 +195,8 @@ fn known_admin(database: &ValidDatabase, secret: &str) -> Volume {
 
 /// Each Secret's password, once, in a folder of the Secret's name.
 fn passwords(database: &ValidDatabase) -> Vec<VolumeProjection> {
-    let mut names: Vec<&str> = database.logins.iter().map(|login| login.secret_name.as_str()).collect();
+    let logins = database.accepted().into_iter();
+    let mut names: Vec<&str> = logins.map(|login| login.secret_name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names

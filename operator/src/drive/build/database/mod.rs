@@ -14,6 +14,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use ras_crds::spec::DeletionPolicy;
 
 use super::{Credential, secret};
+use crate::drive::login;
 use crate::drive::preparation;
 use crate::drive::rotation::Verdict;
 use crate::drive::valid::{
@@ -81,12 +82,15 @@ fn passwords(drive: &ValidDrive, database: &ValidDatabase) -> Vec<Credential> {
         DatabaseServer::CloudNativePG(cluster) => cluster.deletion_policy,
         DatabaseServer::External(_) => DeletionPolicy::Retain,
     };
-    let mut names: Vec<&str> = database.logins.iter().map(|login| login.secret_name.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    login::secrets(drive, database, &login::standing(drive))
         .into_iter()
-        .map(|name| credential(drive, name, deletion_policy))
+        .map(|asked| {
+            let mut made = credential(drive, asked.name, deletion_policy);
+            made.rotate = asked.draw;
+            made.notes.wish.clone_from(&database.rotation.wish);
+            made.notes.generation = (asked.generation > 0).then_some(asked.generation);
+            made
+        })
         .collect()
 }
 

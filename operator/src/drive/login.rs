@@ -1,0 +1,350 @@
+//! Which of the two logins of each owner programs have, and when they get the other one. Pure.
+//!
+//! A rotation is three steps, each of which is written down before the next one begins, so that it can be cut off
+//! anywhere: new passwords are *drawn* for the logins that no pod has, with the rotation's number on their Secrets; the
+//! Job makes them *work*; and status says that services *have* them, whereupon they are rolled out. Until then they have
+//! the logins before, which nothing of this touches. What is known may be old, and still nobody is locked out:
+//!
+//! - Numbers on Secrets only grow, each write is refused when its Secret is no longer as it was, and a Secret that bears
+//!   the number of a rotation, or a later one, is not drawn for it again.
+//! - Passwords are drawn only for logins that no pod has, by what Deployments say and not by what status does.
+//! - A status that was lost, or is older than the Secrets, is not believed: where in doubt services keep, or get back, the
+//!   logins before the last that were drawn, for those work in any case.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use ras_crds::DatabaseLoginStatus;
+
+use super::fetched::{JobFacts, JobOutcome, PodRun, SecretFacts};
+use super::migration;
+use super::preparation::{self, Preparation, Progress};
+use super::rotation::{Policy, Verdict};
+use super::valid::{DatabaseLogin, ValidDatabase, ValidDrive};
+use crate::cluster::jobs::PREPARE;
+use crate::database::report::Report;
+
+/// What follows the owner's name in the name of its second login.
+pub const SUFFIX: &str = "_2";
+
+/// How the passwords of a drive's databases stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Services have what was drawn last, and this is when the next rotation begins.
+    InUse(Verdict),
+    /// The next rotation is due, and first status has to say how it stands.
+    Unrecorded,
+    /// New passwords are drawn now.
+    Drawing,
+    /// They are drawn, and the server does not have them yet.
+    Preparing,
+    /// They work, and the calendar forbids that services get them.
+    Ready(Verdict),
+    /// They work, and services get them once status says so.
+    Moving,
+}
+
+impl Standing {
+    /// When it goes on by itself, where that is known.
+    pub fn next(&self) -> Option<Timestamp> {
+        match self {
+            Self::InUse(verdict) | Self::Ready(verdict) => verdict.next(),
+            Self::Unrecorded | Self::Drawing | Self::Preparing | Self::Moving => None,
+        }
+    }
+
+    /// What it waits for, for people.
+    pub fn waits(&self) -> Option<&str> {
+        match self {
+            Self::InUse(Verdict::Waits { why, .. }) | Self::Ready(Verdict::Waits { why, .. }) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether it goes on as soon as status says what is known.
+    pub fn goes_on(&self) -> bool {
+        matches!(self, Self::Unrecorded | Self::Moving)
+    }
+}
+
+/// Whether programs log in as owners themselves in this generation.
+pub fn is_first(generation: u64) -> bool {
+    generation.is_multiple_of(2)
+}
+
+/// The generation that services have and the one that was drawn last, from what status says, the highest number on a
+/// Secret, and whether a program uses the logins of a generation.
+pub fn whereabouts(recorded: Option<u64>, newest: u64, uses: impl Fn(u64) -> bool) -> (u64, u64) {
+    if let Some(current) = recorded
+        && newest <= current.saturating_add(1)
+    {
+        return (current, newest.max(current));
+    }
+    // Status was lost, or is older than the Secrets. Nothing was drawn after `newest`, so the logins before work.
+    match newest.checked_sub(1) {
+        Some(before) if uses(before) => (before, newest),
+        Some(_) | None => (newest, newest),
+    }
+}
+
+/// One Secret of a login, and what is to be done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginSecret<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The number of the rotation that its password is, or will be, of.
+    pub generation: u64,
+    /// Whether a new password is drawn though it has one.
+    pub draw: bool,
+}
+
+/// The Secrets that there have to be, each once.
+pub fn secrets<'a>(drive: &ValidDrive, database: &'a ValidDatabase, standing: &Standing) -> Vec<LoginSecret<'a>> {
+    let rotation = &database.rotation;
+    let begins = *standing == Standing::Drawing;
+    let theirs = if begins {
+        rotation.current + 1
+    } else if rotation.drawn > rotation.current {
+        rotation.drawn
+    } else {
+        rotation.current.saturating_sub(1)
+    };
+    let is_under_way = theirs > rotation.current;
+    let others = database.others.iter().filter(|_| begins || rotation.drawn > 0);
+    let mut all: Vec<LoginSecret<'a>> = Vec::new();
+    for (login, generation, may_draw) in database
+        .logins
+        .iter()
+        .map(|login| (login, rotation.current, false))
+        .chain(others.map(|login| (login, theirs, is_under_way)))
+    {
+        if all.iter().any(|known| known.name == login.secret_name) {
+            continue;
+        }
+        let facts = drive.secrets.get(&login.secret_name);
+        all.push(LoginSecret {
+            name: &login.secret_name,
+            generation,
+            draw: may_draw
+                && facts.is_some_and(|facts| facts.generation.unwrap_or_default() < generation)
+                && !is_used(database, &login.secret_name),
+        });
+    }
+    all.sort_by_key(|secret| secret.name);
+    all
+}
+
+/// How it stands.
+pub fn standing(drive: &ValidDrive) -> Standing {
+    let (Some(database), Some(preparation)) = (&drive.database, preparation::of(drive)) else {
+        return Standing::InUse(Verdict::Unscheduled);
+    };
+    let rotation = &database.rotation;
+    if rotation.drawn > rotation.current {
+        return under_way(drive, database, &preparation);
+    }
+    let Some(last) = drawn_at(drive, database) else {
+        return Standing::InUse(Verdict::Unscheduled);
+    };
+    let asked = is_asked(drive, database);
+    // New passwords for logins that nobody has restart nothing: what is kept while the drive is open is that services
+    // get them.
+    let policy = Policy {
+        keep_while_open: false,
+        ..rotation.policy
+    };
+    let uid = drive.uid.as_deref().unwrap_or_default();
+    let verdict = drive.calendar.verdict(policy, last, asked, uid);
+    if verdict != Verdict::Now {
+        return Standing::InUse(verdict);
+    }
+    let wish = if asked {
+        "it was asked to rotate"
+    } else {
+        "it is due to rotate"
+    };
+    let waits = |until, why: &str| {
+        Standing::InUse(Verdict::Waits {
+            until,
+            why: format!("{wish}, and {why}"),
+        })
+    };
+    if let Some(why) = obstacle(drive, database) {
+        return waits(None, &why);
+    }
+    if matches!(preparation.progress, Progress::Done(_)) {
+        return Standing::Unrecorded;
+    }
+    if !works(&preparation.progress) {
+        let why = "waits until every login works: the condition DatabaseReady says what is in the way";
+        return waits(None, why);
+    }
+    let Some(recorded) = recorded(database) else {
+        return Standing::Unrecorded;
+    };
+    if rotation.current > 0 {
+        // A pod that is ending is in no count, and may still open a connection.
+        let Some(settled_at) = &recorded.settled_at else {
+            return Standing::Unrecorded;
+        };
+        let ended = settled_at.0.checked_add(longest_end(drive)).unwrap_or(Timestamp::MAX);
+        if ended > drive.calendar.now {
+            return waits(
+                Some(ended),
+                &format!("waits until {ended}, when the last pods with the logins before have ended for certain"),
+            );
+        }
+    }
+    Standing::Drawing
+}
+
+/// Passwords are drawn that services do not have yet.
+fn under_way(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> Standing {
+    if undrawn(drive, database) || !works(&preparation.progress) {
+        return Standing::Preparing;
+    }
+    let policy = database.rotation.policy;
+    match drive.calendar.permit(policy, "the next login of each owner works") {
+        Verdict::Now => Standing::Moving,
+        verdict => Standing::Ready(verdict),
+    }
+}
+
+/// Whether a password of the rotation that is under way has still to be drawn.
+pub fn undrawn(drive: &ValidDrive, database: &ValidDatabase) -> bool {
+    let rotation = &database.rotation;
+    rotation.drawn > rotation.current
+        && database.others.iter().any(|login| {
+            let facts = drive.secrets.get(&login.secret_name);
+            facts.and_then(|facts| facts.generation).unwrap_or_default() < rotation.drawn
+        })
+}
+
+/// Whether every login that is asked for works, though something else may not be as asked.
+fn works(progress: &Progress) -> bool {
+    match progress {
+        Progress::Recorded | Progress::Done(_) => true,
+        Progress::Failed {
+            report: Some(report), ..
+        } => only_databases_have_problems(report),
+        Progress::Failed { report: None, .. } | Progress::Waiting(_) | Progress::Running(_) => false,
+    }
+}
+
+fn only_databases_have_problems(report: &Report) -> bool {
+    report.server_version.is_some()
+        && report.problems_more == 0
+        && report
+            .problems
+            .iter()
+            .all(|problem| problem.role.is_none() && problem.database.is_some())
+}
+
+/// When the passwords that services have were drawn: the oldest of them.
+pub fn drawn_at(drive: &ValidDrive, database: &ValidDatabase) -> Option<Timestamp> {
+    facts_of(drive, &database.logins)
+        .filter_map(|facts| facts.drawn_at)
+        .min()
+}
+
+/// Whether the annotation asks for something that was not done yet.
+fn is_asked(drive: &ValidDrive, database: &ValidDatabase) -> bool {
+    let Some(wish) = &database.rotation.wish else {
+        return false;
+    };
+    let in_status = recorded(database).and_then(|login| login.answered.as_ref());
+    // The Secrets tell it when status was lost. One alone may be that of an owner who was added since.
+    let on_secrets = facts_of(drive, &database.logins).all(|facts| facts.rotated_for.as_ref() == Some(wish));
+    in_status != Some(wish) && !on_secrets
+}
+
+fn facts_of<'a>(drive: &'a ValidDrive, logins: &'a [DatabaseLogin]) -> impl Iterator<Item = &'a SecretFacts> {
+    logins.iter().filter_map(|login| drive.secrets.get(&login.secret_name))
+}
+
+/// What keeps a rotation from beginning, beside the calendar.
+fn obstacle(drive: &ValidDrive, database: &ValidDatabase) -> Option<String> {
+    if let Some(why) = &database.rotation.obstacle {
+        return Some(format!("cannot: {why}"));
+    }
+    if drive.suspended {
+        return Some("waits until the drive is no longer suspended".to_owned());
+    }
+    if let Some(job) = at_work(drive, PREPARE) {
+        return Some(format!("waits for Job {job}, which prepares the databases, to end"));
+    }
+    if let Some(job) = at_work(drive, migration::PURPOSE) {
+        return Some(format!("waits for Job {job}, which migrates, to end"));
+    }
+    unsettled(drive, database).map(|why| format!("waits: {why}"))
+}
+
+/// A Job of this purpose that is not over. One that ended late with a password of before would set that one again.
+fn at_work<'a>(drive: &'a ValidDrive, purpose: &str) -> Option<&'a str> {
+    let is_open = |job: &JobFacts| job.purpose == purpose && job.outcome == JobOutcome::Open;
+    let job = drive.jobs.iter().find(|(_, job)| is_open(job)).map(|(name, _)| name);
+    let pod = drive
+        .job_pods
+        .iter()
+        .find(|pod| pod.purpose == purpose && pod.run == PodRun::Running)
+        .map(|pod| &pod.job);
+    job.or(pod).map(String::as_str)
+}
+
+/// The first program of which a pod may have another login than services have now, in words.
+pub fn unsettled(drive: &ValidDrive, database: &ValidDatabase) -> Option<String> {
+    let recorded = recorded(database);
+    let known = recorded.is_some_and(|login| login.settled_at.is_some()) || database.rotation.current == 0;
+    let others: BTreeSet<&str> = names(&database.others);
+    let own: BTreeSet<&str> = names(&database.logins);
+    database.facts.programs.iter().find_map(|(child, program)| {
+        let uses = |secrets: &BTreeSet<&str>| program.passwords.iter().any(|name| secrets.contains(name.as_str()));
+        let has_another = uses(&others);
+        // Once all were settled, only a program that uses a database can have had one of its logins since.
+        let may_have = !program.settled && (!known || uses(&own));
+        if !has_another && !may_have {
+            return None;
+        }
+        let service = drive.services.iter().find(|service| service.child == *child);
+        let what = service.map_or_else(
+            || format!("Deployment {child:?}"),
+            |service| format!("service {:?}", service.name),
+        );
+        Some(if has_another {
+            format!("{what} is not rolled out with the present login yet, and status.services says why")
+        } else {
+            format!("{what} has pods of an earlier version, which the one that replaces them has to follow first")
+        })
+    })
+}
+
+/// Whether a program would start, or has started, with this Secret.
+fn is_used(database: &ValidDatabase, secret: &str) -> bool {
+    let mut programs = database.facts.programs.values();
+    programs.any(|program| program.passwords.contains(secret))
+}
+
+fn names(logins: &[DatabaseLogin]) -> BTreeSet<&str> {
+    logins.iter().map(|login| login.secret_name.as_str()).collect()
+}
+
+/// What status says of the logins that services have. What it says of others is old.
+pub fn recorded(database: &ValidDatabase) -> Option<&DatabaseLoginStatus> {
+    let recorded = database.facts.recorded.login.as_ref()?;
+    (u64::try_from(recorded.generation) == Ok(database.rotation.current)).then_some(recorded)
+}
+
+/// Whether a program has the login of its owner that services do not have now.
+pub fn strays(database: &ValidDatabase) -> bool {
+    database
+        .others
+        .iter()
+        .any(|login| is_used(database, &login.secret_name))
+}
+
+/// The longest that a pod of the drive's may take to end.
+fn longest_end(drive: &ValidDrive) -> SignedDuration {
+    let services = drive.services.iter();
+    let seconds = services.map(|service| service.termination_grace_period_seconds).max();
+    SignedDuration::from_secs(seconds.unwrap_or_default().saturating_add(1))
+}

@@ -1,0 +1,837 @@
+//! Passwords of databases that take turns: whatever happens in whichever order, no pod is locked out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use ras_crds::labels::ROTATE;
+use ras_crds::spec::DatabaseCredentials;
+use ras_crds::{DatabaseLoginStatus, DatabaseStatus, RecruitmentDrive};
+use ras_operator::database::report::{Cause, Problem, Report};
+use ras_operator::database::request::Request;
+use ras_operator::drive::build::{build, names};
+use ras_operator::drive::fetched::{
+    DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
+};
+use ras_operator::drive::login::{self, Standing};
+use ras_operator::drive::preparation;
+use ras_operator::drive::report;
+use ras_operator::drive::rotation::Verdict;
+use ras_operator::drive::valid::ValidDrive;
+use ras_operator::drive::validate::validate;
+use ras_operator::platform::PlatformConfig;
+
+use crate::drives::with_spec;
+
+/// Seconds a pod gets to end.
+const GRACE: i64 = 30;
+
+fn drive(database: &str) -> RecruitmentDrive {
+    with_spec(&format!(
+        "{{services: [{{name: api, image: 'api:1', uses: {{databases: [a]}}}}, {{name: both, image: 'both:1', uses: {{databases: [b, a]}}}}, \
+         {{name: web, image: 'web:1'}}], database: {{external: {{secretName: rds}}, databases: [{{name: a}}, {{name: b, owner: badmin}}]{database}}}}}"
+    ))
+}
+
+/// A Secret as it is, with a value that the operator never sees.
+#[derive(Clone, Debug)]
+struct Stored {
+    value: u32,
+    version: u64,
+    facts: SecretFacts,
+}
+
+/// What a version of a program is told: users and the Secrets of their passwords.
+type Told = BTreeMap<String, String>;
+
+#[derive(Clone, Debug)]
+struct Pod {
+    told: Told,
+    /// What it was started with, by user.
+    has: BTreeMap<String, u32>,
+    /// When it has ended, of one that was replaced.
+    ends: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Work {
+    request: Request,
+    facts: JobFacts,
+    /// What it was started with, by role.
+    mounted: Option<BTreeMap<String, u32>>,
+    /// Whether its Job is gone and its program has not heard of it.
+    lingers: bool,
+}
+
+/// A cluster with a server, as far as passwords go.
+#[derive(Clone, Debug)]
+struct World {
+    drive: RecruitmentDrive,
+    now: Timestamp,
+    drawn: u32,
+    secrets: BTreeMap<String, Stored>,
+    server: BTreeMap<String, u32>,
+    programs: BTreeMap<String, Told>,
+    pods: BTreeMap<String, Vec<Pod>>,
+    jobs: BTreeMap<String, Work>,
+    status: DatabaseStatus,
+    history: Vec<DatabaseStatus>,
+}
+
+/// Which status an operator that has just started finds.
+#[derive(Clone, Copy, Debug)]
+enum Memory {
+    Whole,
+    Lost,
+    /// So many writes ago.
+    Old(usize),
+}
+
+impl World {
+    fn new(drive: RecruitmentDrive) -> Self {
+        let keys = ["host", "username", "password"].map(|key| (key.to_owned(), "then".to_owned()));
+        let campus = SecretFacts {
+            keys: Some(keys.into()),
+            ..SecretFacts::default()
+        };
+        Self {
+            drive,
+            now: "2026-07-01T00:00:00Z".parse().unwrap(),
+            drawn: 0,
+            secrets: BTreeMap::from([(
+                "rds".to_owned(),
+                Stored {
+                    value: 0,
+                    version: 0,
+                    facts: campus,
+                },
+            )]),
+            server: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            status: DatabaseStatus::default(),
+            history: Vec::new(),
+        }
+    }
+
+    /// One that has run for a while.
+    fn settled(drive: RecruitmentDrive) -> Self {
+        let mut world = Self::new(drive);
+        world.runs(4);
+        assert_eq!(world.programs.len(), 3, "{world:#?}");
+        world
+    }
+
+    fn seen(&self, memory: Memory) -> Fetched {
+        let recorded = match memory {
+            Memory::Whole => self.status.clone(),
+            Memory::Lost => DatabaseStatus::default(),
+            Memory::Old(ago) => {
+                let at = self.history.len().checked_sub(ago + 1);
+                at.map_or_else(|| self.status.clone(), |at| self.history[at].clone())
+            }
+        };
+        let programs = self.programs.iter().map(|(child, told)| {
+            let facts = ProgramFacts {
+                passwords: told.values().cloned().collect(),
+                settled: self.pods[child]
+                    .iter()
+                    .all(|pod| pod.ends.is_some() || pod.told == *told),
+            };
+            (child.clone(), facts)
+        });
+        let there = self.jobs.iter().filter(|(_, work)| !work.lingers);
+        let lingering = self.jobs.iter().filter(|(_, work)| work.lingers);
+        Fetched {
+            now: self.now,
+            secrets: self
+                .secrets
+                .iter()
+                .map(|(name, stored)| (name.clone(), stored.facts.clone()))
+                .collect(),
+            jobs: there.map(|(name, work)| (name.clone(), work.facts.clone())).collect(),
+            job_pods: lingering
+                .map(|(name, work)| JobPod {
+                    job: name.clone(),
+                    purpose: work.facts.purpose.clone(),
+                    of: work.facts.of.clone(),
+                    run: PodRun::Running,
+                    report: None,
+                })
+                .collect(),
+            database: DatabaseFacts {
+                recorded,
+                serves: true,
+                cluster: None,
+                programs: programs.collect(),
+            },
+            ..Fetched::default()
+        }
+    }
+
+    fn valid(&self, memory: Memory) -> ValidDrive {
+        validate(&self.drive, &self.seen(memory), &PlatformConfig::default()).unwrap()
+    }
+
+    fn standing(&self) -> Standing {
+        login::standing(&self.valid(Memory::Whole))
+    }
+
+    /// One walk of the operator, which dies after so many writes.
+    fn walk(&mut self, memory: Memory, mut writes: usize) {
+        let valid = self.valid(memory);
+        let desired = build(&valid);
+        let mut may_write = || {
+            let may = writes > 0;
+            writes = writes.saturating_sub(1);
+            may
+        };
+        let mut made = false;
+        for credential in &desired.credentials {
+            let name = credential.secret.metadata.name.clone().unwrap();
+            let known = self.secrets.get(&name);
+            let is_drawn = |stored: &Stored| {
+                stored.facts.generation.unwrap_or_default() >= credential.notes.generation.unwrap_or_default()
+            };
+            match known {
+                Some(stored) if !credential.rotate || is_drawn(stored) => continue,
+                _ if !may_write() => return,
+                _ => {}
+            }
+            made = true;
+            self.drawn += 1;
+            let version = known.map_or(0, |stored| stored.version) + 1;
+            let stamps = BTreeMap::from([("password".to_owned(), self.now.to_string())]);
+            let facts = SecretFacts {
+                keys: Some(stamps),
+                version: String::new(),
+                drawn_at: Some(self.now),
+                rotated_for: credential.notes.wish.clone(),
+                generation: credential.notes.generation,
+            };
+            let value = self.drawn;
+            self.secrets.insert(name, Stored { value, version, facts });
+        }
+        let preparation = preparation::of(&valid).unwrap();
+        for job in &desired.jobs {
+            let name = job.metadata.name.clone().unwrap();
+            if self.jobs.contains_key(&name) {
+                continue;
+            }
+            if !may_write() {
+                return;
+            }
+            let facts = JobFacts {
+                purpose: "prepare".to_owned(),
+                work: preparation.work.clone(),
+                pods: vec![PodRun::Waiting(None)],
+                ..JobFacts::default()
+            };
+            let request = preparation.request.clone();
+            let work = Work {
+                request,
+                facts,
+                mounted: None,
+                lingers: false,
+            };
+            self.jobs.insert(name, work);
+        }
+        for deployment in &desired.deployments {
+            let child = deployment.metadata.name.clone().unwrap();
+            let told = told(
+                &deployment
+                    .spec
+                    .as_ref()
+                    .unwrap()
+                    .template
+                    .spec
+                    .as_ref()
+                    .unwrap()
+                    .containers,
+            );
+            if desired.held.contains_key(&child) || self.programs.get(&child) == Some(&told) {
+                continue;
+            }
+            if !may_write() {
+                return;
+            }
+            if self.programs.insert(child.clone(), told.clone()).is_none() {
+                let pods = vec![self.start(&told), self.start(&told)];
+                self.pods.insert(child, pods);
+            }
+        }
+        let kept: BTreeSet<&String> = desired.kept_jobs.iter().collect();
+        let gone: Vec<String> = self.jobs.keys().filter(|name| !kept.contains(name)).cloned().collect();
+        for name in gone {
+            if !self.jobs[&name].lingers {
+                if !may_write() {
+                    return;
+                }
+                self.forget(&name);
+            }
+        }
+        // What was drawn is looked at anew before anything is told.
+        if made || !may_write() {
+            return;
+        }
+        let status = report::database::status(&valid).unwrap();
+        if status != self.status {
+            self.history.push(std::mem::replace(&mut self.status, status));
+        }
+    }
+
+    fn start(&self, told: &Told) -> Pod {
+        let has = told
+            .iter()
+            .map(|(user, secret)| (user.clone(), self.secrets[secret].value));
+        Pod {
+            told: told.clone(),
+            has: has.collect(),
+            ends: None,
+        }
+    }
+
+    /// A Job goes; a program of it that has begun may not have heard of it.
+    fn forget(&mut self, name: &str) {
+        let Some(work) = self.jobs.get_mut(name) else { return };
+        if work.mounted.is_some() && work.facts.outcome == JobOutcome::Open {
+            work.lingers = true;
+        } else {
+            self.jobs.remove(name);
+        }
+    }
+
+    fn nth_job(&mut self, which: usize, open: bool) -> Option<String> {
+        let jobs: Vec<&String> = self
+            .jobs
+            .iter()
+            .filter(|(_, work)| (work.facts.outcome == JobOutcome::Open) == open)
+            .map(|(name, _)| name)
+            .collect();
+        jobs.get(which.checked_rem(jobs.len())?).copied().cloned()
+    }
+
+    fn begin_job(&mut self, which: usize) {
+        let Some(name) = self.nth_job(which, true) else { return };
+        let work = self.jobs.get_mut(&name).unwrap();
+        if work.mounted.is_none() {
+            let mounted = work.request.logins.iter().map(|login| {
+                let secret = login.password_file.split('/').next().unwrap();
+                (login.role.clone(), self.secrets[secret].value)
+            });
+            work.mounted = Some(mounted.collect());
+            work.facts.pods = vec![PodRun::Running];
+        }
+    }
+
+    /// A Job does what it is for, with the passwords that it was started with.
+    fn end_job(&mut self, which: usize, well: bool) {
+        let Some(name) = self.nth_job(which, true) else { return };
+        let work = self.jobs.get_mut(&name).unwrap();
+        let Some(mounted) = &work.mounted else { return };
+        let count = if well { mounted.len() } else { 1 };
+        self.server.extend(mounted.clone().into_iter().take(count));
+        work.facts.pods = vec![PodRun::Ended(None)];
+        let report = Report {
+            server_version: Some("17.6".to_owned()),
+            ..Report::default()
+        };
+        work.facts.report = Some(report);
+        work.facts.outcome = if well {
+            JobOutcome::Succeeded { at: None }
+        } else {
+            work.facts.report.as_mut().unwrap().problems = vec![Problem {
+                cause: Cause::Unreachable,
+                database: None,
+                role: None,
+                message: "the server went away".to_owned(),
+            }];
+            JobOutcome::Failed {
+                at: None,
+                reason: "BackoffLimitExceeded".to_owned(),
+            }
+        };
+        if work.lingers {
+            self.jobs.remove(&name);
+        }
+    }
+
+    /// Kubernetes replaces one pod of an earlier version.
+    fn roll(&mut self, which: usize) {
+        let mut old = Vec::new();
+        for (child, pods) in &self.pods {
+            let told = &self.programs[child];
+            old.extend(
+                pods.iter()
+                    .enumerate()
+                    .filter(|(_, pod)| pod.ends.is_none() && pod.told != *told)
+                    .map(|(at, _)| (child.clone(), at)),
+            );
+        }
+        let Some(at) = which.checked_rem(old.len()) else { return };
+        let (child, at) = old[at].clone();
+        let new = self.start(&self.programs[&child].clone());
+        let ends = self.now + SignedDuration::from_secs(GRACE);
+        let pods = self.pods.get_mut(&child).unwrap();
+        pods[at].ends = Some(ends);
+        pods.push(new);
+    }
+
+    /// A container is started anew, with what the Secret has now.
+    fn restart(&mut self, which: usize) {
+        let all: Vec<(String, usize)> = self
+            .pods
+            .iter()
+            .flat_map(|(child, pods)| (0..pods.len()).map(move |at| (child.clone(), at)))
+            .collect();
+        let Some(at) = which.checked_rem(all.len()) else { return };
+        let (child, at) = &all[at];
+        let before = self.pods[child][*at].clone();
+        let new = self.start(&before.told);
+        self.pods.get_mut(child).unwrap()[*at].has = new.has;
+    }
+
+    fn wish(&mut self, mark: u8) {
+        let text = format!("database@{mark}");
+        self.drive.metadata.annotations = Some(BTreeMap::from([(ROTATE.to_owned(), text)]));
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+        let now = self.now;
+        for pods in self.pods.values_mut() {
+            pods.retain(|pod| pod.ends.is_none_or(|ends| ends > now));
+        }
+    }
+
+    /// Lets all go its way for so many rounds.
+    fn runs(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.walk(Memory::Whole, usize::MAX);
+            // Kubernetes removes a Job some minutes after its end.
+            while let Some(name) = self.nth_job(0, false) {
+                self.forget(&name);
+            }
+            self.begin_job(0);
+            self.end_job(0, true);
+            for _ in 0..6 {
+                self.roll(0);
+            }
+            self.pass(20);
+        }
+    }
+
+    fn locked_out(&self) -> Option<String> {
+        self.pods.iter().find_map(|(child, pods)| {
+            let user = |pod: &Pod| {
+                let mut all = pod.has.iter();
+                all.find(|(user, value)| self.server.get(*user) != Some(*value))
+                    .map(|(user, _)| format!("a pod of {child} as {user}"))
+            };
+            pods.iter().find_map(user)
+        })
+    }
+}
+
+/// Which user has which Secret, by the variables of a program.
+fn told(containers: &[Container]) -> Told {
+    let mut told = Told::new();
+    for variable in containers.iter().flat_map(|container| container.env.iter().flatten()) {
+        let Some(name) = variable.name.strip_suffix("_USER").filter(|name| *name != "DATABASE") else {
+            continue;
+        };
+        let password = format!("{name}_PASSWORD");
+        let mut all = containers.iter().flat_map(|container| container.env.iter().flatten());
+        let secret = all
+            .find(|other| other.name == password)
+            .and_then(|other| other.value_from.clone()?.secret_key_ref)
+            .unwrap();
+        told.insert(variable.value.clone().unwrap(), secret.name);
+    }
+    told
+}
+
+#[derive(Clone, Debug)]
+enum Happening {
+    Walks { memory: Memory, writes: usize },
+    JobBegins(usize),
+    JobEnds(usize, bool),
+    JobIsForgotten(usize),
+    Rolls(usize),
+    Restarts(usize),
+    Wish(u8),
+    Passes(i64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let memory = prop_oneof![
+        12 => Just(Memory::Whole),
+        1 => Just(Memory::Lost),
+        2 => (0..6_usize).prop_map(Memory::Old),
+    ];
+    let writes = prop_oneof![3 => Just(usize::MAX), 2 => 0..8_usize];
+    prop_oneof![
+        8 => (memory, writes).prop_map(|(memory, writes)| Happening::Walks { memory, writes }),
+        4 => (0..4_usize).prop_map(Happening::JobBegins),
+        4 => (0..4_usize, prop::bool::weighted(0.8)).prop_map(|(which, well)| Happening::JobEnds(which, well)),
+        1 => (0..4_usize).prop_map(Happening::JobIsForgotten),
+        5 => (0..8_usize).prop_map(Happening::Rolls),
+        3 => (0..8_usize).prop_map(Happening::Restarts),
+        2 => (0..4_u8).prop_map(Happening::Wish),
+        2 => prop_oneof![Just(1_i64), Just(20), Just(40), Just(91 * 86_400)].prop_map(Happening::Passes),
+    ]
+}
+
+fn happens(world: &mut World, happening: &Happening) {
+    match happening {
+        Happening::Walks { memory, writes } => world.walk(*memory, *writes),
+        Happening::JobBegins(which) => world.begin_job(*which),
+        Happening::JobEnds(which, well) => world.end_job(*which, *well),
+        Happening::JobIsForgotten(which) => {
+            if let Some(name) = world.nth_job(*which, false) {
+                world.forget(&name);
+            }
+        }
+        Happening::Rolls(which) => world.roll(*which),
+        Happening::Restarts(which) => world.restart(*which),
+        Happening::Wish(mark) => world.wish(*mark),
+        Happening::Passes(seconds) => world.pass(*seconds),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Operators that die between any two writes, that find an old status or none, Jobs that linger, programs that start
+    /// at any time: whatever a pod was started with works for as long as it is there.
+    #[test]
+    fn no_pod_is_ever_locked_out_whatever_happens_in_whichever_order(
+        shared in any::<bool>(),
+        every in any::<bool>(),
+        happenings in prop::collection::vec(happening(), 1..120),
+    ) {
+        let credentials = if shared { ", credentials: Shared" } else { "" };
+        let rotate = if every { ", rotate: {every: 90d}" } else { "" };
+        let mut world = World::settled(drive(&format!("{credentials}{rotate}")));
+        for (at, happening) in happenings.iter().enumerate() {
+            happens(&mut world, happening);
+            let out = world.locked_out();
+            prop_assert!(out.is_none(), "{} cannot log in after {at}: {happening:?}\n{world:#?}", out.unwrap());
+        }
+        // And when nothing is in the way any more, what was asked for is done, once.
+        world.wish(200);
+        world.runs(24);
+        prop_assert_eq!(world.locked_out(), None);
+        let login = world.status.login.clone().unwrap();
+        prop_assert_eq!(login.answered.as_deref(), Some("database@200"));
+        prop_assert!(matches!(world.standing(), Standing::InUse(Verdict::Unscheduled | Verdict::At(_))), "{:?}", world.standing());
+        let before = (world.drawn, login.generation);
+        world.runs(4);
+        prop_assert_eq!((world.drawn, world.status.login.clone().unwrap().generation), before);
+    }
+}
+
+fn users(world: &World) -> BTreeSet<String> {
+    world.programs.values().flat_map(|told| told.keys().cloned()).collect()
+}
+
+#[test]
+fn rotations_go_to_the_second_login_and_back_to_the_first_with_a_third_password() {
+    let mut world = World::settled(drive(""));
+    assert_eq!(world.status.login, None, "nothing rotates, and nothing of it is told");
+    let first = names::database_password("d", DatabaseCredentials::PerDatabase, "a");
+    let password = world.secrets[&first].value;
+    let both = |suffix: &str| BTreeSet::from(["a", "badmin"].map(|owner| format!("{owner}{suffix}")));
+    assert_eq!(users(&world), both(""));
+    world.wish(1);
+    world.runs(20);
+    assert_eq!(users(&world), both("_2"));
+    assert_eq!(world.secrets[&first].value, password, "the one before goes on working");
+    assert_eq!(world.server["a"], password);
+    world.wish(2);
+    world.runs(20);
+    assert_eq!(users(&world), both(""));
+    assert_ne!(world.secrets[&first].value, password);
+    let login = world.status.login.clone().unwrap();
+    assert_eq!((login.generation, login.answered.as_deref()), (2, Some("database@2")));
+    assert!(
+        login.settled_at.is_some() && login.since < login.settled_at,
+        "{login:?}"
+    );
+}
+
+#[test]
+fn a_rotation_by_time_tells_when_the_next_is_and_happens_once() {
+    let mut world = World::settled(drive(", rotate: {every: 90d}"));
+    let next = world.status.login.clone().unwrap().next_rotation.unwrap();
+    let days = next.0.duration_since(world.now).as_hours() / 24;
+    assert!((89..=90).contains(&days), "{days}");
+    world.pass(89 * 86_400);
+    world.runs(5);
+    assert_eq!(world.status.login.clone().unwrap().generation, 0);
+    world.pass(2 * 86_400);
+    world.runs(30);
+    let login = world.status.login.clone().unwrap();
+    assert_eq!(login.generation, 1);
+    assert!(login.next_rotation.unwrap().0 > world.now + SignedDuration::from_hours(89 * 24));
+}
+
+#[test]
+fn a_freeze_and_an_open_drive_keep_programs_as_they_are() {
+    let mut frozen = drive("");
+    frozen.spec.freezes =
+        serde_yaml::from_str("[{name: day-one, startsAt: '2026-06-01T00:00:00Z', endsAt: '2026-07-02T00:00:00Z'}]")
+            .unwrap();
+    let mut world = World::settled(frozen);
+    world.wish(1);
+    let drawn = world.drawn;
+    world.runs(10);
+    assert_eq!(world.drawn, drawn, "not even a password is drawn");
+    let told = world.status.login.clone().unwrap().message.unwrap();
+    assert!(told.contains("\"day-one\""), "{told}");
+    world.pass(86_400);
+    world.runs(10);
+    assert_eq!(world.status.login.clone().unwrap().generation, 1);
+
+    // While it is open the next login is made ready, and no program hears of it.
+    let mut world = World::settled(drive(", rotate: {keepWhileOpen: true}"));
+    let open = world.programs.clone();
+    world.wish(1);
+    world.runs(10);
+    assert_eq!(world.programs, open);
+    let login = world.status.login.clone().unwrap();
+    assert_eq!(login.generation, 0);
+    assert!(login.message.clone().unwrap().contains("keepWhileOpen"), "{login:?}");
+    assert!(world.server.contains_key("a_2"));
+    world.drive.spec.suspend = Some(true);
+    world.runs(3);
+    assert_eq!(world.status.login.clone().unwrap().generation, 1);
+    assert_eq!(users(&world), BTreeSet::from(["a_2".to_owned(), "badmin_2".to_owned()]));
+}
+
+/// What a rotation that was asked for says it waits for.
+fn waits(world: &mut World) -> String {
+    let drawn = world.drawn;
+    for _ in 0..3 {
+        world.walk(Memory::Whole, usize::MAX);
+    }
+    assert_eq!(world.drawn, drawn, "it has begun");
+    world.status.login.clone().unwrap().message.unwrap()
+}
+
+#[test]
+fn what_a_rotation_waits_for_is_named() {
+    let mut world = World::settled(drive(""));
+    world.wish(1);
+    let mut asked = world.clone();
+    let migrates = JobFacts {
+        purpose: "migrate".to_owned(),
+        of: "api".to_owned(),
+        ..JobFacts::default()
+    };
+    let work = Work {
+        request: preparation::of(&world.valid(Memory::Whole)).unwrap().request,
+        facts: migrates,
+        mounted: None,
+        lingers: false,
+    };
+    asked.jobs.insert("d-api-migrate-1".to_owned(), work);
+    // The operator would remove what it does not know, and a migration's Job is none of this world's.
+    let told = login::standing(&asked.valid(Memory::Whole));
+    assert!(told.waits().unwrap().contains("d-api-migrate-1"), "{told:?}");
+
+    let mut suspended = world.clone();
+    suspended.drive.spec.suspend = Some(true);
+    assert!(waits(&mut suspended).contains("suspended"));
+
+    // The pods that are there first have to be of one version.
+    let mut rolling = world.clone();
+    rolling
+        .programs
+        .get_mut("d-api")
+        .unwrap()
+        .insert("other".to_owned(), "rds".to_owned());
+    let told = login::standing(&rolling.valid(Memory::Whole));
+    assert!(told.waits().unwrap().contains("service \"api\""), "{told:?}");
+
+    // And what was replaced has to be gone, by the clock too.
+    world.runs(2);
+    while world.status.login.as_ref().is_none_or(|login| login.generation == 0) {
+        world.walk(Memory::Whole, usize::MAX);
+        world.begin_job(0);
+        world.end_job(0, true);
+    }
+    world.walk(Memory::Whole, usize::MAX);
+    world.wish(2);
+    let told = waits(&mut world);
+    assert!(
+        told.contains("service \"api\" has pods of an earlier version"),
+        "{told}"
+    );
+    for _ in 0..6 {
+        world.roll(0);
+    }
+    let told = waits(&mut world);
+    assert!(told.contains("have ended for certain"), "{told}");
+    world.runs(20);
+    assert_eq!(world.status.login.clone().unwrap().generation, 2);
+}
+
+#[test]
+fn a_job_that_fails_leaves_programs_with_the_login_they_have() {
+    let mut world = World::settled(drive(""));
+    let before = world.programs.clone();
+    world.wish(1);
+    for _ in 0..4 {
+        world.walk(Memory::Whole, usize::MAX);
+        world.begin_job(0);
+        world.end_job(0, false);
+    }
+    assert_eq!(world.programs, before);
+    assert_eq!(world.locked_out(), None);
+    let told = world.status.login.clone().unwrap().message.unwrap();
+    assert!(told.contains("DatabaseReady"), "{told}");
+    let name = world.nth_job(0, false).unwrap();
+    world.forget(&name);
+    world.runs(10);
+    assert_eq!(world.status.login.clone().unwrap().generation, 1);
+}
+
+#[test]
+fn a_drive_that_is_made_anew_goes_on_with_the_login_that_was_last() {
+    let mut world = World::settled(drive(""));
+    world.wish(1);
+    world.runs(20);
+    let secrets = world.secrets.clone();
+    let mut anew = World::new(drive(""));
+    anew.secrets = secrets;
+    anew.server = world.server.clone();
+    anew.runs(20);
+    assert_eq!(users(&anew), BTreeSet::from(["a_2".to_owned(), "badmin_2".to_owned()]));
+    assert_eq!(anew.locked_out(), None);
+    assert_eq!(anew.status.login.clone().unwrap().generation, 1);
+}
+
+#[test]
+fn an_owner_who_is_added_later_has_both_logins() {
+    let mut world = World::settled(drive(""));
+    world.wish(1);
+    world.runs(20);
+    let database = world.drive.spec.database.as_mut().unwrap();
+    database.databases.push(serde_yaml::from_str("{name: c}").unwrap());
+    world.drive.spec.services[0]
+        .uses
+        .as_mut()
+        .unwrap()
+        .databases
+        .push("c".to_owned());
+    world.runs(10);
+    assert!(users(&world).contains("c_2"));
+    assert_eq!(world.locked_out(), None);
+    assert_eq!(world.status.login.clone().unwrap().generation, 1, "that is no rotation");
+    world.wish(2);
+    world.runs(20);
+    assert_eq!(users(&world), BTreeSet::from(["a", "badmin", "c"].map(str::to_owned)));
+    assert_eq!(world.locked_out(), None);
+}
+
+#[test]
+fn a_status_that_was_lost_moves_no_pod() {
+    let mut world = World::settled(drive(""));
+    world.wish(1);
+    world.runs(20);
+    let before = (world.programs.clone(), world.drawn);
+    world.status = DatabaseStatus::default();
+    world.runs(10);
+    assert_eq!((world.programs.clone(), world.drawn), before);
+    let login: DatabaseLoginStatus = world.status.login.clone().unwrap();
+    assert_eq!(login.generation, 1);
+}
+
+fn problems(drive: &RecruitmentDrive) -> String {
+    let world = World::new(drive.clone());
+    validate(drive, &world.seen(Memory::Whole), &PlatformConfig::default()).map_or_else(
+        |problems| problems.to_string(),
+        |valid| valid.database.unwrap().rotation.obstacle.unwrap_or_default(),
+    )
+}
+
+#[test]
+fn where_a_second_login_cannot_be_it_is_said_with_the_field() {
+    let with = |service: &str, rest: &str| {
+        with_spec(&format!(
+            "{{services: [{{name: api, image: 'api:1', uses: {{databases: [a]}}, {service}}}], database: {{external: {{secretName: rds}}, {rest}}}}}"
+        ))
+    };
+    let long = "o".repeat(62);
+    for (service, databases, field, says) in [
+        (
+            "",
+            format!("[{{name: a, owner: {long}}}]"),
+            "spec.database.databases",
+            "too long",
+        ),
+        (
+            "",
+            "[{name: a}, {name: b, owner: a_2}]".to_owned(),
+            "spec.database.databases",
+            "second login of \"a\"",
+        ),
+        (
+            "env: [{name: PGUSER, value: a}]",
+            "[{name: a}]".to_owned(),
+            "spec.services[0].env[0]",
+            "{name: a, key: user}",
+        ),
+        (
+            "env: [{name: DSN, value: 'postgresql://a:$(DATABASE_PASSWORD)@host/a'}]",
+            "[{name: a}]".to_owned(),
+            "spec.services[0].env[0]",
+            "DSN tells",
+        ),
+        (
+            "files: [{path: /app/db.conf, content: 'host=x user=a'}]",
+            "[{name: a}]".to_owned(),
+            "spec.services[0].files[0]",
+            "$(DATABASE_USER)",
+        ),
+    ] {
+        for rotate in [", rotate: {every: 90d}", ""] {
+            let told = problems(&with(service, &format!("databases: {databases}{rotate}")));
+            assert!(told.contains(&format!("{field}: ")) && told.contains(says), "{told}");
+        }
+    }
+    // What is only called as the owner is nobody's user.
+    for service in [
+        "env: [{name: PORTAL_ADMIN_USER, value: a}, {name: PGDATABASE, value: a}]",
+        "env: [{name: PGUSER, database: {name: a, key: user}}]",
+        "files: [{path: /app/db.conf, content: 'user=$(DATABASE_USER) application=user=ab'}]",
+    ] {
+        let told = problems(&with(service, "databases: [{name: a}], rotate: {every: 90d}"));
+        assert_eq!(told, "", "{service}");
+    }
+}
+
+#[test]
+fn a_migration_is_the_same_whichever_login_it_has() {
+    let mut migrating = drive("");
+    migrating.spec.services[0].migrate = Some(serde_yaml::from_str("{command: [migrate]}").unwrap());
+    let valid = |generation: Option<i64>| {
+        let mut fetched = World::settled(drive("")).seen(Memory::Whole);
+        fetched.database.recorded.login = generation.map(|generation| DatabaseLoginStatus {
+            generation,
+            ..DatabaseLoginStatus::default()
+        });
+        validate(&migrating, &fetched, &PlatformConfig::default()).unwrap()
+    };
+    let identity = |drive: &ValidDrive| {
+        let all: Vec<_> = ras_operator::drive::migration::all(drive).collect();
+        all[0].identity()
+    };
+    let (first, second) = (valid(None), valid(Some(1)));
+    let env = |drive: &ValidDrive| drive.services[0].migration.clone().unwrap().container.env;
+    assert_ne!(env(&first), env(&second), "it logs in as the second");
+    assert_eq!(identity(&first), identity(&second));
+}

@@ -1,0 +1,457 @@
+//! Passwords of databases that take turns, on a real PostgreSQL server: asked for, by time, in a freeze, and with the
+//! operator killed in between. Programs connect all the time with what their pods were started with, and never fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::{Api, ResourceExt as _, api::ListParams, runtime::watcher};
+use ras_crds::{ConditionType, DatabaseLoginStatus, Reason};
+use ras_operator::drive::build::names;
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, eventually, postgres::PostgresServer};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::children::at_rest;
+use crate::databases::{Databases, secret_of};
+use crate::seen::{asked, because, kubectl, look, mark, restart_operator};
+
+/// How often a program connects.
+const EVERY: Duration = Duration::from_millis(20);
+
+/// Plays the programs of a service: for each pod one that connects all the time with the credentials that the pod was
+/// started with, for as long as there is the pod.
+struct Programs {
+    task: JoinHandle<()>,
+    connected: Arc<AtomicUsize>,
+    failed: Arc<Mutex<Vec<String>>>,
+    users: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Programs {
+    fn start(databases: &Databases, service: &str) -> Self {
+        let namespace = &databases.season.namespace;
+        let (pods, secrets): (Api<Pod>, Api<Secret>) = (namespace.api(), namespace.api());
+        let config = watcher::Config::default().labels(&format!("ras.dev/service={service}"));
+        let server = databases.server;
+        let connected = Arc::new(AtomicUsize::new(0));
+        let failed: Arc<Mutex<Vec<String>>> = Arc::default();
+        let users: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+        let (counter, failures, seen) = (Arc::clone(&connected), Arc::clone(&failed), Arc::clone(&users));
+        let task = tokio::spawn(async move {
+            let mut running: BTreeMap<String, tokio::task::AbortHandle> = BTreeMap::new();
+            let mut all = tokio::task::JoinSet::new();
+            let mut events = std::pin::pin!(watcher(pods, config));
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(watcher::Event::Apply(pod) | watcher::Event::InitApply(pod)) => {
+                        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                        let name = pod.name_any();
+                        if phase != Some("Running") || running.contains_key(&name) {
+                            continue;
+                        }
+                        match credentials(&pod, &secrets).await {
+                            Ok((user, password, database)) => {
+                                seen.lock().unwrap_or_else(PoisonError::into_inner).insert(user.clone());
+                                let (counter, failures) = (Arc::clone(&counter), Arc::clone(&failures));
+                                let program = run(server, name.clone(), user, password, database, counter, failures);
+                                running.insert(name, all.spawn(program));
+                            }
+                            Err(error) => note(&failures, format!("{name}: {error}")),
+                        }
+                    }
+                    Ok(watcher::Event::Delete(pod)) => {
+                        if let Some(program) = running.remove(&pod.name_any()) {
+                            program.abort();
+                        }
+                    }
+                    Ok(watcher::Event::Init | watcher::Event::InitDone) | Err(_) => {}
+                }
+            }
+        });
+        Self {
+            task,
+            connected,
+            failed,
+            users,
+        }
+    }
+
+    /// Waits until they have connected some more times, and sees that none ever failed.
+    async fn connect(&self) -> Result<(), Error> {
+        let before = self.connected.load(Ordering::SeqCst);
+        eventually(PATIENCE, "programs to connect some more times", async || {
+            self.never_failed();
+            match self.connected.load(Ordering::SeqCst) {
+                now if now > before + 5 => Ok(()),
+                now => Err(format!("{} times", now - before).into()),
+            }
+        })
+        .await
+    }
+
+    fn never_failed(&self) {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(failed.is_empty(), "{failed:#?}");
+    }
+
+    /// Who connected.
+    fn users(&self) -> BTreeSet<String> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn note(failures: &Mutex<Vec<String>>, what: String) {
+    failures.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+}
+
+async fn run(
+    server: &'static PostgresServer,
+    pod: String,
+    user: String,
+    password: String,
+    database: String,
+    connected: Arc<AtomicUsize>,
+    failures: Arc<Mutex<Vec<String>>>,
+) {
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        ticks.tick().await;
+        let tried = match server.connect(&user, &password, &database).await {
+            Ok(client) => {
+                client
+                    .batch_execute("INSERT INTO log (who) VALUES (session_user)")
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        match tried {
+            Ok(()) => drop(connected.fetch_add(1, Ordering::SeqCst)),
+            Err(error) => note(&failures, format!("pod {pod} as {user}: {error:?}")),
+        }
+    }
+}
+
+/// User, password and database, as the kubelet would put them into the pod's environment.
+async fn credentials(pod: &Pod, secrets: &Api<Secret>) -> Result<(String, String, String), Error> {
+    let containers = pod
+        .spec
+        .as_ref()
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default();
+    let env = containers[0].env.clone().unwrap_or_default();
+    let variable = |name: &str| env.iter().find(|variable| variable.name == name).cloned().unwrap();
+    let reference = variable("DATABASE_PASSWORD")
+        .value_from
+        .unwrap()
+        .secret_key_ref
+        .unwrap();
+    let secret = secrets.get(&reference.name).await.map_err(|error| Error::Api {
+        what: format!("reading {}", reference.name),
+        message: error.to_string(),
+    })?;
+    let password = secret.data.unwrap_or_default()[&reference.key].0.clone();
+    let plain = |name: &str| variable(name).value.unwrap();
+    Ok((
+        plain("DATABASE_USER"),
+        String::from_utf8_lossy(&password).into_owned(),
+        plain("DATABASE_NAME"),
+    ))
+}
+
+/// A drive with two pods of a program that uses its first database, which end at once.
+fn drive(databases: &Databases, database: &str) -> String {
+    databases
+        .drive("spring", &["portal", "auth"])
+        .replace(
+            "portal:1', uses",
+            "portal:1', replicas: 2, terminationGracePeriodSeconds: 1, uses",
+        )
+        .replace("site:1'", "site:1', terminationGracePeriodSeconds: 1")
+        + database
+}
+
+/// Begins the drive and its programs.
+async fn begin(databases: &Databases, database: &str) -> Result<Programs, Error> {
+    databases.connection(databases.server.password()).await?;
+    databases.season.apply(&drive(databases, database)).await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "portal", "students").await?;
+    let owner = databases.name("portal");
+    let password = databases.password(&secret_of("spring", &owner)).await?;
+    let client = databases
+        .server
+        .connect(&owner, &password, &owner)
+        .await
+        .map_err(|error| Error::Postgres(error.to_string()))?;
+    client
+        .batch_execute("CREATE TABLE log (who text)")
+        .await
+        .map_err(|error| Error::Postgres(error.to_string()))?;
+    let programs = Programs::start(databases, "portal");
+    programs.connect().await?;
+    Ok(programs)
+}
+
+async fn wish(databases: &Databases, mark: &str) -> Result<(), Error> {
+    let wish = format!("ras.dev/rotate=database@{mark}");
+    kubectl(
+        &databases.season,
+        &["annotate", "--overwrite", "drive", "spring", &wish],
+    )
+    .await
+    .map(drop)
+}
+
+async fn login(databases: &Databases) -> Result<DatabaseLoginStatus, Error> {
+    Ok(databases.status("spring").await?.login.unwrap_or_default())
+}
+
+/// Waits until every pod has the logins of this rotation and none of another is left.
+async fn rotated(databases: &Databases, generation: i64) -> Result<DatabaseLoginStatus, Error> {
+    let login = eventually(
+        PATIENCE,
+        &format!("rotation {generation} to be over"),
+        async || match login(databases).await? {
+            login if login.generation == generation && login.settled_at.is_some() => Ok(login),
+            other => Err(format!("{other:?}").into()),
+        },
+    )
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    databases.ready("spring").await?;
+    Ok(login)
+}
+
+fn variable(template: &Value, name: &str) -> Value {
+    let env = template
+        .pointer("/spec/template/spec/containers/0/env")
+        .and_then(Value::as_array);
+    let mut all = env.into_iter().flatten();
+    all.find(|variable| variable["name"] == name)
+        .cloned()
+        .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_back() -> Result<(), Error> {
+    let databases = Databases::start("pw-asked").await?;
+    let programs = begin(&databases, "").await?;
+    let start = mark(&databases.season).await?;
+    let owner = databases.name("portal");
+    let (first, second) = (
+        secret_of("spring", &owner),
+        names::second_password("spring", ras_crds::spec::DatabaseCredentials::PerDatabase, &owner),
+    );
+    assert!(
+        look::<Secret>(&databases.season, &second).await?.is_none(),
+        "nobody asked for it"
+    );
+    let site = look::<Deployment>(&databases.season, "spring-site").await?.unwrap();
+    let one = databases.password(&first).await?;
+
+    wish(&databases, "1").await?;
+    let told = rotated(&databases, 1).await?;
+    assert_eq!(told.answered.as_deref(), Some("database@1"), "{told:?}");
+    programs.connect().await?;
+    let portal = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(variable(&portal, "DATABASE_USER")["value"], format!("{owner}_2"));
+    assert_eq!(
+        variable(&portal, "DATABASE_PASSWORD").pointer("/valueFrom/secretKeyRef/name"),
+        Some(&second.clone().into())
+    );
+    let line = databases.status("spring").await?;
+    assert_eq!(line.databases[0].user, Some(format!("{owner}_2")));
+    let two = databases.password(&second).await?;
+    assert_ne!(one, two);
+    let gets_in = async |user: &str, password: &str| databases.server.connect(user, password, &owner).await.is_ok();
+    assert!(
+        gets_in(&owner, &one).await,
+        "the one before works until the next rotation"
+    );
+    at_rest(&databases.season, "spring").await?;
+
+    wish(&databases, "2").await?;
+    rotated(&databases, 2).await?;
+    programs.connect().await?;
+    let three = databases.password(&first).await?;
+    assert_ne!(three, one);
+    assert!(gets_in(&owner, &three).await && gets_in(&format!("{owner}_2"), &two).await);
+    assert!(!gets_in(&owner, &one).await, "two rotations later it does not");
+    assert_eq!(programs.users(), BTreeSet::from([owner.clone(), format!("{owner}_2")]));
+    assert_eq!(
+        look::<Deployment>(&databases.season, "spring-site")
+            .await?
+            .unwrap()
+            .pointer("/metadata/generation"),
+        site.pointer("/metadata/generation"),
+        "who uses no database does not restart"
+    );
+    // Who made what under whichever login: all of it is the owner's.
+    let owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
+    let found = databases.server.column(&owner, owners).await?;
+    assert_eq!(found, std::slice::from_ref(&owner));
+    at_rest(&databases.season, "spring").await?;
+    programs.never_failed();
+
+    let events = kubectl(&databases.season, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    assert!(events.contains("DatabaseLoginsRotated"), "people are told");
+    let reads = asked(&databases.season, start, |event| {
+        event.resource == "secrets" && event.verb == "get"
+    })
+    .await?;
+    assert!(reads.is_empty(), "{reads:?}");
+    let log = databases.season.operator.log();
+    for password in [&one, &two, &three] {
+        assert!(
+            !log.contains(password.as_str()) && !events.contains(password.as_str()),
+            "a password is shown"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_due_waits_for_the_end_of_a_freeze_and_begins_by_itself() -> Result<(), Error> {
+    let databases = Databases::start("pw-due").await?;
+    let frozen = |until: Timestamp| {
+        let begin = Timestamp::now() - SignedDuration::from_hours(1);
+        format!("    rotate: {{every: 30d}}\n  freezes: [{{name: day-one, startsAt: '{begin}', endsAt: '{until}'}}]\n")
+    };
+    let programs = begin(&databases, &frozen(Timestamp::now() + SignedDuration::from_hours(1))).await?;
+    let next = login(&databases).await?.next_rotation.unwrap();
+    let days = next.0.duration_since(Timestamp::now()).as_hours() / 24;
+    assert!((29..=30).contains(&days), "{days}");
+
+    let then = Timestamp::now() - SignedDuration::from_hours(31 * 24);
+    for owner in ["portal", "auth"] {
+        let secret = secret_of("spring", &databases.name(owner));
+        let age = format!("ras.dev/rotated-at={then}");
+        kubectl(&databases.season, &["annotate", "--overwrite", "secret", &secret, &age]).await?;
+    }
+    eventually(PATIENCE, "the rotation to wait", async || {
+        match login(&databases).await?.message {
+            Some(message) if message.contains("\"day-one\"") => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await?;
+    assert_eq!(databases.season.jobs.runs().len(), 1, "nothing happened on the server");
+
+    let end = Timestamp::now() + SignedDuration::from_secs(4);
+    databases.season.apply(&drive(&databases, &frozen(end))).await?;
+    let told = rotated(&databases, 1).await?;
+    assert!(told.since.unwrap().0 >= Timestamp::from_second(end.as_second()).unwrap());
+    let days = told
+        .next_rotation
+        .unwrap()
+        .0
+        .duration_since(Timestamp::now())
+        .as_hours()
+        / 24;
+    assert!((29..=30).contains(&days), "{days}");
+    programs.connect().await
+}
+
+#[tokio::test]
+async fn an_operator_that_is_killed_at_any_step_of_a_rotation_locks_nobody_out() -> Result<(), Error> {
+    let mut databases = Databases::start("pw-killed").await?;
+    let programs = begin(&databases, "").await?;
+    let options = OperatorOptions::with_roles(ROLES);
+    let owner = databases.name("portal");
+    let second = names::second_password("spring", ras_crds::spec::DatabaseCredentials::PerDatabase, &owner);
+    let first = secret_of("spring", &owner);
+    for generation in 1..=3_i64 {
+        let secret = if generation % 2 == 1 { &second } else { &first };
+        wish(&databases, &generation.to_string()).await?;
+        // As soon as a password is drawn, as soon as its Job is there, and as soon as status says that services get it.
+        eventually(PATIENCE, "a password to be drawn", async || {
+            let found = look::<Secret>(&databases.season, secret).await?.unwrap_or_default();
+            match &found["metadata"]["annotations"]["ras.dev/login-generation"] {
+                Value::String(number) if number.parse() == Ok(generation) => Ok(()),
+                other => Err(other.to_string().into()),
+            }
+        })
+        .await?;
+        restart_operator(&mut databases.season, &options).await?;
+        let of_drive = ListParams::default().labels("ras.dev/drive=spring,ras.dev/job=prepare");
+        eventually(PATIENCE, "a Job", async || {
+            let jobs: Api<Job> = databases.season.namespace.api();
+            let now = login(&databases).await?.generation;
+            if now == generation || !jobs.list(&of_drive).await?.items.is_empty() {
+                Ok(())
+            } else {
+                Err("none".into())
+            }
+        })
+        .await?;
+        restart_operator(&mut databases.season, &options).await?;
+        eventually(PATIENCE, "status to say so", async || {
+            match login(&databases).await?.generation {
+                now if now == generation => Ok(()),
+                now => Err(now.into()),
+            }
+        })
+        .await?;
+        restart_operator(&mut databases.season, &options).await?;
+        rotated(&databases, generation).await?;
+        programs.connect().await?;
+    }
+    at_rest(&databases.season, "spring").await?;
+    programs.never_failed();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_lets_it_go_on() -> Result<(), Error> {
+    let databases = Databases::start("pw-failed").await?;
+    let programs = begin(&databases, "").await?;
+    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    // Somebody has a role of that name.
+    let taken = format!("{}_2", databases.name("portal"));
+    databases
+        .server
+        .execute("postgres", &format!("CREATE ROLE {taken} LOGIN"))
+        .await?;
+    wish(&databases, "1").await?;
+    let told = because(
+        &databases.season,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::DatabaseNotOurs,
+    )
+    .await?;
+    assert!(told.message.contains(&taken), "{}", told.message);
+    let status = login(&databases).await?;
+    assert_eq!(status.generation, 0);
+    assert!(status.message.clone().unwrap().contains("DatabaseReady"), "{status:?}");
+    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(
+        after.pointer("/metadata/generation"),
+        before.pointer("/metadata/generation")
+    );
+    programs.connect().await?;
+
+    databases
+        .server
+        .execute("postgres", &format!("DROP ROLE {taken}"))
+        .await?;
+    let again = "ras.dev/prepare-database=the-role-is-gone";
+    kubectl(&databases.season, &["annotate", "drive", "spring", again]).await?;
+    rotated(&databases, 1).await?;
+    programs.connect().await
+}
