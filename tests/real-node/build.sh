@@ -6,7 +6,7 @@
 #
 # OUT is target/tools by default; what exists already is not built again. Afterwards OUT/real-node/ holds links to containerd
 # (with its shim and ctr), runc, coredns, pause, our stand-in portal, the operator cloudnative-pg and
-# the folders postgresql-17 and valkey, which are roots of images; kubelet and kube-proxy lie beside the programs of their own
+# the folder servers, which is the root of images; kubelet and kube-proxy lie beside the programs of their own
 # Kubernetes, in OUT/<minor version>/.
 #
 #   K8S_VERSION     1.37 (default) or another one that has a kubernetes-v<minor> folder in tests/control-plane
@@ -207,14 +207,13 @@ debian_root() {
             esac
         done
         (cd "$temporary/root" && rm -rf usr/share/doc usr/share/man usr/share/locale usr/share/i18n usr/share/info usr/share/lintian \
-            usr/share/perl5 usr/lib/postgresql/*/lib/bitcode usr/lib/postgresql/*/lib/llvmjit*)
+            usr/share/perl5 usr/share/gcc usr/share/postgresql-common usr/lib/*/gconv usr/lib/*/security usr/sbin/ldconfig usr/lib/postgresql/*/lib/bitcode usr/lib/postgresql/*/lib/llvmjit*)
         mv "$temporary/root" "$out/$root"
         echo "$(($(date +%s) - started)) s"
     fi
     ln -sfn "../$root" "$out/real-node/$name"
 }
-debian_root postgresql-17 postgresql-17 busybox-static
-debian_root valkey valkey-server
+debian_root servers postgresql-17 valkey-server busybox-static
 
 files_of cloudnative-pg github.com/cloudnative-pg/cloudnative-pg "cloudnative-pg-$cloudnative_pg/manifests" \
     "releases/cnpg-${cloudnative_pg#v}.yaml"

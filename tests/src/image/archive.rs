@@ -1,4 +1,6 @@
 use std::{
+    borrow::Cow,
+    collections::BTreeMap,
     fmt::Write as _,
     fs::File,
     io::{self, BufWriter, Write},
@@ -12,34 +14,44 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// Writes an image of one layer in the OCI layout (`github.com/opencontainers/image-spec/blob/main/image-layout.md`).
-pub(super) fn write(path: &Path, name: &str, layer: &[u8], settings: &Map<String, Value>) -> io::Result<()> {
+/// Writes images of one layer, all of the same, in the OCI layout
+/// (`github.com/opencontainers/image-spec/blob/main/image-layout.md`). An image is its name and its settings.
+pub(super) fn write(path: &Path, layer: &[u8], images: &[(String, Map<String, Value>)]) -> io::Result<()> {
     let layer_digest = digest(layer);
-    let config = json!({
-        "architecture": architecture(),
-        "os": "linux",
-        "config": settings,
-        "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
-    });
-    let config = config.to_string().into_bytes();
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": descriptor(CONFIG, &config),
-        "layers": [descriptor(LAYER, layer)],
-    });
-    let manifest = manifest.to_string().into_bytes();
-    let mut entry = descriptor(MANIFEST, &manifest);
-    if let Value::Object(fields) = &mut entry {
-        fields.insert("annotations".to_owned(), json!({"io.containerd.image.name": name}));
+    let mut entries = Vec::new();
+    // By their digests, because two images may have the same settings under two names.
+    let mut blobs = BTreeMap::from([(layer_digest.clone(), Cow::Borrowed(layer))]);
+    for (name, settings) in images {
+        let config = json!({
+            "architecture": architecture(),
+            "os": "linux",
+            "config": settings,
+            "rootfs": {"type": "layers", "diff_ids": [layer_digest]},
+        });
+        let config = config.to_string().into_bytes();
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor(CONFIG, &config),
+            "layers": [{"mediaType": LAYER, "digest": layer_digest, "size": layer.len()}],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        let mut entry = descriptor(MANIFEST, &manifest);
+        if let Value::Object(fields) = &mut entry {
+            fields.insert("annotations".to_owned(), json!({"io.containerd.image.name": name}));
+        }
+        entries.push(entry);
+        for blob in [config, manifest] {
+            blobs.insert(digest(&blob), Cow::Owned(blob));
+        }
     }
-    let index = json!({"schemaVersion": 2, "manifests": [entry]});
+    let index = json!({"schemaVersion": 2, "manifests": entries});
 
     let mut archive = tar::Builder::new(BufWriter::new(File::create(path)?));
     append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     append(&mut archive, "index.json", index.to_string().as_bytes())?;
-    for blob in [manifest.as_slice(), &config, layer] {
-        append(&mut archive, &digest(blob).replace("sha256:", "blobs/sha256/"), blob)?;
+    for (digest, blob) in &blobs {
+        append(&mut archive, &digest.replace("sha256:", "blobs/sha256/"), blob)?;
     }
     archive.into_inner()?.flush()
 }

@@ -22,6 +22,8 @@ pub struct Image {
     name: String,
     layer: Layer,
     config: Map<String, Value>,
+    /// Others of the same layer.
+    others: Vec<(String, Map<String, Value>)>,
 }
 
 impl Image {
@@ -31,7 +33,16 @@ impl Image {
             name: name.to_owned(),
             layer: Layer::default(),
             config: Map::new(),
+            others: Vec::new(),
         }
+    }
+
+    /// One image is whole, and the next one, which has the same files and what else is not said anew, comes into the same archive.
+    #[must_use]
+    pub fn and(mut self, name: &str) -> Self {
+        let whole = std::mem::replace(&mut self.name, name.to_owned());
+        self.others.push((whole, self.config.clone()));
+        self
     }
 
     /// A folder that everybody may write to, as `/tmp`.
@@ -125,12 +136,14 @@ impl Image {
         self
     }
 
-    /// Writes `<folder>/<last part of the name>.tar`, and returns the path.
+    /// Writes `<folder>/<last part of the name>.tar` with the image, and those before it, and returns the path.
     pub fn write(self, folder: &Path) -> Result<PathBuf, Error> {
         let last = self.name.rsplit('/').next().unwrap_or_default();
         let path = folder.join(format!("{}.tar", last.replace(':', "-")));
         fs::create_dir_all(folder).map_err(Error::io(format!("creating {}", folder.display())))?;
-        archive::write(&path, &self.name, &self.layer.into_tar()?, &self.config)
+        let mut images = self.others;
+        images.push((self.name, self.config));
+        archive::write(&path, &self.layer.into_tar()?, &images)
             .map_err(Error::io(format!("writing {}", path.display())))?;
         Ok(path)
     }
@@ -170,6 +183,50 @@ mod tests {
         let (one, other) = (example(one.path()), example(other.path()));
         assert_eq!(one.file_name().unwrap(), "example-1.tar");
         assert_eq!(fs::read(one).unwrap(), fs::read(other).unwrap());
+    }
+
+    #[test]
+    fn images_of_one_layer_share_it_and_differ_in_what_is_said_of_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Image::new("localhost/one:1")
+            .text("/file", "of both")
+            .user(1)
+            .command(&["/run"])
+            .and("localhost/other:1")
+            .user(2)
+            .write(folder.path())
+            .unwrap();
+        let found = entries(&path);
+        let read = |name: &str| -> Value {
+            let blob = found.iter().find(|(path, _)| path == name).map(|(_, bytes)| bytes);
+            serde_json::from_slice(blob.unwrap()).unwrap()
+        };
+        let blob = |descriptor: &Value| {
+            descriptor["digest"]
+                .as_str()
+                .unwrap()
+                .replace("sha256:", "blobs/sha256/")
+        };
+        let images: Vec<(Value, Value, Value)> = read("index.json")["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| {
+                let manifest = read(&blob(entry));
+                let config = read(&blob(&manifest["config"]));
+                let name = entry["annotations"]["io.containerd.image.name"].clone();
+                (name, manifest["layers"].clone(), config["config"].clone())
+            })
+            .collect();
+        let [(one, first, of_one), (other, second, of_other)] = images.as_slice() else {
+            panic!("{images:?}")
+        };
+        assert_eq!((one, other), (&json!("localhost/one:1"), &json!("localhost/other:1")));
+        assert_eq!(first, second);
+        assert_eq!(of_one, &json!({"User": "1", "Cmd": ["/run"]}));
+        assert_eq!(of_other, &json!({"User": "2", "Cmd": ["/run"]}));
+        // Two files of the layout, the layer, and a manifest and settings of each.
+        assert_eq!(found.len(), 7);
     }
 
     #[test]

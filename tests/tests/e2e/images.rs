@@ -56,17 +56,13 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Writes all of them into a folder.
 pub fn write(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let tools = Tools::real_node()?;
-    let official = format!("{POSTGRESQL}:{POSTGRESQL_VERSION}");
     let mut images = vec![
         operator(folder)?,
         busybox(&tools, folder)?,
-        postgresql(&tools, folder, &official, OFFICIAL_POSTGRES)?,
+        servers(&tools, folder)?,
         external_secrets(folder)?,
         cloud_native_pg(&tools, folder)?,
     ];
-    let server = format!("{CLOUD_NATIVE_PG_SERVER}:{POSTGRESQL_VERSION}");
-    images.push(postgresql(&tools, folder, &server, CLOUD_NATIVE_PG_POSTGRES)?);
-    images.push(valkey(&tools, folder)?);
     images.push(object_store(folder)?);
     for (number, name) in (1..).zip(PORTAL) {
         images.push(portal(&tools, folder, name, number, &[])?);
@@ -107,7 +103,7 @@ fn portal(tools: &Tools, folder: &Path, name: &str, version: u32, command: &[&st
 
 fn busybox(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
     let mut image = Image::new(BUSYBOX)
-        .file("/bin/busybox", &tools.path("postgresql-17/usr/bin/busybox")?)?
+        .file("/bin/busybox", &tools.path("servers/usr/bin/busybox")?)?
         .writable_folder("/tmp")
         .user(NOBODY)
         .environment(&["PATH=/bin"])
@@ -131,15 +127,22 @@ case $1 in *[!A-Za-z0-9_]*) exit 1 ;; esac
 eval "[ -n \"\${$1+set}\" ]" && eval "printf '%s\n' \"\$$1\""
 "#;
 
-fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<PathBuf, Error> {
+/// PostgreSQL by two conventions, and Valkey, in one layer: a node has a third of the bytes to read, and to forget.
+fn servers(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
     let programs = format!("/usr/lib/postgresql/{POSTGRESQL_VERSION}/bin");
-    let mut image = Image::new(name)
-        .tree(&tools.path("postgresql-17")?)?
+    let mut image = Image::new(&format!("{POSTGRESQL}:{POSTGRESQL_VERSION}"))
+        .tree(&tools.path("servers")?)?
         .text(
             "/etc/passwd",
-            &format!("root:x:0:0::/root:/bin/sh\npostgres:x:{user}:{user}::/var/lib/postgresql:/bin/sh\n"),
+            &format!(
+                "root:x:0:0::/root:/bin/sh\npostgres:x:{OFFICIAL_POSTGRES}:{OFFICIAL_POSTGRES}::/tmp:/bin/sh\n\
+                 postgres:x:{CLOUD_NATIVE_PG_POSTGRES}:{CLOUD_NATIVE_PG_POSTGRES}::/tmp:/bin/sh\n"
+            ),
         )
-        .text("/etc/group", &format!("root:x:0:\npostgres:x:{user}:\n"))
+        .text(
+            "/etc/group",
+            &format!("root:x:0:\npostgres:x:{OFFICIAL_POSTGRES}:\npostgres:x:{CLOUD_NATIVE_PG_POSTGRES}:\n"),
+        )
         .writable_folder("/tmp")
         .writable_folder("/var/run/postgresql")
         .writable_folder("/var/lib/postgresql/data")
@@ -149,7 +152,7 @@ fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<Pat
         )
         .script("/usr/local/bin/printenv", PRINTENV)
         .environment(&[&format!("PATH=/usr/local/bin:{programs}:/usr/bin"), "LANG=C.UTF-8"])
-        .user(user)
+        .user(OFFICIAL_POSTGRES)
         // As the official image has it: at SIGTERM the server would wait for its clients to go.
         .stop_signal("SIGINT")
         .entrypoint(&["docker-entrypoint.sh"])
@@ -157,15 +160,13 @@ fn postgresql(tools: &Tools, folder: &Path, name: &str, user: u32) -> Result<Pat
     for program in SHELL {
         image = image.link(&format!("/usr/bin/{program}"), "busybox");
     }
-    image.write(folder)
-}
-
-fn valkey(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
-    Image::new(VALKEY)
-        .tree(&tools.path("valkey")?)?
-        .writable_folder("/tmp")
-        .environment(&["PATH=/usr/bin"])
+    image
+        .and(&format!("{CLOUD_NATIVE_PG_SERVER}:{POSTGRESQL_VERSION}"))
+        .user(CLOUD_NATIVE_PG_POSTGRES)
+        .stop_signal("SIGTERM")
+        .and(VALKEY)
         .user(OFFICIAL_VALKEY)
+        .entrypoint(&[])
         .command(&["valkey-server"])
         .write(folder)
 }
