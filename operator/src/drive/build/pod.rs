@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
     TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use ras_crds::spec::{TolerationEffect, TolerationOperator};
+use ras_crds::spec::{PodSecurity, TolerationEffect, TolerationOperator};
 
 use super::secrets_hash::secrets_hash;
 use super::{bindings, config_map, container, labels, names, pod_volumes, stopping, unless_empty};
@@ -41,22 +41,15 @@ pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplat
 
 pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
     let scheduling = &service.scheduling;
+    let mut security = service.pod_security.clone();
+    if !service.volumes.is_empty() {
+        security.fs_group = security.fs_group.or(Some(VOLUME_GROUP));
+    }
     let helpers = service
         .sidecars
         .iter()
         .map(|sidecar| container::sidecar(service, sidecar));
     PodSpec {
-        service_account_name: Some(names::of_drive(&drive.name)),
-        // The programs know nothing of Kubernetes: no token, no variables for each Service of the namespace.
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        security_context: Some(security(service)),
-        image_pull_secrets: unless_empty(
-            drive
-                .image_pull_secrets
-                .iter()
-                .map(|name| LocalObjectReference { name: name.clone() }),
-        ),
         init_containers: container::render_files(drive, service).map(|step| vec![step]),
         containers: std::iter::once(container::program(service))
             .chain(helpers)
@@ -75,22 +68,38 @@ pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
                 .map(|key| spread(drive, service, key))
                 .to_vec(),
         ),
+        ..of_drive(drive, &security)
+    }
+}
+
+/// What all pods of a drive have in common, whatever runs in them.
+pub(super) fn of_drive(drive: &ValidDrive, security: &PodSecurity) -> PodSpec {
+    PodSpec {
+        service_account_name: Some(names::of_drive(&drive.name)),
+        // The programs know nothing of Kubernetes: no token, no variables for each Service of the namespace.
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(restricted(security)),
+        image_pull_secrets: unless_empty(
+            drive
+                .image_pull_secrets
+                .iter()
+                .map(|name| LocalObjectReference { name: name.clone() }),
+        ),
         ..PodSpec::default()
     }
 }
 
 /// What the level `restricted` of Pod Security Standards asks of a pod.
-fn security(service: &ValidService) -> PodSecurityContext {
-    let asked = &service.pod_security;
+fn restricted(asked: &PodSecurity) -> PodSecurityContext {
     let root = asked.allow_root.unwrap_or(false);
-    let fs_group = asked.fs_group.or((!service.volumes.is_empty()).then_some(VOLUME_GROUP));
     PodSecurityContext {
         run_as_non_root: (!root).then_some(true),
         run_as_user: asked.run_as_user,
         run_as_group: asked.run_as_group,
-        fs_group,
+        fs_group: asked.fs_group,
         // Otherwise every start changes the group of every file, which takes minutes on a full volume.
-        fs_group_change_policy: fs_group.map(|_| "OnRootMismatch".to_owned()),
+        fs_group_change_policy: asked.fs_group.map(|_| "OnRootMismatch".to_owned()),
         seccomp_profile: Some(SeccompProfile {
             type_: "RuntimeDefault".to_owned(),
             localhost_profile: None,

@@ -8,9 +8,8 @@ use k8s_openapi::api::batch::v1::{
     Job, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, ConfigMapProjection, Container, KeyToPath, LocalObjectReference, PodSecurityContext, PodSpec,
-    ProjectedVolumeSource, SeccompProfile, SecretProjection, SecretVolumeSource, SecurityContext, Volume, VolumeMount,
-    VolumeProjection,
+    ConfigMap, ConfigMapProjection, Container, KeyToPath, PodSpec, ProjectedVolumeSource, SecretProjection,
+    SecretVolumeSource, SecurityContext, Volume, VolumeMount, VolumeProjection,
 };
 use ras_crds::spec::PodSecurity;
 
@@ -18,7 +17,7 @@ use super::PORT;
 use crate::cluster::jobs::PREPARE;
 use crate::database::report::ExitCode;
 use crate::drive::build::job::{self, Task};
-use crate::drive::build::{container, labels, metadata, names, unless_empty};
+use crate::drive::build::{container, labels, metadata, pod};
 use crate::drive::preparation::{OF, Preparation};
 use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
 use crate::drive::validate::databases::{CLUSTER_ADMIN, PASSWORD, host_of};
@@ -101,30 +100,13 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, preparation: &
 
 fn pod(drive: &ValidDrive, database: &ValidDatabase) -> PodSpec {
     PodSpec {
-        service_account_name: Some(names::of_drive(&drive.name)),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        }),
-        image_pull_secrets: unless_empty(
-            drive
-                .image_pull_secrets
-                .iter()
-                .map(|name| LocalObjectReference { name: name.clone() }),
-        ),
         containers: vec![program(drive)],
         volumes: Some(vec![
             projected("request", vec![from_config_map(database, [REQUEST_FILE])]),
             admin(database),
             projected("passwords", passwords(database)),
         ]),
-        ..PodSpec::default()
+        ..pod::of_drive(drive, &PodSecurity::default())
     }
 }
 

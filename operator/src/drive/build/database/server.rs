@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, ExecAction, Lifecycle, LifecycleHandler,
-    LocalObjectReference, PersistentVolumeClaimVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    SeccompProfile, SecretKeySelector, TCPSocketAction, Volume, VolumeMount,
+    PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Probe, SecretKeySelector, TCPSocketAction, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::PodSecurity;
 
 use super::{PORT, PORT_NAME, SERVICE};
-use crate::drive::build::{container, labels, metadata, names, secrets_hash, unless_empty};
+use crate::drive::build::{container, labels, metadata, pod, secrets_hash};
 use crate::drive::valid::{ValidDatabase, ValidDrive, ValidStandalone};
 use crate::drive::validate::databases::PASSWORD;
 
@@ -87,28 +87,13 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, standalone: &V
 }
 
 fn pod(drive: &ValidDrive, standalone: &ValidStandalone) -> PodSpec {
+    let security = PodSecurity {
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        fs_group: Some(USER),
+        ..PodSecurity::default()
+    };
     PodSpec {
-        service_account_name: Some(names::of_drive(&drive.name)),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        security_context: Some(PodSecurityContext {
-            run_as_non_root: Some(true),
-            run_as_user: Some(USER),
-            run_as_group: Some(USER),
-            fs_group: Some(USER),
-            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
-            ..PodSecurityContext::default()
-        }),
-        image_pull_secrets: unless_empty(
-            drive
-                .image_pull_secrets
-                .iter()
-                .map(|name| LocalObjectReference { name: name.clone() }),
-        ),
         containers: vec![server(standalone)],
         volumes: Some(vec![
             Volume {
@@ -125,7 +110,7 @@ fn pod(drive: &ValidDrive, standalone: &ValidStandalone) -> PodSpec {
             scratch("tmp"),
         ]),
         termination_grace_period_seconds: Some(GRACE_PERIOD),
-        ..PodSpec::default()
+        ..pod::of_drive(drive, &security)
     }
 }
 
