@@ -12,52 +12,16 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=
-for argument in "$@"; do
-    case $argument in
-        -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) echo "build.sh: unknown option $argument (there are none: the only argument is the folder)" >&2; exit 2 ;;
-        *) out=$argument ;;
-    esac
-done
-: "${out:=${CARGO_TARGET_DIR:-$here/../../target}/tools}"
-mkdir -p "$out"
-out=$(cd "$out" && pwd)
-
-# version_in DIR MODULE: the version that DIR/go.mod requires. Read with sed so that nothing to build means no Go needed.
-version_in() {
-    sed -n "s|^\(require\)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$here/$1/go.mod"
-}
-
-supported=$(for folder in "$here"/kubernetes-v*; do echo "${folder##*/kubernetes-v}"; done)
-wanted=${K8S_VERSION:-1.37}
-minor=
-for candidate in $supported; do
-    kubernetes=$(version_in "kubernetes-v$candidate" k8s.io/kubernetes)
-    case ${wanted#v} in
-        "$candidate" | "${kubernetes#v}") minor=$candidate; break ;;
-    esac
-done
-if [ -z "$minor" ]; then
-    echo "build.sh: K8S_VERSION=$wanted is not a version these tests know: choose one of" $supported >&2
-    exit 2
-fi
-etcd=$(version_in etcd go.etcd.io/etcd/server/v3)
-kwok=$(version_in kwok sigs.k8s.io/kwok)
-cert_manager=$(version_in cert-manager github.com/cert-manager/cert-manager)
+. "$here/../tools.sh"
+begin "$@"
+choose_kubernetes "$here"
+etcd=$(version_in "$here/etcd" go.etcd.io/etcd/server/v3)
+kwok=$(version_in "$here/kwok" sigs.k8s.io/kwok)
+cert_manager=$(version_in "$here/cert-manager" github.com/cert-manager/cert-manager)
 # One module for both clusters: here it runs as a process, on a real node as a pod.
 external_secrets_dir=../real-node/external-secrets
-external_secrets=$(version_in $external_secrets_dir github.com/external-secrets/external-secrets)
-yaml=$(version_in go-yaml sigs.k8s.io/yaml)
-
-# Ours are modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
-export CGO_ENABLED=0 GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false'
-# Without these the server calls itself v0.0.0-master and clients fail to parse that.
-kubernetes_ldflags="-s -w \
--X k8s.io/component-base/version.gitVersion=$kubernetes \
--X k8s.io/component-base/version.gitMajor=1 \
--X k8s.io/component-base/version.gitMinor=${minor#1.} \
--X k8s.io/client-go/pkg/version.gitVersion=$kubernetes"
+external_secrets=$(version_in "$here/$external_secrets_dir" github.com/external-secrets/external-secrets)
+yaml=$(version_in "$here/go-yaml" sigs.k8s.io/yaml)
 
 # A server of one minor version with a controller manager of another is a pair that nobody tests.
 assets=${KUBEBUILDER_ASSETS:-}
@@ -76,16 +40,6 @@ fi
 
 links=$out/$minor
 mkdir -p "$links/crds"
-temporary=$out/.build.$$
-trap 'rm -rf "$temporary"' EXIT
-trap 'exit 130' INT TERM
-
-# link NAME TARGET: OUT/<minor>/NAME leads to TARGET. Relative links, so that a cached target folder may move.
-link() {
-    if [ "$(readlink "$links/$1" 2>/dev/null)" != "$2" ]; then
-        ln -sfn "$2" "$links/$1"
-    fi
-}
 
 # A step is FILE DIR PACKAGE LDFLAGS; FILE is below OUT. The list is made twice: to count what is missing, then to build.
 each_program() {
@@ -118,31 +72,16 @@ count() {
 }
 each_program count
 
-need_go() {
-    if ! command -v go >/dev/null 2>&1; then
-        echo "build.sh: Go 1.26 or newer is needed to build the test control plane and there is no \`go\` in PATH: install it and run this again" >&2
-        exit 1
-    fi
-}
-
-position=0
 build() {
     name=${1##*/}
     if is_in_assets "$1"; then
-        link "$name" "$assets/$name"
+        link "$minor/$name" "$assets/$name"
         return
     fi
     if is_missing "$1" "$2"; then
-        position=$((position + 1))
-        started=$(date +%s)
-        printf '[%s/%s] %s ... ' "$position" "$missing" "${1%/*}/$name"
-        mkdir -p "$temporary" "$out/${1%/*}"
-        (cd "$here/$2" && go build -ldflags "$4" -o "$temporary/$name" "$3")
-        # Renamed only when whole: an interrupted build must not look finished.
-        mv "$temporary/$name" "$out/$1"
-        echo "$(($(date +%s) - started)) s"
+        make_one "$1" go_build "$here/$2" "$3" "$4"
     fi
-    link "$name" "../$1"
+    link "$minor/$name" "../$1"
 }
 
 # copy_from DIR MODULE NEW_FOLDER FILE...: files out of a Go module; the version is that of DIR/go.mod, checked by its go.sum.
@@ -150,9 +89,9 @@ copy_from() {
     module_dir=$1 module=$2 destination=$3
     shift 3
     if [ -d "$out/$destination" ]; then return; fi
-    need_go
+    need_go 'the test control plane'
     printf '%s ... ' "$destination"
-    source_dir=$(cd "$here/$module_dir" && go mod download "$module" && go list -m -f '{{.Dir}}' "$module")
+    source_dir=$(source_of "$here/$module_dir" "$module")
     mkdir -p "$temporary/copy" "$out/$(dirname "$destination")"
     for file in "$@"; do
         # cert-manager's CRDs are Helm templates, but only in labels: without those lines they are plain YAML.
@@ -163,7 +102,7 @@ copy_from() {
 }
 
 if [ "$missing" -gt 0 ]; then
-    need_go
+    need_go 'the test control plane'
     echo "building $missing programs for Kubernetes $kubernetes into $out (the first time takes about 10 minutes on 2 cores)"
 fi
 each_program build
@@ -171,8 +110,8 @@ each_program build
 # Templates of kwok's stages are Go templates that must stay as they are, hence no sed over them.
 stages=kwok-$kwok/stages
 if [ ! -d "$out/$stages" ]; then
-    need_go
-    source_dir=$(cd "$here/kwok" && go mod download sigs.k8s.io/kwok && go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)/kustomize/stage
+    need_go 'the test control plane'
+    source_dir=$(source_of "$here/kwok" sigs.k8s.io/kwok)/kustomize/stage
     mkdir -p "$temporary/stages"
     for file in node/fast/node-initialize node/heartbeat-with-lease/node-heartbeat-with-lease \
         pod/fast/pod-ready pod/fast/pod-complete pod/fast/pod-delete \
@@ -181,33 +120,33 @@ if [ ! -d "$out/$stages" ]; then
     done
     mv "$temporary/stages" "$out/$stages"
 fi
-link stages "../$stages"
+link "$minor/stages" "../$stages"
 
-prometheus_operator=$(version_in foreign-crds github.com/prometheus-operator/prometheus-operator)
+prometheus_operator=$(version_in "$here/foreign-crds" github.com/prometheus-operator/prometheus-operator)
 prometheus_crds=example/prometheus-operator-crd/monitoring.coreos.com
 copy_from foreign-crds github.com/prometheus-operator/prometheus-operator "crds/prometheus-operator-$prometheus_operator" \
     "${prometheus_crds}_servicemonitors.yaml" "${prometheus_crds}_podmonitors.yaml" "${prometheus_crds}_prometheusrules.yaml"
-link crds/prometheus-operator "../../crds/prometheus-operator-$prometheus_operator"
+link "$minor/crds/prometheus-operator" "../../crds/prometheus-operator-$prometheus_operator"
 
 copy_from cert-manager github.com/cert-manager/cert-manager "crds/cert-manager-$cert_manager" \
     deploy/crds/crd-certificaterequests.yaml deploy/crds/crd-certificates.yaml deploy/crds/crd-challenges.yaml \
     deploy/crds/crd-clusterissuers.yaml deploy/crds/crd-issuers.yaml deploy/crds/crd-orders.yaml
-link crds/cert-manager "../../crds/cert-manager-$cert_manager"
+link "$minor/crds/cert-manager" "../../crds/cert-manager-$cert_manager"
 
 # Twice, because no version of the kind is served by both: v1beta1 by the operator that builds, v1 by those in use now.
 store_crds=config/crds/bases/external-secrets.io
-external_secrets_v1=$(version_in foreign-crds github.com/external-secrets/external-secrets)
+external_secrets_v1=$(version_in "$here/foreign-crds" github.com/external-secrets/external-secrets)
 copy_from foreign-crds github.com/external-secrets/external-secrets "crds/external-secrets-$external_secrets_v1" \
     "${store_crds}_externalsecrets.yaml" "${store_crds}_secretstores.yaml" "${store_crds}_clustersecretstores.yaml"
-link crds/external-secrets "../../crds/external-secrets-$external_secrets_v1"
+link "$minor/crds/external-secrets" "../../crds/external-secrets-$external_secrets_v1"
 copy_from $external_secrets_dir github.com/external-secrets/external-secrets "crds/external-secrets-$external_secrets" \
     "${store_crds}_externalsecrets.yaml" "${store_crds}_secretstores.yaml" "${store_crds}_clustersecretstores.yaml"
-link crds/external-secrets-v1beta1 "../../crds/external-secrets-$external_secrets"
+link "$minor/crds/external-secrets-v1beta1" "../../crds/external-secrets-$external_secrets"
 
-cloud_native_pg=$(version_in foreign-crds github.com/cloudnative-pg/cloudnative-pg)
+cloud_native_pg=$(version_in "$here/foreign-crds" github.com/cloudnative-pg/cloudnative-pg)
 cnpg_crds=config/crd/bases/postgresql.cnpg.io
 copy_from foreign-crds github.com/cloudnative-pg/cloudnative-pg "crds/cloudnative-pg-$cloud_native_pg" \
     "${cnpg_crds}_clusters.yaml" "${cnpg_crds}_databases.yaml"
-link crds/cloudnative-pg "../../crds/cloudnative-pg-$cloud_native_pg"
+link "$minor/crds/cloudnative-pg" "../../crds/cloudnative-pg-$cloud_native_pg"
 
 echo "test control plane: $links (Kubernetes $kubernetes)"

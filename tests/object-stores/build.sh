@@ -11,52 +11,26 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=
-for argument in "$@"; do
-    case $argument in
-        -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) echo "build.sh: unknown option $argument (there are none: the only argument is the folder)" >&2; exit 2 ;;
-        *) out=$argument ;;
-    esac
-done
-: "${out:=${CARGO_TARGET_DIR:-$here/../../target}/tools}"
-links=$out/object-stores
-mkdir -p "$links"
-out=$(cd "$out" && pwd)
-links=$out/object-stores
-temporary=$out/.build.$$
-trap 'rm -rf "$temporary"' EXIT
-trap 'exit 130' INT TERM
-
-# version_in DIR MODULE: the version that DIR/go.mod requires. Read with sed so that nothing to build means no Go needed.
-version_in() {
-    sed -n "s|^\(require\)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$here/$1/go.mod"
-}
-minio=$(version_in minio github.com/minio/minio)
-versitygw=$(version_in versitygw github.com/versity/versitygw)
+. "$here/../tools.sh"
+begin "$@"
+mkdir -p "$out/object-stores"
+minio=$(version_in "$here/minio" github.com/minio/minio)
+versitygw=$(version_in "$here/versitygw" github.com/versity/versitygw)
 moto=$(sed -n 's/^moto==\([^ ]*\).*/\1/p' "$here/moto/requirements.txt")
 # Garage is a program, not a library that a Cargo.toml could name; its package brings the Cargo.lock it was tested with.
 garage=2.5.0
 
-# Modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
-export CGO_ENABLED=0 GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false'
-
-need() {
-    if ! command -v "$1" >/dev/null 2>&1; then
-        echo "build.sh: $2 is needed to build the tests' S3 servers and there is no \`$1\` in PATH: install it and run this again" >&2
-        exit 1
-    fi
-}
+servers="the tests' S3 servers"
 
 build_go() {
-    need go 'Go 1.26 or newer'
-    (cd "$here/$2" && go build -ldflags '-s -w' -o "$temporary/built" "$3")
+    need_go "$servers"
+    go_build "$here/$1" "$2" '-s -w'
 }
 
 # A debug build: three times as quick to build as the release, and quick enough to test against. The sanest database for
 # one node is SQLite; LMDB, Consul and the rest would be compiled for nothing.
 build_garage() {
-    need cargo 'Rust (through rustup)'
+    need cargo 'Rust (through rustup)' "$servers"
     (cd "$here" && CARGO_TARGET_DIR=$temporary/target CARGO_PROFILE_DEV_DEBUG=0 cargo install garage --version "=$garage" --locked --debug \
         --quiet --no-default-features --features sqlite,bundled-libs --no-track --root "$temporary/root")
     mv "$temporary/root/bin/garage" "$temporary/built"
@@ -111,30 +85,17 @@ count() {
 }
 each_program count
 
-position=0
 build() {
     name=$1 folder=$2
+    shift 2
     if is_missing "$name" "$folder"; then
-        position=$((position + 1))
-        started=$(date +%s)
-        printf '[%s/%s] %s ... ' "$position" "$missing" "$folder/$name"
-        mkdir -p "$temporary" "$out/$folder"
-        shift 2
-        command=$1
-        "$command" "$@"
-        # Renamed only when whole: an interrupted build must not look finished.
-        rm -rf "${out:?}/$folder/$name"
-        mv "$temporary/built" "$out/$folder/$name"
-        echo "$(($(date +%s) - started)) s"
+        make_one "$folder/$name" "$@"
     fi
-    # Relative links, so that a cached target folder may move.
-    if [ "$(readlink "$links/$name" 2>/dev/null)" != "../$folder/$name" ]; then
-        ln -sfn "../$folder/$name" "$links/$name"
-    fi
+    link "object-stores/$name" "../$folder/$name"
 }
 
 if [ "$missing" -gt 0 ]; then
     echo "building $missing programs for object storage into $out (all of them take about 8 minutes on 2 cores the first time)"
 fi
 each_program build
-echo "object stores: $links (${STORES:-MinIO, versitygw, Garage, moto})"
+echo "object stores: $out/object-stores (${STORES:-MinIO, versitygw, Garage, moto})"

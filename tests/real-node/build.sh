@@ -15,53 +15,14 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 control_plane=$here/../control-plane
-out=
-for argument in "$@"; do
-    case $argument in
-        -h | --help) sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) echo "build.sh: unknown option $argument (there are none: the only argument is the folder)" >&2; exit 2 ;;
-        *) out=$argument ;;
-    esac
-done
-: "${out:=${CARGO_TARGET_DIR:-$here/../../target}/tools}"
-mkdir -p "$out/real-node"
-out=$(cd "$out" && pwd)
-temporary=$out/.build.$$
-trap 'rm -rf "$temporary"' EXIT
-trap 'exit 130' INT TERM
-
-# version_in DIR MODULE: the version that DIR/go.mod requires. Read with sed so that nothing to build means no Go needed.
-version_in() {
-    sed -n "s|^\(require\)\{0,1\}[[:space:]]*$2 \(v[^ ]*\).*|\2|p" "$1/go.mod"
-}
-
-supported=$(for folder in "$control_plane"/kubernetes-v*; do echo "${folder##*/kubernetes-v}"; done)
-wanted=${K8S_VERSION:-1.37}
-minor=
-for candidate in $supported; do
-    kubernetes=$(version_in "$control_plane/kubernetes-v$candidate" k8s.io/kubernetes)
-    case ${wanted#v} in
-        "$candidate" | "${kubernetes#v}") minor=$candidate; break ;;
-    esac
-done
-if [ -z "$minor" ]; then
-    echo "build.sh: K8S_VERSION=$wanted is not a version these tests know: choose one of" $supported >&2
-    exit 2
-fi
-mkdir -p "$out/$minor"
+. "$here/../tools.sh"
+begin "$@"
+choose_kubernetes "$control_plane"
+mkdir -p "$out/$minor" "$out/real-node"
 containerd=$(version_in "$here/containerd" github.com/containerd/containerd/v2)
 runc=$(version_in "$here/runc" github.com/opencontainers/runc)
 coredns=$(version_in "$here/coredns" github.com/coredns/coredns)
 cloudnative_pg=$(version_in "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg)
-
-# Modules of their own; a go.work or GOFLAGS of whoever runs this must not change what is built.
-export GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false'
-# Without these the kubelet reports v0.0.0-master, and the API server's clients fail to parse that.
-kubernetes_ldflags="-s -w \
--X k8s.io/component-base/version.gitVersion=$kubernetes \
--X k8s.io/component-base/version.gitMajor=1 \
--X k8s.io/component-base/version.gitMinor=${minor#1.} \
--X k8s.io/client-go/pkg/version.gitVersion=$kubernetes"
 
 # A step is NAME FOLDER LINK MODULE_DIR PACKAGE CGO TAGS LDFLAGS: NAME is built into FOLDER below OUT, with a link in LINK.
 # The list is made twice: to count what is missing, then to build.
@@ -98,22 +59,12 @@ count() {
 }
 each_program count
 
-position=0
 build() {
     if is_missing "$@"; then
-        position=$((position + 1))
-        started=$(date +%s)
-        printf '[%s/%s] %s ... ' "$position" "$missing" "$2/$1"
-        mkdir -p "$temporary" "$out/$2"
-        (cd "$4" && CGO_ENABLED=$6 go build -tags "$7" -ldflags "$8" -o "$temporary/$1" "$5")
-        # Renamed only when whole: an interrupted build must not look finished.
-        mv "$temporary/$1" "$out/$2/$1"
-        echo "$(($(date +%s) - started)) s"
+        export CGO_ENABLED="$6"
+        make_one "$2/$1" go_build "$4" "$5" "$8" "$7"
     fi
-    # Relative links, so that a cached target folder may move.
-    if [ "$(readlink "$out/$3/$1" 2>/dev/null)" != "../$2/$1" ]; then
-        ln -sfn "../$2/$1" "$out/$3/$1"
-    fi
+    link "$3/$1" "../$2/$1"
 }
 
 # files_of DIR MODULE NEW_FOLDER FILE...: files out of a Go module; the version is that of DIR/go.mod, checked by its go.sum.
@@ -121,8 +72,8 @@ files_of() {
     module_dir=$1 module=$2 destination=$3
     shift 3
     if [ -d "$out/$destination" ]; then return; fi
-    need_go
-    source_dir=$(cd "$here/$module_dir" && go mod download "$module" && go list -m -f '{{.Dir}}' "$module")
+    need_go 'the programs of a real node'
+    source_dir=$(source_of "$here/$module_dir" "$module")
     mkdir -p "$temporary/files" "$out/$(dirname "$destination")"
     for file in "$@"; do
         if [ -d "$source_dir/$file" ]; then cp -R "$source_dir/$file" "$temporary/files/"; else cp "$source_dir/$file" "$temporary/files/"; fi
@@ -132,15 +83,8 @@ files_of() {
     mv "$temporary/files" "$out/$destination"
 }
 
-need_go() {
-    if ! command -v go >/dev/null 2>&1; then
-        echo "build.sh: Go 1.26 or newer is needed to build the programs of a real node and there is no \`go\` in PATH: install it and run this again" >&2
-        exit 1
-    fi
-}
-
 if [ "$missing" -gt 0 ]; then
-    need_go
+    need_go 'the programs of a real node'
     echo "building $missing programs for a real node of Kubernetes $kubernetes into $out (the first time takes about 10 minutes on 2 cores)"
 fi
 each_program build
