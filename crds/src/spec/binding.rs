@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
+
 /// One backing service, by a Secret in the shape of the Service Binding Specification (<https://servicebinding.io>): keys
 /// such as `type`, `host`, `port`, `username`, `password` and `uri`. Each becomes a file of its own, and may become a
 /// variable with `env[].binding`.
@@ -14,15 +16,15 @@ use serde::{Deserialize, Serialize};
     .field_path(".values"))]
 pub struct Binding {
     /// Name of the binding, unique in the service: its files are in `$SERVICE_BINDING_ROOT/<name>`.
-    #[schemars(length(min = 1, max = 30), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 30), regex(pattern = bounds::PART_NAME))]
     pub name: String,
 
     /// Name of the Secret in the drive's namespace, as the operator of the backing service makes it. Absent: the entry of
     /// `spec.secrets` that has the binding's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub secret_name: Option<String>,
 
@@ -49,15 +51,15 @@ pub struct Binding {
 pub struct BindingKey {
     /// Name of the file.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        length(min = 1, max = bounds::LONGEST_KEY),
+        regex(pattern = bounds::KEY)
     )]
     pub name: String,
 
     /// Key in the Secret.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        length(min = 1, max = bounds::LONGEST_KEY),
+        regex(pattern = bounds::KEY)
     )]
     pub from: String,
 }
@@ -99,8 +101,8 @@ pub struct BindingKeyRef {
 
     /// Name of a file of that binding.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        length(min = 1, max = bounds::LONGEST_KEY),
+        regex(pattern = bounds::KEY)
     )]
     pub key: String,
 }

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, ExistingSecret};
+use super::{Binding, ExistingSecret, bounds};
 use crate::{Duration, Quantity};
 
 /// One bucket: made for the drive, or one that is there. A bucket that is made is private, encrypted and reached by
@@ -28,7 +28,7 @@ use crate::{Duration, Quantity};
 pub struct Bucket {
     /// Name of the bucket in this drive, unique in it; services refer to it. In the store it is named
     /// `<prefix>-<namespace>-<drive>-<name>-<hash>`; status tells.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
     pub name: String,
 
     /// Uses a bucket that is there. It is never deleted, and nothing of it is changed but what is asked for here.

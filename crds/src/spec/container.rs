@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EnvVar, Port};
+use super::{EnvVar, Port, bounds};
 use crate::Quantity;
 
 /// CPU and memory of one container, in Kubernetes' form.
@@ -58,7 +58,7 @@ impl PullPolicy {
 #[serde(rename_all = "camelCase")]
 pub struct Sidecar {
     /// Name of the container, unique in the pod.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
     pub name: String,
 
     /// Image to run.
@@ -67,12 +67,12 @@ pub struct Sidecar {
 
     /// Replaces the image's entry point.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub command: Vec<String>,
 
     /// Replaces the image's arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub args: Vec<String>,
 
     /// Its environment, of its own. Secrets are named as in a service's env.

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, ExistingSecret, Resources, Rotation};
+use super::{DeletionPolicy, ExistingSecret, Resources, Rotation, bounds};
 use crate::Quantity;
 
 /// A PostgreSQL server, made for the drive or there already, and the databases in it. Each database and its owner are
@@ -106,8 +106,8 @@ pub struct ManagedDatabase {
     /// Storage class. Absent: the platform's, or the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub storage_class_name: Option<String>,
 

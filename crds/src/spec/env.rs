@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BindingKeyRef, BucketKeyRef, CacheKey, DatabaseKeyRef};
+use super::{BindingKeyRef, BucketKeyRef, CacheKey, DatabaseKeyRef, bounds};
 
 /// One environment variable: a value, a key of one of the drive's secrets, or something of one of its buckets, databases,
 /// bindings or its cache.
@@ -13,7 +13,7 @@ use super::{BindingKeyRef, BucketKeyRef, CacheKey, DatabaseKeyRef};
     .message("env[] has exactly one of value, secret, bucket, database, binding and cache: set one of them"))]
 pub struct EnvVar {
     /// Name of the variable.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(length(min = 1, max = 128), regex(pattern = bounds::VARIABLE))]
     pub name: String,
 
     /// Value of the variable; `$(VAR)` refers to a variable above, `$$(VAR)` stays as it is.
@@ -52,8 +52,8 @@ pub struct SecretKeyRef {
 
     /// Key in that secret.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        length(min = 1, max = bounds::LONGEST_KEY),
+        regex(pattern = bounds::KEY)
     )]
     pub key: String,
 }
@@ -68,6 +68,6 @@ pub struct EnvFrom {
 
     /// Put before each key to make the variable's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$"))]
+    #[schemars(length(max = 64), regex(pattern = bounds::VARIABLE))]
     pub prefix: Option<String>,
 }

@@ -6,14 +6,16 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
+
 /// How people reach the portal: one host, whose paths lead to the services' ports.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Exposure {
     /// Host name people type, for instance `placement.example.edu`.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     #[x_kube(validation = Rule::new("self.split('.').all(l, l.size() <= 63)")
         .message("host may have at most 63 characters between two dots, as DNS has it: correct it"))]
@@ -26,8 +28,8 @@ pub struct Exposure {
     /// Ingress class. Absent: the platform's, or the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub ingress_class_name: Option<String>,
 
@@ -56,8 +58,8 @@ pub struct Tls {
     /// Name of the cert-manager issuer that makes and renews the certificate, into the Secret `<drive>-tls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub issuer: Option<String>,
 
@@ -68,8 +70,8 @@ pub struct Tls {
     /// A Secret of type `kubernetes.io/tls` in the drive's namespace that somebody else keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub secret_name: Option<String>,
 }

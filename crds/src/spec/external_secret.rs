@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Duration;
 
+use super::bounds;
+
 /// Values of a store outside the cluster. The operator asks the External Secrets operator for them with an
 /// `ExternalSecret`, and sees neither the store nor the values.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +21,8 @@ pub struct ExternalSecret {
     /// Name of the store: a `ClusterSecretStore`, or what `storeKind` says. Absent: the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub store: Option<String>,
 
@@ -50,8 +52,8 @@ pub struct ExternalSecret {
 pub struct ExternalKey {
     /// Key in the Secret.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+        length(min = 1, max = bounds::LONGEST_KEY),
+        regex(pattern = bounds::KEY)
     )]
     pub name: String,
 

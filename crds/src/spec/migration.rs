@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EnvVar, Resources, Uses};
+use super::{EnvVar, Resources, Uses, bounds};
 use crate::Duration;
 
 /// What prepares the program's data for a version of it, most often its database's tables: a Job of the service's image
@@ -21,19 +21,19 @@ pub struct Migrate {
     /// Replaces the image's entry point. `$(VAR)` is expanded from the migration's environment. Absent: the image's own
     /// entry point, with `args`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub command: Vec<String>,
 
     /// Arguments. `$(VAR)` is expanded from the migration's environment. Absent: none besides the image's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub args: Vec<String>,
 
     /// What the migration's environment has besides, or other than, the service's: here it gets the credentials of the
     /// role that owns the tables while the program runs with lesser ones. A variable that the service has, too, is
     /// replaced in its place, so that what refers to it below refers to this one; others come after the service's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = bounds::MOST_VARIABLES))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 

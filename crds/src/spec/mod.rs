@@ -1,6 +1,7 @@
 //! The parts of a drive's `spec`, one file a part.
 
 pub mod binding;
+mod bounds;
 pub mod bucket;
 pub mod cache;
 pub mod container;

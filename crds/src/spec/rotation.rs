@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::Duration;
 use crate::condition::date_time;
 
+use super::bounds;
+
 /// When values that the operator drew are drawn anew. What uses them is rolled out once for all that rotate together.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -41,7 +43,7 @@ impl Rotation {
     .field_path(".endsAt"))]
 pub struct Freeze {
     /// Name of the freeze, unique in the drive; messages speak of it.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
     pub name: String,
 
     /// When it begins, with its time zone: `2026-12-01T00:00:00+05:30`.

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ExternalSecret, Rotation};
+use super::{ExternalSecret, Rotation, bounds};
 
 /// Where one secret comes from.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ use super::{ExternalSecret, Rotation};
     .field_path(".deletionPolicy"))]
 pub struct SecretSource {
     /// Name of the secret in this drive, unique in it; services refer to it.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
     pub name: String,
 
     /// Makes a Secret named `<drive>-<name>` with random values, once. It is never read back, and changed only as
@@ -59,8 +59,8 @@ pub struct Generate {
     #[schemars(
         length(min = 1, max = 16),
         inner(
-            length(min = 1, max = 253),
-            regex(pattern = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$")
+            length(min = 1, max = bounds::LONGEST_KEY),
+            regex(pattern = bounds::KEY)
         )
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -120,8 +120,8 @@ pub enum Format {
 pub struct ExistingSecret {
     /// Name of the Secret in the drive's namespace.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub secret_name: String,
 }

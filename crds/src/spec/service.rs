@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, Migrate, PodSecurity, Port, Probe, PullPolicy, Resources,
-    RolloutStrategy, Scheduling, Sidecar, Uses, Volume,
+    RolloutStrategy, Scheduling, Sidecar, Uses, Volume, bounds,
 };
 
 /// One program of the portal: an image, what it listens on, what it needs and how many of it run.
@@ -64,7 +64,7 @@ use super::{
     .field_path(".uses"))]
 pub struct Service {
     /// Name of the service, unique in the drive. Its Deployment and Service are named `<drive>-<name>`.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
     #[x_kube(validation = Rule::new("self != 'render-files'")
         .message("services[].name may not be render-files, for the container that writes the files has that name: choose another name"))]
     pub name: String,
@@ -79,12 +79,12 @@ pub struct Service {
 
     /// Replaces the image's entry point. `$(VAR)` is expanded from this service's environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub command: Vec<String>,
 
     /// Replaces the image's arguments. `$(VAR)` is expanded from this service's environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
+    #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub args: Vec<String>,
 
     /// What the program listens on. A program that only works in the background has none.
@@ -113,7 +113,7 @@ pub struct Service {
 
     /// Environment of the program, in this order. A value may use variables above it as `$(VAR)`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = bounds::MOST_VARIABLES))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 

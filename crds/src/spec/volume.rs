@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DeletionPolicy;
+use super::{DeletionPolicy, bounds};
 use crate::Quantity;
 
 /// One volume of a service: kept storage of a size, a claim that is there already, or scratch space.
@@ -28,7 +28,7 @@ use crate::Quantity;
     .field_path(".accessMode"))]
 pub struct Volume {
     /// Name of the volume, unique in the service.
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
     pub name: String,
 
     /// Folder in the container where it is mounted.
@@ -55,8 +55,8 @@ pub struct Volume {
     /// Storage class. Absent: the platform's, or the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub storage_class_name: Option<String>,
 
@@ -99,8 +99,8 @@ impl AccessMode {
 pub struct ExistingClaim {
     /// Name of the `PersistentVolumeClaim`.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub claim_name: String,
 }
