@@ -6,7 +6,7 @@ use http::Method;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use ras_crds::ConditionType;
 use ras_tests::{Error, apply_yaml, control_plane::Tools, eventually};
@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub fn all() -> Vec<Scenario> {
-    scenarios![cloud_native_pg_serves_five_databases_and_its_pod_comes_back]
+    scenarios![cloud_native_pg_serves_five_databases_whose_passwords_rotate_and_its_pod_comes_back]
 }
 
 /// The databases of a placement portal; each belongs to a role of its own, and all have one password.
@@ -54,7 +54,10 @@ fn portal() -> String {
     )
 }
 
-async fn cloud_native_pg_serves_five_databases_and_its_pod_comes_back(world: Arc<World>, steps: Steps) -> Outcome {
+async fn cloud_native_pg_serves_five_databases_whose_passwords_rotate_and_its_pod_comes_back(
+    world: Arc<World>,
+    steps: Steps,
+) -> Outcome {
     let drive = Drive::new(&world, "cnpg").await?;
     drive.apply(&portal()).await?;
     let told = drive.condition(ConditionType::DatabaseReady, "False").await?;
@@ -83,6 +86,32 @@ async fn cloud_native_pg_serves_five_databases_and_its_pod_comes_back(world: Arc
         json!([{"inherit_option": false, "set_option": false}, {"inherit_option": true, "set_option": true}])
     );
     steps.done("a table in each database, made by its role");
+
+    let wish = json!({"metadata": {"annotations": {"ras.dev/rotate": "database@1"}}});
+    let drives = drive.drives();
+    drives
+        .patch(&drive.name, &PatchParams::default(), &Patch::Merge(wish))
+        .await?;
+    eventually(PATIENCE, "the program to log in with the new passwords", async || {
+        let mut logins = Vec::new();
+        for name in DATABASES {
+            // At every look the program has to get in, whichever login it has: a look that fails is not looked at again.
+            let answer = sql(&drive, name, "SELECT session_user AS login").await;
+            let answer = answer.expect("the program is not locked out");
+            logins.push(answer[0]["login"].clone());
+        }
+        if logins == DATABASES.map(|name| format!("{name}admin_2")) {
+            Ok(())
+        } else {
+            Err(json!(logins).to_string().into())
+        }
+    })
+    .await?;
+    for name in DATABASES {
+        assert_eq!(owned(&drive, name).await?, rows(name));
+    }
+    drive.ready().await?;
+    steps.done("new passwords, and the program got in all the time");
 
     let servers = ListParams::default().labels("cnpg.io/podRole=instance");
     let pods = drive.pods().list(&servers).await?.items;
