@@ -9,6 +9,9 @@ pub struct Memory {
     pub resident: u64,
     /// The most it ever had.
     pub highest: u64,
+    /// What it has of its own: without the program's file, which is read in as its parts are first used, and dropped when the
+    /// memory is needed elsewhere.
+    pub own: u64,
 }
 
 impl Operator {
@@ -23,7 +26,8 @@ impl Operator {
         };
         kibibytes("VmRSS:")
             .zip(kibibytes("VmHWM:"))
-            .map(|(resident, highest)| Memory { resident, highest })
+            .zip(kibibytes("RssAnon:"))
+            .map(|((resident, highest), own)| Memory { resident, highest, own })
             .ok_or_else(|| process.error(format!("{file} tells no memory: {text}")))
     }
 }

@@ -202,11 +202,11 @@ async fn compare(soak: &Soak, real: &[String; 2], land: &Land) -> Result<Vec<Str
 fn figures(soak: &Soak) {
     let steady = Steady(soak.samples.iter().filter(|sample| sample.who == "steady").collect());
     let all = &steady.0;
-    let resident = |sample: &Sample| (sample.usage.memory.resident / 1024).to_string();
-    let quarters: Vec<String> = (0..=4_usize)
-        .filter_map(|quarter| all.get(all.len().saturating_sub(1) * quarter / 4))
-        .map(|sample| resident(sample))
-        .collect();
+    let quarters = |of: fn(&Sample) -> u64| {
+        let found = (0..=4_usize).filter_map(|quarter| all.get(all.len().saturating_sub(1) * quarter / 4));
+        let texts: Vec<String> = found.map(|sample| (of(sample) / 1024).to_string()).collect();
+        texts.join(", ")
+    };
     let most = all
         .iter()
         .map(|sample| sample.usage.memory.highest / 1024)
@@ -219,12 +219,16 @@ fn figures(soak: &Soak) {
     println!("\n| figure | value |\n|---|---|");
     println!("| actions | {} |", soak.number);
     println!(
-        "| the operator that was never ended: resident at first, after each quarter of the time | {} MiB |",
-        quarters.join(", ")
+        "| the operator that was never ended: resident at first and after each quarter of the time | {} MiB |",
+        quarters(|sample| sample.usage.memory.resident)
+    );
+    println!(
+        "| of that its own, without the program's file | {} MiB |",
+        quarters(|sample| sample.usage.memory.own)
     );
     println!("| the most it ever had | {most} MiB |");
     if let Some(growth) = steady.growth() {
-        println!("| growth in the second half | {growth:.1} KiB a minute |");
+        println!("| growth of its own memory in the second half | {growth:.1} KiB a minute |");
     }
     println!("| file descriptors, median of the second and the last quarter | {before}, {after} |");
     if let Some(last) = all.last() {

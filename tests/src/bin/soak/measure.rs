@@ -15,8 +15,7 @@ pub struct Sample {
     pub usage: Usage,
 }
 
-/// KiB a minute that the resident size of a process that lives all the time may grow by in the second half. Three MiB an
-/// hour are what an allocator's coming and going looks like; a leak of an object an edit would be more.
+/// KiB a minute by which the own memory of a process that lives all the time may grow in the second half. Three MiB an hour are what an allocator's coming and going looks like; a leak of an object an edit would be more.
 pub const MOST_GROWTH: f64 = 50.0;
 /// Descriptors by which the end may differ from the middle: connections come and go with faults.
 pub const MOST_DESCRIPTORS: usize = 8;
@@ -58,7 +57,7 @@ impl Steady<'_> {
         let points: Vec<(f64, f64)> = self
             .second_half()
             .iter()
-            .map(|sample| (sample.minute, resident(sample)))
+            .map(|sample| (sample.minute, own(sample)))
             .collect();
         slope(&points)
     }
@@ -103,8 +102,8 @@ impl Steady<'_> {
     }
 }
 
-fn resident(sample: &Sample) -> f64 {
-    u32::try_from(sample.usage.memory.resident).map_or(f64::NAN, f64::from)
+fn own(sample: &Sample) -> f64 {
+    u32::try_from(sample.usage.memory.own).map_or(f64::NAN, f64::from)
 }
 
 /// One line of a sample.
@@ -119,8 +118,9 @@ pub fn line(sample: &Sample) -> String {
     let mib = |kib: u64| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0;
     let _ = write!(
         line,
-        " {:>6.1} MiB (most {:>6.1}) {descriptors:>3} fds {threads:>3} threads {:>6.1} s of processor",
+        " {:>5.1} MiB, {:>5.1} of its own (most {:>5.1}) {descriptors:>3} fds {threads:>3} threads {:>6.1} s of processor",
         mib(memory.resident),
+        mib(memory.own),
         mib(memory.highest),
         f64::from(u32::try_from(processor).unwrap_or(u32::MAX)) / 100.0,
     );
@@ -133,7 +133,7 @@ mod tests {
 
     use super::{Sample, Steady};
 
-    fn samples(resident: impl Fn(u32) -> u64, descriptors: impl Fn(u32) -> usize) -> Vec<Sample> {
+    fn samples(own: impl Fn(u32) -> u64, descriptors: impl Fn(u32) -> usize) -> Vec<Sample> {
         (0..60)
             .map(|minute| Sample {
                 minute: f64::from(minute),
@@ -141,8 +141,9 @@ mod tests {
                 life: 1,
                 usage: Usage {
                     memory: Memory {
-                        resident: resident(minute),
+                        resident: 0,
                         highest: 0,
+                        own: own(minute),
                     },
                     descriptors: descriptors(minute),
                     threads: 3,
