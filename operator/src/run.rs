@@ -239,15 +239,21 @@ async fn work(
     };
     // A replica that cannot list what there is never asks for the lease: a bad new version leaves the old one leading.
     let won = async {
-        health.listed().await;
-        election.win().await;
+        tokio::select! {
+            biased;
+            () = stop.asked() => return false,
+            () = health.listed() => {}
+        }
+        election.win(stop.asked()).await
     };
-    tokio::select! {
+    let leads = tokio::select! {
         biased;
-        () = stop.asked() => return Ok(()),
-        () = won => {}
+        won = won => won,
         // Whatever happens meanwhile is another's work.
-        () = forget(&mut woken) => {}
+        () = forget(&mut woken) => false,
+    };
+    if !leads {
+        return Ok(());
     }
     news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
     // Beside the work, which may well keep a processor busy for longer than a renewal may wait.

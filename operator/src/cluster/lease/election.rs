@@ -102,18 +102,28 @@ impl Election {
         self.tenure.clone()
     }
 
-    /// Returns when this process leads.
-    pub async fn win(&mut self) {
+    /// Returns when this process leads, or `false` when `stop` is told before.
+    pub async fn win(&mut self, stop: impl Future<Output = ()>) -> bool {
+        let mut stop = std::pin::pin!(stop);
         loop {
-            if let Err(failed) = self.look().await {
-                self.complain(failed);
-            } else if self.compete().await {
+            let free = tokio::select! {
+                biased;
+                () = &mut stop => return false,
+                free = self.until_free() => free,
+            };
+            // To the end, whoever asks: a request that is cut off may well arrive, and the lease would be in the hands of one
+            // who has left, for as long as it lasts.
+            if free && self.take().await {
                 tracing::info!(lease = self.calls.name(), identity = self.me, "leads");
                 self.metrics.leads(true);
-                return;
+                return true;
             }
             self.turn += 1;
-            tokio::time::sleep(self.timing.pause(&self.me, self.turn)).await;
+            tokio::select! {
+                biased;
+                () = &mut stop => return false,
+                () = tokio::time::sleep(self.timing.pause(&self.me, self.turn)) => {}
+            }
         }
     }
 
@@ -216,10 +226,14 @@ impl Election {
         self.told = record.holder;
     }
 
-    /// Waits for the lease to become free and tries to take it. `false`: look anew, after a moment.
-    async fn compete(&mut self) -> bool {
+    /// Returns when the lease is there to be taken. `false`: look anew, after a moment.
+    async fn until_free(&mut self) -> bool {
+        if let Err(failed) = self.look().await {
+            self.complain(failed);
+            return false;
+        }
         if let Step::Create | Step::Take | Step::Renew = self.step() {
-            return self.take().await;
+            return true;
         }
         let version = self
             .lease
@@ -237,7 +251,7 @@ impl Election {
         let look = tokio::time::Instant::now() + LOOK_EVERY;
         loop {
             let Step::Wait { until } = self.step() else {
-                return self.take().await;
+                return true;
             };
             let wait = until.saturating_sub(self.tenure.now().steady);
             tokio::select! {
