@@ -35,6 +35,8 @@ pub struct AuditEvent {
     pub user_agent: String,
     /// Who the client proved to be.
     pub username: String,
+    /// The pod whose token it used; empty for who is no pod.
+    pub pod: String,
     /// When the request came.
     pub received: MicroTime,
     /// HTTP status of the answer; 0 if unknown.
@@ -151,6 +153,15 @@ struct Line {
 struct User {
     #[serde(default)]
     username: String,
+    #[serde(default)]
+    extra: Extra,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Extra {
+    #[serde(rename = "authentication.kubernetes.io/pod-name")]
+    pod: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -181,6 +192,7 @@ impl From<Line> for AuditEvent {
             request_uri: line.request_uri,
             user_agent: line.user_agent,
             username: line.user.username,
+            pod: line.user.extra.pod.into_iter().next().unwrap_or_default(),
             received: line.request_received_timestamp,
             code: line.response_status.code,
             stage: line.stage,

@@ -2,8 +2,11 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::CommandExt as _,
     path::PathBuf,
-    process::{ChildStdin, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -12,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     AuditLog, Error, TestNamespace,
-    control_plane::{Description, KubernetesVersion, Tools, client_config},
+    control_plane::{Description, Fate, KubernetesVersion, Order, Tools, client_config},
     workspace::program_beside,
 };
 
@@ -35,10 +38,30 @@ pub struct Cluster {
 
 /// The program `control-plane`.
 struct Supervisor {
-    /// It stops everything when this closes.
-    stdin: ChildStdin,
+    words: Arc<Mutex<Words>>,
     /// Ends when it has.
     end: JoinHandle<io::Result<ExitStatus>>,
+}
+
+/// What is said to it, and what it answers.
+struct Words {
+    /// It stops everything when this closes.
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Words {
+    fn say(&mut self, order: &Order) -> io::Result<String> {
+        let Some(stdin) = &mut self.stdin else {
+            return Err(io::Error::other("it is being stopped"));
+        };
+        writeln!(stdin, "{}", serde_json::to_string(order)?)?;
+        let mut answer = String::new();
+        if self.stdout.read_line(&mut answer)? == 0 {
+            return Err(io::Error::other("it has ended"));
+        }
+        Ok(answer.trim().to_owned())
+    }
 }
 
 impl Cluster {
@@ -71,8 +94,14 @@ impl Cluster {
 
     /// Stops it, and returns when nothing of it is left.
     pub async fn stop(self) -> Result<(), Error> {
-        let Supervisor { stdin, end } = self.supervisor;
-        drop(stdin);
+        let Supervisor { words, end } = self.supervisor;
+        drop(
+            words
+                .lock()
+                .map_err(|error| Error::ControlPlane(error.to_string()))?
+                .stdin
+                .take(),
+        );
         let ended = tokio::task::spawn_blocking(move || end.join()).await;
         match ended {
             Ok(Ok(Ok(status))) if status.success() => Ok(()),
@@ -82,10 +111,27 @@ impl Cluster {
         }
     }
 
-    /// Kills the API server and has it started again, with what is stored. Returns at once.
-    pub fn restart_apiserver(&self) -> Result<(), Error> {
-        let mut stdin = &self.supervisor.stdin;
-        writeln!(stdin, "restart kube-apiserver").map_err(Error::io("telling `control-plane`"))
+    /// Kills one of its programs as a fault would, or starts it again; see [`Order`]. Returns when it is gone, or when it is
+    /// started, which is not yet when it works.
+    pub async fn order(&self, what: Fate, program: &str) -> Result<(), Error> {
+        let words = Arc::clone(&self.supervisor.words);
+        let program = program.to_owned();
+        let answer = tokio::task::spawn_blocking(move || match words.lock() {
+            Ok(mut words) => words
+                .say(&Order { what, program })
+                .map_err(Error::io("telling `control-plane`")),
+            Err(error) => Err(Error::ControlPlane(error.to_string())),
+        });
+        match answer.await.map_err(|error| Error::ControlPlane(error.to_string()))?? {
+            answer if answer.is_empty() => Ok(()),
+            refusal => Err(Error::ControlPlane(refusal)),
+        }
+    }
+
+    /// Kills the API server and starts it again, with what is stored. Returns when it is started, which is not yet when it is ready.
+    pub async fn restart_apiserver(&self) -> Result<(), Error> {
+        self.order(Fate::Killed, "kube-apiserver").await?;
+        self.order(Fate::Started, "kube-apiserver").await
     }
 
     /// Where its files are and what it runs.
@@ -141,8 +187,9 @@ fn start_supervisor(
     else {
         return Err(Error::ControlPlane("its pipes are missing".to_owned()));
     };
+    let mut stdout = BufReader::new(stdout);
     let mut line = String::new();
-    BufReader::new(stdout)
+    stdout
         .read_line(&mut line)
         .map_err(Error::io("reading from `control-plane`"))?;
     if line.is_empty() {
@@ -158,5 +205,10 @@ fn start_supervisor(
         }
         child.wait()
     });
-    Ok((Supervisor { stdin, end }, line))
+    let words = Words {
+        stdin: Some(stdin),
+        stdout,
+    };
+    let words = Arc::new(Mutex::new(words));
+    Ok((Supervisor { words, end }, line))
 }

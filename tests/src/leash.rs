@@ -27,7 +27,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Term => "TERM",
             Self::Int => "INT",
@@ -46,9 +46,35 @@ impl Signal {
 /// of its own, so Ctrl-C in a terminal does not reach it before we had a chance to stop things in order.
 pub struct Leashed {
     name: String,
+    what: What,
     log: PathBuf,
     leash: Child,
     commands: Option<ChildStdin>,
+}
+
+/// What is started, and could be again.
+struct What {
+    program: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl What {
+    fn start(&self, output: File, log: &Path) -> Result<Child, Error> {
+        let errors = output
+            .try_clone()
+            .map_err(Error::io(format!("opening {}", log.display())))?;
+        Command::new(program_beside("leash")?)
+            .arg(&self.program)
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
+            .process_group(0)
+            .spawn()
+            .map_err(Error::io(format!("starting {}", self.program.display())))
+    }
 }
 
 impl Leashed {
@@ -60,27 +86,36 @@ impl Leashed {
         environment: &[(String, String)],
         log: &Path,
     ) -> Result<Self, Error> {
+        let what = What {
+            program: program.to_owned(),
+            arguments: arguments.into_iter().collect(),
+            environment: environment.to_owned(),
+        };
         let output = File::create(log).map_err(Error::io(format!("creating {}", log.display())))?;
-        let errors = output
-            .try_clone()
-            .map_err(Error::io(format!("opening {}", log.display())))?;
-        let mut leash = Command::new(program_beside("leash")?)
-            .arg(program)
-            .args(arguments)
-            .envs(environment.iter().map(|(key, value)| (key, value)))
-            .stdin(Stdio::piped())
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0)
-            .spawn()
-            .map_err(Error::io(format!("starting {name}")))?;
+        let mut leash = what.start(output, log)?;
         let commands = leash.stdin.take();
         Ok(Self {
             name: name.to_owned(),
+            what,
             log: log.to_owned(),
             leash,
             commands,
         })
+    }
+
+    /// Starts it once more, exactly as before, after it has ended. Its log goes on.
+    pub fn start_again(&mut self) -> Result<(), Error> {
+        if self.exit_status()?.is_none() {
+            return Err(self.error("runs, and cannot be started a second time"));
+        }
+        let output = File::options()
+            .append(true)
+            .create(true)
+            .open(&self.log)
+            .map_err(Error::io(format!("opening {}", self.log.display())))?;
+        self.leash = self.what.start(output, &self.log)?;
+        self.commands = self.leash.stdin.take();
+        Ok(())
     }
 
     /// The name it was started under.

@@ -1,22 +1,28 @@
 //! `control-plane` runs a test control plane for whoever holds the other end of its stdin.
 //!
-//! When it is ready it prints one line of JSON ([`Description`]), then waits until stdin closes (which happens also
-//! when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes its folder. The line
-//! `restart kube-apiserver` on stdin kills the API server and starts it again.
+//! When it is ready it prints one line of JSON ([`Description`](ras_tests::control_plane::Description)), then waits until stdin
+//! closes (which happens also when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes
+//! its folder. Meanwhile it does what is written to its stdin: see [`Order`].
 //!
 //! With `--real-node` it runs itself once more inside an [`Enclosure`], and removes what is left of that when it is over.
 
-use std::{io::BufRead as _, io::Write as _, net::Ipv4Addr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{BufRead as _, Write as _},
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use ras_tests::{
     Error,
-    control_plane::{ControlPlane, Description, KubernetesVersion, Nodes, Options},
+    control_plane::{ControlPlane, KubernetesVersion, Nodes, Options, Order},
     node::{Enclosure, Site},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 
 /// Runs a real Kubernetes control plane on this machine, for tests and for trying things out, with three fake nodes or a real one.
@@ -94,8 +100,8 @@ async fn enclose(arguments: &Arguments) -> Result<(), Error> {
 
 async fn run(arguments: Arguments) -> Result<(), Error> {
     let version = version(&arguments)?;
-    let (commands, mut restarts) = mpsc::unbounded_channel();
-    let stopped = stop_requested(arguments.keep, commands);
+    let (lines, mut orders) = mpsc::unbounded_channel();
+    let stopped = stop_requested(arguments.keep, lines);
     tokio::pin!(stopped);
     let nodes = match (arguments.enclosed, arguments.address) {
         (Some(folder), Some(address)) => Nodes::Real(Site { folder, address }),
@@ -111,14 +117,22 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
         started = ControlPlane::start(&options) => started?,
         asked = &mut stopped => return asked,
     };
-    announce(control_plane.description())?;
+    let description = serde_json::to_string(control_plane.description()).map_err(|error| Error::Unreadable {
+        what: "the description".to_owned(),
+        message: error.to_string(),
+    })?;
+    say(&description)?;
     let result = loop {
         tokio::select! {
             asked = &mut stopped => break asked,
-            Some(()) = restarts.recv() => if let Err(error) = control_plane.restart_apiserver() {
-                break Err(error);
-            },
             died = death(&mut control_plane) => break Err(died),
+            Some(line) = orders.recv() => {
+                let answer = match obey(&mut control_plane, &line).await {
+                    Ok(()) => String::new(),
+                    Err(error) => error.to_string().replace('\n', " "),
+                };
+                say(&answer)?;
+            }
         }
     };
     // With the end of this program the kernel ends everything in an enclosure, and nothing in there is worth an order.
@@ -135,16 +149,20 @@ fn version(arguments: &Arguments) -> Result<KubernetesVersion, Error> {
     }
 }
 
-fn announce(description: &Description) -> Result<(), Error> {
-    let failed = |message: String| Error::Io {
-        what: "writing the description".to_owned(),
-        message,
-    };
-    let line = serde_json::to_string(description).map_err(|error| failed(error.to_string()))?;
+/// Writes a line for whoever started this.
+fn say(line: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")
         .and_then(|()| stdout.flush())
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| io("writing to stdout", &error))
+}
+
+async fn obey(control_plane: &mut ControlPlane, line: &str) -> Result<(), Error> {
+    let order: Order = serde_json::from_str(line).map_err(|error| Error::Unreadable {
+        what: format!("the order `{line}`"),
+        message: error.to_string(),
+    })?;
+    control_plane.obey(&order).await
 }
 
 /// Returns when one of the programs has ended although nobody asked it to.
@@ -157,14 +175,12 @@ async fn death(control_plane: &mut ControlPlane) -> Error {
     }
 }
 
-async fn stop_requested(keep: bool, restarts: mpsc::UnboundedSender<()>) -> Result<(), Error> {
-    let (closed, stdin_closed) = tokio::sync::oneshot::channel::<()>();
+async fn stop_requested(keep: bool, lines: mpsc::UnboundedSender<String>) -> Result<(), Error> {
+    let (closed, stdin_closed) = oneshot::channel::<()>();
     // A thread of its own: a read that tokio has begun on its stdin would hold up the end of the program.
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if line == "restart kube-apiserver" {
-                let _ = restarts.send(());
-            }
+            let _ = lines.send(line);
         }
         drop(closed);
     });

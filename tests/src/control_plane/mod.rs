@@ -9,6 +9,7 @@
 mod certificates;
 mod first_objects;
 mod kubeconfig;
+mod order;
 mod ports;
 mod programs;
 mod start;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::kubeconfig::{Credentials, write as write_kubeconfig};
 pub(crate) use self::start::client_config;
 pub use self::{
+    order::{Fate, Order},
     start::{ControlPlane, Nodes, Options},
     tools::Tools,
     version::KubernetesVersion,

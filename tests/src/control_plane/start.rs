@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     fs,
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -9,13 +10,13 @@ use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig};
 use serde_json::{Value, json};
 
 use super::{
-    Description, KubernetesVersion, Tools, certificates::Certificates, first_objects, kubeconfig, ports::Ports,
-    programs,
+    Description, Fate, KubernetesVersion, Order, Tools, certificates::Certificates, first_objects, kubeconfig,
+    ports::Ports, programs,
 };
 use crate::{
     Error,
     job_runner::{LABEL, PURPOSE},
-    leash::Leashed,
+    leash::{Leashed, Signal},
     node::{self, Site},
 };
 
@@ -25,7 +26,6 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a start is tried again because somebody else took one of its ports.
 const ATTEMPTS: usize = 3;
-const APISERVER: &str = "kube-apiserver";
 
 /// Who plays the kubelets.
 #[derive(Clone, Debug)]
@@ -62,8 +62,8 @@ pub struct ControlPlane {
     description: Description,
     /// In the order they were started.
     programs: Vec<Leashed>,
-    /// How the API server was started, for it to be started again.
-    apiserver: (Tools, Vec<String>),
+    /// Names of those that were killed on purpose, and are to be started again.
+    down: BTreeSet<String>,
     /// Removed with everything in it when dropped. An enclosure's folder is not ours to remove.
     folder: Option<tempfile::TempDir>,
 }
@@ -116,14 +116,15 @@ impl ControlPlane {
                 tools: tools.folder().to_owned(),
             },
             programs: Vec::new(),
-            apiserver: (
-                tools.clone(),
-                programs::kube_apiserver(&folder, &ports, &certificates, nodes),
-            ),
+            down: BTreeSet::new(),
             folder: temporary,
         };
         this.launch(tools, "etcd", programs::etcd(&folder, &ports))?;
-        this.launch(tools, APISERVER, this.apiserver.1.clone())?;
+        this.launch(
+            tools,
+            "kube-apiserver",
+            programs::kube_apiserver(&folder, &ports, &certificates, nodes),
+        )?;
         let started = Instant::now();
         let client = impatient_client(&admin).await?;
         this.ready(&client, started).await?;
@@ -172,17 +173,6 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Kills the API server, and starts it again at the same address with what is stored. Returns as soon as it runs.
-    pub fn restart_apiserver(&mut self) -> Result<(), Error> {
-        let (tools, arguments) = self.apiserver.clone();
-        let log = self.description.folder.join("logs").join("kube-apiserver-again.log");
-        if let Some(program) = self.programs.iter_mut().find(|program| program.name() == APISERVER) {
-            program.kill();
-            *program = Leashed::start(APISERVER, &tools.path(APISERVER)?, arguments, &[], &log)?;
-        }
-        Ok(())
-    }
-
     /// Waits for kube-apiserver to call itself ready, which includes that the RBAC bootstrap roles exist.
     async fn ready(&mut self, client: &Client, started: Instant) -> Result<(), Error> {
         loop {
@@ -207,9 +197,37 @@ impl ControlPlane {
         }
     }
 
-    /// An error if one of the programs has ended.
+    /// An error if one of the programs has ended although nobody wanted it to.
     pub fn check(&mut self) -> Result<(), Error> {
-        self.programs.iter_mut().try_for_each(Leashed::check_running)
+        let wanted = self.programs.iter_mut().filter(|one| !self.down.contains(one.name()));
+        wanted.into_iter().try_for_each(Leashed::check_running)
+    }
+
+    /// Does to one of the programs what a fault would do to it, or mends that.
+    pub async fn obey(&mut self, order: &Order) -> Result<(), Error> {
+        let Some(program) = self.programs.iter_mut().find(|one| one.name() == order.program) else {
+            let names: Vec<&str> = self.programs.iter().map(Leashed::name).collect();
+            return Err(Error::ControlPlane(format!(
+                "it has no program `{}`: name one of {}",
+                order.program,
+                names.join(", ")
+            )));
+        };
+        match order.what {
+            Fate::Killed => {
+                self.down.insert(order.program.clone());
+                program.signal(Signal::Kill);
+                match program.wait(STOP_PATIENCE).await? {
+                    Some(_) => Ok(()),
+                    None => Err(program.error("survived SIGKILL")),
+                }
+            }
+            Fate::Started => {
+                program.start_again()?;
+                self.down.remove(&order.program);
+                Ok(())
+            }
+        }
     }
 
     /// What its users must know.

@@ -62,6 +62,12 @@ impl Network {
     }
 }
 
+/// The cable to a node of this address.
+pub(super) fn cable_to(node: Ipv4Addr) -> Option<String> {
+    let number = node.to_bits().checked_sub(RANGE)? / 4;
+    (number < NETWORKS).then(|| Network(number).cable())
+}
+
 /// The second column of `/proc/net/route`: an address in the processor's order of bytes, in hexadecimal.
 fn destination(line: &str) -> Option<u32> {
     let column = line.split_whitespace().nth(1)?;
@@ -147,6 +153,8 @@ mod tests {
         assert_eq!(network.node().to_string(), "198.18.0.30");
         assert_eq!(Network(NETWORKS - 1).node().to_string(), "198.19.255.254");
         assert!(Network(NETWORKS - 1).cable().len() <= 15);
+        assert_eq!(cable_to(network.node()), Some(network.cable()));
+        assert_eq!(cable_to(Ipv4Addr::LOCALHOST), None);
     }
 
     #[test]

@@ -24,13 +24,20 @@ mod cgroups;
 mod enclosure;
 mod files;
 mod first_objects;
+mod left_behind;
 mod leftovers;
 mod machine;
 mod programs;
 mod site;
 mod start;
 
-pub use self::{enclosure::Enclosure, machine::cannot_run_a_node, site::Site, start::import_image};
+pub use self::{
+    enclosure::Enclosure,
+    left_behind::left_behind,
+    machine::cannot_run_a_node,
+    site::Site,
+    start::{import_image, signal_container},
+};
 pub(crate) use self::{
     files::API_SERVICE,
     start::{Users, start},

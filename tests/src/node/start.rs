@@ -13,7 +13,7 @@ use super::{
     site::socket_in,
 };
 use crate::{
-    Error, Image, Leashed,
+    Error, Image, Leashed, Signal,
     control_plane::{Description, Tools},
     eventually,
 };
@@ -80,6 +80,14 @@ pub(crate) async fn start(
 pub async fn import_image(cluster: &Description, archive: &Path) -> Result<(), Error> {
     let ctr = Tools::real_node()?.path("ctr")?;
     import(&ctr, &socket_in(&cluster.folder), archive).await
+}
+
+/// Sends a signal to the first process of a container, past every grace that a kubelet would give it.
+pub async fn signal_container(cluster: &Description, container: &str, signal: Signal) -> Result<(), Error> {
+    let ctr = Tools::real_node()?.path("ctr")?;
+    let signal = format!("SIG{}", signal.name());
+    let arguments = ["--namespace", "k8s.io", "tasks", "kill", "--signal", &signal, container];
+    run(&ctr, &socket_in(&cluster.folder), &arguments).await
 }
 
 async fn import(ctr: &Path, socket: &Path, archive: &Path) -> Result<(), Error> {

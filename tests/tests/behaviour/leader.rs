@@ -17,7 +17,7 @@ use kube::{
 use ras_crds::RecruitmentDrive;
 use ras_tests::{
     AuditEvent, AuditMark, Error, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, Signal, cluster,
-    eventually,
+    eventually, is_lease, never_two_at_once,
 };
 use serde_json::json;
 
@@ -114,36 +114,17 @@ impl Pair {
         becomes(&self.season, "spring-web", EDITED, &json!(value)).await?;
 
         let writes = self.writes().await?;
-        let mut holder = None;
-        let mut by_each = [0, 0];
-        for event in &writes {
-            if is_lease(event) {
-                if event.code < 300 {
-                    holder = Some(&event.username);
-                }
-                continue;
-            }
-            assert_eq!(
-                Some(&event.username),
-                holder,
-                "{} {} {} at {} by who does not hold the lease",
-                event.verb,
-                event.resource,
-                event.name,
-                event.received.0
-            );
-            by_each[usize::from(event.username == self.standby.user())] += 1;
-        }
-        assert!(by_each[0] > 3 && by_each[1] > 3, "both have written: {by_each:?}");
+        let by_each =
+            never_two_at_once(&writes, |event| &event.username).unwrap_or_else(|sentence| panic!("{sentence}"));
+        assert!(
+            by_each.len() == 2 && by_each.values().all(|count| *count > 3),
+            "both have written: {by_each:?}"
+        );
         Ok(writes)
     }
 }
 
 const EDITED: &str = "/spec/template/spec/containers/0/env/0/value";
-
-fn is_lease(event: &AuditEvent) -> bool {
-    event.resource == "leases"
-}
 
 /// Edits the drive several times a second, as long as it is wanted.
 async fn edit(drives: Api<RecruitmentDrive>, busy: Arc<AtomicBool>) {

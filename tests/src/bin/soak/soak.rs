@@ -324,7 +324,7 @@ impl Soak {
             },
             Action::Freeze(lasts) => self.pair.freeze(&client, self.number + lasts).await,
             Action::RestartApiServer => {
-                self.site.cluster.restart_apiserver()?;
+                self.site.cluster.restart_apiserver().await?;
                 String::new()
             }
             Action::Trouble(side, trouble, lasts) => {
