@@ -6,6 +6,7 @@
 //	portal backend    nine servers from two files, five databases, mail (backend.go)
 //	portal cdn        a file server with an index in SQLite (cdn.go)
 //	portal smtp       a mail server that keeps what it is sent, for tests to look at (smtp.go)
+//	portal migrate VARIABLE STATEMENTS   changes a database, and ends (migrate.go)
 package main
 
 import (
@@ -36,6 +37,13 @@ func main() {
 	}
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
+	if command == "migrate" {
+		if err := migrate(stop, os.Args[2:]); err != nil {
+			log.Fatalf("the migration failed: %v", err)
+		}
+		log.Print("migrated")
+		return
+	}
 	servers, err := servers(stop, command, port)
 	if err == nil {
 		log.Printf("portal %s (%s) listens on %s", os.Getenv("VERSION"), command, ports(servers))

@@ -8,8 +8,9 @@ use std::{
 use ras_tests::{
     Error, Image,
     control_plane::{KubernetesVersion, Tools},
-    program_beside,
 };
+
+use crate::installed::Version;
 
 /// What a shell script in a test runs in.
 pub const BUSYBOX: &str = "localhost/busybox:1";
@@ -20,8 +21,13 @@ pub const BACKEND: &str = "localhost/portal-backend:1";
 pub const CDN: &str = "localhost/portal-cdn:1";
 pub const FRONTEND: &str = "localhost/portal-frontend:1";
 pub const SMTP: &str = "localhost/portal-smtp:1";
-/// The operator, under the name by which it knows itself when nobody names its image.
-pub const OPERATOR: &str = concat!("docker.io/library/ras-operator:", env!("CARGO_PKG_VERSION"));
+/// A version of it that crashes: it cannot listen where it is told to.
+pub const BROKEN_PORTAL: &str = "localhost/portal:broken";
+/// Who asks a service all the time.
+pub const VISITORS: &str = "localhost/visitors:1";
+
+/// The operator's repository, by which it knows itself when nobody names its image.
+const OPERATOR: &str = "docker.io/library/ras-operator";
 
 /// Debian's PostgreSQL by the conventions of the official image. The operator puts the major version behind it.
 pub const POSTGRESQL: &str = "localhost/postgres";
@@ -54,10 +60,11 @@ const NONROOT: u32 = 65532;
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Writes all of them into a folder.
-pub fn write(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub fn write(folder: &Path, first: &Version) -> Result<Vec<PathBuf>, Error> {
     let tools = Tools::real_node()?;
     let mut images = vec![
-        operator(folder)?,
+        operator(folder, first)?,
+        operator(folder, &first.next())?,
         busybox(&tools, folder)?,
         servers(&tools, folder)?,
         external_secrets(folder)?,
@@ -71,16 +78,21 @@ pub fn write(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         images.push(portal(&tools, folder, name, 1, &[command])?);
     }
     images.push(portal(&tools, folder, FRONTEND, 1, &["show", "3000"])?);
+    images.push(portal(&tools, folder, BROKEN_PORTAL, 3, &["show", "nowhere"])?);
+    let visitors = Image::new(VISITORS)
+        .file("/visitors", &tools.path("visitors")?)?
+        .user(NOBODY)
+        .entrypoint(&["/visitors"]);
+    images.push(visitors.write(folder)?);
     Ok(images)
 }
 
 /// The same that a Dockerfile makes of it: the program, what it loads, and whom it trusts.
-fn operator(folder: &Path) -> Result<PathBuf, Error> {
-    let program = program_beside("ras-operator")?;
+fn operator(folder: &Path, version: &Version) -> Result<PathBuf, Error> {
     // A debug build carries a hundred megabytes that only a debugger reads.
     let stripped = folder.join("ras-operator");
-    run(Command::new("strip").arg("-o").arg(&stripped).arg(&program))?;
-    Image::new(OPERATOR)
+    run(Command::new("strip").arg("-o").arg(&stripped).arg(&version.program))?;
+    Image::new(&format!("{OPERATOR}:{}", version.tag))
         .program("/ras-operator", &stripped)?
         .file(AUTHORITIES, Path::new(AUTHORITIES))?
         .user(NONROOT)

@@ -15,8 +15,10 @@ mod drive;
 mod images;
 mod installed;
 mod object_store;
+mod operators;
 mod runner;
 mod scenarios;
+mod visitors;
 mod world;
 
 use std::process::ExitCode;

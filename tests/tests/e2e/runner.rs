@@ -14,12 +14,26 @@ use crate::world::World;
 /// How many of the slowest steps are shown in the end.
 const SLOWEST: usize = 8;
 
-/// Why a scenario failed.
-pub struct Failure(String);
+/// Why a scenario did not pass.
+pub enum Failure {
+    /// Its promise was not kept.
+    Broken(String),
+    /// It cannot be tried here.
+    NotRun(String),
+}
+
+/// Why something cannot be tried here. (It is no `Display` itself: that is what makes the conversion from everything else possible.)
+pub struct NotRun(pub &'static str);
+
+impl From<NotRun> for Failure {
+    fn from(NotRun(reason): NotRun) -> Self {
+        Self::NotRun(reason.to_owned())
+    }
+}
 
 impl<T: fmt::Display> From<T> for Failure {
     fn from(reason: T) -> Self {
-        Self(reason.to_string())
+        Self::Broken(reason.to_string())
     }
 }
 
@@ -30,15 +44,28 @@ type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// One promise.
 pub struct Scenario {
     pub name: &'static str,
+    pub turn: Turn,
     pub run: fn(Arc<World>, Steps) -> Running,
 }
 
-/// A list of scenarios, each named after the function that it is.
+/// When a scenario runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Beside others: all it touches is its own.
+    Together,
+    /// After all those, when nothing else runs: it breaks what everybody uses, or takes times that others would spoil.
+    Alone,
+}
+
+/// A list of scenarios, each named after the function that it is, that run side by side; or, after `alone:`, one after the other.
 #[macro_export]
 macro_rules! scenarios {
-    ($($name:ident),+ $(,)?) => {
+    (alone: $($name:ident),+ $(,)?) => { $crate::scenarios!(@Alone $($name),+) };
+    ($($name:ident),+ $(,)?) => { $crate::scenarios!(@Together $($name),+) };
+    (@$turn:ident $($name:ident),+) => {
         vec![$($crate::runner::Scenario {
             name: stringify!($name),
+            turn: $crate::runner::Turn::$turn,
             run: |world, steps| Box::pin($name(world, steps)),
         }),+]
     };
@@ -89,58 +116,70 @@ pub async fn run(chosen: Vec<Scenario>, jobs: usize) -> Result<bool, Error> {
     let world = World::start().await?;
     steps.done("a cluster");
     if let Err(error) = world.prepare(&steps).await {
-        show(&steps, Some(&error.to_string()));
+        show(&steps, &Err(error.into()));
         world.stop().await?;
         return Ok(false);
     }
-    show(&steps, None);
+    show(&steps, &Ok(()));
     let world = Arc::new(world);
 
-    let all: Vec<(Steps, Option<String>)> = stream::iter(chosen)
+    let (together, alone): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|scenario| scenario.turn == Turn::Together);
+    let mut all: Vec<(Steps, Outcome)> = stream::iter(together)
         .map(|scenario| one(Arc::clone(&world), scenario))
         .buffer_unordered(jobs.max(1))
         .collect()
         .await;
-
-    let failed = all.iter().filter(|(_, failure)| failure.is_some()).count();
-    let down = Steps::new("taking down");
-    if let Some(world) = Arc::into_inner(world) {
-        world.stop().await?;
+    for scenario in alone {
+        all.push(one(Arc::clone(&world), scenario).await);
     }
-    down.done("nothing of the cluster is left");
-    show(&down, None);
+
+    let down = Steps::new("taking down");
+    let left = match Arc::into_inner(world) {
+        Some(world) => world.stop().await?,
+        None => vec!["the cluster, which somebody still uses".to_owned()],
+    };
+    let clean = if left.is_empty() {
+        down.done("no process, mount, network device, cgroup or file of it is left");
+        Ok(())
+    } else {
+        Err(Failure::from(format!("left on this machine: {}", left.join("; "))))
+    };
+    show(&down, &clean);
     slowest(all.iter().map(|(steps, _)| steps).chain([&steps, &down]));
+    let count = |kind: fn(&Outcome) -> bool| all.iter().filter(|(_, outcome)| kind(outcome)).count();
+    let failed = count(|outcome| matches!(outcome, Err(Failure::Broken(_))));
+    let not_run = count(|outcome| matches!(outcome, Err(Failure::NotRun(_))));
     println!(
-        "== end to end: {} passed, {failed} failed, {:.0} s",
-        all.len() - failed,
+        "== end to end: {} passed, {failed} failed, {not_run} not run, {:.0} s",
+        all.len() - failed - not_run,
         started.elapsed().as_secs_f64()
     );
-    Ok(failed == 0)
+    Ok(failed == 0 && clean.is_ok())
 }
 
-async fn one(world: Arc<World>, scenario: Scenario) -> (Steps, Option<String>) {
+async fn one(world: Arc<World>, scenario: Scenario) -> (Steps, Outcome) {
     let steps = Steps::new(scenario.name);
     // A task of its own, so that a panic ends this scenario and no other.
     let task = tokio::spawn((scenario.run)(world, steps.clone()));
-    let failure = match task.await {
-        Ok(Ok(())) => None,
-        Ok(Err(Failure(reason))) => Some(reason),
-        Err(panic) => Some(panic.to_string()),
-    };
-    show(&steps, failure.as_deref());
-    (steps, failure)
+    let outcome = task.await.unwrap_or_else(|panic| Err(panic.into()));
+    show(&steps, &outcome);
+    (steps, outcome)
 }
 
 /// One scenario at once, so that those that run side by side do not mix.
-fn show(steps: &Steps, failure: Option<&str>) {
+fn show(steps: &Steps, outcome: &Outcome) {
     let taken = steps.taken();
     let total: Duration = taken.iter().map(|(_, took)| *took).sum();
-    let verdict = if failure.is_none() { "ok    " } else { "FAILED" };
-    let mut text = format!("{verdict}  {:6.1} s  {}\n", total.as_secs_f64(), steps.scenario);
+    let (verdict, reason) = match outcome {
+        Ok(()) => ("ok     ", None),
+        Err(Failure::Broken(reason)) => ("FAILED ", Some(reason)),
+        Err(Failure::NotRun(reason)) => ("not run", Some(reason)),
+    };
+    let mut text = format!("{verdict} {:6.1} s  {}\n", total.as_secs_f64(), steps.scenario);
     for (what, took) in taken {
         let _ = writeln!(text, "          {:6.1} s  {what}", took.as_secs_f64());
     }
-    if let Some(reason) = failure {
+    if let Some(reason) = reason {
         let _ = writeln!(text, "        then: {reason}");
     }
     print!("{text}");
@@ -158,6 +197,8 @@ fn slowest<'a>(all: impl Iterator<Item = &'a Steps>) {
     steps.sort_by_key(|(took, ..)| std::cmp::Reverse(*took));
     println!("slowest steps:");
     for (took, what, scenario) in steps.into_iter().take(SLOWEST) {
+        // What comes after a colon is figures.
+        let what = what.split(':').next().unwrap_or_default();
         println!("{:6.1} s  {what}  ({scenario})", took.as_secs_f64());
     }
 }

@@ -7,10 +7,14 @@ use std::{
 
 use kube::{Api, Client, Config, api::ListParams};
 use ras_crds::RecruitmentDrive;
-use ras_tests::{Cluster, Error, TestNamespace};
+use ras_tests::{Cluster, Error, TestNamespace, node};
 use tokio::process::Command;
 
-use crate::{images, installed, runner::Steps};
+use crate::{
+    images,
+    installed::{self, Version},
+    runner::{NotRun, Steps},
+};
 
 /// Where pods really run, with the operator in it.
 pub struct World {
@@ -18,6 +22,8 @@ pub struct World {
     own: Option<Cluster>,
     config: Config,
     kubeconfig: PathBuf,
+    /// The operator that is installed first.
+    pub first: Version,
     namespaces: AtomicUsize,
     /// The images' archives; removed when dropped.
     folder: tempfile::TempDir,
@@ -47,6 +53,7 @@ impl World {
             own,
             config,
             kubeconfig,
+            first: Version::first()?,
             namespaces: AtomicUsize::new(0),
             folder,
         })
@@ -56,7 +63,8 @@ impl World {
     pub async fn prepare(&self, steps: &Steps) -> Result<(), Error> {
         self.refuse_a_cluster_in_use().await?;
         let folder = self.folder.path().to_owned();
-        let archives = tokio::task::spawn_blocking(move || images::write(&folder))
+        let first = self.first.clone();
+        let archives = tokio::task::spawn_blocking(move || images::write(&folder, &first))
             .await
             .map_err(|error| Error::ControlPlane(error.to_string()))??;
         steps.done("images are assembled");
@@ -64,7 +72,7 @@ impl World {
             self.load(&archive).await?;
         }
         steps.done("images are in it");
-        installed::install(&self.client()?, &self.kubeconfig).await?;
+        installed::install(&self.client()?, &self.kubeconfig, &self.first).await?;
         steps.done("the operator is installed by its charts, and ready");
         Ok(())
     }
@@ -92,12 +100,24 @@ impl World {
         Ok(namespace)
     }
 
-    /// Stops the cluster, if it is ours, and returns when nothing of it is left.
-    pub async fn stop(self) -> Result<(), Error> {
-        match self.own {
-            Some(cluster) => cluster.stop().await,
-            None => Ok(()),
-        }
+    /// The cluster, for those who break what nobody would in one of somebody else's, or read its audit log.
+    pub fn own(&self) -> Result<&Cluster, NotRun> {
+        self.own
+            .as_ref()
+            .ok_or(NotRun("it needs a cluster of its own, and KUBECONFIG names somebody's"))
+    }
+
+    /// Where the cluster is, for programs.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Stops the cluster, if it is ours, and returns what is left of it on this machine.
+    pub async fn stop(self) -> Result<Vec<String>, Error> {
+        let Some(cluster) = self.own else { return Ok(Vec::new()) };
+        let description = cluster.description().clone();
+        cluster.stop().await?;
+        Ok(node::left_behind(&description))
     }
 
     /// A cluster with drives is somebody's: this would install another operator over theirs.
@@ -120,7 +140,7 @@ impl World {
 
     async fn load(&self, archive: &Path) -> Result<(), Error> {
         if let Some(cluster) = &self.own {
-            return ras_tests::node::import_image(cluster.description(), archive).await;
+            return node::import_image(cluster.description(), archive).await;
         }
         let loader = std::env::var("E2E_LOAD_IMAGE").unwrap_or_default();
         let mut words = loader.split_whitespace();

@@ -1,19 +1,26 @@
 //! One promise a function, in files by what they are about.
 
 mod databases;
+mod node;
+mod operator;
 mod programs;
 mod ras;
 mod stores;
+mod upgrades;
 mod uses;
 
 use crate::runner::Scenario;
 
-/// All of them, the longest first, so that they run beside the others and not after them.
+/// All of them, the longest first, so that they run beside the others and not after them. What runs alone comes last, and breaks
+/// more and more.
 pub fn all() -> Vec<Scenario> {
     let mut all = ras::all();
     all.extend(databases::all());
+    all.extend(upgrades::all());
     all.extend(stores::all());
     all.extend(uses::all());
     all.extend(programs::all());
+    all.extend(operator::all());
+    all.extend(node::all());
     all
 }

@@ -1,0 +1,3 @@
+module ras.dev/visitors
+
+go 1.26
