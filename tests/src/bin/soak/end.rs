@@ -90,15 +90,11 @@ async fn buckets(soak: &mut Soak) -> Result<(), Error> {
     let mut named = Vec::new();
     for namespace in soak.namespaces() {
         for drive in look::drives(&soak.site.client, &namespace).await? {
-            let keeps = soak
-                .plan
-                .iter()
-                .any(|planned| planned.keeps && planned.name == drive.name_any());
             for line in drive.status.map(|status| status.buckets).unwrap_or_default() {
                 if !there.contains(&line.bucket.as_str()) {
                     soak.faults.push(format!("bucket {} is not in the store", line.bucket));
                 }
-                named.push((line.bucket, keeps));
+                named.push(line.bucket);
             }
         }
     }
@@ -108,7 +104,7 @@ async fn buckets(soak: &mut Soak) -> Result<(), Error> {
             .plan
             .iter()
             .any(|drive| drive.keeps && bucket.starts_with(&format!("soak-{}-{}-", drive.namespace, drive.name)));
-        if !kept && !named.iter().any(|(name, _)| name == bucket) {
+        if !kept && !named.iter().any(|name| name == bucket) {
             soak.faults.push(format!("bucket {bucket} is left over"));
         }
     }
