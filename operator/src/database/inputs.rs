@@ -23,6 +23,11 @@ impl Password {
         &self.0
     }
 
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether its last character is a line break, which an editor or `echo` put there more likely than a person.
     pub fn ends_with_line_break(&self) -> bool {
         self.0.ends_with(b"\n")

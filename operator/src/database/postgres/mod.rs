@@ -62,10 +62,14 @@ impl<'a> Postgres<'a> {
                 database: &admin.database,
             };
             let mut problem = sort(fault, doing);
-            if problem.cause == Cause::WrongPassword && admin.password.ends_with_line_break() {
-                problem
-                    .message
-                    .push_str(". It ends with a line break, which is part of it");
+            if problem.cause == Cause::WrongPassword {
+                problem.message.push_str(if admin.password.is_empty() {
+                    ". The key `password` of its Secret is empty, which PostgreSQL takes for no password"
+                } else if admin.password.ends_with_line_break() {
+                    ". It ends with a line break, which is part of it"
+                } else {
+                    ""
+                });
             }
             problem
         };

@@ -31,6 +31,8 @@ async fn a_wrong_password_of_the_administrator_is_told_at_once() -> Result<(), E
     fails(&preparation, 3, "WrongPassword", &[ADMIN, "127.0.0.1", "`password`"]).await?;
     preparation.admin("password", &format!("{}\n", server.password()))?;
     fails(&preparation, 3, "WrongPassword", &["line break"]).await?;
+    preparation.admin("password", "")?;
+    fails(&preparation, 3, "WrongPassword", &["`password`", "is empty"]).await?;
     preparation.admin("username", "nobody_here")?;
     fails(&preparation, 3, "WrongPassword", &["nobody_here"]).await
 }

@@ -1,5 +1,6 @@
 //! What `ras-operator prepare-database` promises, on real PostgreSQL servers.
 
+mod administrator;
 mod bad_input;
 mod given;
 mod killed;

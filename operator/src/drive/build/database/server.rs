@@ -43,19 +43,35 @@ const LIVENESS_FAILURES: i32 = 6;
 
 /// Makes the administrator's password what the Secret says. The image does so only when the volume is empty, and a Secret
 /// that was lost and made anew would otherwise lock everybody out for good. Connections by the socket need no password.
-/// `printenv` keeps the password out of the list of processes, and the setting out of the log should it be refused.
+/// The shell's own `printf` keeps the password out of the list of processes, and the settings out of the log should it be
+/// refused.
+///
+/// PostgreSQL takes an empty password for none and lets nobody in by it, so one that is empty is never set: the server
+/// goes on with the one it had, for programs need it, and says so in its log (that of the container's first process; a
+/// hook has none of its own). The Job then tells which key of which Secret is empty.
 const SET_PASSWORD: &str = "\
+say() { echo \"ras-operator: $1\" >/proc/1/fd/2; } 2>/dev/null
+if [ -z \"$POSTGRES_PASSWORD\" ]; then
+  say 'the administrator has no password in POSTGRES_PASSWORD: the one that the server knows stays'
+  exit 0
+fi
 i=0
 until psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username postgres --dbname postgres >/dev/null 2>&1 <<'END'
 SET log_statement = none;
 SET log_min_duration_statement = -1;
 SET log_min_error_statement = panic;
-\\set password `printenv POSTGRES_PASSWORD`
+\\set password `printf '%s\\n' \"$POSTGRES_PASSWORD\"`
+SELECT :'password' <> '' AS given \\gset
+\\if :given
 ALTER ROLE postgres PASSWORD :'password';
+\\endif
 END
 do
   i=$((i + 1))
-  if [ \"$i\" -ge 300 ]; then exit 0; fi
+  if [ \"$i\" -ge 300 ]; then
+    say 'the server did not take the administrator password within five minutes: the one that it knows stays'
+    exit 0
+  fi
   sleep 1
 done
 ";
