@@ -231,6 +231,9 @@ pub struct DatabaseStatus {
     /// The server that is written to now, of those that CloudNativePG runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
+    /// What CloudNativePG says of its backups, where the drive asks for some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<DatabaseBackupStatus>,
     /// Hash of what was last set up, by which a restarted operator knows without asking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepared: Option<String>,
@@ -278,6 +281,19 @@ pub struct DatabaseLoginStatus {
     #[schemars(schema_with = "date_time")]
     pub next_rotation: Option<Time>,
     /// How far a rotation is, or what one that is due waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What CloudNativePG says of its backups.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseBackupStatus {
+    /// When the last one was done. Absent: none yet, or it goes to an object store, whose `ObjectStore` tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub last_successful: Option<Time>,
+    /// What is wrong, in CloudNativePG's words. Absent: nothing that it knows of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

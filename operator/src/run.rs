@@ -360,6 +360,7 @@ async fn follow_apis(
             (Kind::ServiceMonitor, now.service_monitors),
             (Kind::PrometheusRule, now.prometheus_rules),
             (Kind::Cluster, now.clusters),
+            (Kind::ScheduledBackup, now.scheduled_backups),
             (
                 Kind::ExternalSecret,
                 now.external_secrets == Some(ExternalSecretsVersion::V1),

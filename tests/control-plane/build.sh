@@ -88,16 +88,21 @@ build() {
 copy_from() {
     module_dir=$1 module=$2 destination=$3
     shift 3
-    if [ -d "$out/$destination" ]; then return; fi
+    for file in "$@"; do
+        # A folder of an earlier time may lack a file.
+        if [ ! -f "$out/$destination/${file##*/}" ]; then absent=1; fi
+    done
+    if [ -z "${absent:-}" ]; then return; fi
+    unset absent
     need_go 'the test control plane'
     printf '%s ... ' "$destination"
     source_dir=$(source_of "$here/$module_dir" "$module")
-    mkdir -p "$temporary/copy" "$out/$(dirname "$destination")"
+    mkdir -p "$temporary/copy" "$out/$destination"
     for file in "$@"; do
         # cert-manager's CRDs are Helm templates, but only in labels: without those lines they are plain YAML.
         sed '/{{ template\|{{ .Release\|{{- include/d' "$source_dir/$file" >"$temporary/copy/${file##*/}"
     done
-    mv "$temporary/copy" "$out/$destination"
+    mv "$temporary/copy"/* "$out/$destination"
     echo copied
 }
 
@@ -146,7 +151,7 @@ link "$minor/crds/external-secrets-v1beta1" "../../crds/external-secrets-$extern
 cloud_native_pg=$(version_in "$here/foreign-crds" github.com/cloudnative-pg/cloudnative-pg)
 cnpg_crds=config/crd/bases/postgresql.cnpg.io
 copy_from foreign-crds github.com/cloudnative-pg/cloudnative-pg "crds/cloudnative-pg-$cloud_native_pg" \
-    "${cnpg_crds}_clusters.yaml" "${cnpg_crds}_databases.yaml"
+    "${cnpg_crds}_clusters.yaml" "${cnpg_crds}_databases.yaml" "${cnpg_crds}_scheduledbackups.yaml"
 link "$minor/crds/cloudnative-pg" "../../crds/cloudnative-pg-$cloud_native_pg"
 
 echo "test control plane: $links (Kubernetes $kubernetes)"

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, ExistingSecret, Resources, Rotation, bounds};
+use super::{DatabaseBackup, DeletionPolicy, ExistingSecret, Resources, Rotation, bounds};
 use crate::Quantity;
 
 /// A PostgreSQL server, made for the drive or there already, and the databases in it. Each database and its owner are
@@ -72,6 +72,9 @@ pub struct Database {
 #[x_kube(validation = Rule::new("self.provider != 'Standalone' || !has(self.instances) || self.instances == 1")
     .message("database.managed.instances of Standalone is 1, for it has no copies: remove instances, or make a new drive with provider CloudNativePG")
     .field_path(".instances"))]
+#[x_kube(validation = Rule::new("self.provider != 'Standalone' || !has(self.backup)")
+    .message("database.managed.backup goes with CloudNativePG, for Standalone has no backups of its own: remove backup and copy with pg_dump, or make a new drive with provider CloudNativePG")
+    .field_path(".backup"))]
 #[x_kube(validation = Rule::new("self.version >= oldSelf.version")
     .message("database.managed.version can never go down, for an older PostgreSQL cannot read the files: set the version it had")
     .field_path(".version"))]
@@ -114,6 +117,10 @@ pub struct ManagedDatabase {
     /// CPU and memory of each server. Absent: requests of 250m CPU and 512Mi memory, a limit of 1Gi memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+
+    /// Backups, of servers that CloudNativePG runs. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<DatabaseBackup>,
 }
 
 /// Who runs a managed server.

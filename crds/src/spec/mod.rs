@@ -6,6 +6,7 @@ pub mod bucket;
 pub mod cache;
 pub mod container;
 pub mod database;
+pub mod database_backup;
 pub mod env;
 pub mod exposure;
 pub mod external_secret;
@@ -31,6 +32,7 @@ pub use container::{PullPolicy, Resources, Sidecar};
 pub use database::{
     Database, DatabaseCredentials, DatabaseKey, DatabaseKeyRef, DatabaseProvider, LogicalDatabase, ManagedDatabase,
 };
+pub use database_backup::{DatabaseBackup, ObjectStoreBackup, VolumeSnapshotBackup};
 pub use env::{EnvFrom, EnvVar, SecretKeyRef};
 pub use exposure::{Exposure, IssuerKind, Tls};
 pub use external_secret::{ExternalKey, ExternalSecret, StoreKind};

@@ -26,6 +26,7 @@ const ASK_AGAIN: &[Duration] = &[
 
 const EXTERNAL_SECRETS: &str = "externalsecrets.external-secrets.io";
 const CLUSTERS: &str = "clusters.postgresql.cnpg.io";
+const SCHEDULED_BACKUPS: &str = "scheduledbackups.postgresql.cnpg.io";
 const SERVICE_MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 const PROMETHEUS_RULES: &str = "prometheusrules.monitoring.coreos.com";
 const CERTIFICATES: &str = "certificates.cert-manager.io";
@@ -129,6 +130,7 @@ fn set(apis: &mut Apis, definition: &str, served: bool) {
         PROMETHEUS_RULES => apis.prometheus_rules = served,
         CERTIFICATES => apis.certificates = served,
         CLUSTERS => apis.clusters = served,
+        SCHEDULED_BACKUPS => apis.scheduled_backups = served,
         _ => {}
     }
 }
@@ -146,11 +148,13 @@ async fn ask(client: &Client) -> Apis {
     let served = served_versions(client).await;
     let monitoring = has(client, &served, "monitoring.coreos.com/v1").await;
     let certificates = has(client, &served, "cert-manager.io/v1").await;
+    let cloud_native_pg = has(client, &served, "postgresql.cnpg.io/v1").await;
     Apis {
         service_monitors: monitoring.contains("servicemonitors"),
         prometheus_rules: monitoring.contains("prometheusrules"),
         certificates: certificates.contains("certificates"),
-        clusters: has(client, &served, "postgresql.cnpg.io/v1").await.contains("clusters"),
+        clusters: cloud_native_pg.contains("clusters"),
+        scheduled_backups: cloud_native_pg.contains("scheduledbackups"),
         external_secrets: newest_external_secrets(client, &served).await,
     }
 }

@@ -43,6 +43,8 @@ pub struct Apis {
     pub certificates: bool,
     /// `postgresql.cnpg.io/v1` Cluster.
     pub clusters: bool,
+    /// `postgresql.cnpg.io/v1` `ScheduledBackup`.
+    pub scheduled_backups: bool,
     /// `external-secrets.io` `ExternalSecret`, in the newest version that is served.
     pub external_secrets: Option<ExternalSecretsVersion>,
 }
@@ -78,6 +80,17 @@ pub struct ForeignState {
     pub message: String,
     /// The server that is written to, of a `Cluster`.
     pub primary: Option<String>,
+    /// What is told of backups, of a `Cluster`.
+    pub backup: BackupState,
+}
+
+/// What CloudNativePG says of the backups of a `Cluster`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackupState {
+    /// When the last one was done.
+    pub last_successful: Option<Timestamp>,
+    /// Why the last one failed, or why changes do not arrive where they are archived.
+    pub trouble: Option<String>,
 }
 
 /// One of a drive's Jobs as it is.

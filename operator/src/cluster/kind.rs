@@ -55,6 +55,8 @@ kinds! {
     StatefulSet => "apps", "v1", "statefulsets";
     /// Database servers that CloudNativePG runs.
     Cluster => "postgresql.cnpg.io", "v1", "clusters";
+    /// When CloudNativePG copies what its servers hold.
+    ScheduledBackup => "postgresql.cnpg.io", "v1", "scheduledbackups";
     /// What runs once to its end, before programs start.
     Job => "batch", "v1", "jobs";
     /// The programs.
@@ -78,7 +80,11 @@ kinds! {
 impl Kind {
     /// Whether the cluster may lack this kind, because another project brings it.
     pub fn is_optional(self) -> bool {
-        self.is_monitoring() || matches!(self, Self::ExternalSecret | Self::ExternalSecretBeta | Self::Cluster)
+        let theirs = matches!(
+            self,
+            Self::ExternalSecret | Self::ExternalSecretBeta | Self::Cluster | Self::ScheduledBackup
+        );
+        self.is_monitoring() || theirs
     }
 
     /// Whether a portal does without it as well.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use ras_crds::labels;
 
-use crate::cluster::facts::{ForeignState, SecretFacts};
+use crate::cluster::facts::{BackupState, ForeignState, SecretFacts};
 use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
@@ -66,6 +66,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             | Kind::PodDisruptionBudget
             | Kind::Ingress
             | Kind::ServiceMonitor
+            | Kind::ScheduledBackup
             | Kind::PrometheusRule => Detail::None,
             Kind::ExternalSecret | Kind::ExternalSecretBeta | Kind::Cluster => Detail::Foreign(ForeignState::default()),
         },
@@ -140,14 +141,9 @@ pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
                 _ => None,
             },
             reason: text("reason").to_owned(),
-            message: text("message")
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(FOREIGN_MESSAGE)
-                .collect(),
+            message: short(text("message")),
             primary: None,
+            backup: BackupState::default(),
         });
     }
     record
@@ -165,14 +161,43 @@ pub fn cluster(object: &DynamicObject) -> Record {
             } else {
                 format!("{phase}: {reason}")
             };
-            let line = told.lines().next().unwrap_or_default();
-            state.message = line.chars().take(FOREIGN_MESSAGE).collect();
+            state.message = short(&told);
         }
         state.primary = Some(text("/status/currentPrimary"))
             .filter(|name| !name.is_empty())
             .map(str::to_owned);
+        state.backup = backup(object);
     }
     record
+}
+
+/// What a `Cluster`'s status says of its backups. That changes cannot be archived is told first: without them no backup to
+/// an object store ends.
+fn backup(object: &DynamicObject) -> BackupState {
+    let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+    let failing = |type_: &str| {
+        let found = conditions.into_iter().flatten().find(|condition| {
+            let text = |field: &str| condition.get(field).and_then(Value::as_str);
+            text("type") == Some(type_) && text("status") == Some("False")
+        });
+        found.map(|condition| short(condition.get("message").and_then(Value::as_str).unwrap_or_default()))
+    };
+    let archiving = failing("ContinuousArchiving").map(|why| format!("changes are not archived: {why}"));
+    let last = object
+        .data
+        .pointer("/status/lastSuccessfulBackup")
+        .and_then(Value::as_str);
+    BackupState {
+        last_successful: last.and_then(|time| time.parse().ok()),
+        trouble: archiving
+            .or_else(|| failing("LastBackupSucceeded").map(|why| format!("the last backup failed: {why}"))),
+    }
+}
+
+/// The first line, and not too many characters of it.
+fn short(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.chars().take(FOREIGN_MESSAGE).collect()
 }
 
 /// Image of the step that renders files, in a Deployment that has one.

@@ -6,7 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
 
 pub use crate::cluster::facts::{
-    Apis, Elder, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts,
+    Apis, BackupState, Elder, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome, JobPod, PodEnd, PodRun,
+    SecretFacts,
 };
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are

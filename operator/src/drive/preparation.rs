@@ -9,7 +9,7 @@ use super::build::{Waiting, names};
 use super::fetched::{JobOutcome, PodRun};
 use super::login;
 use super::valid::{DatabaseServer, ValidDatabase, ValidDrive, ValidLogicalDatabase};
-use super::validate::databases::PASSWORD;
+use super::validate::databases::{CLUSTER_CA, PASSWORD};
 use crate::cluster::jobs::PREPARE;
 use crate::database::report::{Cause, Report};
 use crate::database::request::{Database, Drive, Login, Request, SslMode};
@@ -68,7 +68,7 @@ pub fn of(drive: &ValidDrive) -> Option<Preparation> {
 pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
     let admin: Vec<(&str, &str)> = match &database.server {
         DatabaseServer::Standalone(standalone) => vec![(&standalone.superuser.secret_name, PASSWORD)],
-        DatabaseServer::CloudNativePG(cluster) => vec![(&cluster.admin, PASSWORD)],
+        DatabaseServer::CloudNativePG(cluster) => vec![(&cluster.admin, PASSWORD), (&cluster.authority, CLUSTER_CA)],
         DatabaseServer::External(external) => {
             let optional = [
                 (external.has_port, "port"),
@@ -101,8 +101,8 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             DatabaseServer::External(external) if external.has_sslmode => None,
             // As programs are told: see `validate::databases`.
             DatabaseServer::External(external) if external.has_ca => Some(SslMode::VerifyFull),
-            // Its certificates are of its own making, and change without a word to us.
-            DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => Some(SslMode::Require),
+            DatabaseServer::CloudNativePG(_) => Some(SslMode::VerifyFull),
+            DatabaseServer::External(_) => Some(SslMode::Require),
         },
         databases: database
             .databases

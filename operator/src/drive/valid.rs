@@ -19,8 +19,8 @@ use super::rotation::{Calendar, Verdict};
 use crate::object_store::model::BucketRequest;
 
 pub use database::{
-    DatabaseLogin, DatabaseServer, ExternalServer, LoginRotation, ValidCluster, ValidDatabase, ValidLogicalDatabase,
-    ValidStandalone,
+    BackupPlace, DatabaseLogin, DatabaseServer, ExternalServer, LoginRotation, ValidAuthority, ValidBackup,
+    ValidCluster, ValidDatabase, ValidLogicalDatabase, ValidStandalone,
 };
 
 /// A drive that can be built.
@@ -124,8 +124,8 @@ pub struct ValidService {
     pub buckets: BTreeSet<String>,
     /// Databases that it uses, by their names.
     pub databases: BTreeSet<String>,
-    /// Secret with the certificates by which its database server is known, where there are some.
-    pub database_ca: Option<UsedSecret>,
+    /// Where the certificates are by which its database server is known, where there are some.
+    pub database_authority: Option<ValidAuthority>,
     /// Backing services that other operators keep.
     pub bindings: Vec<ValidBinding>,
     /// What has to run before a version of it starts.
@@ -163,8 +163,8 @@ pub struct ValidMigration {
     pub buckets: BTreeSet<String>,
     /// Databases that it uses, by their names.
     pub databases: BTreeSet<String>,
-    /// Secret with the certificates by which its database server is known, where there are some.
-    pub database_ca: Option<UsedSecret>,
+    /// Where the certificates are by which its database server is known, where there are some.
+    pub database_authority: Option<ValidAuthority>,
     /// Backing services that other operators keep.
     pub bindings: Vec<ValidBinding>,
     /// The only addresses outside the drive it may connect to. Absent: not restricted.

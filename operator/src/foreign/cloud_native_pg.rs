@@ -1,4 +1,7 @@
-//! `Cluster` (`postgresql.cnpg.io`): PostgreSQL servers that the operator CloudNativePG runs.
+//! `Cluster` and `ScheduledBackup` (`postgresql.cnpg.io`): PostgreSQL servers that the operator CloudNativePG runs, and
+//! copies of what is on them.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, ResourceRequirements};
 use serde::{Deserialize, Serialize};
@@ -6,6 +9,11 @@ use serde::{Deserialize, Serialize};
 super::foreign_kind! {
     /// PostgreSQL servers: one that is written to, and copies that take its place.
     Cluster, spec: ClusterSpec, group: "postgresql.cnpg.io", version: "v1", plural: "clusters"
+}
+
+super::foreign_kind! {
+    /// Copies that are taken time and again.
+    ScheduledBackup, spec: ScheduledBackupSpec, group: "postgresql.cnpg.io", version: "v1", plural: "scheduledbackups"
 }
 
 /// What we ask of the servers.
@@ -30,6 +38,12 @@ pub struct ClusterSpec {
     /// Whether Prometheus finds the servers. Absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
+    /// How backups are made that need no plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
+    /// Programs that do what CloudNativePG itself does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<Plugin>,
 }
 
 /// What is made when the first server starts.
@@ -70,4 +84,65 @@ pub struct Storage {
 pub struct Monitoring {
     /// A `PodMonitor` of CloudNativePG's.
     pub enable_pod_monitor: bool,
+}
+
+/// How backups are made that need no plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// By snapshots of the volumes.
+    pub volume_snapshot: VolumeSnapshot,
+}
+
+/// Snapshots of volumes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeSnapshot {
+    /// Name of a `VolumeSnapshotClass`. Absent: the cluster's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_name: Option<String>,
+    /// With what a snapshot goes.
+    pub snapshot_owner_reference: String,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// Whether it gets every change of the data.
+    #[serde(rename = "isWALArchiver")]
+    pub is_wal_archiver: bool,
+    /// What it is told.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// When copies are taken, of what, and how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScheduledBackupSpec {
+    /// Six fields: a crontab's, with seconds before them.
+    pub schedule: String,
+    /// Whether the first one is taken at once.
+    pub immediate: bool,
+    /// Whether none are taken for now.
+    pub suspend: bool,
+    /// The servers.
+    pub cluster: LocalObjectReference,
+    /// `volumeSnapshot` or `plugin`.
+    pub method: String,
+    /// Which plugin, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin_configuration: Option<PluginReference>,
+    /// What takes the record of a backup along when it goes.
+    pub backup_owner_reference: String,
+}
+
+/// Which plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginReference {
+    /// Its name.
+    pub name: String,
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
 use ras_operator::drive::build::{Desired, Prepared, build};
-use ras_operator::drive::fetched::{Apis, Fetched, ForeignState, SecretFacts};
+use ras_operator::drive::fetched::{Apis, BackupState, Fetched, ForeignState, SecretFacts};
 use ras_operator::drive::preparation::{self, Progress};
 use ras_operator::drive::report::{self, Observed, Verdict};
 use ras_operator::drive::validate::validate;
@@ -36,6 +36,7 @@ fn said(ready: bool, message: &str) -> ForeignState {
         reason: "ClusterIsNotReady".to_owned(),
         message: message.to_owned(),
         primary: Some("d-database-1".to_owned()),
+        backup: BackupState::default(),
     }
 }
 
@@ -127,9 +128,9 @@ fn what_cloud_native_pg_says_is_told_until_it_serves_and_only_then_databases_are
     assert_eq!(status.database.unwrap().primary.as_deref(), Some("d-database-1"));
 
     let mut serving = fresh(&drive, Some(said(true, "Cluster in healthy state")));
-    serving
-        .secrets
-        .insert("d-database-app".to_owned(), SecretFacts::default());
+    for name in ["d-database-app", "d-database-ca"] {
+        serving.secrets.insert(name.to_owned(), SecretFacts::default());
+    }
     let desired = built(&drive, &serving, &PlatformConfig::default());
     let job = serde_json::to_value(&desired.jobs[0]).unwrap();
     let volumes = job["spec"]["template"]["spec"]["volumes"].to_string();
@@ -137,13 +138,17 @@ fn what_cloud_native_pg_says_is_told_until_it_serves_and_only_then_databases_are
         volumes.contains("d-database-app"),
         "the administrator's password is CloudNativePG's: {volumes}"
     );
+    assert!(
+        volumes.contains(r#""secret":{"items":[{"key":"ca.crt","path":"ca"}],"name":"d-database-ca"}"#),
+        "and so is the authority: {volumes}"
+    );
     let config = desired.config_maps[0].data.clone().unwrap();
     assert_eq!(
         (config["host"].as_str(), config["username"].as_str()),
         ("d-database-rw", "ras_operator")
     );
     assert!(
-        config["request.json"].contains(r#""sslmode":"require""#),
+        config["request.json"].contains(r#""sslmode":"verify-full""#),
         "{}",
         config["request.json"]
     );
@@ -162,7 +167,7 @@ fn the_secret_that_cloud_native_pg_makes_is_waited_for_by_name() {
 }
 
 #[test]
-fn programs_find_whichever_server_is_written_to_and_never_in_the_clear() {
+fn programs_find_whichever_server_is_written_to_and_believe_no_other() {
     let drive = drive(MANAGED, "");
     let desired = built(&drive, &facts_for(&drive), &PlatformConfig::default());
     let pod = serde_json::to_value(&desired.deployments[0]).unwrap();
@@ -171,10 +176,138 @@ fn programs_find_whichever_server_is_written_to_and_never_in_the_clear() {
         variables.contains(r#"{"name":"DATABASE_HOST","value":"d-database-rw"}"#),
         "{variables}"
     );
+    for expected in [
+        r#"{"name":"DATABASE_SSLMODE","value":"verify-full"}"#,
+        r#"{"name":"DATABASE_CA_FILE","value":"/ras/database/ca.crt"}"#,
+        "sslmode=verify-full&sslrootcert=/ras/database/ca.crt",
+    ] {
+        assert!(variables.contains(expected), "no {expected}: {variables}");
+    }
+    let volumes = pod["spec"]["template"]["spec"]["volumes"].to_string();
     assert!(
-        variables.contains(r#"{"name":"DATABASE_SSLMODE","value":"require"}"#),
-        "{variables}"
+        volumes.contains(r#""secret":{"items":[{"key":"ca.crt","path":"ca.crt"}],"secretName":"d-database-ca"}"#),
+        "the authority's certificate without its key: {volumes}"
     );
+}
+
+#[test]
+fn a_renewed_authority_restarts_the_programs_that_may_have_read_it_once_and_nobody_else() {
+    let mut drive = drive(MANAGED, "");
+    let mut other = drive.spec.services[0].clone();
+    other.name = "site".to_owned();
+    other.uses = None;
+    drive.spec.services.push(other);
+    let templates = |facts: &Fetched| {
+        let all = built(&drive, facts, &PlatformConfig::default()).deployments;
+        all.iter()
+            .map(|one| json!(one.spec.clone().unwrap().template))
+            .collect::<Vec<_>>()
+    };
+    let before = facts_for(&drive);
+    let mut renewed = before.clone();
+    let keys = renewed.secrets.get_mut("d-database-ca").unwrap().keys.as_mut().unwrap();
+    keys.insert("ca.crt".to_owned(), "later".to_owned());
+    assert_ne!(templates(&before)[0], templates(&renewed)[0]);
+    assert_eq!(templates(&before)[1], templates(&renewed)[1]);
+}
+
+fn with_backup(place: &str, rest: &str) -> RecruitmentDrive {
+    drive(
+        &format!("{MANAGED}, backup: {{schedule: '30 21 * * *', {place}}}"),
+        rest,
+    )
+}
+
+#[test]
+fn snapshots_are_taken_when_asked_and_outlive_everything_but_their_record() {
+    let drive = with_backup("volumeSnapshot: {className: fast}", "");
+    let desired = built(&drive, &facts_for(&drive), &PlatformConfig::default());
+    let cluster = json!(desired.clusters[0].spec);
+    assert_eq!(
+        cluster["backup"],
+        json!({"volumeSnapshot": {"className": "fast", "snapshotOwnerReference": "backup"}})
+    );
+    assert_eq!(cluster["plugins"], json!(null));
+    let asked = json!(desired.scheduled_backups[0]);
+    assert_eq!(asked["metadata"]["name"], "d-database");
+    assert_eq!(
+        asked["spec"],
+        json!({
+            "schedule": "0 30 21 * * *",
+            "immediate": true,
+            "suspend": false,
+            "cluster": {"name": "d-database"},
+            "method": "volumeSnapshot",
+            "backupOwnerReference": "none",
+        })
+    );
+}
+
+#[test]
+fn an_object_store_gets_backups_and_every_change_in_between() {
+    let drive = with_backup("objectStore: {name: campus}", "suspend: true,");
+    let desired = built(&drive, &facts_for(&drive), &PlatformConfig::default());
+    let cluster = json!(desired.clusters[0].spec);
+    assert_eq!(cluster["backup"], json!(null));
+    assert_eq!(
+        cluster["plugins"],
+        json!([{
+            "name": "barman-cloud.cloudnative-pg.io",
+            "isWALArchiver": true,
+            "parameters": {"barmanObjectName": "campus"},
+        }])
+    );
+    let asked = json!(desired.scheduled_backups[0].spec);
+    assert_eq!(asked["method"], "plugin");
+    assert_eq!(
+        asked["pluginConfiguration"],
+        json!({"name": "barman-cloud.cloudnative-pg.io"})
+    );
+    assert_eq!(asked["suspend"], true, "servers that hibernate hold nothing new");
+}
+
+#[test]
+fn a_backup_that_failed_is_told_and_the_databases_stay_ready() {
+    let drive = with_backup("volumeSnapshot: {}", "");
+    let mut facts = facts_for(&drive);
+    let mut state = said(true, "Cluster in healthy state");
+    state.backup = BackupState {
+        last_successful: Some("2026-07-01T21:30:00Z".parse().unwrap()),
+        trouble: Some("the last backup failed: no VolumeSnapshot support".to_owned()),
+    };
+    facts.database.cluster = Some(state);
+    let valid = validate(&drive, &facts, &PlatformConfig::default()).unwrap();
+    facts.database.recorded.prepared = Some(preparation::of(&valid).unwrap().work);
+    let (status, reason, message) = told(&drive, &facts);
+    assert_eq!(reason, "DatabasesAvailable");
+    for word in ["no VolumeSnapshot support", "kubectl get backup.postgresql.cnpg.io"] {
+        assert!(message.contains(word), "{message}");
+    }
+    let backup = json!(status.database.unwrap().backup);
+    assert_eq!(backup["lastSuccessful"], "2026-07-01T21:30:00Z");
+
+    // A cluster that somebody backs up in a way of their own is their matter.
+    let plain = self::drive(MANAGED, "");
+    let (status, _, message) = told(&plain, &facts);
+    assert!(status.database.unwrap().backup.is_none() && !message.contains("backup"));
+}
+
+#[test]
+fn what_of_a_backup_cannot_be_is_refused_with_the_way_out() {
+    let problems = |drive: &RecruitmentDrive| {
+        validate(drive, &facts_for(drive), &PlatformConfig::default())
+            .unwrap_err()
+            .to_string()
+    };
+    let mut both = with_backup("volumeSnapshot: {}, objectStore: {name: campus}", "");
+    assert!(problems(&both).contains("exactly one of volumeSnapshot and objectStore"));
+    both.spec.database.as_mut().unwrap().managed.as_mut().unwrap().provider =
+        ras_crds::spec::DatabaseProvider::Standalone;
+    assert!(problems(&both).contains("pg_dump"), "{}", problems(&both));
+    let mut wrong = with_backup("volumeSnapshot: {}", "");
+    let managed = wrong.spec.database.as_mut().unwrap().managed.as_mut().unwrap();
+    managed.backup.as_mut().unwrap().schedule = "30 24 * * *".to_owned();
+    assert!(problems(&wrong).contains("hour"), "{}", problems(&wrong));
 }
 
 #[test]

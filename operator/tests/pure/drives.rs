@@ -92,7 +92,7 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
         let stamp = "2026-07-01T00:00:00Z".to_owned();
         for name in names::database_secrets(name, database) {
             let keys = secrets.entry(name).or_default().keys.get_or_insert_default();
-            keys.insert("password".to_owned(), stamp.clone());
+            keys.extend(["password", "ca.crt"].map(|key| (key.to_owned(), stamp.clone())));
         }
         let of_server = ["host", "port", "username", "password"].map(|key| (key.to_owned(), stamp.clone()));
         let external = database.external.iter().map(|external| external.secret_name.clone());
@@ -119,6 +119,7 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
             prometheus_rules: true,
             certificates: true,
             clusters: true,
+            scheduled_backups: true,
             external_secrets: Some(ExternalSecretsVersion::V1),
         },
         ..Fetched::default()

@@ -56,12 +56,12 @@ pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error>
 }
 
 /// Every kind of child that one drive can have in one cluster: none serves both versions of External Secrets, and a drive
-/// whose database server is a `StatefulSet` of ours has no `Cluster`.
+/// whose database server is a `StatefulSet` of ours has no `Cluster` and no backups.
 pub fn kinds() -> impl Iterator<Item = Kind> {
     Kind::ALL
         .iter()
         .copied()
-        .filter(|kind| !matches!(kind, Kind::ExternalSecretBeta | Kind::Cluster))
+        .filter(|kind| !matches!(kind, Kind::ExternalSecretBeta | Kind::Cluster | Kind::ScheduledBackup))
 }
 
 /// One kind's objects in the season's namespace.

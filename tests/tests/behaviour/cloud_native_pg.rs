@@ -27,11 +27,27 @@ spec:
     databases: [{name: application, owner: applicationadmin}]
 ";
 
+/// The same, with backups.
+fn backed_up(place: &str) -> String {
+    DRIVE.replace(
+        "    managed: {provider: CloudNativePG, version: 17, instances: 2, size: 20Gi}\n",
+        &format!(
+            "    managed:
+      {{provider: CloudNativePG, version: 17, instances: 2, size: 20Gi, backup: {{schedule: '30 21 * * *', {place}}}}}
+"
+        ),
+    )
+}
+
 const CLUSTER: &str = "spring-database";
 
-fn clusters(season: &Season) -> Api<DynamicObject> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("postgresql.cnpg.io", "v1", "Cluster"));
+fn of_kind(season: &Season, kind: &str) -> Api<DynamicObject> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("postgresql.cnpg.io", "v1", kind));
     Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind)
+}
+
+fn clusters(season: &Season) -> Api<DynamicObject> {
+    of_kind(season, "Cluster")
 }
 
 /// Waits until what is told of the databases has this reason, and says all of these words.
@@ -86,7 +102,7 @@ async fn says(season: &Season, ready: bool, phase: &str, reason: &str, primary: 
 }
 
 /// Has the API server judge what the operator sends, with nothing that the definition does not know.
-async fn is_accepted_strictly(season: &Season, made: &DynamicObject) -> Result<(), Error> {
+async fn is_accepted_strictly(season: &Season, kind: &str, made: &DynamicObject) -> Result<(), Error> {
     let owned = made
         .managed_fields()
         .iter()
@@ -100,12 +116,12 @@ async fn is_accepted_strictly(season: &Season, made: &DynamicObject) -> Result<(
         let name = name.strip_prefix("f:").expect("a field");
         sent.insert(name, made.data["spec"][name].clone());
     }
-    assert!(sent.len() > 5, "{sent:?}");
+    assert!(sent.len() > 4, "{sent:?}");
     let again = json!({
-        "apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster", "metadata": {"name": "strict"}, "spec": sent,
+        "apiVersion": "postgresql.cnpg.io/v1", "kind": kind, "metadata": {"name": "strict"}, "spec": sent,
     });
     season.apply(&again.to_string()).await?;
-    let deleted = clusters(season).delete("strict", &DeleteParams::default()).await;
+    let deleted = of_kind(season, kind).delete("strict", &DeleteParams::default()).await;
     deleted.map(drop).map_err(failed("deleting"))
 }
 
@@ -150,7 +166,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
     assert_eq!(made.data["spec"]["instances"], 2);
     assert_eq!(made.data["spec"]["enableSuperuserAccess"], false);
 
-    is_accepted_strictly(&season, &made).await?;
+    is_accepted_strictly(&season, "Cluster", &made).await?;
 
     says(
         &season,
@@ -173,6 +189,9 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
     // It serves, and its operator has made the administrator's Secret.
     says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
     told(&season, Reason::SecretMissing, &["spring-database-app"]).await?;
+    season
+        .apply("{apiVersion: v1, kind: Secret, metadata: {name: spring-database-ca}, stringData: {ca.crt: theirs, ca.key: secret}}")
+        .await?;
     season
         .apply(
             "{apiVersion: v1, kind: Secret, metadata: {name: spring-database-app}, type: kubernetes.io/basic-auth, \
@@ -293,6 +312,96 @@ async fn a_cluster_goes_with_its_drive_where_the_drive_says_so() -> Result<(), E
     .map_err(|error| error.with_log(&season.operator.log()))?;
     cluster(&season, "the Cluster to stay", |cluster| {
         cluster.metadata.deletion_timestamp.is_none()
+    })
+    .await?;
+    Ok(())
+}
+
+/// What the `ScheduledBackup` is like, once `wanted` is so.
+async fn backups(
+    season: &Season,
+    what: &str,
+    wanted: impl Fn(Option<&DynamicObject>) -> bool,
+) -> Result<Option<DynamicObject>, Error> {
+    eventually(PATIENCE, what, async || {
+        let found = of_kind(season, "ScheduledBackup").get_opt(CLUSTER).await;
+        let found = found.map_err(|error| error.to_string())?;
+        if wanted(found.as_ref()) {
+            Ok(found)
+        } else {
+            Err(format!("{:?}", found.map(|found| found.data)).into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+#[tokio::test]
+async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told() -> Result<(), Error> {
+    let season = Season::alone("cnpg-backup", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    season.cluster.install(ForeignProject::CloudNativePG).await?;
+    season.apply(&backed_up("volumeSnapshot: {className: fast}")).await?;
+    let made = cluster(&season, "the Cluster to be made", |_| true).await?;
+    assert_eq!(made.data["spec"]["backup"]["volumeSnapshot"]["className"], "fast");
+    is_accepted_strictly(&season, "Cluster", &made).await?;
+    let asked = backups(&season, "the backups to be asked for", |found| found.is_some())
+        .await?
+        .expect("there");
+    assert_eq!(asked.data["spec"]["method"], "volumeSnapshot");
+    is_accepted_strictly(&season, "ScheduledBackup", &asked).await?;
+
+    // One is done, and one fails.
+    says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
+    let failing = json!({
+        "type": "LastBackupSucceeded", "status": "False", "reason": "LastBackupFailed",
+        "message": "no VolumeSnapshotClass fast", "lastTransitionTime": "2026-07-01T21:30:00Z",
+    });
+    let ready = json!({
+        "type": "Ready", "status": "True", "reason": "ClusterIsReady", "message": "",
+        "lastTransitionTime": "2026-07-01T00:00:00Z",
+    });
+    let patch = json!({"status": {"conditions": [ready, failing], "lastSuccessfulBackup": "2026-06-30T21:30:00Z"}});
+    clusters(&season)
+        .patch_status(CLUSTER, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map_err(failed("setting the status"))?;
+    eventually(PATIENCE, "status to tell of the backups", async || {
+        let drive = season.drives().get("spring").await.map_err(|error| error.to_string())?;
+        let told = drive
+            .status
+            .and_then(|status| status.database?.backup)
+            .map(|told| json!(told));
+        let expected = json!({
+            "lastSuccessful": "2026-06-30T21:30:00Z",
+            "message": "the last backup failed: no VolumeSnapshotClass fast",
+        });
+        if told.as_ref() == Some(&expected) {
+            Ok(())
+        } else {
+            Err(format!("{told:?}").into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+
+    // Elsewhere from now on.
+    season.apply(&backed_up("objectStore: {name: campus}")).await?;
+    let plugin =
+        |cluster: &DynamicObject| cluster.data["spec"]["plugins"][0]["parameters"]["barmanObjectName"] == "campus";
+    let made = cluster(&season, "the plugin to be asked for", plugin).await?;
+    assert_eq!(made.data["spec"]["backup"], Value::Null);
+    is_accepted_strictly(&season, "Cluster", &made).await?;
+    let by_plugin = |found: Option<&DynamicObject>| found.is_some_and(|found| found.data["spec"]["method"] == "plugin");
+    let asked = backups(&season, "backups by the plugin", by_plugin)
+        .await?
+        .expect("there");
+    is_accepted_strictly(&season, "ScheduledBackup", &asked).await?;
+
+    // And none any more: what was made is nobody's to remove.
+    season.apply(DRIVE).await?;
+    backups(&season, "the backups to end", |found| found.is_none()).await?;
+    cluster(&season, "the plugin to go", |cluster| {
+        cluster.data["spec"]["plugins"].is_null()
     })
     .await?;
     Ok(())

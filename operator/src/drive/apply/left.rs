@@ -38,6 +38,7 @@ pub fn left(
             | Kind::Secret
             | Kind::PersistentVolumeClaim
             | Kind::Cluster
+            | Kind::ScheduledBackup
             | Kind::Job
             | Kind::HorizontalPodAutoscaler
             | Kind::PodDisruptionBudget

@@ -174,6 +174,7 @@ pub async fn apply(
         &[
             Kind::HorizontalPodAutoscaler,
             Kind::PodDisruptionBudget,
+            Kind::ScheduledBackup,
             Kind::Ingress,
             Kind::ServiceMonitor,
             Kind::PrometheusRule,
@@ -215,6 +216,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         services,
         stateful_sets,
         clusters,
+        scheduled_backups,
         jobs,
         deployments,
         autoscalers,
@@ -254,6 +256,9 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     }
     for object in clusters {
         items.push(Item::new(Kind::Cluster, object)?);
+    }
+    for object in scheduled_backups {
+        items.push(Item::new(Kind::ScheduledBackup, object)?);
     }
     for object in jobs {
         items.push(Item::new(Kind::Job, object)?);

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::drive::departure::Departure;
 use crate::drive::valid::Recipe;
-use crate::foreign::cloud_native_pg::Cluster;
+use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
 use crate::foreign::external_secret::ExternalSecret;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
 use crate::object_store::model::BucketRequest;
@@ -50,6 +50,8 @@ pub struct Desired<S> {
     pub stateful_sets: Vec<StatefulSet>,
     /// Database servers that CloudNativePG runs, where the API is there.
     pub clusters: Vec<Cluster>,
+    /// When CloudNativePG copies what they hold, where the API is there.
+    pub scheduled_backups: Vec<ScheduledBackup>,
     /// What has to run to its end before programs that need it start. One that is there already is left as it is, for
     /// Jobs cannot be changed: a Job that does something else has another name.
     pub jobs: Vec<Job>,
@@ -96,6 +98,7 @@ impl Desired<Prepared> {
             services,
             stateful_sets,
             clusters,
+            scheduled_backups,
             jobs,
             deployments,
             autoscalers,
@@ -120,6 +123,7 @@ impl Desired<Prepared> {
             services,
             stateful_sets,
             clusters,
+            scheduled_backups,
             jobs,
             deployments,
             autoscalers,
@@ -154,6 +158,7 @@ impl<S> Desired<S> {
             services,
             stateful_sets,
             clusters,
+            scheduled_backups,
             jobs,
             deployments,
             autoscalers,
@@ -177,6 +182,7 @@ impl<S> Desired<S> {
         append(services, &mut all)?;
         append(stateful_sets, &mut all)?;
         append(clusters, &mut all)?;
+        append(scheduled_backups, &mut all)?;
         append(jobs, &mut all)?;
         append(deployments, &mut all)?;
         append(autoscalers, &mut all)?;

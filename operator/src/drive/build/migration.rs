@@ -114,7 +114,7 @@ fn as_it_runs(migrating: &Migrating<'_>, job: String) -> ValidService {
         metrics: None,
         volumes: shared_volumes(service).cloned().collect(),
         databases: migrating.migration.databases.clone(),
-        database_ca: migrating.migration.database_ca.clone(),
+        database_authority: migrating.migration.database_authority.clone(),
         bindings: migrating.migration.bindings.clone(),
         ..service.clone()
     }

@@ -82,6 +82,7 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .collect(),
         stateful_sets: database.server.into_iter().collect(),
         clusters: database.cluster.into_iter().collect(),
+        scheduled_backups: database.scheduled_backup.into_iter().collect(),
         jobs: database.job.into_iter().chain(migration::jobs(drive)).collect(),
         deployments: services
             .iter()

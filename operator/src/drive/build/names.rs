@@ -72,6 +72,11 @@ pub fn cluster_admin(cluster: &str) -> String {
     format!("{cluster}-app")
 }
 
+/// Name of the Secret with the authority that signs the certificates of servers that CloudNativePG runs: it names and makes it.
+pub fn cluster_authority(cluster: &str) -> String {
+    format!("{cluster}-ca")
+}
+
 /// Name of the claim of a database server's volume.
 pub fn database_claim(drive: &str) -> String {
     volume_claim(drive, "database", "data")
@@ -112,11 +117,14 @@ pub fn database_secrets(drive: &str, spec: &Database) -> BTreeSet<String> {
         .databases
         .iter()
         .map(|one| database_password(drive, credentials, one.owner()));
-    let superuser = spec.managed.as_ref().map(|managed| match managed.provider {
-        DatabaseProvider::Standalone => database_superuser(drive),
-        DatabaseProvider::CloudNativePG => cluster_admin(&database(drive)),
+    let of_server = spec.managed.iter().flat_map(|managed| match managed.provider {
+        DatabaseProvider::Standalone => vec![database_superuser(drive)],
+        DatabaseProvider::CloudNativePG => {
+            let cluster = database(drive);
+            vec![cluster_admin(&cluster), cluster_authority(&cluster)]
+        }
     });
-    passwords.chain(superuser).collect()
+    passwords.chain(of_server).collect()
 }
 
 /// Longest name of a bucket (S3's naming rules).
@@ -182,7 +190,7 @@ pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
         let provider = server.managed.as_ref().map(|managed| managed.provider);
         if provider == Some(DatabaseProvider::CloudNativePG) {
             let cluster = database(name);
-            all.push(format!("Cluster/{cluster}"));
+            all.extend(["Cluster", "ScheduledBackup"].map(|kind| format!("{kind}/{cluster}")));
             all.extend(["rw", "ro", "r"].map(|role| format!("Service/{cluster}-{role}")));
         }
         if provider == Some(DatabaseProvider::Standalone) {

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::{bindings, names};
 use crate::drive::valid::{ValidService, ValidVolume, VolumeSource};
-use crate::drive::validate::databases::{CA, CA_FILE};
+use crate::drive::validate::databases::CA_FILE;
 
 /// Where every program finds space to write to; its image is read-only.
 const SCRATCH_PATH: &str = "/tmp";
@@ -37,14 +37,15 @@ pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
     if needs_scratch(service) {
         volumes.push(empty_dir(SCRATCH, SCRATCH_LIMIT, false));
     }
-    if let Some(secret) = &service.database_ca {
+    if let Some(authority) = &service.database_authority {
         volumes.push(Volume {
             name: DATABASE.to_owned(),
             secret: Some(SecretVolumeSource {
-                secret_name: Some(secret.secret_name.clone()),
-                // The certificates alone: the administrator's password is none of a program's business.
+                secret_name: Some(authority.secret_name.clone()),
+                // The certificates alone: the administrator's password and the authority's key are none of a program's
+                // business.
                 items: Some(vec![KeyToPath {
-                    key: CA.to_owned(),
+                    key: authority.key.clone(),
                     path: CA_FILE.rsplit('/').next().unwrap_or_default().to_owned(),
                     mode: None,
                 }]),
@@ -79,7 +80,7 @@ pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
     if needs_scratch(service) {
         mounts.push(mount(SCRATCH, SCRATCH_PATH));
     }
-    if service.database_ca.is_some() {
+    if service.database_authority.is_some() {
         mounts.push(VolumeMount {
             read_only: Some(true),
             ..mount(DATABASE, CA_FILE.rsplit_once('/').unwrap_or_default().0)

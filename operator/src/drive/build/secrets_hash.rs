@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::names;
 use crate::drive::valid::{EnvSource, ValidDrive, ValidService};
-use crate::drive::validate::databases::CA;
 
 /// Changes when a key is written that this service uses, and only then. The same value written again
 /// changes it, too, because the operator reads no values.
@@ -21,10 +20,12 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
             stamps.extend(of_whole(drive, &whole.secret.secret_name));
         }
     }
+    // The file in the pod follows by itself, but most programs read it once. CloudNativePG renews an authority a week before
+    // it ends, with the same key: without a restart in that week they would refuse every server after it.
     let certificates = service
-        .database_ca
+        .database_authority
         .iter()
-        .map(|secret| (secret.secret_name.as_str(), CA));
+        .map(|authority| (authority.secret_name.as_str(), authority.key.as_str()));
     stamps.extend(of_keys(drive, certificates));
     for binding in service.bindings.iter().filter(|binding| !binding.reload) {
         let name = binding.secret.secret_name.as_str();

@@ -1,6 +1,7 @@
 //! What is told about the database server and the databases on it.
 
-use ras_crds::{ConditionType, DatabaseState, DatabaseStatus, Reason, RecruitmentDriveStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ras_crds::{ConditionType, DatabaseBackupStatus, DatabaseState, DatabaseStatus, Reason, RecruitmentDriveStatus};
 
 use super::{Finding, Observed, logins};
 use crate::cluster::record::ChildKey;
@@ -41,9 +42,23 @@ pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
     if let Some(version) = preparation.report().and_then(|report| report.server_version.clone()) {
         status.server_version = Some(version);
     }
+    status.backup = backup(database);
     status.primary = database.facts.cluster.as_ref().and_then(|state| state.primary.clone());
     status.login = logins::status(valid, database);
     Some(status)
+}
+
+/// What is told of backups, where the drive asks for some.
+fn backup(database: &ValidDatabase) -> Option<DatabaseBackupStatus> {
+    let DatabaseServer::CloudNativePG(cluster) = &database.server else {
+        return None;
+    };
+    cluster.backup.as_ref()?;
+    let said = database.facts.cluster.as_ref().map(|state| &state.backup);
+    Some(DatabaseBackupStatus {
+        last_successful: said.and_then(|said| said.last_successful).map(Time),
+        message: said.and_then(|said| said.trouble.clone()),
+    })
 }
 
 fn done(report: &Report) -> Vec<String> {
@@ -105,11 +120,19 @@ pub fn finding(
     }
 }
 
+/// What is told when all is well. A backup that fails takes nothing from those who use the portal, so it is told beside it.
 fn available(valid: &ValidDrive, database: &ValidDatabase) -> Finding {
     let mut message = "every database is there, and its login works".to_owned();
     if let Some(more) = logins::message(valid, database) {
         message.push_str("; passwords: ");
         message.push_str(&more);
+    }
+    if let Some(trouble) = backup(database).and_then(|backup| backup.message) {
+        message.push_str("; ");
+        message.push_str(&trouble);
+        message.push_str(": `kubectl get backup.postgresql.cnpg.io -n ");
+        message.push_str(&valid.namespace);
+        message.push_str("` tells more");
     }
     Finding::new(ConditionType::DatabaseReady, true, Reason::DatabasesAvailable, message)
 }

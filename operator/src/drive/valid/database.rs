@@ -108,8 +108,45 @@ pub struct ValidCluster {
     pub resources: ValidResources,
     /// Name of the Secret with the administrator's password, which CloudNativePG makes.
     pub admin: String,
+    /// Name of the Secret with the authority that signs the servers' certificates, which CloudNativePG makes.
+    pub authority: String,
+    /// When and where to what they hold is copied.
+    pub backup: Option<ValidBackup>,
     /// What happens to the servers, with their volumes, in the end.
     pub deletion_policy: DeletionPolicy,
+}
+
+/// When and where to what servers hold is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidBackup {
+    /// Five fields, as in a crontab.
+    pub schedule: String,
+    /// Where to.
+    pub place: BackupPlace,
+}
+
+/// Where backups are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupPlace {
+    /// In the storage of the volumes.
+    VolumeSnapshot {
+        /// Name of a `VolumeSnapshotClass`; absent: the cluster's default.
+        class_name: Option<String>,
+    },
+    /// In an object store.
+    ObjectStore {
+        /// Name of an `ObjectStore` of the plugin Barman Cloud.
+        name: String,
+    },
+}
+
+/// Where the certificates are by which a server is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidAuthority {
+    /// Name of the Secret.
+    pub secret_name: String,
+    /// Its key.
+    pub key: String,
 }
 
 /// Somebody else's server, as far as the metadata of its Secret tells.

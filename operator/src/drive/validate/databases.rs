@@ -7,13 +7,13 @@ use ras_crds::labels::{PREPARE_DATABASE, ROTATE_DATABASE};
 use ras_crds::spec::{Database, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
 
 use super::quantity::Defaults;
-use super::{Found, quantity, rotation};
+use super::{Found, database_backup, quantity, rotation};
 use crate::drive::build::names as child;
 use crate::drive::fetched::Fetched;
 use crate::drive::login::{self, SUFFIX};
 use crate::drive::valid::{
-    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SecretOrigin, UsedSecret, ValidCluster,
-    ValidDatabase, ValidEnv, ValidLogicalDatabase, ValidStandalone,
+    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SecretOrigin, UsedSecret, ValidAuthority,
+    ValidCluster, ValidDatabase, ValidEnv, ValidLogicalDatabase, ValidStandalone,
 };
 use crate::platform::PlatformConfig;
 
@@ -25,6 +25,8 @@ pub use crate::cluster::observe::PASSWORD;
 pub const CA_FILE: &str = "/ras/database/ca.crt";
 /// Key of an external server's Secret with these certificates.
 pub const CA: &str = "ca";
+/// Key of the Secret in which CloudNativePG keeps them.
+pub const CLUSTER_CA: &str = "ca.crt";
 /// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
 pub(super) const LONGEST: usize = 63;
 
@@ -142,12 +144,9 @@ impl Databases {
         variables
     }
 
-    /// Secret with the certificates of the server, where it has some.
-    pub(super) fn ca(&self) -> Option<UsedSecret> {
-        match &self.valid.as_ref()?.server {
-            DatabaseServer::External(server) if server.has_ca => Some(server.secret.clone()),
-            DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => None,
-        }
+    /// Where the certificates are by which the server is known, where it has some.
+    pub(super) fn authority(&self) -> Option<ValidAuthority> {
+        authority(&self.valid.as_ref()?.server)
     }
 
     pub(super) fn into_valid(self) -> Option<ValidDatabase> {
@@ -211,13 +210,10 @@ impl Databases {
                 DatabaseServer::Standalone(_) => text("disable"),
                 DatabaseServer::External(external) if external.has_sslmode => of_server("sslmode", ""),
                 // Nobody's data goes over a network in the clear because nothing was said.
-                DatabaseServer::External(external) if external.has_ca => text("verify-full"),
+                other if authority(other).is_some() => text("verify-full"),
                 DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => text("require"),
             },
-            DatabaseKey::CaFile => match &server.server {
-                DatabaseServer::External(external) if external.has_ca => text(CA_FILE),
-                DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => None,
-            },
+            DatabaseKey::CaFile => authority(&server.server).and_then(|_| text(CA_FILE)),
             DatabaseKey::Url => self.url(server, database).map(EnvSource::Value),
         }
     }
@@ -256,6 +252,19 @@ impl Databases {
             .collect();
         parts.into_iter()
     }
+}
+
+/// Where the certificates are by which a server is known, where it has some.
+pub fn authority(server: &DatabaseServer) -> Option<ValidAuthority> {
+    let (secret_name, key) = match server {
+        DatabaseServer::External(external) if external.has_ca => (&external.secret.secret_name, CA),
+        DatabaseServer::CloudNativePG(cluster) => (&cluster.authority, CLUSTER_CA),
+        DatabaseServer::External(_) | DatabaseServer::Standalone(_) => return None,
+    };
+    Some(ValidAuthority {
+        secret_name: secret_name.clone(),
+        key: key.to_owned(),
+    })
 }
 
 fn variable_of(database: &ValidLogicalDatabase, key: DatabaseKey) -> String {
@@ -409,6 +418,7 @@ fn standalone(
         );
     }
     known_version(managed, found);
+    database_backup::refuse(field, managed, found);
     let secret_name = child::database_superuser(drive);
     DatabaseServer::Standalone(ValidStandalone {
         image: format!("{}:{}", platform.database.image, managed.version),
@@ -475,6 +485,8 @@ fn cluster(
             .or_else(|| platform.storage.class_name.clone()),
         resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
         admin: child::cluster_admin(&name),
+        authority: child::cluster_authority(&name),
+        backup: database_backup::read(field, managed, found),
         deletion_policy: spec.deletion_policy.unwrap_or_default(),
     })
 }

@@ -66,7 +66,7 @@ pub(super) fn read(
         retries: retries.clamp(0, 10),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,
-        database_ca: sources.databases.ca().filter(|_| !databases.is_empty()),
+        database_authority: sources.databases.authority().filter(|_| !databases.is_empty()),
         databases,
         bindings: bindings.clone(),
         container: ValidContainer {

@@ -9,6 +9,7 @@ pub(crate) mod bindings;
 mod buckets;
 mod cache;
 mod container;
+mod database_backup;
 pub(crate) mod databases;
 mod exposure;
 mod external;

@@ -95,7 +95,7 @@ pub(super) fn read(
         pod_security: service.pod_security.clone().unwrap_or_default(),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,
-        database_ca: sources.databases.ca().filter(|_| !databases.is_empty()),
+        database_authority: sources.databases.authority().filter(|_| !databases.is_empty()),
         databases,
         bindings: bindings.clone(),
         migration: migration::read(&field, service, &program, sources, found),

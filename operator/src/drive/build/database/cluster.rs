@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::LocalObjectReference;
 
+use super::backup;
 use crate::drive::build::{container, labels, metadata};
 use crate::drive::valid::{ValidCluster, ValidDatabase, ValidDrive};
 use crate::drive::validate::databases::CLUSTER_ADMIN;
@@ -56,6 +57,8 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &Vali
             monitoring: (drive.monitoring.is_some() && drive.apis.service_monitors).then_some(Monitoring {
                 enable_pod_monitor: true,
             }),
+            backup: backup::of_cluster(cluster.backup.as_ref()),
+            plugins: backup::plugins(cluster.backup.as_ref()),
         },
     ))
 }

@@ -20,7 +20,7 @@ use crate::drive::build::job::{self, Task};
 use crate::drive::build::{container, labels, metadata, pod};
 use crate::drive::preparation::{OF, Preparation};
 use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
-use crate::drive::validate::databases::{CLUSTER_ADMIN, PASSWORD, host_of};
+use crate::drive::validate::databases::{CA, CLUSTER_ADMIN, PASSWORD, authority, host_of};
 
 /// Where the request is.
 const REQUEST_PATH: &str = "/ras/request";
@@ -171,8 +171,13 @@ fn admin(database: &ValidDatabase) -> Volume {
 /// The administrator of a server of which all but the password is known.
 fn known_admin(database: &ValidDatabase, secret: &str) -> Volume {
     let keys = connection(database);
-    let known = from_config_map(database, keys.keys().map(String::as_str));
-    projected("admin", vec![known, from_secret(secret, PASSWORD.to_owned())])
+    let mut sources = vec![
+        from_config_map(database, keys.keys().map(String::as_str)),
+        from_secret(secret, PASSWORD, PASSWORD.to_owned()),
+    ];
+    let authority = authority(&database.server);
+    sources.extend(authority.map(|of| from_secret(&of.secret_name, &of.key, CA.to_owned())));
+    projected("admin", sources)
 }
 
 /// Each Secret's password, once, in a folder of the Secret's name.
@@ -183,16 +188,16 @@ fn passwords(database: &ValidDatabase) -> Vec<VolumeProjection> {
     names.dedup();
     names
         .into_iter()
-        .map(|name| from_secret(name, format!("{name}/{PASSWORD}")))
+        .map(|name| from_secret(name, PASSWORD, format!("{name}/{PASSWORD}")))
         .collect()
 }
 
-fn from_secret(name: &str, path: String) -> VolumeProjection {
+fn from_secret(name: &str, key: &str, path: String) -> VolumeProjection {
     VolumeProjection {
         secret: Some(SecretProjection {
             name: name.to_owned(),
             items: Some(vec![KeyToPath {
-                key: PASSWORD.to_owned(),
+                key: key.to_owned(),
                 path,
                 mode: None,
             }]),

@@ -1,5 +1,6 @@
 //! A database server of the drive's own, and the Job that makes databases and logins on whichever server there is.
 
+mod backup;
 mod cluster;
 mod job;
 mod network_policy;
@@ -21,7 +22,7 @@ use crate::drive::valid::{
     DatabaseServer, GeneratedSecret, Recipe, UsedSecret, ValidDatabase, ValidDrive, ValidStandalone,
 };
 use crate::drive::validate::databases::PASSWORD;
-use crate::foreign::cloud_native_pg::Cluster;
+use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
 
 /// Service of the drive that the server counts as, in labels: no other service can have this name.
 pub(super) const SERVICE: &str = "database";
@@ -41,6 +42,7 @@ pub(super) struct Parts {
     pub(super) service: Option<Service>,
     pub(super) server: Option<StatefulSet>,
     pub(super) cluster: Option<Cluster>,
+    pub(super) scheduled_backup: Option<ScheduledBackup>,
     pub(super) config_map: Option<ConfigMap>,
     pub(super) job: Option<Job>,
     /// Name of a Job that stays where it is there.
@@ -70,6 +72,7 @@ pub(super) fn build(drive: &ValidDrive) -> Parts {
     }
     if let DatabaseServer::CloudNativePG(asked) = &database.server {
         parts.cluster = cluster::build(drive, database, asked);
+        parts.scheduled_backup = backup::build(drive, database, asked);
     }
     parts
 }

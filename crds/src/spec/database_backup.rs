@@ -1,0 +1,57 @@
+//! Backups of servers that CloudNativePG runs.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Backups that CloudNativePG makes by itself, with the first one at once. Where they go and how long they are kept is the platform's
+/// matter; nothing of a drive removes one. Copies taken when the drive is suspended would be the same, so none are.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.volumeSnapshot) != has(self.objectStore)")
+    .message("database.managed.backup has exactly one of volumeSnapshot and objectStore: set one of them"))]
+pub struct DatabaseBackup {
+    /// When: minute, hour, day of the month, month and day of the week (0 or `sun` is Sunday), as in a crontab and in
+    /// CloudNativePG's time zone, which is UTC unless its Deployment says otherwise. `30 21 * * *` is three in the morning
+    /// in India.
+    #[schemars(
+        length(min = 9, max = 100),
+        regex(pattern = r"^[0-9a-zA-Z*?,/-]+( [0-9a-zA-Z*?,/-]+){4}$")
+    )]
+    pub schedule: String,
+
+    /// Snapshots of the volumes, by the storage they are on. No time in between can be gone back to. Nothing removes
+    /// old ones by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_snapshot: Option<VolumeSnapshotBackup>,
+
+    /// An object store, by CloudNativePG's plugin Barman Cloud, which has to be installed. Every change is sent there too,
+    /// so that any time since the first backup can be gone back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_store: Option<ObjectStoreBackup>,
+}
+
+/// Snapshots of volumes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeSnapshotBackup {
+    /// Name of a `VolumeSnapshotClass`. Absent: the cluster's default for the storage that the volumes are on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub class_name: Option<String>,
+}
+
+/// A place in an object store.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStoreBackup {
+    /// Name of an `ObjectStore` (`barmancloud.cnpg.io`) in the drive's namespace, which the platform's people made: it says
+    /// the bucket, its credentials and how long backups are kept.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: String,
+}
