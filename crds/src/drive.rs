@@ -92,6 +92,12 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("has(self.cache) || self.services.all(s, !(has(s.uses) && has(s.uses.cache) && s.uses.cache) && (!has(s.env) || s.env.all(e, !has(e.cache))) && (!has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.cache)))))")
     .message("services[].uses.cache and env[].cache need a cache: add `cache: {}` to the spec, or remove them")
     .field_path(".services"))]
+#[x_kube(validation = Rule::new("has(self.cache) || self.services.all(s, !has(s.migrate) || (!(has(s.migrate.uses) && has(s.migrate.uses.cache) && s.migrate.uses.cache) && (!has(s.migrate.env) || s.migrate.env.all(e, !has(e.cache)))))")
+    .message("services[].migrate.uses.cache and migrate.env[].cache need a cache: add `cache: {}` to the spec, or remove them")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.bindings) || s.migrate.uses.bindings.all(b, has(b.secretName) || (has(self.secrets) && self.secrets.exists(x, x.name == b.name))))")
+    .message("services[].migrate.uses.bindings[] needs a secretName, or an entry in spec.secrets that has its name: set one of them")
+    .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.cache) || (self.services.all(s, s.name != 'cache') && (!has(self.secrets) || self.secrets.all(x, x.name != 'cache' || has(x.existing))))")
     .message("spec.cache makes a service and a secret named cache: give yours another name")
     .field_path(".cache"))]

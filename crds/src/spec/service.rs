@@ -56,6 +56,9 @@ use super::{
 #[x_kube(validation = Rule::new("!has(self.sidecars) || self.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.binding) || (has(self.uses) && has(self.uses.bindings) && self.uses.bindings.exists(b, b.name == e.binding.name))))")
     .message("sidecars[].env[].binding.name must be the name of an entry in this service's uses.bindings: add the entry, or correct the name")
     .field_path(".sidecars"))]
+#[x_kube(validation = Rule::new("!has(self.migrate) || !has(self.migrate.env) || self.migrate.env.all(e, !has(e.binding) || (has(self.migrate.uses) ? (has(self.migrate.uses.bindings) && self.migrate.uses.bindings.exists(b, b.name == e.binding.name)) : (has(self.uses) && has(self.uses.bindings) && self.uses.bindings.exists(b, b.name == e.binding.name))))")
+    .message("migrate.env[].binding.name must be the name of an entry in migrate.uses.bindings, or in this service's uses.bindings where migrate has no uses: add the entry, or correct the name")
+    .field_path(".migrate"))]
 #[x_kube(validation = Rule::new("!has(self.uses) || !has(self.uses.bindings) || !has(self.env) || self.env.all(e, e.name != 'SERVICE_BINDING_ROOT')")
     .message("env[].name may not be SERVICE_BINDING_ROOT beside uses.bindings, which sets it: remove the variable")
     .field_path(".env"))]
