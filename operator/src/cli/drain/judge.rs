@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::world::{Claim, Drive, Front, Id, Volume, World, names_a_bucket};
+use super::world::{Claim, Drive, Front, Id, OutsideDatabase, Volume, World, names_a_bucket};
 use crate::drive::departure::{Departure, Fate};
 
 /// Reasons of `DeletionBlocked` that time does not take away.
@@ -84,6 +84,8 @@ pub struct Course {
     refused: BTreeMap<String, String>,
     /// What was to become of the buckets of drives that are gone.
     remembered: BTreeMap<String, Vec<Departure>>,
+    /// Databases that drives which are gone had on servers of others.
+    databases: BTreeMap<String, Vec<(Id, OutsideDatabase)>>,
 }
 
 /// Everything, judged.
@@ -106,6 +108,8 @@ impl Course {
         }
         for drive in &world.drives {
             self.remembered.insert(drive.id.uid.clone(), drive.buckets.clone());
+            let databases = drive.databases.iter().map(|one| (drive.id.clone(), one.clone()));
+            self.databases.insert(drive.id.uid.clone(), databases.collect());
         }
     }
 
@@ -197,6 +201,9 @@ pub fn judge(world: &World, course: &Course) -> Judgement {
         items.extend(drive.buckets.iter().filter_map(|bucket| of_bucket(drive, bucket)));
     }
     items.extend(buckets_left(world, course));
+    // Of drives that are there, too: whoever is to destroy the cluster reads one list.
+    let databases = course.databases.values().flatten();
+    items.extend(databases.map(|(drive, database)| outside(drive, database)));
     for (fronts, stage) in [(&world.routes, Stage::Routes), (&world.services, Stage::Services)] {
         items.extend(
             fronts
@@ -353,6 +360,25 @@ fn buckets_left(world: &World, course: &Course) -> Vec<Item> {
         .filter(|(bucket, _)| !of_present_drives.contains(bucket))
         .map(|(bucket, reason)| bucket_item(&bucket, kept(reason, None)))
         .collect()
+}
+
+/// A database that no drive ever drops.
+fn outside(drive: &Id, database: &OutsideDatabase) -> Item {
+    let OutsideDatabase { name, secret } = database;
+    let namespace = drive.namespace.as_deref().unwrap_or_default();
+    Item {
+        kind: "database".to_owned(),
+        name: format!("{name} of drive {}", drive.path()),
+        stage: Stage::Drives,
+        id: None,
+        verdict: kept(
+            format!(
+                "it is on the server that Secret {namespace}/{secret} leads to, with the roles that were made for it; nothing \
+                 there is ever dropped"
+            ),
+            None,
+        ),
+    }
 }
 
 /// Whether this drive is still there.

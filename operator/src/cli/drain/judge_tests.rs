@@ -1,7 +1,7 @@
 use ras_crds::{BucketState, BucketStatus};
 
 use super::super::tell::{self, End};
-use super::super::world::{Farewell, Foreign};
+use super::super::world::{Farewell, Foreign, OutsideDatabase};
 use super::*;
 
 fn id(kind: &str, name: &str) -> Id {
@@ -289,4 +289,41 @@ fn a_script_reads_the_same() {
     };
     assert_eq!(state("spo/season"), "ToBeDeleted");
     assert_eq!(state("ras-spo-season-resumes"), "Kept");
+}
+
+#[test]
+fn databases_on_servers_of_others_are_listed_as_kept_before_and_after_their_drive_is_gone() {
+    let mut with_database = drive(Vec::new());
+    with_database.databases = vec![OutsideDatabase {
+        name: "portal".to_owned(),
+        secret: "rds".to_owned(),
+    }];
+    let mut world = World {
+        drives: vec![with_database],
+        ..World::default()
+    };
+    let (mut course, judgement) = first_look(&world);
+    let told = |judgement: &Judgement| {
+        let verdict = verdict_of(judgement, "portal of drive spo/season");
+        let Verdict::Kept { reason, way_out: None } = verdict else {
+            panic!("{verdict:?}")
+        };
+        assert!(
+            reason.contains("Secret spo/rds") && reason.contains("ever dropped"),
+            "{reason}"
+        );
+    };
+    told(&judgement);
+    assert_eq!(deleted(&judgement), ["RecruitmentDrive spo/season"]);
+
+    world.drives.clear();
+    course.saw(&world);
+    let judgement = judge(&world, &course);
+    told(&judgement);
+    assert!(judgement.is_safe(), "what is kept is in nobody's way");
+    let text = tell::text(&judgement, End::Done);
+    assert!(
+        text.contains("database portal of drive spo/season: it is on the server"),
+        "{text}"
+    );
 }

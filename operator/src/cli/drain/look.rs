@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::foreign;
-use super::world::{Claim, Drive, Farewell, Front, Id, Volume, World};
+use super::world::{Claim, Drive, Farewell, Front, Id, OutsideDatabase, Volume, World};
 use crate::drive::cleanup::departures;
 
 /// Controllers that make a load balancer for each Ingress, unlike those that share the one of a Service.
@@ -230,6 +230,7 @@ fn drive(kind: &ApiResource, object: DynamicObject) -> Drive {
         let is_it = text("type")? == ConditionType::DeletionBlocked.as_str() && text("status")? == "True";
         is_it.then(|| Some((text("reason")?, text("message")?))).flatten()
     });
+    let databases = outside_databases(&object.data);
     let status = RecruitmentDriveStatus {
         buckets,
         ..RecruitmentDriveStatus::default()
@@ -240,8 +241,31 @@ fn drive(kind: &ApiResource, object: DynamicObject) -> Drive {
         going: metadata.deletion_timestamp.is_some(),
         finalizers: metadata.finalizers.clone().unwrap_or_default(),
         buckets: departures(&metadata, decoded.as_ref(), &status),
+        databases,
         blocked,
     }
+}
+
+/// Databases on a server that somebody else keeps, as far as they are known to have been made.
+fn outside_databases(drive: &Value) -> Vec<OutsideDatabase> {
+    let secret = drive
+        .pointer("/spec/database/external/secretName")
+        .and_then(Value::as_str);
+    let lines = drive.pointer("/status/database/databases").and_then(Value::as_array);
+    let (Some(secret), Some(lines)) = (secret, lines) else {
+        return Vec::new();
+    };
+    let text = |line: &Value, field: &str| Some(line.get(field)?.as_str()?.to_owned());
+    let made = lines
+        .iter()
+        .filter(|line| text(line, "state").as_deref() != Some("Pending"));
+    made.filter_map(|line| {
+        Some(OutsideDatabase {
+            name: text(line, "name")?,
+            secret: secret.to_owned(),
+        })
+    })
+    .collect()
 }
 
 fn front(id: Id, metadata: &ObjectMeta, address: Option<String>) -> Front {
@@ -329,4 +353,36 @@ fn volume(found: PersistentVolume) -> Option<Volume> {
         size: size.map_or_else(|| "of an unknown size".to_owned(), |size| size.0.clone()),
         claim: spec.claim_ref.and_then(|claim| Some((claim.namespace?, claim.name?))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn databases_on_a_server_of_others_are_seen_once_they_were_made() {
+        let databases = json!([
+            {"name": "portal", "state": "Ready"}, {"name": "old", "state": "Retained"},
+            {"name": "new", "state": "Pending"}, {"name": "sick", "state": "Failing"},
+        ]);
+        let drive = |spec: Value| json!({"spec": {"database": spec}, "status": {"database": {"databases": databases}}});
+        let names = |spec: Value| -> Vec<String> {
+            let found = outside_databases(&drive(spec));
+            found
+                .into_iter()
+                .map(|one| format!("{} by {}", one.name, one.secret))
+                .collect()
+        };
+        assert_eq!(
+            names(json!({"external": {"secretName": "rds"}})),
+            ["portal by rds", "old by rds", "sick by rds"]
+        );
+        assert_eq!(
+            names(json!({"managed": {"provider": "Standalone"}})),
+            Vec::<String>::new(),
+            "its disk tells"
+        );
+        assert!(outside_databases(&json!({"spec": {}})).is_empty());
+    }
 }

@@ -87,8 +87,19 @@ pub struct Drive {
     pub finalizers: Vec<String>,
     /// What becomes of its buckets, by the operator's own rules.
     pub buckets: Vec<Departure>,
+    /// Its databases on a server that somebody else keeps.
+    pub databases: Vec<OutsideDatabase>,
     /// Reason and message of its condition `DeletionBlocked`.
     pub blocked: Option<(String, String)>,
+}
+
+/// A database that a drive had made on a server that somebody else keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutsideDatabase {
+    /// Name of the database.
+    pub name: String,
+    /// Name of the Secret that says where the server is. Nobody here reads it.
+    pub secret: String,
 }
 
 /// A load balancer's object.
