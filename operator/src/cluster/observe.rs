@@ -17,7 +17,7 @@ use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
 use crate::cluster::record::RENDER_CONTAINER;
-use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record, StatefulSetState};
+use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record, StatefulSetState, stopped};
 
 /// Key of a Secret with a password.
 pub const PASSWORD: &str = "password";
@@ -267,11 +267,9 @@ fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
 }
 
 fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
-    meta.annotations
-        .as_ref()?
-        .get(labels::REPLICAS_BEFORE_SUSPEND)?
-        .parse()
-        .ok()
+    let annotations = meta.annotations.as_ref()?;
+    let stopped = annotations.get(labels::APPLIED).and_then(|applied| stopped(applied));
+    stopped.or_else(|| annotations.get(labels::REPLICAS_BEFORE_SUSPEND)?.parse().ok())
 }
 
 /// Keys of a Secret and a stamp of each, from `managedFields` alone.

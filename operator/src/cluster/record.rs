@@ -64,6 +64,22 @@ pub struct Record {
     pub detail: Detail,
 }
 
+/// Stands in `ras.dev/applied` of a Deployment that was stopped as it was, with the pods that it had then. Whatever is applied
+/// later replaces it.
+pub const STOPPED: &str = "stopped/";
+
+impl Record {
+    /// How many pods it had when it was stopped as it was, if it was.
+    pub fn stopped(&self) -> Option<i32> {
+        self.applied.as_deref().and_then(stopped)
+    }
+}
+
+/// How many pods a Deployment had with this in `ras.dev/applied`, if it was stopped as it was.
+pub fn stopped(applied: &str) -> Option<i32> {
+    applied.strip_prefix(STOPPED)?.parse().ok()
+}
+
 /// Who an object belongs to, by its owner references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use ras_crds::RecruitmentDrive;
+use ras_operator::drive::build::Scale;
 use ras_operator::drive::build::labels::REPLICAS_BEFORE_SUSPEND;
 use ras_operator::drive::fetched::{DeploymentFacts, Fetched};
 
@@ -110,4 +111,30 @@ fn a_service_with_a_volume_that_one_pod_can_write_runs_as_one_and_stops_before_i
     let strategy = deployment(&drive, &Fetched::default()).spec.unwrap().strategy.unwrap();
     assert_eq!(strategy.type_.as_deref(), Some("Recreate"));
     assert!(built(&drive, &Fetched::default()).disruption_budgets.is_empty());
+}
+
+/// What becomes of the number of pods of a version whose successor's migration has not run.
+fn scaled(spec: &str, suspend: bool, live: &Fetched) -> Option<Scale> {
+    let spec = spec.replace("image: portal:1", "image: portal:1, migrate: {command: [migrate]}");
+    let mut drive = with_spec(&spec);
+    drive.spec.suspend = Some(suspend);
+    built(&drive, live).scales.get("d-s").copied()
+}
+
+#[test]
+fn a_version_whose_successor_waits_stops_with_its_drive_and_comes_back_with_it() {
+    for spec in [OPEN, FIXED, SCALED] {
+        assert_eq!(scaled(spec, true, &live(4, None)), Some(Scale::Stop(4)), "{spec}");
+        assert_eq!(scaled(spec, true, &live(0, Some(4))), None, "{spec}");
+        assert_eq!(scaled(spec, false, &live(4, None)), None, "{spec}");
+        assert_eq!(scaled(spec, true, &Fetched::default()), None, "{spec}");
+        assert_eq!(scaled(spec, false, &Fetched::default()), None, "{spec}");
+    }
+    assert_eq!(scaled(OPEN, false, &live(0, Some(4))), Some(Scale::Resume(4)));
+    assert_eq!(scaled(FIXED, false, &live(0, Some(4))), Some(Scale::Resume(3)));
+    assert_eq!(scaled(SCALED, false, &live(0, Some(9))), Some(Scale::Resume(5)));
+    // What a person stopped stays so.
+    assert_eq!(scaled(OPEN, false, &live(0, None)), None);
+    assert_eq!(scaled(SCALED, false, &live(0, None)), None);
+    assert_eq!(scaled(OPEN, false, &live(0, Some(0))), None);
 }

@@ -383,3 +383,73 @@ async fn a_suspended_drive_migrates_when_it_comes_back() -> Result<(), Error> {
     assert_eq!(jobs(&season, "spring").await?.len(), 1);
     becomes(&season, "spring-api", "/status/readyReplicas", &json!(2)).await
 }
+
+#[tokio::test]
+async fn a_suspended_drive_comes_back_in_the_version_that_served_while_the_next_ones_migration_fails()
+-> Result<(), Error> {
+    let season = Season::start("migration-suspend").await?;
+    let suspended = |text: &str| text.replace("spec:\n", "spec:\n  suspend: true\n");
+    let resumed = |text: &str| text.replace("spec:\n", "spec:\n  suspend: false\n");
+    let all = async |image: &str, api: i32, worker: i32| -> Result<(), Error> {
+        for (deployment, count) in [("spring-api", api), ("spring-worker", worker)] {
+            becomes(&season, deployment, "/spec/replicas", &json!(count)).await?;
+            let ready = if count == 0 { Value::Null } else { json!(count) };
+            eventually(PATIENCE, &format!("{count} pods of {deployment}"), async || {
+                let found = look::<Deployment>(&season, deployment).await?.unwrap_or_default();
+                let now = found.pointer("/status/readyReplicas").cloned().unwrap_or_default();
+                if now == ready { Ok(()) } else { Err(now.into()) }
+            })
+            .await?;
+            let found = of_deployment(&season, deployment, IMAGE).await?;
+            assert_eq!(found, json!(format!("registry.example.com/{image}")), "{deployment}");
+        }
+        Ok(())
+    };
+    season.apply(FIRST).await?;
+    season.ready("spring").await?;
+    kubectl(&season, &["scale", "deployment/spring-worker", "--replicas=3"]).await?;
+    all("ats:1", 2, 3).await?;
+
+    season.apply(&second()).await?;
+    let (_, pod) = next_pod(&season, &[]).await?;
+    fails(&season, &pod, "no such role").await?;
+    let failed_one = async || {
+        because(
+            &season,
+            "spring",
+            ConditionType::MigrationsReady,
+            Reason::MigrationFailed,
+        )
+        .await
+    };
+    failed_one().await?;
+    season.apply(&suspended(&second())).await?;
+    all("ats:1", 0, 0).await?;
+    because(&season, "spring", ConditionType::ServicesReady, Reason::Suspended).await?;
+    season.apply(&resumed(&second())).await?;
+    all("ats:1", 2, 3).await?;
+    failed_one().await?;
+    let files = look::<k8s_openapi::api::core::v1::ConfigMap>(&season, "spring-api").await?;
+    assert_eq!(files.unwrap()["data"], json!({"app_config.yaml": "version: 1"}));
+    let since = mark(&season).await?;
+    at_rest(&season, "spring").await?;
+    let written = asked(&season, since, writes_children).await?;
+    assert!(written.is_empty(), "{written:#?}");
+
+    // Back to what served, and awake again, in one step.
+    season.apply(&suspended(&second())).await?;
+    all("ats:1", 0, 0).await?;
+    season.apply(&resumed(FIRST)).await?;
+    season.ready("spring").await?;
+    all("ats:1", 2, 3).await?;
+
+    // And a version that comes while it sleeps is migrated to when it wakes up.
+    season.apply(&suspended(FIRST)).await?;
+    all("ats:1", 0, 0).await?;
+    season.apply(&suspended(&mended())).await?;
+    at_rest(&season, "spring").await?;
+    all("ats:1", 0, 0).await?;
+    season.apply(&resumed(&mended())).await?;
+    season.ready("spring").await?;
+    all("ats:2", 2, 3).await
+}

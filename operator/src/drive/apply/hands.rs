@@ -14,6 +14,7 @@ use crate::cluster::observe;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::Store;
+use crate::drive::build::labels::APPLIED;
 use crate::object_store::keeper::Keeper;
 use crate::telemetry::metrics::Metrics;
 
@@ -132,6 +133,25 @@ impl Hands {
         let api: Api<k8s_openapi::api::apps::v1::Deployment> = Api::namespaced(self.client.clone(), &key.namespace);
         api.patch_scale(&key.name, &params, &Patch::Apply(&body)).await?;
         self.metrics.wrote("Scale", "apply");
+        Ok(())
+    }
+
+    /// Writes the number of replicas of the Deployment with this UID, with a note in place of the hash of what was applied, and
+    /// nothing else. No apply: one that leaves the rest out would take it away.
+    pub async fn scale(&self, key: &ChildKey, uid: &str, replicas: i32, note: &str) -> Result<(), kube::Error> {
+        let body = json!({
+            "metadata": {"uid": uid, "annotations": {(APPLIED): note}},
+            "spec": {"replicas": replicas},
+        });
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let answer = self
+            .api(key)
+            .patch_metadata(&key.name, &params, &Patch::Merge(&body))
+            .await?;
+        self.learn(key, "patch", &answer);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ pub mod hands;
 pub mod item;
 mod left;
 pub mod random;
+mod scale;
 mod uses;
 
 use std::collections::BTreeSet;
@@ -195,6 +196,11 @@ pub async fn apply(
         }
         done.extend(all(work).await);
     }
+    let mut work = Vec::new();
+    for (name, scale) in &desired.scales {
+        work.push(scale::place(hands, key, name, *scale, asker));
+    }
+    done.extend(all(work).await);
     done.extend(prune(hands, key, &wanted, asker).await);
     Ok(outcome(desired.applied(), done, buckets))
 }
@@ -229,6 +235,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         held: _,
         kept_jobs: _, // They are not made: see `apply`.
         replica_handovers: _,
+        scales: _, // Their Deployments are left as they are otherwise: see `scale`.
         state: _,
     } = desired;
     let mut items = vec![Item::new(Kind::ServiceAccount, service_account)?];
@@ -382,8 +389,10 @@ async fn update(
     record: Option<&Record>,
     handover: Option<i32>,
 ) -> Result<(), kube::Error> {
-    if let (Some(replicas), Some(Detail::Deployment(live))) = (handover, record.map(|record| &record.detail))
-        && live.applies_replicas
+    if let (Some(replicas), Some(record)) = (handover, record)
+        && let Detail::Deployment(live) = &record.detail
+        // What was stopped as it was has a number that nobody applies, and no other writer.
+        && (live.applies_replicas || record.stopped().is_some())
     {
         // The live number may have moved since the informer told of it: without force such a stale number is
         // refused. Coming back from suspension the number is meant to differ.

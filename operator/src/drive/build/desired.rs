@@ -81,6 +81,8 @@ pub struct Desired<S> {
     /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
     /// the operator still owns the field.
     pub replica_handovers: BTreeMap<String, i32>,
+    /// For Deployments that are held and are there: another number of pods, and nothing else.
+    pub scales: BTreeMap<String, Scale>,
     /// [`Prepared`] or [`Applied`].
     pub(crate) state: PhantomData<S>,
 }
@@ -111,6 +113,7 @@ impl Desired<Prepared> {
             held,
             kept_jobs,
             replica_handovers,
+            scales,
             state: PhantomData,
         } = self;
         Desired {
@@ -136,6 +139,7 @@ impl Desired<Prepared> {
             held,
             kept_jobs,
             replica_handovers,
+            scales,
             state: PhantomData,
         }
     }
@@ -171,6 +175,7 @@ impl<S> Desired<S> {
             held: _,
             kept_jobs: _,
             replica_handovers: _,
+            scales: _,
             state: PhantomData,
         } = self;
         let mut all = vec![serde_json::to_value(service_account)?];
@@ -199,6 +204,15 @@ fn append(objects: impl IntoIterator<Item = impl Serialize>, all: &mut Vec<Value
         all.push(serde_json::to_value(object)?);
     }
     Ok(())
+}
+
+/// Another number of pods for a Deployment that stays as it is otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// None, with the number that it has now, to be noted.
+    Stop(i32),
+    /// This many again.
+    Resume(i32),
 }
 
 /// A Secret to make. Its values are drawn by `apply` and read by nobody but pods.

@@ -16,9 +16,13 @@ use crate::drive::valid::{
 use crate::drive::validate::databases::PASSWORD;
 
 pub(super) fn held(drive: &ValidDrive) -> BTreeMap<String, Waiting> {
-    // A suspended drive starts no pods, and a missing secret must not keep it from stopping them.
+    // A suspended drive starts no pods, and a missing secret must not keep it from stopping them. But what waits for a migration
+    // keeps the version that it is to come back with.
     if drive.suspended {
-        return BTreeMap::new();
+        let services = drive.services.iter();
+        return services
+            .filter_map(|service| Some((service.child.clone(), migration::waiting(drive, service)?)))
+            .collect();
     }
     let server = drive.database.as_ref().and_then(|database| server(drive, database));
     let waiting = |service: &ValidService| lacking(drive, service).or_else(|| migration::waiting(drive, service));

@@ -36,7 +36,7 @@ mod volume_claim;
 
 use std::marker::PhantomData;
 
-pub use desired::{Applied, Credential, CredentialNotes, Desired, Prepared, Waiting};
+pub use desired::{Applied, Credential, CredentialNotes, Desired, Prepared, Scale, Waiting};
 pub use names::children;
 
 use super::valid::ValidDrive;
@@ -45,6 +45,7 @@ use super::valid::ValidDrive;
 pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
     let services = &drive.services;
     let database = database::build(drive);
+    let held = held::held(drive);
     Desired {
         service_account: service_account::build(drive),
         credentials: drive
@@ -104,7 +105,8 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         prometheus_rule: prometheus_rule::build(drive),
         buckets: drive.buckets.iter().map(|bucket| bucket.request.clone()).collect(),
         departures: drive.departures.clone(),
-        held: held::held(drive),
+        scales: replicas::scales(drive, &held),
+        held,
         kept_jobs: super::migration::kept(drive)
             .into_iter()
             .chain(database.kept_job)

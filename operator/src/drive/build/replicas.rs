@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ras_crds::ConditionType;
+
+use super::{Scale, Waiting};
 use crate::drive::fetched::DeploymentFacts;
 use crate::drive::valid::{Replicas, ValidDrive, ValidService};
 
@@ -59,4 +62,38 @@ fn handover(replicas: &Replicas, live: DeploymentFacts) -> i32 {
         Replicas::Autoscaled { min, max, .. } => count.clamp(*min, (*max).max(*min)),
         Replicas::Fixed(_) | Replicas::Open => count,
     }
+}
+
+/// How many pods of the version before there should be, where the version that is asked for waits for a migration and that is
+/// another number than there is. The whole Deployment cannot be applied then: that would be the next version.
+pub(super) fn scales(drive: &ValidDrive, held: &BTreeMap<String, Waiting>) -> BTreeMap<String, Scale> {
+    let waits = |child: &String| {
+        held.get(child)
+            .is_some_and(|waiting| waiting.condition == ConditionType::MigrationsReady)
+    };
+    drive
+        .services
+        .iter()
+        .filter(|service| waits(&service.child))
+        .filter_map(|service| {
+            let live = drive.deployments.get(&service.child)?;
+            let scale = if drive.suspended {
+                (live.replicas > 0).then_some(Scale::Stop(live.replicas))
+            } else {
+                back(&service.replicas, *live).map(Scale::Resume)
+            };
+            Some((service.child.clone(), scale?))
+        })
+        .collect()
+}
+
+/// Pods that come back, of a Deployment that has none.
+fn back(replicas: &Replicas, live: DeploymentFacts) -> Option<i32> {
+    let before = live.replicas_before_suspend.filter(|before| *before > 0);
+    let count = match replicas {
+        Replicas::Fixed(count) => Some(*count),
+        Replicas::Open => before,
+        Replicas::Autoscaled { min, max, .. } => before.map(|before| before.clamp(*min, (*max).max(*min))),
+    };
+    count.filter(|count| *count > 0 && live.replicas == 0)
 }

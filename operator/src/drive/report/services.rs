@@ -55,6 +55,8 @@ pub fn statuses(
                 migration: migration(&service.name),
                 ..ServiceStatus::default()
             };
+            // With no pods there is no version that could be the wrong one.
+            let suspended = drive.spec.is_suspended() && waiting.is_some();
             let Some(state) = deployment else {
                 status.message = Some(waiting.map_or_else(
                     || "its Deployment has not been made yet".to_owned(),
@@ -62,13 +64,13 @@ pub fn statuses(
                 ));
                 return Shown {
                     status,
-                    complete: false,
+                    complete: suspended,
                     reason: Reason::RollingOut,
                 };
             };
             status.ready = state.ready_of_present();
             status.desired = state.replicas;
-            if let Some(waiting) = waiting {
+            if let Some(waiting) = waiting.filter(|_| !suspended) {
                 status.message = Some(format!(
                     "the version asked for is not rolled out yet: {}",
                     waiting.message
