@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
+
 /// Backups that CloudNativePG makes by itself, with the first one at once. Where they go and how long they are kept is the platform's
 /// matter; nothing of a drive removes one. Copies taken when the drive is suspended would be the same, so none are.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub struct VolumeSnapshotBackup {
     /// Name of a `VolumeSnapshotClass`. Absent: the cluster's default for the storage that the volumes are on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub class_name: Option<String>,
 }
@@ -50,8 +52,8 @@ pub struct ObjectStoreBackup {
     /// Name of an `ObjectStore` (`barmancloud.cnpg.io`) in the drive's namespace, which the platform's people made: it says
     /// the bucket, its credentials and how long backups are kept.
     #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+        regex(pattern = bounds::OBJECT_NAME)
     )]
     pub name: String,
 }
