@@ -75,7 +75,7 @@ impl Databases {
         self.on("external: {secretName: campus}", name, databases)
     }
 
-    fn on(&self, server: &str, name: &str, databases: &[&str]) -> String {
+    pub(crate) fn on(&self, server: &str, name: &str, databases: &[&str]) -> String {
         let entries: Vec<_> = databases
             .iter()
             .map(|database| format!("{{name: {}}}", self.name(database)))
@@ -134,7 +134,7 @@ impl Databases {
     }
 
     /// What stands where the server of a drive's own would.
-    async fn own(&self, drive: &str) -> Result<Arc<PostgresServer>, Error> {
+    pub(crate) async fn own(&self, drive: &str) -> Result<Arc<PostgresServer>, Error> {
         let namespace = self.season.namespace.name();
         self.season.jobs.server(namespace, &format!("{drive}-database")).await
     }

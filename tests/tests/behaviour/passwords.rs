@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::children::at_rest;
 use crate::databases::{Databases, secret_of};
-use crate::seen::{asked, because, kubectl, look, mark, restart_operator};
+use crate::seen::{COLLECTED, asked, because, kubectl, look, mark, restart_operator};
 
 /// How often a program connects.
 const EVERY: Duration = Duration::from_millis(20);
@@ -454,4 +454,91 @@ async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_le
     kubectl(&databases.season, &["annotate", "drive", "spring", again]).await?;
     rotated(&databases, 1).await?;
     programs.connect().await
+}
+
+#[tokio::test]
+async fn one_password_for_all_owners_rotates_on_a_server_of_the_drive_s_own_while_nobody_is_let_in() -> Result<(), Error>
+{
+    let databases = Databases::start("pw-own").await?;
+    let own = "credentials: Shared\n    managed: {provider: Standalone, version: 17, size: 1Gi}";
+    let drive = databases.on(own, "spring", &["portal", "auth"]) + "    rotate: {keepWhileOpen: true}\n";
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    let real = databases.own("spring").await?;
+    let owner = databases.name("portal");
+    let first = databases.password("spring-database").await?;
+    let open = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+
+    // The next login is made ready, and programs hear nothing of it before the drive is closed.
+    wish(&databases, "1").await?;
+    let waiting = eventually(PATIENCE, "the next login to work", async || {
+        match login(&databases).await? {
+            login
+                if login
+                    .message
+                    .as_ref()
+                    .is_some_and(|message| message.contains("keepWhileOpen")) =>
+            {
+                Ok(login)
+            }
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    assert_eq!(waiting.generation, 0);
+    databases.ready("spring").await?;
+    let second = databases.password("spring-database-second").await?;
+    let gets_in = async |user: &str, password: &str| real.connect(user, password, &owner).await.is_ok();
+    assert!(gets_in(&owner, &first).await && gets_in(&format!("{owner}_2"), &second).await);
+    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(
+        after.pointer("/metadata/generation"),
+        open.pointer("/metadata/generation")
+    );
+
+    databases
+        .season
+        .apply(&drive.replace("spec:", "spec:\n  suspend: true"))
+        .await?;
+    eventually(PATIENCE, "services to get it", async || {
+        let login = login(&databases).await?;
+        let portal = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+        let user = variable(&portal, "DATABASE_USER")["value"].clone();
+        if login.generation == 1 && user == format!("{owner}_2") {
+            Ok(())
+        } else {
+            Err(format!("{user}, {login:?}").into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    databases
+        .season
+        .apply(&drive.replace("spec:", "spec:\n  suspend: false"))
+        .await?;
+    databases.ready("spring").await?;
+    let runs = databases.season.jobs.runs().len();
+
+    // Another life of the drive finds both Secrets, and goes on with the login that was last.
+    kubectl(&databases.season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    eventually(COLLECTED, "its programs to be gone", async || match look::<Deployment>(
+        &databases.season,
+        "spring-portal",
+    )
+    .await?
+    {
+        None => Ok(()),
+        Some(_) => Err("still there".into()),
+    })
+    .await?;
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    let portal = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(variable(&portal, "DATABASE_USER")["value"], format!("{owner}_2"));
+    assert_eq!(login(&databases).await?.generation, 1);
+    assert!(databases.season.jobs.runs().len() > runs, "the Job has seen to it");
+    assert_eq!(databases.password("spring-database-second").await?, second);
+    assert!(gets_in(&owner, &first).await && gets_in(&format!("{owner}_2"), &second).await);
+    Ok(())
 }
