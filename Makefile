@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-terraform test-cloud e2e tools control-plane object-stores charts real-node soak build lint check generate
+.PHONY: help demo test test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -13,7 +13,7 @@ SEED ?= 1
 TEST_THREADS ?= 6
 
 help: ## List these commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 	@echo
 	@echo "  K8S_VERSION=1.34   tests or shows on the oldest supported Kubernetes instead of the newest"
 	@echo "  ONLY=word          runs the end-to-end scenarios alone that have the word in their names"
@@ -46,6 +46,13 @@ e2e: control-plane charts ## The operator where pods really run: a real node on 
 	@if [ "$$(id -u)" = 0 ] || [ -n "$$KUBECONFIG" ]; then tests/real-node/build.sh && STORES=versitygw tests/object-stores/build.sh; fi
 	cargo build --workspace --locked --quiet
 	@cargo test -p ras-tests --test e2e --locked --quiet -- $(ONLY)
+
+e2e-upgrade: control-plane charts ## The operator of FROM=commit, installed by its own charts on a real node, is upgraded to this one
+	@if [ -z "$(FROM)" ]; then echo "say from which commit: make e2e-upgrade FROM=HEAD~1"; exit 2; fi
+	@tests/real-node/build.sh && STORES=versitygw tests/object-stores/build.sh
+	@tests/upgrade/earlier.sh "$(FROM)" "$${CARGO_TARGET_DIR:-target}/earlier"
+	cargo build --workspace --locked --quiet
+	@E2E_FROM="$$(cd "$${CARGO_TARGET_DIR:-target}/earlier" && pwd)" cargo test -p ras-tests --test e2e --locked --quiet -- an_upgrade_of_the_operator
 
 tools: control-plane object-stores charts ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
 

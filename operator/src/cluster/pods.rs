@@ -1,6 +1,6 @@
 //! Why a pod does not serve, in words a person can act on. Pure.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodStatus};
 
 /// What is wrong with one pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,17 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodTrouble> {
             return Some(found(reason, &message));
         }
     }
+    if is_out_of_reach(status) {
+        let node = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.as_deref())
+            .unwrap_or_default();
+        let message = format!(
+            "its node {node} is not heard of: its program may well go on, but nobody is sent there; see `kubectl describe node {node}`"
+        );
+        return Some(found("NodeNotReady", &message));
+    }
     let unschedulable =
         status.conditions.iter().flatten().find(|c| {
             c.type_ == "PodScheduled" && c.status == "False" && c.reason.as_deref() == Some("Unschedulable")
@@ -49,6 +60,14 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodTrouble> {
         "Unschedulable",
         unschedulable.message.as_deref().unwrap_or_default(),
     ))
+}
+
+/// A kubelet never says that a pod is not ready whose containers are, but for a gate that it then names. Kubernetes takes the one
+/// away and leaves the other when it has not heard of a node for a while.
+fn is_out_of_reach(status: &PodStatus) -> bool {
+    let condition = |name: &str| status.conditions.iter().flatten().find(|one| one.type_ == name);
+    condition("ContainersReady").is_some_and(|one| one.status == "True")
+        && condition("Ready").is_some_and(|one| one.status == "False" && one.reason.is_none())
 }
 
 fn waiting(container: &ContainerStatus) -> Option<(&str, String)> {
@@ -107,6 +126,26 @@ mod tests {
             "state": {"waiting": {"reason": "ContainerCreating"}}}]}),
         );
         assert_eq!(trouble("backend", &pod), None);
+    }
+
+    #[test]
+    fn a_node_that_is_not_heard_of_is_told_and_a_gate_that_is_closed_is_not() {
+        let lost = |reason: Option<&str>| {
+            let mut pod = pod(&json!({"conditions": [
+                {"type": "ContainersReady", "status": "True"},
+                {"type": "Ready", "status": "False", "reason": reason},
+            ]}));
+            pod.spec = serde_json::from_value(json!({"nodeName": "n1", "containers": []})).unwrap();
+            trouble("backend", &pod)
+        };
+        let found = lost(None).unwrap();
+        assert_eq!(found.reason, "NodeNotReady");
+        assert!(
+            found.message.starts_with("its node n1 is not heard of"),
+            "{}",
+            found.message
+        );
+        assert_eq!(lost(Some("ReadinessGatesNotReady")), None);
     }
 
     #[test]

@@ -80,6 +80,20 @@ impl Drive {
         }
     }
 
+    /// Waits until a condition says something with a word in it, whatever its status is; returns what it says.
+    pub async fn tells(&self, type_: ConditionType, word: &str) -> Result<String, Error> {
+        let drives = self.drives();
+        eventually(PATIENCE, &format!("{type_} to tell of {word}"), async || {
+            let status = drives.get(&self.name).await?.status.unwrap_or_default();
+            match status.conditions.iter().find(|one| one.type_ == type_.as_str()) {
+                Some(condition) if condition.message.contains(word) => Ok(condition.message.clone()),
+                Some(condition) => Err(condition.message.clone().into()),
+                None => Err("no such condition".into()),
+            }
+        })
+        .await
+    }
+
     /// Deletes it, and waits until it and its pods are gone.
     pub async fn delete(&self) -> Result<(), Error> {
         let drives = self.drives();

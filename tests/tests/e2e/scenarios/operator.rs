@@ -49,7 +49,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(20);
 /// The same after one that gave the lease back. On a machine that is busy; on one that is not it takes a second.
 const HANDED_OVER: Duration = Duration::from_secs(5);
 
-/// A drive of two pods and a volume.
+/// A program whose files are rendered in its pods, which the operator's own image does, and one with a volume.
 fn portal(replicas: u32) -> String {
     let image = PORTAL[0];
     format!(
@@ -59,6 +59,7 @@ fn portal(replicas: u32) -> String {
     replicas: {replicas}
     ports: [{{name: http, port: 8080, path: /}}]
     probe: {{port: http, path: /, periodSeconds: 1}}
+    files: [{{path: /app/greeting, content: Welcome}}]
     resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
   - name: store
     image: {image}

@@ -62,7 +62,7 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
         "ALTER TABLE student ADD COLUMN resume text; SELECT pg_sleep(2)",
     );
     drive.apply(&second).await?;
-    told(&drive, ConditionType::MigrationsReady, "runs").await?;
+    drive.tells(ConditionType::MigrationsReady, "runs").await?;
     let counts = visitors.go_on().await?;
     assert_eq!(
         counts.answered.len(),
@@ -78,7 +78,9 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
     ));
 
     drive.apply(&portal("localhost/portal:none", "SELECT 1")).await?;
-    told(&drive, ConditionType::MigrationsReady, "localhost/portal:none").await?;
+    drive
+        .tells(ConditionType::MigrationsReady, "localhost/portal:none")
+        .await?;
     steps.done(&format!("no such image: {}", visitors.go_on().await?.none_failed()?));
 
     drive
@@ -109,19 +111,6 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
     );
     steps.done(&format!("back: {}", visitors.leave().await?.none_failed()?));
     Ok(())
-}
-
-/// Waits until a condition says something with a word in it.
-async fn told(drive: &Drive, type_: ConditionType, word: &str) -> Result<(), Error> {
-    eventually(PATIENCE, &format!("{type_} to tell of {word}"), async || {
-        let status = drive.drives().get(&drive.name).await?.status.unwrap_or_default();
-        match status.conditions.iter().find(|one| one.type_ == type_.as_str()) {
-            Some(condition) if condition.message.contains(word) => Ok(()),
-            Some(condition) => Err(condition.message.clone().into()),
-            None => Err("no condition".into()),
-        }
-    })
-    .await
 }
 
 /// How many migrations succeeded.
