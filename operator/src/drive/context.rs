@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
@@ -50,6 +51,8 @@ pub struct Remembered {
     pub status: RecruitmentDriveStatus,
     /// Failures in a row.
     pub failures: u32,
+    /// Since when a status is put off because what it tells is about to change.
+    pub untold_since: Option<Instant>,
 }
 
 impl Memory {
@@ -68,6 +71,20 @@ impl Memory {
         let known = drives.entry(key.clone()).or_default();
         uid.clone_into(&mut known.uid);
         known.status = status;
+        known.untold_since = None;
+    }
+
+    /// How long a status of the drive has been put off; nothing when it begins now.
+    pub fn waits_to_tell(&self, key: &DriveKey, uid: &str) -> Duration {
+        let mut drives = self.lock();
+        let known = drives.entry(key.clone()).or_default();
+        if known.uid != uid {
+            *known = Remembered {
+                uid: uid.to_owned(),
+                ..Remembered::default()
+            };
+        }
+        known.untold_since.get_or_insert_with(Instant::now).elapsed()
     }
 
     /// Counts a failure, and returns how many there were in a row.

@@ -6,6 +6,7 @@ use kube::core::Resource;
 use kube::runtime::events::{Event, EventType};
 use ras_crds::{BucketStatus, ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
 
+use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::buckets::Known;
@@ -29,8 +30,10 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
         rotated,
         removed,
     } = changes;
-    // The same reason for both would count the second as a repetition of the first, and hide what it says.
-    let action = if outcome.made_credentials() { "Prepare" } else { "Apply" };
+    // The same reason for both would count what is made later as a repetition of the first, and hide what it says.
+    let is_secret = |child: &ChildKey| child.kind == Kind::Secret;
+    let made_credentials = created.iter().chain(updated).chain(rotated).any(is_secret);
+    let action = if made_credentials { "Prepare" } else { "Apply" };
     for (reason, done, children) in [
         ("Created", "made", created),
         ("Updated", "changed", updated),
@@ -125,7 +128,11 @@ pub fn readiness(
             .cloned()
     };
     let Some(now) = ready(status) else { return };
-    if ready(before).is_some_and(|old| old.status == now.status && old.reason == now.reason) {
+    let old = ready(before);
+    if old
+        .as_ref()
+        .is_some_and(|old| old.status == now.status && old.reason == now.reason)
+    {
         return;
     }
     let stalled = status
@@ -138,6 +145,10 @@ pub fn readiness(
     } else {
         EventType::Normal
     };
+    if old.is_none() && now.reason == ras_crds::Reason::Suspended.as_str() {
+        // That a new drive is as its spec says goes without saying beside the list of what was made.
+        return;
+    }
     publish(kind, &now.reason, "Report", now.message, None, meta, key, context);
 }
 

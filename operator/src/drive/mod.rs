@@ -39,6 +39,7 @@ use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
 use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::record::DeploymentState;
 use crate::cluster::store::DriveKey;
 use crate::telemetry::metrics::Outcome as Counted;
 
@@ -48,6 +49,10 @@ use error::{Retry, refusal};
 use intake::Stored;
 use report::{Observed, Verdict};
 use valid::ValidDrive;
+
+/// How long a controller may take to look at what was just written before that is told as it stands. What would be told
+/// until then is outdated within moments, and would cost a write and an event for each Deployment.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Longest time one walk may take. kube's client has no limit of its own on a whole request.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -122,7 +127,8 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let before = remembered(key, &drive.metadata, drive.status.as_ref(), context).status;
     let whole = cache::expanded(drive, &context.platform.cache.image);
     let (fetched, observed) = fetch::fetch(key, &whole, &before, &now, context);
-    let validated = validate::validate(drive, &fetched, &context.platform);
+    let drive_as_written = drive;
+    let validated = validate::validate(drive_as_written, &fetched, &context.platform);
     // What is told is told of all its services, the cache among them.
     let drive = &*whole;
     if drive.spec.is_paused() {
@@ -157,37 +163,76 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         // The drive changed meanwhile, and is looked at anew.
         return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
     }
-    let outcome = apply::apply(&context.hands, key, uid, build::build(valid), &fetched.buckets).await?;
+    let desired = build::build(valid);
+    let credentials = apply::credentials(&context.hands, key, uid, &desired).await?;
+    let credentials_were_written = credentials.were_written();
+    // What pods need is there now, and what it is stamped with stands in their templates: without building anew a new drive
+    // would take two walks, or write its Deployments twice.
+    let anew = credentials_were_written.then(|| {
+        let (fetched, _) = fetch::fetch(key, &whole, &before, &now, context);
+        let validated = validate::validate(drive_as_written, &fetched, &context.platform);
+        (fetched, validated)
+    });
+    let (fetched, valid, desired) = match &anew {
+        Some((fetched, Ok(valid))) => (fetched, valid, build::build(valid)),
+        // Something else became wrong in this very moment: the next walk tells what.
+        Some((_, Err(_))) => return Ok((Counted::Changed, Action::requeue(Duration::ZERO))),
+        None => (&fetched, valid, desired),
+    };
+    let outcome = apply::apply(&context.hands, key, uid, desired, &fetched.buckets, credentials).await?;
     events::changes(&outcome, key, drive, context);
     events::buckets(&outcome, key, drive, context);
-    if outcome.made_credentials() {
-        // Services were held until their credentials were there, and they are now: the next walk tells how it stands.
-        return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
-    }
     // What was just written may have changed what is observed.
     let observed = if outcome.changes.is_empty() {
         observed
     } else {
         fetch::fetch(key, drive, &before, &now, context).1
     };
-    tell(
-        key,
-        drive,
-        &observed,
-        &Verdict::Applied {
-            valid,
-            outcome: &outcome,
-        },
-        &before,
-        &now,
-        context,
-    )
-    .await?;
-    if outcome.buckets.are_unrecorded() || login::standing(valid).goes_on() {
-        // Names of buckets are in status now, so they may be made; or whose turn it is to log in, so they may.
+    let verdict = Verdict::Applied {
+        valid,
+        outcome: &outcome,
+    };
+    let status = report::status(drive, &observed, &verdict, &before, &now);
+    // Names of buckets have to be in status before they are made, and whose turn it is to log in before they may.
+    let is_awaited = outcome.buckets.are_unrecorded() || login::standing(valid).goes_on();
+    let may_wait = !is_awaited && outcome.blocked.is_empty() && keeps_the_record(&before, &status);
+    if may_wait && is_unsettled(&observed) {
+        let waited = context.memory.waits_to_tell(key, uid);
+        if waited < SETTLE {
+            context.memory.succeeded(key);
+            let left = SETTLE.saturating_sub(waited);
+            let left = if credentials_were_written { Duration::ZERO } else { left };
+            return Ok((Counted::Changed, Action::requeue(left)));
+        }
+    }
+    let suspended = drive.spec.is_suspended();
+    show(key, &drive.metadata, status, &before, suspended, Way::Apply, context).await?;
+    // What credentials that are there allow besides, a next look finds; nobody else would wake the drive.
+    if is_awaited || credentials_were_written {
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
     }
     Ok(next(key, valid, &outcome, context))
+}
+
+/// Whether a controller has yet to look at what was written last.
+fn is_unsettled(observed: &Observed) -> bool {
+    let is_behind = |state: &DeploymentState| state.observed_generation < state.generation;
+    observed.deployments.values().any(is_behind)
+}
+
+/// Whether two statuses differ at most in what is there for people to read: everything else is a record that later steps
+/// rely on, and is never put off.
+fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveStatus) -> bool {
+    let migrations = |status: &RecruitmentDriveStatus| -> Vec<_> {
+        let services = status.services.iter();
+        services
+            .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
+            .collect()
+    };
+    before.buckets == status.buckets
+        && before.database == status.database
+        && before.secrets == status.secrets
+        && migrations(before) == migrations(status)
 }
 
 /// When to look again. Everything that can happen wakes the drive by itself but time; what is in the way may not.
@@ -230,6 +275,7 @@ fn remembered(
             uid: uid.to_owned(),
             status: stored.cloned().unwrap_or_default(),
             failures: 0,
+            untold_since: None,
         })
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, api::ListParams};
+use ras_crds::{ConditionType, Reason};
 use ras_operator::cluster::kind::Kind;
 use ras_tests::{Error, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, eventually};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use crate::{
         EVERY_CHILD, api, at_rest, failed, kinds, make_every_child, meddle, reconciles, season_with_every_child,
         versions,
     },
-    seen::{asked, kubectl, mark},
+    seen::{asked, because, kubectl, mark},
 };
 
 /// The promise is that nothing happens, so there is nothing to wait for but the time itself.
@@ -196,6 +197,53 @@ async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Erro
     assert_eq!(after, before, "pods of another service were replaced");
     let new = new.unwrap_or_default();
     assert!(new.len() == 2 && new.is_disjoint(&old), "{old:?}, then {new:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_drive_costs_one_write_for_each_child_and_is_told_of_once() -> Result<(), Error> {
+    let season = Season::start("new-cost").await?;
+    let since = mark(&season).await?;
+    // Suspended, because what is told of programs that start depends on how much of it is seen. Its Secret stands in the
+    // Deployment's template by its stamp, and has the drive as its owner: neither may cost a second write.
+    season
+        .apply(
+            "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: fresh}
+spec:
+  suspend: true
+  services:
+  - name: web
+    image: registry.example.com/web:1
+    replicas: 1
+    ports: [{name: http, port: 8080, path: /}]
+    env: [{name: KEY, secret: {name: jwt, key: key}}]
+    files: [{path: /app/key, content: 'key: $(KEY)'}]
+  secrets:
+  - {name: jwt, generate: {keys: [key]}, deletionPolicy: Delete}
+  exposure: {host: fresh.example.edu}
+",
+        )
+        .await?;
+    because(&season, "fresh", ConditionType::Ready, Reason::Suspended).await?;
+    let children = at_rest(&season, "fresh").await?.len() - 1;
+    assert!(children >= 7, "the drive became {children} objects");
+
+    let (mut written, mut told, mut events) = (BTreeMap::new(), 0, 0);
+    for event in asked(&season, since, ras_tests::AuditEvent::is_write).await? {
+        match &*event.resource {
+            "events" => events += 1,
+            "recruitmentdrives" => told += 1,
+            resource => *written.entry(format!("{resource}/{}", event.name)).or_insert(0) += 1,
+        }
+    }
+    assert_eq!(written.len(), children, "{written:?}");
+    assert!(written.values().all(|times| *times == 1), "{written:?}");
+    assert_eq!(events, 1, "what was made is told once");
+    // Twice, where the Deployment controller takes its time.
+    assert!((1..=2).contains(&told), "the status was written {told} times");
     Ok(())
 }
 

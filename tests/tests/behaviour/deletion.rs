@@ -77,6 +77,42 @@ async fn volumes_and_credentials_stay_where_the_drive_says_so_no_longer() -> Res
 }
 
 #[tokio::test]
+async fn a_credential_that_was_made_to_go_with_its_drive_stays_where_the_drive_says_so_later() -> Result<(), Error> {
+    let season = Season::start("kept-later").await?;
+    let drive = |policy: &str| {
+        let secret = format!("{{name: jwt, generate: {{keys: [key]}}, deletionPolicy: {policy}}}");
+        let service = "{name: web, image: 'registry.example.com/web:1', replicas: 1}";
+        format!(
+            "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: season}}\nspec: {{services: [{service}], secrets: [{secret}]}}\n"
+        )
+    };
+    season.apply(&drive("Delete")).await?;
+    season.ready("season").await?;
+    let secrets: Api<Secret> = season.namespace.api();
+    let owners = async || -> Result<_, kube::Error> {
+        let secret = secrets.get("season-jwt").await?;
+        Ok(secret
+            .owner_references()
+            .iter()
+            .map(|owner| owner.name.clone())
+            .collect::<Vec<_>>())
+    };
+    let before = owners().await.map_err(failed("looking at the Secret"))?;
+    assert_eq!(before, ["season"], "or it would not go with the drive");
+
+    season.apply(&drive("Retain")).await?;
+    eventually(PATIENCE, "the Secret to have no owner", async || {
+        match owners().await? {
+            owners if owners.is_empty() => Ok(()),
+            owners => Err(format!("{owners:?}").into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    leaves(&season, &DeleteParams::background(), &["Secret/season-jwt"]).await
+}
+
+#[tokio::test]
 async fn a_re_created_drive_finds_its_volumes_and_credentials_again() -> Result<(), Error> {
     let season = season_with_every_child("found-again").await?;
     let (secrets, claims): (Api<Secret>, Api<PersistentVolumeClaim>) = (season.namespace.api(), season.namespace.api());

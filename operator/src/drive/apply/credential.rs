@@ -8,7 +8,7 @@ use ras_crds::labels::{LOGIN_GENERATION, ROTATED_AT, ROTATED_FOR};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{Detail, Record};
-use crate::drive::apply::decide::{Asker, Step, decide};
+use crate::drive::apply::decide::{Asker, Step, decide, may_prune};
 use crate::drive::apply::hands::{Hands, is_conflict};
 use crate::drive::apply::item::{Item, ItemError};
 use crate::drive::apply::{Blocked, Done, LOOKS, foreign, random, waiting};
@@ -48,6 +48,21 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
     let key = &credential.item.key;
     let mut record = hands.store.get(key);
     for _ in 0..LOOKS {
+        if let Some(known) = record
+            .as_ref()
+            .filter(|known| !has_owner(credential) && may_prune(known, asker))
+        {
+            // Before anything else: as long as it has an owner it goes with the drive.
+            match hands.disown(key, &known.uid, asker.uid).await {
+                Ok(()) => record = hands.store.get(key),
+                Err(error) if is_conflict(&error) => match hands.look(key).await {
+                    Ok(found) => record = found,
+                    Err(error) => return Done::Blocked(Blocked::of(key, refusal(&error))),
+                },
+                Err(error) => return Done::Blocked(Blocked::of(key, refusal(&error))),
+            }
+            continue;
+        }
         let step = decide(&credential.item, record.as_ref(), asker);
         let tried = match (&step, &record) {
             (Step::Wait, _) => return waiting(key),
@@ -78,8 +93,6 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
             },
         };
         match tried {
-            // What was left out when it was made is applied now.
-            Ok(()) if step == Step::Create && has_owner(credential) => record = hands.store.get(key),
             Ok(()) => {
                 return if step == Step::Create {
                     Done::Created(key.clone())
@@ -120,13 +133,6 @@ enum Trouble {
 
 async fn create(hands: &Hands, credential: &CredentialItem) -> Result<(), Trouble> {
     let mut body = credential.item.body.clone();
-    if let Some(metadata) = body.pointer_mut("/metadata").and_then(Value::as_object_mut) {
-        // An owner set by a create could never be taken away by a later apply, which a change to
-        // `deletionPolicy: Retain` needs. It is applied right after; the hash goes with that apply.
-        if metadata.remove("ownerReferences").is_some() {
-            metadata.remove("annotations");
-        }
-    }
     // Values that are drawn for the first time are as new as anybody can wish.
     let notes = notes(credential);
     if !notes.is_empty()

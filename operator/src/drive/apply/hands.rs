@@ -114,6 +114,23 @@ impl Hands {
         Ok(())
     }
 
+    /// Takes the drive with the UID `drive` off the owners of an object with this UID. What a create has set no apply takes
+    /// away by leaving it out, and other owners are not ours to remove.
+    pub async fn disown(&self, key: &ChildKey, uid: &str, drive: &str) -> Result<(), kube::Error> {
+        let owners = json!([{"$patch": "delete", "uid": drive}]);
+        let body = json!({"metadata": {"uid": uid, "ownerReferences": owners}});
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let answer = self
+            .api(key)
+            .patch_metadata(&key.name, &params, &Patch::Strategic(&body))
+            .await?;
+        self.learn(key, "patch", &answer);
+        Ok(())
+    }
+
     /// Hands the number of replicas over: from now on it stays as it is when we no longer apply it.
     ///
     /// Leaving a field out of an apply removes it when nobody else holds it, and Kubernetes would fall back to one

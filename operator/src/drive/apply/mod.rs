@@ -48,15 +48,19 @@ pub struct Outcome {
     pub buckets: buckets::Buckets,
 }
 
-impl Outcome {
-    /// Whether a generated credential was made, given a key that it lacked, or drawn anew.
-    pub fn made_credentials(&self) -> bool {
-        self.changes
-            .created
+/// What came of the generated credentials, which come before everything else.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    wanted: BTreeSet<ChildKey>,
+    done: Vec<Done>,
+}
+
+impl Credentials {
+    /// Whether one was made, given a key that it lacked, or drawn anew.
+    pub fn were_written(&self) -> bool {
+        self.done
             .iter()
-            .chain(&self.changes.updated)
-            .chain(&self.changes.rotated)
-            .any(|child| child.kind == Kind::Secret)
+            .any(|done| matches!(done, Done::Created(_) | Done::Updated(_) | Done::Rotated(_)))
     }
 }
 
@@ -110,6 +114,7 @@ impl Blocked {
     }
 }
 
+#[derive(Debug)]
 enum Done {
     Nothing,
     Created(ChildKey),
@@ -128,34 +133,47 @@ impl Done {
     }
 }
 
-/// Brings the children of the drive `key` with this `uid` to what is desired.
+/// Brings the generated credentials of the drive `key` with this `uid` to what is desired.
+pub async fn credentials(
+    hands: &Hands,
+    key: &DriveKey,
+    uid: &str,
+    desired: &Desired<Prepared>,
+) -> Result<Credentials, ItemError> {
+    let asker = Asker { name: &key.name, uid };
+    let credentials = credential::items(desired)?;
+    let mut work = Vec::new();
+    for credential in &credentials {
+        work.push(credential::place(hands, credential, asker));
+    }
+    Ok(Credentials {
+        done: all(work).await,
+        wanted: credentials.into_iter().map(|credential| credential.item.key).collect(),
+    })
+}
+
+/// Brings the other children of the drive `key` with this `uid` to what is desired.
 pub async fn apply(
     hands: &Hands,
     key: &DriveKey,
     uid: &str,
     desired: Desired<Prepared>,
     recorded: &Recorded,
+    credentials: Credentials,
 ) -> Result<Outcome, ItemError> {
     let asker = Asker { name: &key.name, uid };
     let buckets = buckets::ask(hands, key, uid, &desired, recorded);
     let items = items(&desired)?;
     let left = left::left(&items, &desired.held, asker, |key| hands.store.get(key));
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
-    let mut done = Vec::new();
+    wanted.extend(credentials.wanted);
+    let mut done = credentials.done;
 
     let kept = desired.kept_jobs.iter();
     // With the files they read.
     wanted.extend(
         kept.flat_map(|name| [Kind::Job, Kind::ConfigMap].map(|kind| ChildKey::new(kind, &key.namespace, name))),
     );
-
-    let credentials = credential::items(&desired)?;
-    wanted.extend(credentials.iter().map(|credential| credential.item.key.clone()));
-    let mut work = Vec::new();
-    for credential in &credentials {
-        work.push(credential::place(hands, credential, asker));
-    }
-    done.extend(all(work).await);
 
     // Programs start only after what they use is there; who points at them comes last.
     for stage in [
