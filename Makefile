@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak build lint check generate
+.PHONY: help demo test test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -73,6 +73,12 @@ soak: control-plane object-stores ## An hour of edits, kills and faults, after w
 	@echo "building for release (some minutes the first time)"
 	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin leash
 	@./target/release/soak --minutes $(MINUTES) --seed $(SEED)
+
+# Sizes and more: make bench BENCH="--drives 100,1000 --secrets 0"; ./target/release/bench --help tells all.
+bench: control-plane ## Measure the operator at 10, 100 and 1,000 drives on a control plane of its own (docs/performance.md)
+	@echo "building for release (some minutes the first time)"
+	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin bench --bin control-plane --bin leash
+	@./target/release/bench --json target/bench.json $(BENCH)
 
 build: ## Build the operator and the test programs
 	@echo "building the operator (some minutes the first time)"

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -115,6 +115,7 @@ pub struct Operator {
     process: Leashed,
     user: String,
     token: String,
+    started: SystemTime,
 }
 
 impl Operator {
@@ -162,17 +163,24 @@ impl Operator {
         let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
         variables.extend(environment.iter().cloned());
         let program = program_beside("ras-operator")?;
+        let started = SystemTime::now();
         let process = Leashed::start("ras-operator", &program, command, &variables, &folder.join("log"))?;
         Ok(Self {
             process,
             user: format!("system:serviceaccount:{}:{account}", namespace.name()),
             token,
+            started,
         })
     }
 
     /// Its name in the audit log.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// When its process was started, its rights having been granted before.
+    pub fn started(&self) -> SystemTime {
+        self.started
     }
 
     /// With which it proves who it is.

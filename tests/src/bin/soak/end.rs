@@ -228,8 +228,7 @@ fn figures(soak: &Soak) {
     }
     println!("| file descriptors, median of the second and the last quarter | {before}, {after} |");
     if let Some(last) = all.last() {
-        let share =
-            f64::from(u32::try_from(last.usage.processor).unwrap_or(u32::MAX)) / 60.0 / steady.minutes().max(1.0);
+        let share = last.usage.processor.as_secs_f64() * 100.0 / 60.0 / steady.minutes().max(1.0);
         println!(
             "| threads | {} |\n| processor | {share:.1} % of a core |",
             last.usage.threads

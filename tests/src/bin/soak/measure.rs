@@ -122,7 +122,7 @@ pub fn line(sample: &Sample) -> String {
         mib(memory.resident),
         mib(memory.own),
         mib(memory.highest),
-        f64::from(u32::try_from(processor).unwrap_or(u32::MAX)) / 100.0,
+        processor.as_secs_f64(),
     );
     line
 }
@@ -147,7 +147,7 @@ mod tests {
                     },
                     descriptors: descriptors(minute),
                     threads: 3,
-                    processor: 0,
+                    processor: std::time::Duration::ZERO,
                 },
             })
             .collect()

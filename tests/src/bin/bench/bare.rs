@@ -1,0 +1,120 @@
+//! The limit: the same objects applied by a bare client that does nothing else.
+
+use futures::{StreamExt, TryStreamExt};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client, ResourceExt};
+use ras_tests::{Cluster, Error};
+use serde_json::Value;
+
+/// As whom the bare client applies.
+pub const MANAGER: &str = "bare-client";
+
+/// The operator works on sixteen drives at a time, with up to eight requests each.
+const AT_A_TIME: usize = 128;
+
+const KINDS: [(&str, &str, &str, &str); 9] = [
+    ("", "v1", "ServiceAccount", "serviceaccounts"),
+    ("", "v1", "Secret", "secrets"),
+    ("", "v1", "ConfigMap", "configmaps"),
+    ("", "v1", "Service", "services"),
+    ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
+    ("networking.k8s.io", "v1", "Ingress", "ingresses"),
+    ("apps", "v1", "Deployment", "deployments"),
+    (
+        "autoscaling",
+        "v2",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+    ),
+    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+];
+
+fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+}
+
+/// One drive's children as somebody would apply them anew, with what to write instead of the drive's name.
+pub async fn children(client: &Client, namespace: &str, drive: &str) -> Result<Vec<(ApiResource, Value)>, Error> {
+    let mut found = Vec::new();
+    for kind in KINDS {
+        let resource = resource(kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=ras-operator");
+        let list = api.list(&ours).await.map_err(Error::api("listing children"))?;
+        for mut object in list {
+            if object.name_any() != drive && !object.name_any().starts_with(&format!("{drive}-")) {
+                continue;
+            }
+            let (name, labels, annotations) = (
+                object.metadata.name.take(),
+                object.metadata.labels.take(),
+                object.metadata.annotations.take(),
+            );
+            object.metadata = kube::core::ObjectMeta {
+                name,
+                labels,
+                annotations,
+                ..kube::core::ObjectMeta::default()
+            };
+            let mut value = serde_json::to_value(&object).map_err(Error::unreadable("a child"))?;
+            if let Some(fields) = value.as_object_mut() {
+                fields.remove("status");
+                // Given to one Service alone.
+                if let Some(spec) = fields.get_mut("spec").and_then(Value::as_object_mut) {
+                    spec.remove("clusterIP");
+                    spec.remove("clusterIPs");
+                }
+                fields.insert("apiVersion".to_owned(), resource.api_version.clone().into());
+                fields.insert("kind".to_owned(), resource.kind.clone().into());
+            }
+            found.push((resource.clone(), value));
+        }
+    }
+    Ok(found)
+}
+
+/// Applies the children of `drives` drives.
+pub async fn apply(
+    cluster: &Cluster,
+    namespace: &str,
+    children: &[(ApiResource, Value)],
+    template: &str,
+    drives: usize,
+) -> Result<(), Error> {
+    let client = cluster.client()?;
+    let mut work = Vec::new();
+    for number in 0..drives {
+        for (resource, value) in children {
+            // The drive's name stands in names, labels and selectors alike.
+            let text = value.to_string().replace(template, &format!("{template}{number}"));
+            let value: Value = serde_json::from_str(&text).map_err(Error::unreadable("a child"))?;
+            work.push((resource.clone(), value));
+        }
+    }
+    futures::stream::iter(work.into_iter().map(Ok))
+        .try_for_each_concurrent(AT_A_TIME, |(resource, value)| {
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+            async move {
+                let name = value
+                    .pointer("/metadata/name")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
+                api.patch_metadata(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&value))
+                    .await
+                    .map(drop)
+                    .map_err(Error::api(format!("applying {name}")))
+            }
+        })
+        .await
+}
+
+/// Makes many things at a time.
+pub async fn many<F: Future<Output = Result<(), Error>>>(work: impl Iterator<Item = F>) -> Result<(), Error> {
+    futures::stream::iter(work)
+        .buffer_unordered(32)
+        .try_collect::<Vec<()>>()
+        .await
+        .map(drop)
+}
