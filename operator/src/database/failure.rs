@@ -203,6 +203,7 @@ fn infinitive(step: &Step) -> String {
         Step::CreateDatabase { database, .. } => format!("make database {database}"),
         Step::MarkDatabase { database } => format!("mark database {database} as this drive's"),
         Step::AllowCreate { database, owner } => format!("let {owner} make tables in database {database}"),
+        Step::AllowUse { database, user, .. } => format!("let {user} read and write in database {database}"),
         Step::CreateExtension { database, extension } => format!("add extension {extension} to database {database}"),
         Step::SetPassword { role } => format!("set the password of role {role}"),
     }

@@ -54,4 +54,6 @@ pub struct Inside {
     pub available: BTreeSet<String>,
     /// Whether the owner may make tables in the schema `public`. Absent: there is no such schema.
     pub owner_may_create: Option<bool>,
+    /// Whether the user may use what the owner makes in the schema `public`. Absent: there is no user, or no such schema.
+    pub user_may_use: Option<bool>,
 }

@@ -32,8 +32,8 @@ pub fn plan(request: &Request, observed: &Observed) -> Plan {
         acting: BTreeSet::new(),
         blamed: BTreeSet::new(),
     };
-    for owner in owners(request) {
-        planner.owner(owner);
+    for role in worked_as(request) {
+        planner.worked_as(role);
     }
     for login in &request.logins {
         planner.login(login);
@@ -51,11 +51,12 @@ pub fn plan(request: &Request, observed: &Observed) -> Plan {
     planner.plan
 }
 
-/// The owners of the databases, each once, in the order in which they are first named.
-fn owners(request: &Request) -> Vec<&str> {
+/// The owners and users of the databases, each once, in the order in which they are first named.
+fn worked_as(request: &Request) -> Vec<&str> {
     let mut seen = BTreeSet::new();
-    let owners = request.databases.iter().map(|database| database.owner.as_str());
-    owners.filter(|owner| seen.insert(*owner)).collect()
+    let databases = request.databases.iter();
+    let roles = databases.flat_map(|database| std::iter::once(database.owner.as_str()).chain(database.user.as_deref()));
+    roles.filter(|role| seen.insert(*role)).collect()
 }
 
 struct Planner<'a> {
@@ -69,12 +70,12 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn owner(&mut self, owner: &'a str) {
-        match self.observed.roles.get(owner) {
-            None => self.step(Step::CreateRole { role: owner.to_owned() }),
+    fn worked_as(&mut self, role: &'a str) {
+        match self.observed.roles.get(role) {
+            None => self.step(Step::CreateRole { role: role.to_owned() }),
             Some(seen) => {
-                if matches!(self.whose(seen), Whose::Namesakes { .. }) && self.is_proven(owner) {
-                    self.step(Step::MarkRole { role: owner.to_owned() });
+                if matches!(self.whose(seen), Whose::Namesakes { .. }) && self.is_proven(role) {
+                    self.step(Step::MarkRole { role: role.to_owned() });
                 }
             }
         }
@@ -145,6 +146,7 @@ impl<'a> Planner<'a> {
                 self.step(Step::MarkDatabase {
                     database: database.name.clone(),
                 });
+                self.allow_use(database);
             }
             None => {
                 if self.blamed.insert(&database.owner) {
@@ -200,6 +202,9 @@ impl<'a> Planner<'a> {
                 owner: database.owner.clone(),
             });
         }
+        if inside.user_may_use == Some(false) {
+            self.allow_use(database);
+        }
         let mut asked = BTreeSet::new();
         for extension in &database.extensions {
             if inside.extensions.contains(extension) || !asked.insert(extension) {
@@ -223,6 +228,19 @@ impl<'a> Planner<'a> {
                     ),
                 });
             }
+        }
+    }
+
+    /// Lets the database's user use it, if the role is one that we may hand rights to.
+    fn allow_use(&mut self, database: &'a Database) {
+        let Some(user) = database.user.as_ref() else { return };
+        if self.is_ours(user) || self.is_proven(user) {
+            self.act_as(&database.owner);
+            self.step(Step::AllowUse {
+                database: database.name.clone(),
+                owner: database.owner.clone(),
+                user: user.clone(),
+            });
         }
     }
 

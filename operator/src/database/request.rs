@@ -51,6 +51,10 @@ pub struct Database {
     /// The role that owns it, and may therefore create tables in its schema `public`. It is made when it is not there,
     /// without a password: see [`Login`].
     pub owner: String,
+    /// A role that may read and write what is in the database's schema `public`, and change nothing of how it is made. It
+    /// is made when it is not there, without a password. Absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Extensions that must be there. One that the server does not have is a problem of this database alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<String>,
@@ -62,7 +66,7 @@ pub struct Database {
 pub struct Login {
     /// The user's name. It is made when it is not there.
     pub role: String,
-    /// The owner it works as: the role itself, or the role that it becomes when it connects.
+    /// The owner, or user, of databases that it works as: the role itself, or the role that it becomes when it connects.
     pub owner: String,
     /// The file with its password, below the folder of the passwords: `application/password`. Several logins may share
     /// one.
@@ -121,10 +125,20 @@ impl Request {
         let mut problems = Vec::new();
         let mut databases = BTreeSet::new();
         let owners: BTreeSet<&str> = self.databases.iter().map(|database| database.owner.as_str()).collect();
+        let users = self.databases.iter().filter_map(|database| database.user.as_deref());
+        let worked_as: BTreeSet<&str> = owners.iter().copied().chain(users).collect();
         for (at, database) in self.databases.iter().enumerate() {
             let path = format!("databases[{at}]");
             problems.extend(bad_database_name(&database.name).map(|why| format!("{path}.name: {why}")));
             problems.extend(bad_role_name(&database.owner).map(|why| format!("{path}.owner: {why}")));
+            if let Some(user) = &database.user {
+                problems.extend(bad_role_name(user).map(|why| format!("{path}.user: {why}")));
+                if owners.contains(user.as_str()) {
+                    problems.push(format!(
+                        "{path}.user: `{user}` owns a database itself, so it could do more than use this one"
+                    ));
+                }
+            }
             if !databases.insert(&database.name) {
                 problems.push(format!("{path}.name: `{}` is named twice", database.name));
             }
@@ -142,12 +156,15 @@ impl Request {
                     login.role
                 ));
             }
-            if !owners.contains(login.owner.as_str()) {
-                problems.push(format!("{path}.owner: `{}` owns none of the databases", login.owner));
-            }
-            if login.role != login.owner && owners.contains(login.role.as_str()) {
+            if !worked_as.contains(login.owner.as_str()) {
                 problems.push(format!(
-                    "{path}.role: `{}` owns a database itself and cannot work as `{}`",
+                    "{path}.owner: `{}` neither owns nor uses any of the databases",
+                    login.owner
+                ));
+            }
+            if login.role != login.owner && worked_as.contains(login.role.as_str()) {
+                problems.push(format!(
+                    "{path}.role: `{}` owns or uses a database itself and cannot work as `{}`",
                     login.role, login.owner
                 ));
             }
@@ -202,10 +219,11 @@ minimumVersion: 15
 sslmode: verify-full
 databases:
 - {name: application, owner: applicationadmin, extensions: [pg_trgm]}
-- {name: auth, owner: authadmin}
+- {name: auth, owner: authadmin, user: auth}
 logins:
 - {role: applicationadmin_2, owner: applicationadmin, passwordFile: shared/password}
 - {role: authadmin, owner: authadmin, passwordFile: shared/password}
+- {role: auth_2, owner: auth, passwordFile: shared/password}
 ";
 
     fn problems_with(find: &str, replacement: &str) -> String {
@@ -243,8 +261,8 @@ logins:
             ),
             ("name: auth,", "name: '',", "databases[1].name", "empty"),
             (
-                "owner: authadmin}\nlogins",
-                "owner: pg_write_all_data}\nlogins",
+                "owner: authadmin, user",
+                "owner: pg_write_all_data, user",
                 "databases[1].owner",
                 "server",
             ),
@@ -264,7 +282,20 @@ logins:
                 "owner: authadmin, passwordFile",
                 "owner: other, passwordFile",
                 "logins[1].owner",
-                "owns none",
+                "neither owns nor uses",
+            ),
+            ("user: auth}", "user: none}", "databases[1].user", "server"),
+            (
+                "user: auth}",
+                "user: applicationadmin}",
+                "databases[1].user",
+                "owns a database itself",
+            ),
+            (
+                "role: applicationadmin_2",
+                "role: auth",
+                "logins[0].role",
+                "cannot work as",
             ),
             (
                 "owner: authadmin, passwordFile: shared",

@@ -7,6 +7,12 @@ use crate::database::step::Step;
 /// First major version whose memberships say what a member may do.
 const MEMBERSHIP_OPTIONS: u16 = 16;
 
+/// What a user may do with a table.
+const ROWS: &str = "SELECT, INSERT, UPDATE, DELETE";
+
+/// What a user may do with a sequence, from which columns take their numbers.
+const NUMBERS: &str = "USAGE, SELECT";
+
 /// A name, in quotes.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -57,6 +63,16 @@ pub fn statement(step: &Step, major: u16, marker: &str, verifier: &str) -> Strin
             format!("COMMENT ON DATABASE {} IS {}", identifier(database), literal(marker))
         }
         Step::AllowCreate { owner, .. } => format!("GRANT USAGE, CREATE ON SCHEMA public TO {}", identifier(owner)),
+        // What is there, and what the owner will make: a table of tomorrow's migration is none of this Job's.
+        Step::AllowUse { database, owner, user } => {
+            let (database, owner, user) = (identifier(database), identifier(owner), identifier(user));
+            let later = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public");
+            format!(
+                "GRANT CONNECT ON DATABASE {database} TO {user}; GRANT USAGE ON SCHEMA public TO {user}; GRANT {ROWS} ON ALL \
+                 TABLES IN SCHEMA public TO {user}; GRANT {NUMBERS} ON ALL SEQUENCES IN SCHEMA public TO {user}; {later} \
+                 GRANT {ROWS} ON TABLES TO {user}; {later} GRANT {NUMBERS} ON SEQUENCES TO {user}"
+            )
+        }
         // An extension lands in the first schema of the path, which else holds nothing that a database's owner could
         // have put there for us to trip over.
         Step::CreateExtension { extension, .. } => format!(
@@ -159,6 +175,11 @@ mod tests {
                 database: text("d"),
                 owner: text("o"),
             },
+            Step::AllowUse {
+                database: text("d"),
+                owner: text("o"),
+                user: text("u"),
+            },
             Step::CreateExtension {
                 database: text("d"),
                 extension: text("e"),
@@ -176,11 +197,21 @@ mod tests {
                 | Step::CreateDatabase { .. }
                 | Step::MarkDatabase { .. }
                 | Step::AllowCreate { .. }
+                | Step::AllowUse { .. }
                 | Step::CreateExtension { .. }
                 | Step::SetPassword { .. } => {}
             }
             for major in [13, 15, 16, 18] {
                 let statement = statement(&step, major, "mark", "verifier");
+                if matches!(step, Step::AllowUse { .. }) {
+                    // Rights are named after what they allow. All this step does is to give some.
+                    for part in statement.split("; ") {
+                        let gives = part.strip_prefix("ALTER DEFAULT PRIVILEGES FOR ROLE \"o\" IN SCHEMA public ");
+                        assert!(gives.unwrap_or(part).starts_with("GRANT "), "{part}");
+                        assert!(part.ends_with("TO \"u\""), "{part}");
+                    }
+                    continue;
+                }
                 for word in [
                     "DROP",
                     "REVOKE",

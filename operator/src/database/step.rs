@@ -57,6 +57,15 @@ pub enum Step {
         /// Its owner.
         owner: String,
     },
+    /// Lets a role read and write what its owner made and will make in the schema `public`.
+    AllowUse {
+        /// The database.
+        database: String,
+        /// Its owner.
+        owner: String,
+        /// Who uses it.
+        user: String,
+    },
     /// Adds an extension.
     CreateExtension {
         /// The database.
@@ -80,6 +89,7 @@ impl Step {
             Self::ActAsOwner { owner, .. } | Self::CreateDatabase { owner, .. } | Self::AllowCreate { owner, .. } => {
                 vec![owner]
             }
+            Self::AllowUse { owner, user, .. } => vec![owner, user],
             Self::MarkDatabase { .. } | Self::CreateExtension { .. } => Vec::new(),
         }
     }
@@ -90,6 +100,7 @@ impl Step {
             Self::CreateDatabase { database, .. }
             | Self::MarkDatabase { database }
             | Self::AllowCreate { database, .. }
+            | Self::AllowUse { database, .. }
             | Self::CreateExtension { database, .. } => Some(database),
             _ => None,
         }
@@ -111,7 +122,9 @@ impl Step {
     /// The database it has to be taken in. Absent: any.
     pub fn inside(&self) -> Option<&str> {
         match self {
-            Self::AllowCreate { database, .. } | Self::CreateExtension { database, .. } => Some(database),
+            Self::AllowCreate { database, .. }
+            | Self::AllowUse { database, .. }
+            | Self::CreateExtension { database, .. } => Some(database),
             _ => None,
         }
     }
@@ -134,6 +147,7 @@ impl Step {
             Self::AllowCreate { database, .. } => {
                 format!("to be a member of the role that owns the schema public in the database {database}")
             }
+            Self::AllowUse { owner, .. } => format!("to be a member of the role {owner}"),
             Self::CreateExtension { extension, .. } => {
                 format!(
                     "to be a superuser (or your provider's) for the extension {extension}, which is not a trusted one"
@@ -156,6 +170,12 @@ impl fmt::Display for Step {
             Self::MarkDatabase { database } => write!(f, "marked database {database} as this drive's"),
             Self::AllowCreate { database, owner } => {
                 write!(f, "let {owner} make tables in the schema public of database {database}")
+            }
+            Self::AllowUse { database, user, .. } => {
+                write!(
+                    f,
+                    "let {user} read and write in the schema public of database {database}"
+                )
             }
             Self::CreateExtension { database, extension } => {
                 write!(f, "added extension {extension} to database {database}")

@@ -110,6 +110,7 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             .map(|one| Database {
                 name: one.name.clone(),
                 owner: one.owner.clone(),
+                user: None,
                 extensions: one.extensions.clone(),
             })
             .collect(),

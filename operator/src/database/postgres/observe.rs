@@ -137,7 +137,9 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
 /// Roles, and whether they may log in at all.
 async fn roles(postgres: &Postgres<'_>) -> Result<BTreeMap<String, (Role, bool)>, Fault> {
     let request = postgres.request;
-    let names: BTreeSet<&str> = (request.databases.iter().map(|asked| asked.owner.as_str()))
+    let databases = request.databases.iter();
+    let names: BTreeSet<&str> = databases
+        .flat_map(|asked| std::iter::once(asked.owner.as_str()).chain(asked.user.as_deref()))
         .chain(
             request
                 .logins
@@ -204,7 +206,8 @@ async fn login_works(
         return Ok(None);
     };
     let its_own = postgres.request.databases.iter().find(|asked| {
-        asked.owner == login.owner && databases.get(&asked.name).is_some_and(|seen| seen.owner == login.owner)
+        (asked.owner == login.owner || asked.user.as_ref() == Some(&login.owner))
+            && databases.get(&asked.name).is_some_and(|seen| seen.owner == asked.owner)
     });
     let database = its_own.map_or(postgres.server.admin().database.as_str(), |asked| asked.name.as_str());
     match postgres.login_works(&login.role, password, database).await {
@@ -235,11 +238,31 @@ async fn inside(postgres: &mut Postgres<'_>, asked: &Asked) -> Result<Inside, Fa
         &[(&asked.owner, Type::TEXT)],
     )
     .await?;
+    let user_may_use = match &asked.user {
+        Some(user) if !public.is_empty() => Some(may_use(client, &asked.owner, user).await?),
+        _ => None,
+    };
     Ok(Inside {
         extensions: extensions.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?,
         available: available.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?,
         owner_may_create: public.first().map(|row| get(row, 0)).transpose()?,
+        user_may_use,
     })
+}
+
+/// Whether what `owner` makes from now on is `user`'s to read and write. What was there before was given to it in the same
+/// moment; what somebody took away again from one table since is theirs to take.
+async fn may_use(client: &Client, owner: &str, user: &str) -> Result<bool, Fault> {
+    let rows = query(
+        client,
+        "SELECT count(DISTINCT (defaclobjtype, privilege_type)) = 6 FROM pg_default_acl, aclexplode(defaclacl), pg_roles AS \
+         owner, pg_roles AS member WHERE defaclrole = owner.oid AND grantee = member.oid AND owner.rolname::text = $1 AND \
+         member.rolname::text = $2 AND defaclnamespace = 'public'::regnamespace AND (defaclobjtype = 'r' AND privilege_type \
+         IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') OR defaclobjtype = 'S' AND privilege_type IN ('USAGE', 'SELECT'))",
+        &[(&owner, Type::TEXT), (&user, Type::TEXT)],
+    )
+    .await?;
+    rows.first().map_or(Ok(false), |row| get(row, 0))
 }
 
 async fn query(client: &Client, text: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Fault> {

@@ -24,6 +24,7 @@ fn database(name: &str, owner: &str) -> Database {
     Database {
         name: name.to_owned(),
         owner: owner.to_owned(),
+        user: None,
         extensions: Vec::new(),
     }
 }
@@ -72,14 +73,15 @@ fn carry_out(request: &Request, observed: &mut Observed) -> Vec<Step> {
     panic!("there is no end to it: {taken:?}");
 }
 
-const ROLES: [&str; 5] = ["app", "app_2", "auth", "auth_2", "adm"];
+const ROLES: [&str; 7] = ["app", "app_2", "auth", "auth_2", "use", "use_2", "adm"];
 const DATABASES: [&str; 3] = ["application", "auth", "old"];
 const EXTENSIONS: [&str; 3] = ["pg_trgm", "citext", "timescaledb"];
 
 fn any_request() -> impl Strategy<Value = Request> {
     let owners = prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 2);
     let extensions = prop::collection::vec(prop::sample::select(EXTENSIONS.to_vec()), 0..3);
-    (owners, extensions, any::<bool>()).prop_map(|(owners, extensions, one_owner)| {
+    let user = any::<Option<(bool, bool)>>();
+    (owners, extensions, any::<bool>(), user).prop_map(|(owners, extensions, one_owner, user)| {
         let names = [("application", "app"), ("auth", if one_owner { "app" } else { "auth" })];
         let mut databases = Vec::new();
         let mut logins: Vec<Login> = Vec::new();
@@ -97,6 +99,12 @@ fn any_request() -> impl Strategy<Value = Request> {
             };
             if has_login && logins.iter().all(|login| login.role != role) {
                 logins.push(login(&role, owner));
+            }
+        }
+        if let (Some((has_login, is_second)), Some(first)) = (user, databases.first_mut()) {
+            first.user = Some("use".to_owned());
+            if has_login {
+                logins.push(login(if is_second { "use_2" } else { "use" }, "use"));
             }
         }
         request(databases, logins)
@@ -117,7 +125,12 @@ fn any_role() -> impl Strategy<Value = Role> {
     (
         any_comment(),
         any::<bool>(),
-        prop::sample::select(vec![None, Some("app".to_owned()), Some("auth".to_owned())]),
+        prop::sample::select(vec![
+            None,
+            Some("app".to_owned()),
+            Some("auth".to_owned()),
+            Some("use".to_owned()),
+        ]),
         any::<bool>(),
         any::<Option<bool>>(),
     )
@@ -137,17 +150,18 @@ fn any_database() -> impl Strategy<Value = SeenDatabase> {
         any_comment(),
         names(),
         names(),
-        any::<Option<bool>>(),
+        any::<(Option<bool>, Option<bool>)>(),
         any::<bool>(),
     )
         .prop_map(
-            |(owner, comment, extensions, available, owner_may_create, is_seen)| SeenDatabase {
+            |(owner, comment, extensions, available, (owner_may_create, user_may_use), is_seen)| SeenDatabase {
                 owner: owner.to_owned(),
                 comment,
                 inside: is_seen.then_some(Inside {
                     extensions,
                     available,
                     owner_may_create,
+                    user_may_use,
                 }),
             },
         )
@@ -217,6 +231,13 @@ proptest! {
                     })
             });
             prop_assert!(is_right || blamed(&database.owner, Some(&database.name)), "{database:?}");
+            if let Some(user) = &database.user {
+                let inside = server.databases.get(&database.name).and_then(|seen| seen.inside.as_ref());
+                // Whose role it is can only be told by a password, and nobody said that one was to be tried.
+                let is_known = request.logins.iter().any(|login| login.owner == *user);
+                let may_use = inside.is_none_or(|inside| inside.user_may_use != Some(false));
+                prop_assert!(may_use || !is_right || !is_known || blamed(user, None), "{database:?}");
+            }
         }
     }
 
@@ -341,6 +362,45 @@ fn a_rotation_makes_a_second_login_and_leaves_the_first_alone() {
     server.roles.get_mut("app").expect("there").login_works = Some(false);
     let steps = carry_out(&request(databases(), vec![login("app", "app")]), &mut server);
     assert_eq!(steps, [Step::SetPassword { role: "app".to_owned() }]);
+}
+
+#[test]
+fn a_user_is_given_what_it_needs_in_a_database_that_is_made_and_in_one_that_is_there() {
+    let owners_own = request(vec![database("application", "app")], vec![login("app", "app")]);
+    let mut with_user = owners_own.clone();
+    with_user.databases[0].user = Some("use".to_owned());
+    with_user.logins.push(login("use", "use"));
+    let allowed = Step::AllowUse {
+        database: "application".to_owned(),
+        owner: "app".to_owned(),
+        user: "use".to_owned(),
+    };
+
+    let mut new = empty_server(false);
+    assert_eq!(carry_out(&with_user, &mut new).last(), Some(&allowed));
+
+    let mut there = empty_server(false);
+    carry_out(&owners_own, &mut there);
+    let inside = there
+        .databases
+        .get_mut("application")
+        .and_then(|seen| seen.inside.as_mut());
+    inside.expect("seen").user_may_use = Some(false);
+    let steps = carry_out(&with_user, &mut there);
+    let make = Step::CreateRole { role: "use".to_owned() };
+    let password = Step::SetPassword { role: "use".to_owned() };
+    assert_eq!(steps, [make, password, allowed.clone()]);
+
+    // A role that somebody else made gets no rights unless its password shows that it is meant.
+    let mut theirs = empty_server(false);
+    theirs.roles.insert(
+        "use".to_owned(),
+        Role {
+            login_works: Some(false),
+            ..Role::default()
+        },
+    );
+    assert!(!carry_out(&with_user, &mut theirs).contains(&allowed));
 }
 
 #[test]

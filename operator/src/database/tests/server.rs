@@ -54,6 +54,7 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
                     extensions: BTreeSet::new(),
                     available: asked.into_iter().flat_map(|asked| asked.extensions.clone()).collect(),
                     owner_may_create: Some(observed.major >= 15),
+                    user_may_use: asked.and_then(|asked| asked.user.as_ref()).map(|_| false),
                 }),
             };
             observed.databases.insert(database.clone(), made);
@@ -67,6 +68,12 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
         }
         Step::AllowCreate { database, .. } => {
             inside(observed, database)?.owner_may_create = Some(true);
+        }
+        Step::AllowUse { database, owner, .. } => {
+            if !acts(observed, owner) {
+                return Err(format!("{step:?}"));
+            }
+            inside(observed, database)?.user_may_use = Some(true);
         }
         Step::CreateExtension { database, extension } => {
             inside(observed, database)?.extensions.insert(extension.clone());

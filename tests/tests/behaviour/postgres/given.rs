@@ -16,6 +16,7 @@ pub struct Wish {
     prefix: String,
     drive: String,
     databases: Vec<(String, String, Vec<&'static str>)>,
+    users: Vec<(String, String)>,
     logins: Vec<(String, String, String)>,
     rest: String,
 }
@@ -27,6 +28,7 @@ impl Wish {
             prefix: prefix.to_owned(),
             drive: format!("{{namespace: placements, name: {prefix}, uid: uid-{prefix}}}"),
             databases: Vec::new(),
+            users: Vec::new(),
             logins: Vec::new(),
             rest: String::new(),
         }
@@ -42,6 +44,12 @@ impl Wish {
     pub fn database(mut self, name: &str, owner: &str, extensions: &[&'static str]) -> Self {
         self.databases
             .push((self.named(name), self.named(owner), extensions.to_vec()));
+        self
+    }
+
+    /// With a user of a database.
+    pub fn user(mut self, database: &str, user: &str) -> Self {
+        self.users.push((self.named(database), self.named(user)));
         self
     }
 
@@ -66,7 +74,12 @@ impl Wish {
     pub fn yaml(&self) -> String {
         let mut text = format!("drive: {}\n{}databases:\n", self.drive, self.rest);
         for (name, owner, extensions) in &self.databases {
-            let _ = writeln!(text, "- {{name: {name}, owner: {owner}, extensions: {extensions:?}}}");
+            let user = self.users.iter().find(|(database, _)| database == name);
+            let user = user.map_or(String::new(), |(_, user)| format!(", user: {user}"));
+            let _ = writeln!(
+                text,
+                "- {{name: {name}, owner: {owner}{user}, extensions: {extensions:?}}}"
+            );
         }
         text.push_str("logins:\n");
         for (role, owner, file) in &self.logins {

@@ -8,3 +8,4 @@ mod preparing;
 mod rights;
 mod rotation;
 mod secrecy;
+mod users;
