@@ -21,11 +21,17 @@ use crate::Quantity;
 #[x_kube(validation = Rule::new("!has(self.deletionPolicy) || has(self.managed)")
     .message("database.deletionPolicy goes with managed, for nothing of an external server is ever deleted: remove deletionPolicy")
     .field_path(".deletionPolicy"))]
-#[x_kube(validation = Rule::new("!has(self.rotate) || self.databases.all(d, (has(d.owner) ? d.owner : d.name).size() <= 61)")
-    .message("database.rotate needs owners of at most 61 characters, for each has a second login with _2 after its name: remove rotate, or use a database whose owner has a shorter name")
+#[x_kube(validation = Rule::new("self.databases.all(d, !has(d.user) || !self.databases.exists(e, (has(e.owner) ? e.owner : e.name) == d.user))")
+    .message("database.databases[].user may not be an owner of databases, who could do more than use this one: choose another name")
+    .field_path(".databases"))]
+#[x_kube(validation = Rule::new("!has(self.credentials) || self.credentials != 'Shared' || self.databases.all(d, !has(d.user))")
+    .message("database.databases[].user goes with credentials PerDatabase, for with one password for all whoever has the user's has the owner's: remove user, or make a drive with PerDatabase")
+    .field_path(".databases"))]
+#[x_kube(validation = Rule::new("!has(self.rotate) || self.databases.all(d, (has(d.owner) ? d.owner : d.name).size() <= 61 && (!has(d.user) || d.user.size() <= 61))")
+    .message("database.rotate needs owners and users of at most 61 characters, for each has a second login with _2 after its name: remove rotate, or use a database whose owner and user have shorter names")
     .field_path(".rotate"))]
-#[x_kube(validation = Rule::new("!has(self.rotate) || self.databases.all(d, !self.databases.exists(e, (has(e.owner) ? e.owner : e.name) == (has(d.owner) ? d.owner : d.name) + '_2'))")
-    .message("database.rotate gives each owner a second login with _2 after its name, and an owner of that name is there: remove rotate, or use a database whose owner has another name")
+#[x_kube(validation = Rule::new("!has(self.rotate) || self.databases.all(d, !self.databases.exists(e, (has(e.owner) ? e.owner : e.name) == (has(d.owner) ? d.owner : d.name) + '_2' || has(d.user) && (has(e.owner) ? e.owner : e.name) == d.user + '_2' || has(e.user) && (e.user == (has(d.owner) ? d.owner : d.name) + '_2' || has(d.user) && e.user == d.user + '_2')))")
+    .message("database.rotate gives each owner and user a second login with _2 after its name, and another one of that name is there: remove rotate, or choose other names")
     .field_path(".rotate"))]
 pub struct Database {
     /// A server of the drive's own.
@@ -165,6 +171,16 @@ pub struct LogicalDatabase {
         .message("database.databases[].owner may not be one that PostgreSQL keeps for itself (postgres, public, none, pg_…): choose another name"))]
     pub owner: Option<String>,
 
+    /// The role as which programs log in where they should not change tables: it may read and write the rows of what its
+    /// owner makes in the schema `public`, and no more. Migrations log in as the owner. It is made when it is not there;
+    /// several databases may have one. Needs PostgreSQL 15 or later to keep it from making tables of its own.
+    /// Absent: programs log in as the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][-_a-z0-9]*$"))]
+    #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'public', 'none', 'rdsadmin']) && !self.startsWith('pg_')")
+        .message("database.databases[].user may not be one that PostgreSQL keeps for itself (postgres, public, none, pg_…): choose another name"))]
+    pub user: Option<String>,
+
     /// Extensions to have in the database, for instance `pg_trgm`. One that is taken out stays. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -179,6 +195,11 @@ impl LogicalDatabase {
     /// The role that owns it.
     pub fn owner(&self) -> &str {
         self.owner.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The roles that somebody logs in as: the owner, and the user where there is one.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.owner()).chain(self.user.as_deref())
     }
 }
 

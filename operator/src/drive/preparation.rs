@@ -110,7 +110,7 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             .map(|one| Database {
                 name: one.name.clone(),
                 owner: one.owner.clone(),
-                user: None,
+                user: one.user.clone(),
                 extensions: one.extensions.clone(),
             })
             .collect(),
@@ -341,7 +341,7 @@ fn line(
         .iter()
         .find(|line| line.name == one.name);
     let was_there = before.is_some_and(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Failing));
-    let login = database.logins.iter().find(|login| login.owner == one.owner);
+    let login = database.logins.iter().find(|login| login.owner == one.user());
     let mut line = LogicalDatabaseStatus {
         name: one.name.clone(),
         user: login.map(|login| login.role.clone()),
@@ -351,6 +351,10 @@ fn line(
             DatabaseState::Pending
         },
         message: None,
+    };
+    let logs_in = |own: &str, role: &str| {
+        let mut logins = database.logins.iter();
+        logins.any(|login| login.owner == own && login.role == role)
     };
     let problem = report.and_then(|report| {
         report
@@ -362,7 +366,7 @@ fn line(
                     name.as_ref() == Some(&one.name)
                         || role
                             .as_ref()
-                            .is_some_and(|role| *role == one.owner || login.is_some_and(|login| login.role == *role))
+                            .is_some_and(|role| one.roles().any(|own| own == role || logs_in(own, role)))
                 }
             })
     });

@@ -15,7 +15,7 @@ use ras_operator::drive::build::{Desired, Prepared, build};
 use ras_operator::drive::fetched::{DatabaseFacts, Fetched, JobFacts, JobOutcome, SecretFacts};
 use ras_operator::drive::preparation::{self, Progress};
 use ras_operator::drive::report::{self, Observed, Verdict};
-use ras_operator::drive::valid::ValidDrive;
+use ras_operator::drive::valid::{EnvSource, ValidDrive, ValidEnv};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform::PlatformConfig;
 
@@ -114,6 +114,71 @@ fn the_first_of_several_databases_has_the_plain_names_and_a_service_learns_of_no
     assert_eq!(all["DATABASE_OLD_FILES_USER"], "keeper");
     assert_eq!(all["DATABASE_PORTAL_PASSWORD"], "<d-database-role-portal/password>");
     assert!(all.keys().all(|name| !name.contains("PAYROLL")), "{all:?}");
+}
+
+#[test]
+fn a_program_logs_in_as_the_user_and_its_migration_as_the_owner() {
+    let drive = drive(
+        "uses: {databases: [portal]}, migrate: {args: [migrate]}",
+        STANDALONE,
+        "{name: portal, owner: keeper, user: app}",
+    );
+    let fetched = facts_for(&drive);
+    let valid = valid(&drive, &fetched);
+    let user = |environment: &[ValidEnv]| {
+        let of = |wanted: &str| {
+            environment
+                .iter()
+                .find(|variable| variable.name == wanted)
+                .unwrap()
+                .source
+                .clone()
+        };
+        let EnvSource::Value(user) = of("DATABASE_USER") else {
+            panic!("the name is no secret")
+        };
+        let EnvSource::Secret { secret, .. } = of("DATABASE_PASSWORD") else {
+            panic!("the password is one")
+        };
+        (user, secret.secret_name)
+    };
+    let service = &valid.services[0];
+    let pair = |user: &str, secret: &str| (user.to_owned(), secret.to_owned());
+    assert_eq!(user(&service.container.env), pair("app", "d-database-role-app"));
+    let migration = service.migration.as_ref().unwrap();
+    assert_eq!(user(&migration.container.env), pair("keeper", "d-database-role-keeper"));
+
+    let asked = preparation::of(&valid).unwrap().request;
+    assert_eq!(asked.databases[0].user.as_deref(), Some("app"));
+    let logins: Vec<_> = asked
+        .logins
+        .iter()
+        .map(|login| (login.role.as_str(), login.owner.as_str()))
+        .collect();
+    assert_eq!(logins, [("app", "app"), ("keeper", "keeper")]);
+}
+
+#[test]
+fn a_user_who_could_do_more_than_use_the_database_is_refused() {
+    let of = |rest: &str, databases: &str| {
+        problems(&drive(
+            "uses: {databases: [portal]}",
+            &format!("{STANDALONE}{rest}"),
+            databases,
+        ))
+    };
+    let owner = of("", "{name: portal, user: portal}");
+    assert!(
+        owner.contains("databases[0].user") && owner.contains("owns databases"),
+        "{owner}"
+    );
+    let shared = of(", credentials: Shared", "{name: portal, user: app}");
+    assert!(
+        shared.contains("databases[0].user") && shared.contains("PerDatabase"),
+        "{shared}"
+    );
+    let theirs = of("", "{name: portal, user: pg_read_all_data}");
+    assert!(theirs.contains("PostgreSQL keeps"), "{theirs}");
 }
 
 #[test]

@@ -456,11 +456,13 @@ fn database() -> impl Strategy<Value = Database> {
     let one = (
         prop_oneof![2 => Just("portal".to_owned()), 1 => name()],
         of(name()),
+        of(name()),
         prop::collection::vec(prop_oneof![9 => "[a-z_]{1,8}", 1 => any::<String>()], 0..3),
     )
-        .prop_map(|(name, owner, extensions)| LogicalDatabase {
+        .prop_map(|(name, owner, user, extensions)| LogicalDatabase {
             name,
             owner,
+            user,
             extensions,
         });
     let managed = (

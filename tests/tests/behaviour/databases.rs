@@ -221,6 +221,63 @@ async fn from_a_drive_to_tables_on_a_real_server() -> Result<(), Error> {
 }
 
 #[tokio::test]
+async fn programs_work_as_the_user_with_what_the_owner_makes_and_change_no_table() -> Result<(), Error> {
+    let databases = Databases::start("db-user").await?;
+    databases.connection(databases.server.password()).await?;
+    let (portal, user) = (databases.name("portal"), databases.name("app"));
+    let drive = databases.drive("spring", &["portal"]);
+    let with_user = drive.replace(
+        &format!("databases: [{{name: {portal}}}]"),
+        &format!("databases: [{{name: {portal}, user: {user}}}]"),
+    );
+    assert_ne!(drive, with_user);
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "portal", "students").await?;
+
+    // A portal that is in use gets a user: it is rolled out with another login, and its tables stay the owner's.
+    databases.season.apply(&with_user).await?;
+    eventually(PATIENCE, "the portal to have the user's login", async || {
+        let deployment = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+        let env = deployment.pointer("/spec/template/spec/containers/0/env").cloned().unwrap_or_default();
+        let has = |value: &serde_json::Value| env.as_array().is_some_and(|all| all.contains(value));
+        let password = json!({"name": "DATABASE_PASSWORD", "valueFrom": {"secretKeyRef": {"key": "password", "name": secret_of("spring", &user)}}});
+        if has(&json!({"name": "DATABASE_USER", "value": user})) && has(&password) {
+            Ok(())
+        } else {
+            Err(env.to_string().into())
+        }
+    })
+    .await?;
+    databases.ready("spring").await?;
+    let line = databases.status("spring").await?.databases.remove(0);
+    assert_eq!((line.user.as_ref(), line.state), (Some(&user), DatabaseState::Ready));
+
+    databases.works("spring", "portal", "later").await?;
+    let password = databases.password(&secret_of("spring", &user)).await?;
+    let client = databases
+        .server
+        .connect(&user, &password, &portal)
+        .await
+        .map_err(|error| Error::Postgres(format!("{user} cannot log in: {error}")))?;
+    for table in ["students", "later"] {
+        let write = format!(
+            "INSERT INTO {table} VALUES (2); UPDATE {table} SET id = 3 WHERE id = 2; DELETE FROM {table} WHERE id = 3"
+        );
+        client
+            .batch_execute(&write)
+            .await
+            .map_err(|error| Error::Postgres(format!("{user} cannot write to {table}: {error}")))?;
+        let change = format!("ALTER TABLE {table} ADD COLUMN more text");
+        assert!(
+            client.batch_execute(&change).await.is_err(),
+            "{user} may change {table}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result<(), Error> {
     let databases = Databases::start("db-two").await?;
     databases.connection(databases.server.password()).await?;

@@ -87,27 +87,27 @@ pub fn database_superuser(drive: &str) -> String {
     join(&[drive, "database", "superuser"])
 }
 
-/// Name of the Secret with the password as which `owner` logs in.
-pub fn database_password(drive: &str, credentials: DatabaseCredentials, owner: &str) -> String {
+/// Name of the Secret with the password as which `role`, an owner or user, logs in.
+pub fn database_password(drive: &str, credentials: DatabaseCredentials, role: &str) -> String {
     match credentials {
         DatabaseCredentials::Shared => database(drive),
-        DatabaseCredentials::PerDatabase => join(&[drive, "database", "role", owner]),
+        DatabaseCredentials::PerDatabase => join(&[drive, "database", "role", role]),
     }
 }
 
-/// Name of the Secret with the password of the second login of `owner`. No owner's first Secret can have it.
-pub fn second_password(drive: &str, credentials: DatabaseCredentials, owner: &str) -> String {
+/// Name of the Secret with the password of the second login of `role`. No first Secret can have it.
+pub fn second_password(drive: &str, credentials: DatabaseCredentials, role: &str) -> String {
     match credentials {
         DatabaseCredentials::Shared => join(&[drive, "database", "second"]),
-        DatabaseCredentials::PerDatabase => join(&[drive, "database", "second", owner]),
+        DatabaseCredentials::PerDatabase => join(&[drive, "database", "second", role]),
     }
 }
 
 /// Names of the Secrets of all second logins, which are made when the passwords rotate for the first time.
 pub fn second_passwords(drive: &str, spec: &Database) -> BTreeSet<String> {
     let credentials = spec.credentials.unwrap_or_default();
-    let owners = spec.databases.iter().map(LogicalDatabase::owner);
-    owners.map(|owner| second_password(drive, credentials, owner)).collect()
+    let roles = spec.databases.iter().flat_map(LogicalDatabase::roles);
+    roles.map(|role| second_password(drive, credentials, role)).collect()
 }
 
 /// Names of the Secrets that are made for a drive's databases, but for second logins.
@@ -116,7 +116,8 @@ pub fn database_secrets(drive: &str, spec: &Database) -> BTreeSet<String> {
     let passwords = spec
         .databases
         .iter()
-        .map(|one| database_password(drive, credentials, one.owner()));
+        .flat_map(LogicalDatabase::roles)
+        .map(|role| database_password(drive, credentials, role));
     let of_server = spec.managed.iter().flat_map(|managed| match managed.provider {
         DatabaseProvider::Standalone => vec![database_superuser(drive)],
         DatabaseProvider::CloudNativePG => {

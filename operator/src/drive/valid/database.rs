@@ -15,9 +15,9 @@ pub struct ValidDatabase {
     pub server: DatabaseServer,
     /// The databases, in the spec's order.
     pub databases: Vec<ValidLogicalDatabase>,
-    /// The logins that programs have, one for each owner.
+    /// The logins that programs have, one for each owner and user.
     pub logins: Vec<DatabaseLogin>,
-    /// The other login of each owner, which is made when the passwords rotate for the first time.
+    /// The other login of each of them, which is made when the passwords rotate for the first time.
     pub others: Vec<DatabaseLogin>,
     /// When the others take their place.
     pub rotation: LoginRotation,
@@ -169,14 +169,28 @@ pub struct ValidLogicalDatabase {
     pub name: String,
     /// Role that owns it.
     pub owner: String,
+    /// Role that programs work as, where it is not the owner.
+    pub user: Option<String>,
     /// Extensions to have in it.
     pub extensions: Vec<String>,
+}
+
+impl ValidLogicalDatabase {
+    /// The role that programs work as.
+    pub fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or(&self.owner)
+    }
+
+    /// The roles that somebody logs in as.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.owner.as_str()).chain(self.user.as_deref())
+    }
 }
 
 /// One login that must work.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DatabaseLogin {
-    /// Owner that it works as.
+    /// Owner, or user, that it works as.
     pub owner: String,
     /// Role that logs in.
     pub role: String,

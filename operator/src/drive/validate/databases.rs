@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::RecruitmentDrive;
 use ras_crds::labels::{PREPARE_DATABASE, ROTATE_DATABASE};
-use ras_crds::spec::{Database, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
+use ras_crds::spec::{Database, DatabaseCredentials, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
 
 use super::quantity::Defaults;
 use super::{Found, database_backup, quantity, rotation};
@@ -165,6 +165,20 @@ impl Databases {
         })
     }
 
+    /// The same as it is for migrations, which work as owners.
+    pub(super) fn as_owners(&self) -> Self {
+        let as_owner = |database: &ValidLogicalDatabase| ValidLogicalDatabase {
+            user: None,
+            ..database.clone()
+        };
+        Self {
+            valid: self.valid.as_ref().map(|valid| ValidDatabase {
+                databases: valid.databases.iter().map(as_owner).collect(),
+                ..valid.clone()
+            }),
+        }
+    }
+
     fn look(&self, name: &str) -> Option<(&ValidDatabase, &ValidLogicalDatabase)> {
         let server = self.valid.as_ref()?;
         let database = server.databases.iter().find(|database| database.name == name)?;
@@ -184,7 +198,7 @@ impl Databases {
 
     fn part(&self, server: &ValidDatabase, database: &ValidLogicalDatabase, key: DatabaseKey) -> Option<EnvSource> {
         let text = |text: &str| Some(EnvSource::Value(text.to_owned()));
-        let login = server.logins.iter().find(|login| login.owner == database.owner);
+        let login = server.logins.iter().find(|login| login.owner == database.user());
         let of_server = |key: &str, ours: &str| match &server.server {
             DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => Some(EnvSource::Value(ours.to_owned())),
             DatabaseServer::External(external) => Some(EnvSource::Secret {
@@ -343,16 +357,16 @@ fn read(
         }
     };
     let credentials = spec.credentials.unwrap_or_default();
-    let owners: BTreeSet<&String> = databases.iter().map(|database| &database.owner).collect();
-    let first = owners.iter().map(|owner| DatabaseLogin {
-        owner: (*owner).clone(),
-        role: (*owner).clone(),
-        secret_name: child::database_password(name, credentials, owner),
+    let roles: BTreeSet<&str> = databases.iter().flat_map(ValidLogicalDatabase::roles).collect();
+    let first = roles.iter().map(|role| DatabaseLogin {
+        owner: (*role).to_owned(),
+        role: (*role).to_owned(),
+        secret_name: child::database_password(name, credentials, role),
     });
-    let second = owners.iter().map(|owner| DatabaseLogin {
-        owner: (*owner).clone(),
-        role: format!("{owner}{SUFFIX}"),
-        secret_name: child::second_password(name, credentials, owner),
+    let second = roles.iter().map(|role| DatabaseLogin {
+        owner: (*role).to_owned(),
+        role: format!("{role}{SUFFIX}"),
+        secret_name: child::second_password(name, credentials, role),
     });
     let (first, second) = (first.collect::<Vec<_>>(), second.collect::<Vec<_>>());
     let policy = rotation::policy("spec.database.rotate", spec.rotate.as_ref(), found);
@@ -468,7 +482,7 @@ fn cluster(
         );
     }
     for database in &spec.databases {
-        if database.name == CLUSTER_ADMIN || database.owner() == CLUSTER_ADMIN {
+        if database.name == CLUSTER_ADMIN || database.roles().any(|role| role == CLUSTER_ADMIN) {
             found.invalid(
                 "spec.database.databases",
                 format!("{CLUSTER_ADMIN} is the administrator's name: choose another one"),
@@ -502,6 +516,22 @@ fn databases(spec: &Database, found: &mut Found) -> Vec<ValidLogicalDatabase> {
         if let Some(owner) = &database.owner {
             identifier(&format!("{field}.owner"), owner, found);
         }
+        if let Some(user) = &database.user {
+            identifier(&format!("{field}.user"), user, found);
+            if spec.databases.iter().any(|other| other.owner() == user) {
+                found.invalid(
+                    format!("{field}.user"),
+                    format!("{user:?} owns databases, and could do more than use this one: choose another name"),
+                );
+            }
+            if spec.credentials == Some(DatabaseCredentials::Shared) {
+                found.invalid(
+                    format!("{field}.user"),
+                    "goes with credentials PerDatabase, for with one password for all whoever has the user's has the owner's: \
+                     remove it, or make a drive with PerDatabase",
+                );
+            }
+        }
         for extension in &database.extensions {
             if !is_identifier(extension) {
                 found.invalid(
@@ -527,6 +557,7 @@ fn databases(spec: &Database, found: &mut Found) -> Vec<ValidLogicalDatabase> {
         .map(|database| ValidLogicalDatabase {
             name: database.name.clone(),
             owner: database.owner().to_owned(),
+            user: database.user.clone(),
             extensions: database.extensions.clone(),
         })
         .collect()

@@ -9,7 +9,7 @@ use super::Found;
 use super::databases::LONGEST;
 use super::service::used_databases;
 use crate::drive::login::SUFFIX;
-use crate::drive::valid::ValidDatabase;
+use crate::drive::valid::{ValidDatabase, ValidLogicalDatabase};
 
 /// Parts of names of variables that hold the user of a database.
 const OF_DATABASES: [&str; 6] = ["DB", "PG", "SQL", "DATABASE", "DATASOURCE", "POSTGRES"];
@@ -36,26 +36,30 @@ pub(super) fn check(drive: &RecruitmentDrive, database: &mut ValidDatabase, foun
 type Problem = (String, String);
 
 fn names(database: &ValidDatabase) -> Vec<Problem> {
-    let owners: BTreeSet<&str> = database.databases.iter().map(|one| one.owner.as_str()).collect();
+    let roles: BTreeSet<&str> = database
+        .databases
+        .iter()
+        .flat_map(ValidLogicalDatabase::roles)
+        .collect();
     let field = "spec.database.databases";
     let mut problems = Vec::new();
-    for owner in &owners {
-        let second = format!("{owner}{SUFFIX}");
+    for role in &roles {
+        let second = format!("{role}{SUFFIX}");
         if second.len() > LONGEST {
             problems.push((
                 field.to_owned(),
                 format!(
-                    "the owner {owner:?} is too long for a second login, {second:?}, which may have at most {LONGEST} characters: \
-                     remove spec.database.rotate, or use a database whose owner has a shorter name"
+                    "the role {role:?} is too long for a second login, {second:?}, which may have at most {LONGEST} characters: \
+                     remove spec.database.rotate, or use a database whose owner and user have shorter names"
                 ),
             ));
         }
-        if owners.contains(second.as_str()) {
+        if roles.contains(second.as_str()) {
             problems.push((
                 field.to_owned(),
                 format!(
-                    "the owner {second:?} has the name of the second login of {owner:?}, by which its password rotates: use a \
-                     database whose owner has another name"
+                    "the role {second:?} has the name of the second login of {role:?}, by which its password rotates: choose \
+                     another name"
                 ),
             ));
         }
@@ -88,29 +92,31 @@ fn fixed(index: usize, service: &Service, database: &ValidDatabase, problems: &m
     for (field, env) in containers {
         for (at, variable) in env.iter().enumerate() {
             let Some(value) = &variable.value else { continue };
-            let told = used
-                .iter()
-                .find(|one| *value == one.owner && names_a_user(variable) || speaks_of(value, &one.owner));
-            if let Some(one) = told {
+            let told = used.iter().find_map(|one| {
+                let told = |role: &&str| value == role && names_a_user(variable) || speaks_of(value, role);
+                Some((one, one.roles().find(told)?))
+            });
+            if let Some((one, role)) = told {
                 problems.push((
                     format!("{field}.env[{at}]"),
                     format!(
                         "{} tells its program the user {:?} in so many words, and a rotation changes the user: write database: \
                          {{name: {}, key: user}} (or url) instead of value",
-                        variable.name, one.owner, one.name
+                        variable.name, role, one.name
                     ),
                 ));
             }
         }
     }
     for (at, file) in service.files.iter().enumerate() {
-        if let Some(one) = used.iter().find(|one| speaks_of(&file.content, &one.owner)) {
+        let mut roles = used.iter().flat_map(|one| one.roles());
+        if let Some(role) = roles.find(|role| speaks_of(&file.content, role)) {
             problems.push((
                 format!("{field}.files[{at}]"),
                 format!(
                     "the file {:?} tells its program the user {:?} in so many words, and a rotation changes the user: write \
                      $(DATABASE_USER), or a variable of your own",
-                    file.path, one.owner
+                    file.path, role
                 ),
             ));
         }

@@ -37,8 +37,10 @@ pub(super) fn read(
         Some(uses) => bindings::read(&field, Some(uses), sources, found),
         None => sources.bindings.to_vec(),
     };
+    let as_owners = sources.databases.as_owners();
     let sources = &Sources {
         bindings: &bindings,
+        databases: &as_owners,
         ..*sources
     };
     let (variables, origins) = merged(&service.env, &migrate.env);

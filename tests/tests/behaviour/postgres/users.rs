@@ -39,21 +39,22 @@ async fn a_user_reads_and_writes_what_the_owner_made_and_will_make_and_changes_n
     assert_eq!(preparation.run().await?.done(), Vec::<String>::new(), "once is enough");
     owns.batch_execute(&make("after")).await.expect("made");
 
-    let uses = server.connect(&user, SHARED, &portal).await.expect("the user gets in");
+    let program = server.connect(&user, SHARED, &portal).await.expect("the user gets in");
     for table in ["before", "after"] {
-        uses.batch_execute(&format!(
-            "INSERT INTO {table} (name) VALUES ('a'), ('b'); UPDATE {table} SET name = 'c' WHERE name = 'a'; \
+        program
+            .batch_execute(&format!(
+                "INSERT INTO {table} (name) VALUES ('a'), ('b'); UPDATE {table} SET name = 'c' WHERE name = 'a'; \
              DELETE FROM {table} WHERE name = 'b'"
-        ))
-        .await
-        .unwrap_or_else(|error| panic!("{table}: {error:?}"));
-        assert_eq!(ask(&uses, &format!("SELECT name FROM {table}")).await, "c");
+            ))
+            .await
+            .unwrap_or_else(|error| panic!("{table}: {error:?}"));
+        assert_eq!(ask(&program, &format!("SELECT name FROM {table}")).await, "c");
         for change in [
             format!("ALTER TABLE {table} ADD COLUMN more text"),
             format!("DROP TABLE {table}"),
             format!("TRUNCATE {table}"),
         ] {
-            let refused = uses
+            let refused = program
                 .batch_execute(&change)
                 .await
                 .expect_err("no user may change a table");
@@ -62,7 +63,8 @@ async fn a_user_reads_and_writes_what_the_owner_made_and_will_make_and_changes_n
         }
     }
     if server.major() >= 15 {
-        uses.batch_execute(&make("its_own"))
+        program
+            .batch_execute(&make("its_own"))
             .await
             .expect_err("no user may make a table");
     }
@@ -93,9 +95,12 @@ async fn a_rotated_login_of_a_user_works_as_the_user_and_what_the_owners_second_
     owns.batch_execute("CREATE TABLE made (number int)")
         .await
         .expect("made");
-    let uses = server.connect(&user, SHARED, &portal).await.expect("the user gets in");
-    uses.batch_execute("INSERT INTO made VALUES (7)").await.expect("used");
-    assert_eq!(ask(&uses, "SELECT number FROM made").await, "7");
-    assert_eq!(ask(&uses, "SELECT current_user").await, wish.named("user"));
+    let program = server.connect(&user, SHARED, &portal).await.expect("the user gets in");
+    program
+        .batch_execute("INSERT INTO made VALUES (7)")
+        .await
+        .expect("used");
+    assert_eq!(ask(&program, "SELECT number FROM made").await, "7");
+    assert_eq!(ask(&program, "SELECT current_user").await, wish.named("user"));
     Ok(())
 }
