@@ -85,12 +85,9 @@ impl Site {
 
     /// How an operator runs that looks after these two namespaces.
     pub fn options(&self, land: &Land, proxy: Option<&ApiProxy>) -> Result<OperatorOptions, Error> {
-        let (endpoint, file) = match proxy {
-            Some(_) => (self.store_proxy.endpoint(), "platform.yaml"),
-            None => (self.store.endpoint().to_owned(), "direct.yaml"),
-        };
-        let config = self.folder.path().join(file);
-        self.write_settings(&config, &endpoint)?;
+        // Twins' operators, too: programs are told the store's address.
+        let config = self.folder.path().join("platform.yaml");
+        self.write_settings(&config, &self.store_proxy.endpoint())?;
         let mut options = OperatorOptions::with_roles(ROLES).cluster_wide();
         for namespace in land.names() {
             options = options.argument("--namespace").argument(namespace);

@@ -30,6 +30,8 @@ pub fn differences(drive: &RecruitmentDrive, mine: &Objects, twin: &RecruitmentD
 
 fn comparable(drive: &RecruitmentDrive, objects: &Objects) -> BTreeMap<String, Value> {
     let namespace = drive.namespace().unwrap_or_default();
+    // A database's request names it.
+    let uid = drive.uid().unwrap_or_else(|| "no UID".to_owned());
     let buckets: Vec<String> = drive
         .status
         .iter()
@@ -45,7 +47,7 @@ fn comparable(drive: &RecruitmentDrive, objects: &Objects) -> BTreeMap<String, V
         for bucket in &buckets {
             text = text.replace(bucket.as_str(), "BUCKET");
         }
-        text = text.replace(&namespace, "NAMESPACE");
+        text = text.replace(&namespace, "NAMESPACE").replace(&uid, "UID");
         found.insert(name.clone(), serde_json::from_str(&text).unwrap_or_default());
     }
     found
