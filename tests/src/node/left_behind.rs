@@ -67,6 +67,7 @@ fn processes(name: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -76,11 +77,14 @@ mod tests {
         let temporary = tempfile::Builder::new().prefix("ras-left-test-").tempdir().unwrap();
         let folder = temporary.path().to_owned();
         let mut process = Command::new("sh")
-            .args(["-c", "read forever", "sh"])
+            .args(["-c", "echo; read forever", "sh"])
             .arg(&folder)
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // Until it has said something, the kernel may know it by no arguments yet.
+        process.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let found = of_folder(&folder);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with("the folder ") && found[1].starts_with(&format!("process {}: sh", process.id())));
