@@ -157,8 +157,8 @@ pub async fn watch_children(
                 }
             }
             Ok(Event::Apply((key, record))) => news.wake(news.store.observe(&key, record)),
-            Ok(Event::Delete((key, _))) => {
-                news.wake(&news.store.forget(&key) | &news.claims.claimants(&key));
+            Ok(Event::Delete((key, record))) => {
+                news.wake(&news.store.went(&key, record.version) | &news.claims.claimants(&key));
             }
             Err(error) => {
                 tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again");

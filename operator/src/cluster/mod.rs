@@ -6,6 +6,7 @@ pub mod claims;
 pub mod client;
 pub mod definition;
 pub mod facts;
+mod gone;
 pub mod informers;
 pub mod jobs;
 pub mod kind;

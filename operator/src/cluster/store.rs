@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::gone::Gone;
 use crate::cluster::facts::{JobFacts, JobPod, SecretFacts};
 use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
@@ -45,6 +46,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 struct Inner {
     children: HashMap<ChildKey, Record>,
+    gone: Gone,
     by_drive: HashMap<DriveKey, BTreeSet<ChildKey>>,
     /// Drives that name a Secret they do not own (`existing`, a TLS secret), by namespace and name.
     users: HashMap<(Arc<str>, Arc<str>), BTreeSet<DriveKey>>,
@@ -84,7 +86,13 @@ impl Store {
         wake
     }
 
-    /// Takes the news that an object is gone.
+    /// Takes the news of a watch that an object is gone, or is none of ours any more, since this version.
+    pub fn went(&self, key: &ChildKey, version: u64) -> Wake {
+        self.lock().gone.note(key, version);
+        self.forget(key)
+    }
+
+    /// Forgets an object.
     pub fn forget(&self, key: &ChildKey) -> Wake {
         let mut inner = self.lock();
         inner.unlink(key);
@@ -111,10 +119,11 @@ impl Store {
         let mut inner = self.lock();
         // The API server has just told us what it recorded for this very object: nothing is left to compare.
         record.fields.unverified = None;
-        if inner
-            .children
-            .get(key)
-            .is_some_and(|known| known.uid == record.uid && known.version > record.version)
+        if inner.gone.went_after(key, record.version)
+            || inner
+                .children
+                .get(key)
+                .is_some_and(|known| known.uid == record.uid && known.version > record.version)
         {
             return;
         }
@@ -424,4 +433,38 @@ fn drives(key: &ChildKey, record: &Record) -> impl Iterator<Item = DriveKey> {
         namespace: Arc::clone(&namespace),
         name,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+    use super::*;
+    use crate::cluster::observe;
+
+    fn at(version: u64) -> Record {
+        let meta = ObjectMeta {
+            uid: Some("1".to_owned()),
+            resource_version: Some(version.to_string()),
+            labels: Some([(ras_crds::labels::DRIVE.to_owned(), "spring".to_owned())].into()),
+            ..ObjectMeta::default()
+        };
+        observe::record(Kind::Service, &meta)
+    }
+
+    #[test]
+    fn a_late_answer_to_a_write_does_not_bring_back_what_went_since() {
+        let store = Store::default();
+        let key = ChildKey::new(Kind::Service, "spo", "spring-portal");
+        store.observe(&key, at(4));
+        // Written as version 5, which the watch tells; then somebody strips its labels, and then comes the answer.
+        store.observe(&key, at(5));
+        let woken = store.went(&key, 6);
+        assert_eq!(woken, Wake::from([DriveKey::new("spo", "spring")]));
+        store.wrote(&key, at(5));
+        assert_eq!(store.get(&key), None);
+        // What is written after that is news.
+        store.wrote(&key, at(7));
+        assert_eq!(store.get(&key).map(|record| record.version), Some(7));
+    }
 }
