@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::{process::Command, task::JoinHandle};
 
 use crate::{
-    Error,
+    Error, PATIENCE, eventually,
     postgres::{ADMIN, PostgresOptions, PostgresServer},
     program_beside,
 };
@@ -161,7 +161,11 @@ impl Kubelet {
         if self.pretends {
             return self.tell(pod, &container, Some(0), "{}", Timestamp::now()).await;
         }
-        let mounts = self.mount(pod, &spec, &container, folder.path()).await?;
+        // As a kubelet, which tries again until everything is there.
+        let mounts = eventually(PATIENCE, "all volumes of a pod to be there", async || {
+            Ok(self.mount(pod, &spec, &container, folder.path()).await?)
+        })
+        .await?;
         self.resolve(&pod.namespace().unwrap_or_default(), folder.path())
             .await?;
         let report = folder.path().join("termination-log");

@@ -131,6 +131,12 @@ impl Done {
         let Self::Blocked(blocked) = self else { return None };
         (blocked.reason == Reason::ForeignObject).then_some(&blocked.child)
     }
+
+    /// The child that could not be written, for whatever reason.
+    fn blocked(&self) -> Option<&ChildKey> {
+        let Self::Blocked(blocked) = self else { return None };
+        Some(&blocked.child)
+    }
 }
 
 /// Brings the generated credentials of the drive `key` with this `uid` to what is desired.
@@ -200,9 +206,16 @@ pub async fn apply(
         ],
     ] {
         let strangers: BTreeSet<ChildKey> = done.iter().filter_map(Done::stranger).cloned().collect();
+        let blocked: BTreeSet<ChildKey> = done.iter().filter_map(Done::blocked).cloned().collect();
         let mut work = Vec::new();
         for item in &items {
-            let is_free = strangers.is_empty() || uses::uses(item).is_disjoint(&strangers);
+            // A Job runs once, so it must not find what a drive of before has left and what is about to go.
+            let in_the_way = if item.key.kind == Kind::Job {
+                &blocked
+            } else {
+                &strangers
+            };
+            let is_free = in_the_way.is_empty() || uses::uses(item).is_disjoint(in_the_way);
             if stage.contains(&item.key.kind) && is_free && !left.contains(&item.key) {
                 work.push(place(
                     hands,
