@@ -102,16 +102,7 @@ impl Hands {
         if let (Some(notes), Some(metadata)) = (notes, body.pointer_mut("/metadata").and_then(Value::as_object_mut)) {
             metadata.insert("annotations".to_owned(), notes.clone());
         }
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let answer = self
-            .api(key)
-            .patch_metadata(&key.name, &params, &Patch::Merge(&body))
-            .await?;
-        self.learn(key, "patch", &answer);
-        Ok(())
+        self.patch(key, &Patch::Merge(&body)).await
     }
 
     /// Takes the drive with the UID `drive` off the owners of an object with this UID. What a create has set no apply takes
@@ -119,14 +110,16 @@ impl Hands {
     pub async fn disown(&self, key: &ChildKey, uid: &str, drive: &str) -> Result<(), kube::Error> {
         let owners = json!([{"$patch": "delete", "uid": drive}]);
         let body = json!({"metadata": {"uid": uid, "ownerReferences": owners}});
+        self.patch(key, &Patch::Strategic(&body)).await
+    }
+
+    /// Changes the fields that are named, and takes none away for being left out, as an apply would.
+    async fn patch(&self, key: &ChildKey, patch: &Patch<&Value>) -> Result<(), kube::Error> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let answer = self
-            .api(key)
-            .patch_metadata(&key.name, &params, &Patch::Strategic(&body))
-            .await?;
+        let answer = self.api(key).patch_metadata(&key.name, &params, patch).await?;
         self.learn(key, "patch", &answer);
         Ok(())
     }
@@ -160,16 +153,7 @@ impl Hands {
             "metadata": {"uid": uid, "annotations": {(APPLIED): note}},
             "spec": {"replicas": replicas},
         });
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let answer = self
-            .api(key)
-            .patch_metadata(&key.name, &params, &Patch::Merge(&body))
-            .await?;
-        self.learn(key, "patch", &answer);
-        Ok(())
+        self.patch(key, &Patch::Merge(&body)).await
     }
 
     /// Deletes the object with this UID, and what it made: in the background, or before it goes itself.
