@@ -16,6 +16,7 @@
 mod apply;
 mod audit;
 mod certificates;
+mod child_kinds;
 mod cluster;
 pub mod control_plane;
 mod error;
@@ -48,6 +49,7 @@ mod workspace;
 pub use apply::{apply_yaml, documents};
 pub use audit::{AuditEvent, AuditLog, AuditMark};
 pub use certificates::CertManager;
+pub use child_kinds::child_kinds;
 pub use cluster::{Cluster, cluster};
 pub use error::Error;
 pub use eventually::{NotYet, eventually};

@@ -2,9 +2,9 @@
 
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, ResourceExt};
-use ras_tests::{Cluster, Error};
+use ras_tests::{Cluster, Error, child_kinds};
 use serde_json::Value;
 
 /// As whom the bare client applies.
@@ -13,32 +13,11 @@ pub const MANAGER: &str = "bare-client";
 /// The operator works on sixteen drives at a time, with up to eight requests each.
 const AT_A_TIME: usize = 128;
 
-const KINDS: [(&str, &str, &str, &str); 9] = [
-    ("", "v1", "ServiceAccount", "serviceaccounts"),
-    ("", "v1", "Secret", "secrets"),
-    ("", "v1", "ConfigMap", "configmaps"),
-    ("", "v1", "Service", "services"),
-    ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
-    ("networking.k8s.io", "v1", "Ingress", "ingresses"),
-    ("apps", "v1", "Deployment", "deployments"),
-    (
-        "autoscaling",
-        "v2",
-        "HorizontalPodAutoscaler",
-        "horizontalpodautoscalers",
-    ),
-    ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"),
-];
-
-fn resource((group, version, kind, plural): (&str, &str, &str, &str)) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
-}
-
 /// One drive's children as somebody would apply them anew, with what to write instead of the drive's name.
 pub async fn children(client: &Client, namespace: &str, drive: &str) -> Result<Vec<(ApiResource, Value)>, Error> {
     let mut found = Vec::new();
-    for kind in KINDS {
-        let resource = resource(kind);
+    // The drives that are measured have no monitoring.
+    for resource in child_kinds().filter(|kind| kind.group != "monitoring.coreos.com") {
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=ras-operator");
         let list = api.list(&ours).await.map_err(Error::api("listing children"))?;

@@ -6,9 +6,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client, ResourceExt as _};
 use ras_crds::RecruitmentDrive;
-use ras_tests::Error;
+use ras_tests::{Error, child_kinds};
 
-use super::kinds;
 use super::population::{Planned, code};
 use super::shape;
 
@@ -84,9 +83,12 @@ pub fn unready(drive: &RecruitmentDrive) -> Option<String> {
 /// Everything in a namespace whose labels name a drive, by drive.
 pub async fn children(client: &Client, namespace: &str) -> Result<BTreeMap<String, Objects>, Error> {
     let mut found: BTreeMap<String, Objects> = BTreeMap::new();
-    for kind in kinds::all() {
+    for kind in child_kinds() {
         let of_drives = ListParams::default().labels("ras.dev/drive");
-        let listed = match kinds::api(client, namespace, &kind).list(&of_drives).await {
+        let listed = match Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind)
+            .list(&of_drives)
+            .await
+        {
             Ok(listed) => listed,
             Err(error) if code(&error) == 404 => continue,
             Err(error) => return Err(Error::api(format!("listing {}", kind.kind))(error)),
@@ -111,9 +113,11 @@ pub async fn kept(client: &Client, plan: &[Planned]) -> Result<BTreeMap<String, 
     namespaces.sort_unstable();
     namespaces.dedup();
     for namespace in namespaces {
-        for kind in kinds::all().filter(|kind| holds_data(&kind.kind)) {
+        for kind in child_kinds().filter(|kind| holds_data(&kind.kind)) {
             let of_drives = ListParams::default().labels("ras.dev/drive");
-            let listed = kinds::api(client, namespace, &kind).list_metadata(&of_drives).await;
+            let listed = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind)
+                .list_metadata(&of_drives)
+                .await;
             for object in listed.map_err(Error::api(format!("listing {}", kind.kind)))? {
                 let drive = object.labels().get("ras.dev/drive").cloned().unwrap_or_default();
                 if keeps(namespace, &drive) {

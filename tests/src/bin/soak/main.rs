@@ -11,7 +11,6 @@
 mod action;
 mod chance;
 mod end;
-mod kinds;
 mod log;
 mod look;
 mod measure;

@@ -4,9 +4,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::ApiResource;
 use kube::{Api, Client, ResourceExt as _};
+use ras_tests::child_kinds;
 use serde_json::{Value, json};
 
-use super::kinds;
 use super::population::Planned;
 
 /// A child, if the drive has one that may be meddled with. What holds data may not: nobody could bring it back.
@@ -16,13 +16,13 @@ async fn child(
     chosen: u64,
     meddled: &[&str],
 ) -> Option<(Api<DynamicObject>, ApiResource, DynamicObject)> {
-    let kinds: Vec<ApiResource> = kinds::all()
+    let kinds: Vec<ApiResource> = child_kinds()
         .filter(|kind| meddled.contains(&kind.kind.as_str()))
         .collect();
     // From the chosen kind on, the first of which there is one.
     let start = index(chosen, kinds.len());
     for kind in kinds.iter().cycle().skip(start).take(kinds.len()) {
-        let api = kinds::api(client, &drive.namespace, kind);
+        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &drive.namespace, kind);
         let of_drive = ListParams::default().labels(&format!("ras.dev/drive={}", drive.name));
         let found = api.list(&of_drive).await.ok()?.items;
         let at = index(chosen >> 8, found.len());

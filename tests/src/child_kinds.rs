@@ -1,7 +1,4 @@
-//! The kinds of children, as plain objects.
-
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Api, Client};
+use kube::core::{ApiResource, GroupVersionKind};
 
 /// Group, version, kind and plural.
 type Name = (&'static str, &'static str, &'static str, &'static str);
@@ -28,14 +25,10 @@ const ALL: [Name; 14] = [
     ("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules"),
 ];
 
-/// Every kind a drive of the soak has children of.
-pub fn all() -> impl Iterator<Item = ApiResource> {
+/// Kinds that drives have children of, written down apart from the operator, which is judged by them. A cluster may lack those
+/// of the Prometheus Operator.
+pub fn child_kinds() -> impl Iterator<Item = ApiResource> {
     ALL.iter().map(|(group, version, kind, plural)| {
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
     })
-}
-
-/// One kind's objects in a namespace.
-pub fn api(client: &Client, namespace: &str, kind: &ApiResource) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, kind)
 }
