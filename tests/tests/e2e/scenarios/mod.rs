@@ -24,3 +24,16 @@ pub fn all() -> Vec<Scenario> {
     all.extend(node::all());
     all
 }
+
+/// A program with an image, and more YAML at the depth of its fields, and then of the spec's.
+fn portal(image: &str, more: &str) -> String {
+    format!(
+        "  services:
+  - name: portal
+    image: {image}
+    ports: [{{name: http, port: 8080, path: /}}]
+    probe: {{port: http, path: /, periodSeconds: 1}}
+    resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
+{more}"
+    )
+}

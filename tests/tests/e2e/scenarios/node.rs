@@ -16,6 +16,7 @@ use ras_tests::{
 };
 use serde_json::json;
 
+use super::portal;
 use crate::{
     drive::{Drive, PATIENCE},
     images::PORTAL,
@@ -32,28 +33,16 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
-fn portal(image: &str) -> String {
-    format!(
-        "  services:
-  - name: portal
-    image: {image}
-    ports: [{{name: http, port: 8080, path: /}}]
-    probe: {{port: http, path: /, periodSeconds: 1}}
-    resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
-"
-    )
-}
-
 async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>, steps: Steps) -> Outcome {
     let cluster = world.own()?;
     let drive = Drive::new(&world, "containerd").await?;
-    drive.apply(&portal(PORTAL[0])).await?;
+    drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
     let visitors = Visitors::come(&drive, "visitors", Visitors::address(&drive, "portal")).await?;
     steps.done("Ready, and visitors come");
 
     cluster.order(Killed, "containerd").await?;
-    drive.apply(&portal(PORTAL[1])).await?;
+    drive.apply(&portal(PORTAL[1], "")).await?;
     another_pod_waits(&drive).await?;
     let counts = visitors.go_on().await?;
     assert_eq!(counts.answered.len(), 1, "nothing new can have started: {counts:?}");
@@ -80,7 +69,7 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
 ) -> Outcome {
     let cluster = world.own()?;
     let drive = Drive::new(&world, "kubelet").await?;
-    drive.apply(&portal(PORTAL[0])).await?;
+    drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
     let visitors = Visitors::come(&drive, "visitors", Visitors::address(&drive, "portal")).await?;
     let pods = drive.pods_of("portal").await?;
@@ -113,7 +102,7 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
         counts.none_failed()?
     ));
 
-    drive.apply(&portal(PORTAL[1])).await?;
+    drive.apply(&portal(PORTAL[1], "")).await?;
     another_pod_waits(&drive).await?;
     cluster.order(Started, "kubelet").await?;
     node_is(&world, "True").await?;

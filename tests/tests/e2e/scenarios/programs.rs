@@ -9,6 +9,7 @@ use ras_crds::ConditionType;
 use ras_tests::{Error, eventually};
 use serde_json::json;
 
+use super::portal;
 use crate::{
     drive::{Drive, PATIENCE},
     images::{BUSYBOX, PORTAL},
@@ -25,19 +26,6 @@ pub fn all() -> Vec<Scenario> {
         a_drive_goes_from_nothing_to_ready_and_answers_under_its_name,
         a_program_that_crashes_is_started_again,
     ]
-}
-
-/// A program with an image, and more YAML at the depth of its fields.
-fn portal(image: &str, more: &str) -> String {
-    format!(
-        "  services:
-  - name: portal
-    image: {image}
-    ports: [{{name: http, port: 8080, path: /}}]
-    probe: {{port: http, path: /, periodSeconds: 1}}
-    resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
-{more}"
-    )
 }
 
 async fn a_drive_goes_from_nothing_to_ready_and_answers_under_its_name(world: Arc<World>, steps: Steps) -> Outcome {

@@ -6,6 +6,7 @@ use http::Method;
 use ras_tests::eventually;
 use serde_json::json;
 
+use super::portal;
 use crate::{
     drive::{Drive, PATIENCE, uids},
     images::PORTAL,
@@ -23,29 +24,15 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
-/// A program, with more YAML at the depth of its fields and of the spec's.
-fn portal(uses: &str, spec: &str) -> String {
-    let image = PORTAL[0];
-    format!(
-        "  services:
-  - name: portal
-    image: {image}
-    ports: [{{name: http, port: 8080, path: /}}]
-    probe: {{port: http, path: /, periodSeconds: 1}}
-    resources: {{requests: {{cpu: 10m, memory: 16Mi}}, limits: {{memory: 64Mi}}}}
-{uses}{spec}"
-    )
-}
-
 async fn an_object_goes_into_a_bucket_by_the_sdk_and_comes_back(world: Arc<World>, steps: Steps) -> Outcome {
     let drive = Drive::new(&world, "bucket").await?;
     drive.namespace.apply(&object_store::secret()).await?;
     drive
         .apply(&portal(
+            PORTAL[0],
             "    uses: {buckets: [resumes]}
     env: [{name: S3_PATH_STYLE, bucket: {name: resumes, key: pathStyle}}]
-",
-            "  buckets: [{name: resumes, versioned: true}]
+  buckets: [{name: resumes, versioned: true}]
 ",
         ))
         .await?;
@@ -71,7 +58,7 @@ async fn an_object_goes_into_a_bucket_by_the_sdk_and_comes_back(world: Arc<World
 async fn a_value_goes_into_the_cache_and_comes_back(world: Arc<World>, steps: Steps) -> Outcome {
     let drive = Drive::new(&world, "cached").await?;
     drive
-        .apply(&portal("    uses: {cache: true}\n", "  cache: {}\n"))
+        .apply(&portal(PORTAL[0], "    uses: {cache: true}\n  cache: {}\n"))
         .await?;
     drive.ready().await?;
     steps.done("Ready");
@@ -96,6 +83,7 @@ async fn a_changed_binding_is_read_by_the_running_program_which_is_not_restarted
     drive.namespace.apply(&secret("first-password")).await?;
     drive
         .apply(&portal(
+            PORTAL[0],
             "    uses:
       bindings:
       - name: queue
@@ -104,7 +92,6 @@ async fn a_changed_binding_is_read_by_the_running_program_which_is_not_restarted
         values: [{name: type, value: rabbitmq}, {name: port, value: '5672'}]
         onChange: Reload
 ",
-            "",
         ))
         .await?;
     drive.ready().await?;
