@@ -63,7 +63,17 @@ async fn a_value_goes_into_the_cache_and_comes_back(world: Arc<World>, steps: St
     drive.ready().await?;
     steps.done("Ready");
     let path = "/cache/rounds";
-    assert_eq!(drive.ask("portal", Method::GET, path, "").await?.0, 404);
+    // Asked again and not once: what a pod reaches by a Service's name it reaches a moment after that Service's pod is Ready, when
+    // the node has been told of it.
+    eventually(
+        PATIENCE,
+        "the cache to answer that it has no such value",
+        async || match drive.ask("portal", Method::GET, path, "").await? {
+            (404, _) => Ok(()),
+            (code, answer) => Err(format!("{code} {answer}").into()),
+        },
+    )
+    .await?;
     drive.done("portal", "http", Method::PUT, path, "three").await?;
     assert_eq!(drive.get("portal", path).await?, "three");
     steps.done("a value went in and came back");
