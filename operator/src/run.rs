@@ -9,7 +9,6 @@ use futures::{FutureExt, StreamExt};
 use kube::Api;
 use kube::Client;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, ReconcileReason, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -19,7 +18,6 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use ras_crds::RecruitmentDrive;
 
-use crate::cluster::brief::brief;
 use crate::cluster::capabilities;
 use crate::cluster::claims::Claims;
 use crate::cluster::client::{self, ConnectError};
@@ -30,11 +28,13 @@ use crate::cluster::kind::Kind;
 use crate::cluster::lease;
 use crate::cluster::lease::election::{Election, Kept, Lost};
 use crate::cluster::lease::tenure::Tenure;
+use crate::cluster::listener::Listener;
 use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::reach::Reach;
 use crate::cluster::store::{DriveKey, Store};
 use crate::drive::context::Context;
 use crate::drive::fetched::Apis;
-use crate::drive::{self, apply::hands::Hands, intake};
+use crate::drive::{self, again, apply::hands::Hands, intake};
 use crate::object_store::gate::Gate;
 use crate::object_store::keeper::{Keeper, Pace};
 use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
@@ -151,9 +151,11 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         store: Arc::clone(&store),
         claims: Arc::clone(&claims),
         queue,
+        reach: Reach::default(),
     };
+    tasks.spawn(news.reach.clone().watch_over(client.clone()));
     let (apis_tell, mut apis) = watch::channel(None);
-    tasks.spawn(capabilities::follow(client.clone(), apis_tell));
+    tasks.spawn(capabilities::follow(client.clone(), apis_tell, news.reach.clone()));
 
     list_children(&mut tasks, &client, &settings.scope, &news).await;
     // Before the first drive is looked at it has to be known what the cluster can do.
@@ -188,8 +190,10 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
             },
         ),
         queue: news.queue.clone(),
+        reach: news.reach.clone(),
         memory: drive::context::Memory::default(),
     });
+    tasks.spawn(again::look_again(Arc::clone(&context)));
     let (tell, listed) = oneshot::channel();
     tasks.spawn(follow_apis(
         client.clone(),
@@ -409,11 +413,11 @@ async fn follow_drives(
     health: Health,
 ) {
     let watches = scope.parts().into_iter().map(|part| {
-        let api: Api<DeserializeGuard<RecruitmentDrive>> =
-            part.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), &ns));
-        watcher::watcher(api, watcher::Config::default())
-            .default_backoff()
-            .boxed()
+        let api: Api<DeserializeGuard<RecruitmentDrive>> = part
+            .as_deref()
+            .map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
+        let stream = watcher::watcher(api, watcher::Config::default()).boxed();
+        Listener::new("RecruitmentDrive", part, stream, news.reach.clone()).into_stream()
     });
     // A reflector knows one list, so the lists of several namespaces are told to it as one, complete when all
     // are. Later lists come after a break of one watch: what they do not name was deleted meanwhile.
@@ -429,10 +433,10 @@ async fn follow_drives(
     take(Event::Init);
     while let Some((index, event)) = merged.next().await {
         match event {
-            Ok(Event::Init) => {
+            Event::Init => {
                 listing.insert(index, HashSet::new());
             }
-            Ok(Event::InitApply(drive)) => {
+            Event::InitApply(drive) => {
                 listing.entry(index).or_default().insert(intake::key(&drive));
                 take(if unlisted.is_empty() {
                     Event::Apply(drive)
@@ -440,7 +444,7 @@ async fn follow_drives(
                     Event::InitApply(drive)
                 });
             }
-            Ok(Event::InitDone) => {
+            Event::InitDone => {
                 let listed = listing.remove(&index).unwrap_or_default();
                 if unlisted.remove(&index) {
                     if unlisted.is_empty() {
@@ -461,17 +465,12 @@ async fn follow_drives(
                 }
             }
             // Before all are listed the reflector takes only what belongs to a list.
-            Ok(Event::Apply(drive)) => take(if unlisted.is_empty() {
+            Event::Apply(drive) => take(if unlisted.is_empty() {
                 Event::Apply(drive)
             } else {
                 Event::InitApply(drive)
             }),
-            Ok(Event::Delete(drive)) => take(Event::Delete(drive)),
-            Err(error) => tracing::warn!(
-                kind = "RecruitmentDrive",
-                error = brief(&error),
-                "watch failed, will be tried again"
-            ),
+            Event::Delete(drive) => take(Event::Delete(drive)),
         }
     }
 }

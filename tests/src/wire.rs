@@ -16,6 +16,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
 };
 use tokio_rustls::TlsConnector;
@@ -34,8 +35,25 @@ type Connections = Arc<Mutex<Vec<Connection>>>;
 /// Listens before an API server and keeps what passes.
 pub struct Wire {
     address: SocketAddr,
+    line: Arc<Line>,
+    listening: Option<JoinHandle<()>>,
+}
+
+/// What all connections share.
+struct Line {
+    upstream: String,
+    name: ServerName<'static>,
+    connector: TlsConnector,
     connections: Connections,
-    listening: JoinHandle<()>,
+    cut: watch::Sender<Cut>,
+}
+
+/// Which connections are cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Nothing,
+    ButWatches,
+    All,
 }
 
 impl Wire {
@@ -62,52 +80,51 @@ impl Wire {
             .map_or(upstream.as_str(), |(host, _)| host)
             .to_owned();
         let name = ServerName::try_from(host).map_err(|error| unreadable(error.to_string()))?;
-        let connector = TlsConnector::from(Arc::new(config));
-
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-            .await
-            .map_err(Error::io("listening before the API server"))?;
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr().map_err(Error::io("reading a port"))?;
-        let connections = Connections::default();
-        let kept = Arc::clone(&connections);
-        let listening = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let index = {
-                    let mut all = lock(&kept);
-                    all.push(Connection::default());
-                    all.len() - 1
-                };
-                let (kept, connector, name, upstream) =
-                    (Arc::clone(&kept), connector.clone(), name.clone(), upstream.clone());
-                tokio::spawn(async move {
-                    // A connection that breaks is the client's to make anew, as it is without us.
-                    let Ok(server) = TcpStream::connect(&upstream).await else {
-                        return;
-                    };
-                    let Ok(server) = connector.connect(name, server).await else {
-                        return;
-                    };
-                    let (from_client, to_client) = client.into_split();
-                    let (from_server, to_server) = tokio::io::split(server);
-                    let sent = pass(from_client, to_server, &kept, |all, bytes| {
-                        if let Some(one) = all.get_mut(index) {
-                            one.sent.extend_from_slice(bytes);
-                        }
-                    });
-                    let answered = pass(from_server, to_client, &kept, |all, bytes| {
-                        if let Some(one) = all.get_mut(index) {
-                            one.answered.extend_from_slice(bytes);
-                        }
-                    });
-                    tokio::join!(sent, answered);
-                });
-            }
+        let line = Arc::new(Line {
+            upstream,
+            name,
+            connector: TlsConnector::from(Arc::new(config)),
+            connections: Connections::default(),
+            cut: watch::Sender::new(Cut::Nothing),
         });
+        let listening = Some(tokio::spawn(accept(listener, Arc::clone(&line))));
         Ok(Self {
             address,
-            connections,
+            line,
             listening,
         })
+    }
+
+    /// Takes no connections until [`Wire::up`], and cuts those that are there, but for watches: what the API server has
+    /// to say is heard, and nobody is reached.
+    pub async fn down_but_for_watches(&mut self) {
+        self.refuse(Cut::ButWatches).await;
+    }
+
+    /// Takes no connections until [`Wire::up`], and cuts all that are there.
+    pub async fn down(&mut self) {
+        self.refuse(Cut::All).await;
+    }
+
+    /// Takes connections again, on the same port.
+    pub async fn up(&mut self) -> Result<(), Error> {
+        if self.listening.is_none() {
+            self.line.cut.send_replace(Cut::Nothing);
+            let listener = listen(self.address).await?;
+            self.listening = Some(tokio::spawn(accept(listener, Arc::clone(&self.line))));
+        }
+        Ok(())
+    }
+
+    async fn refuse(&mut self, cut: Cut) {
+        if let Some(listening) = self.listening.take() {
+            listening.abort();
+            // Its end is waited for, because until then the port is open.
+            let _ = listening.await;
+        }
+        self.line.cut.send_replace(cut);
     }
 
     /// Where the client has to connect to: `http://127.0.0.1:port`.
@@ -135,27 +152,86 @@ impl Wire {
 
     /// The requests that were sent, each with its head: what begins with a method and a path, and ends with an empty line.
     pub fn requests(&self) -> Vec<String> {
-        let all = lock(&self.connections);
+        let all = lock(&self.line.connections);
         let texts = all.iter().map(|one| String::from_utf8_lossy(&one.sent).into_owned());
         texts.flat_map(|text| heads(&text)).collect()
     }
 
     /// All that was sent, heads and bodies.
     pub fn sent(&self) -> String {
-        let all = lock(&self.connections);
+        let all = lock(&self.line.connections);
         all.iter().map(|one| whole(&one.sent)).collect()
     }
 
     /// All that was answered, heads and bodies, those of watches included.
     pub fn answered(&self) -> String {
-        let all = lock(&self.connections);
+        let all = lock(&self.line.connections);
         all.iter().map(|one| whole(&one.answered)).collect()
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.listening.abort();
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(Error::io("listening before the API server"))
+}
+
+async fn accept(listener: TcpListener, line: Arc<Line>) {
+    while let Ok((client, _)) = listener.accept().await {
+        tokio::spawn(carry(client, Arc::clone(&line)));
+    }
+}
+
+/// Carries one connection until either side closes it, or it is cut.
+async fn carry(client: TcpStream, line: Arc<Line>) {
+    let mut cuts = line.cut.subscribe();
+    let index = {
+        let mut all = lock(&line.connections);
+        all.push(Connection::default());
+        all.len() - 1
+    };
+    // A connection that breaks is the client's to make anew, as it is without us.
+    let Ok(server) = TcpStream::connect(&line.upstream).await else {
+        return;
+    };
+    let Ok(server) = line.connector.connect(line.name.clone(), server).await else {
+        return;
+    };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = tokio::io::split(server);
+    let sent = pass(from_client, to_server, &line.connections, |all, bytes| {
+        if let Some(one) = all.get_mut(index) {
+            one.sent.extend_from_slice(bytes);
+        }
+    });
+    let answered = pass(from_server, to_client, &line.connections, |all, bytes| {
+        if let Some(one) = all.get_mut(index) {
+            one.answered.extend_from_slice(bytes);
+        }
+    });
+    let is_watch = || {
+        let all = lock(&line.connections);
+        let last = all
+            .get(index)
+            .and_then(|one| heads(&String::from_utf8_lossy(&one.sent)).pop());
+        last.is_some_and(|head| head.contains("watch=true"))
+    };
+    tokio::select! {
+        _ = async { tokio::join!(sent, answered) } => {}
+        // The sender lives as long as the line does.
+        _ = cuts.wait_for(|cut| match cut {
+            Cut::Nothing => false,
+            Cut::ButWatches => !is_watch(),
+            Cut::All => true,
+        }) => {}
     }
 }
 

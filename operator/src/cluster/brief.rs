@@ -14,7 +14,8 @@ pub fn brief(error: &watcher::Error) -> String {
     }
 }
 
-fn words(error: &Error) -> String {
+/// An error of a request in a few words.
+pub fn words(error: &Error) -> String {
     match error {
         Error::Api(status) => format!("{} ({})", status.message, status.code),
         other => other.to_string(),

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use crate::cluster::brief::brief;
 use crate::cluster::facts::{Apis, ExternalSecretsVersion};
+use crate::cluster::listener::Listener;
+use crate::cluster::reach::{Reach, is_unreached};
 
 /// How often the cluster is asked when it does not let us watch its CustomResourceDefinitions.
 const ASK_EVERY: Duration = Duration::from_secs(55);
@@ -35,8 +37,8 @@ const CERTIFICATES: &str = "certificates.cert-manager.io";
 ///
 /// A watch of CustomResourceDefinitions (names only) costs nothing at rest. It needs a right on cluster
 /// level, so an operator that was installed for some namespaces asks now and then instead.
-pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>) {
-    if let Err(error) = follow_by_watch(client.clone(), &apis).await {
+pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>, reach: Reach) {
+    if let Err(error) = follow_by_watch(client.clone(), &apis, reach.clone()).await {
         tracing::info!(
             error = brief(&error),
             "may not watch CustomResourceDefinitions, asks for optional APIs every {} s instead",
@@ -44,17 +46,25 @@ pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>) {
         );
     }
     loop {
-        let seen = ask(&client).await;
-        tell(&apis, seen);
+        match ask(&client).await {
+            Ok(seen) => tell(&apis, seen),
+            // Or an outage would make all of them gone, and every drive be told to install them.
+            Err(_) if apis.borrow().is_some() => reach.doubt(),
+            Err(_) => tell(&apis, Apis::default()),
+        }
         tokio::time::sleep(ASK_EVERY).await;
     }
 }
 
 /// Returns only when watching is not allowed.
-async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> Result<(), watcher::Error> {
+async fn follow_by_watch(
+    client: Client,
+    apis: &watch::Sender<Option<Apis>>,
+    reach: Reach,
+) -> Result<(), watcher::Error> {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
-    let mut stream =
-        kube::runtime::WatchStreamExt::default_backoff(watcher::watcher(api, watcher::Config::default())).boxed();
+    let stream = watcher::watcher(api, watcher::Config::default()).boxed();
+    let mut listener = Listener::new("CustomResourceDefinition", None, stream, reach);
     let mut seen = Apis::default();
     let mut listing = Apis::default();
     let mut is_listed = false;
@@ -62,9 +72,9 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
     let mut asks: &[Duration] = &[];
     loop {
         let event = match asks.split_first() {
-            None => stream.next().await,
+            None => listener.event_unless(is_forbidden).await,
             Some((wait, later)) => {
-                if let Ok(event) = tokio::time::timeout(*wait, stream.next()).await {
+                if let Ok(event) = tokio::time::timeout(*wait, listener.event_unless(is_forbidden)).await {
                     event
                 } else {
                     asks = later;
@@ -105,14 +115,7 @@ async fn follow_by_watch(client: Client, apis: &watch::Sender<Option<Apis>>) -> 
                     seen.external_secrets = None;
                 }
             }
-            Err(error) if is_forbidden(&error) => return Err(error),
-            Err(error) => {
-                tracing::warn!(
-                    error = brief(&error),
-                    "watch of CustomResourceDefinitions failed, will be tried again"
-                );
-                continue;
-            }
+            Err(error) => return Err(error),
         }
         if is_listed {
             tell(apis, seen);
@@ -143,65 +146,60 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     )
 }
 
-/// Asks discovery: first which groups there are, and then only what those have. What does not answer is not served.
-async fn ask(client: &Client) -> Apis {
-    let served = served_versions(client).await;
-    let monitoring = has(client, &served, "monitoring.coreos.com/v1").await;
-    let certificates = has(client, &served, "cert-manager.io/v1").await;
-    let cloud_native_pg = has(client, &served, "postgresql.cnpg.io/v1").await;
-    Apis {
+/// Asks discovery: first which groups there are, and then only what those have.
+async fn ask(client: &Client) -> Result<Apis, kube::Error> {
+    let served = served_versions(client).await?;
+    let monitoring = has(client, &served, "monitoring.coreos.com/v1").await?;
+    let certificates = has(client, &served, "cert-manager.io/v1").await?;
+    let cloud_native_pg = has(client, &served, "postgresql.cnpg.io/v1").await?;
+    Ok(Apis {
         service_monitors: monitoring.contains("servicemonitors"),
         prometheus_rules: monitoring.contains("prometheusrules"),
         certificates: certificates.contains("certificates"),
         clusters: cloud_native_pg.contains("clusters"),
         scheduled_backups: cloud_native_pg.contains("scheduledbackups"),
-        external_secrets: newest_external_secrets(client, &served).await,
-    }
+        external_secrets: newest_external_secrets(client, &served).await?,
+    })
 }
 
-/// The newest version of `ExternalSecret` that is served.
+/// The newest version of `ExternalSecret` that is served. What does not answer is not served.
 async fn external_secrets(client: &Client) -> Option<ExternalSecretsVersion> {
-    newest_external_secrets(client, &served_versions(client).await).await
+    let served = served_versions(client).await.ok()?;
+    newest_external_secrets(client, &served).await.ok().flatten()
 }
 
-async fn newest_external_secrets(client: &Client, served: &BTreeSet<String>) -> Option<ExternalSecretsVersion> {
+async fn newest_external_secrets(
+    client: &Client,
+    served: &BTreeSet<String>,
+) -> Result<Option<ExternalSecretsVersion>, kube::Error> {
     for version in [ExternalSecretsVersion::V1, ExternalSecretsVersion::V1Beta1] {
         if has(client, served, version.api_version())
-            .await
+            .await?
             .contains("externalsecrets")
         {
-            return Some(version);
+            return Ok(Some(version));
         }
     }
-    None
+    Ok(None)
 }
 
 /// Every `group/version` that is served.
-async fn served_versions(client: &Client) -> BTreeSet<String> {
-    let groups = client
-        .list_api_groups()
-        .await
-        .map(|list| list.groups)
-        .unwrap_or_default();
-    groups
-        .into_iter()
+async fn served_versions(client: &Client) -> Result<BTreeSet<String>, kube::Error> {
+    let versions = client.list_api_groups().await?.groups.into_iter();
+    Ok(versions
         .flat_map(|group| group.versions)
         .map(|version| version.group_version)
-        .collect()
+        .collect())
 }
 
-/// What is served of one of the versions that are.
-async fn has(client: &Client, served: &BTreeSet<String>, group_version: &str) -> BTreeSet<String> {
+/// What is served of one of the versions that are. One that is being removed may be named and not answer.
+async fn has(client: &Client, served: &BTreeSet<String>, group_version: &str) -> Result<BTreeSet<String>, kube::Error> {
     if !served.contains(group_version) {
-        return BTreeSet::new();
+        return Ok(BTreeSet::new());
     }
-    let resources = client
-        .list_api_group_resources(group_version)
-        .await
-        .map(|list| list.resources);
-    resources
-        .unwrap_or_default()
-        .into_iter()
-        .map(|resource| resource.name)
-        .collect()
+    match client.list_api_group_resources(group_version).await {
+        Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.name).collect()),
+        Err(error) if is_unreached(&error) => Err(error),
+        Err(_) => Ok(BTreeSet::new()),
+    }
 }

@@ -10,19 +10,20 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DynamicObject, PartialObjectMeta};
+use kube::runtime::watcher as watch;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, oneshot};
 
 use ras_crds::labels;
 
-use crate::cluster::brief::brief;
 use crate::cluster::claims::Claims;
 use crate::cluster::jobs;
 use crate::cluster::kind::Kind;
+use crate::cluster::listener::Listener;
 use crate::cluster::observe;
 use crate::cluster::pods;
+use crate::cluster::reach::Reach;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::{DriveKey, Store, Wake};
 
@@ -53,6 +54,8 @@ pub struct News {
     pub claims: Arc<Claims>,
     /// The queue of drives that have to look again.
     pub queue: mpsc::UnboundedSender<DriveKey>,
+    /// Whether the API server is reached.
+    pub reach: Reach,
 }
 
 impl News {
@@ -78,17 +81,15 @@ pub async fn watch_children(
     } else {
         managed()
     };
-    let mut stream: BoxStream<'_, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
+    let stream: BoxStream<'static, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
         let api: Api<Deployment> = api(&client, namespace.as_deref());
         // Readiness is in the status, so what runs something is watched whole; a few numbers are kept.
         watcher::watcher(api, config)
-            .default_backoff()
             .map(move |event| event.map(|e| map(e, |d: Deployment| (key(kind, &d.metadata), observe::deployment(&d)))))
             .boxed()
     } else if kind == Kind::StatefulSet {
         let api: Api<StatefulSet> = api(&client, namespace.as_deref());
         watcher::watcher(api, config)
-            .default_backoff()
             .map(move |event| {
                 event.map(|e| map(e, |s: StatefulSet| (key(kind, &s.metadata), observe::stateful_set(&s))))
             })
@@ -96,7 +97,6 @@ pub async fn watch_children(
     } else if kind == Kind::Job {
         let api: Api<Job> = api(&client, namespace.as_deref());
         watcher::watcher(api, config)
-            .default_backoff()
             .map(move |event| event.map(|e| map(e, |j: Job| (key(kind, &j.metadata), observe::job(&j)))))
             .boxed()
     } else if matches!(kind, Kind::ExternalSecret | Kind::ExternalSecretBeta | Kind::Cluster) {
@@ -107,7 +107,6 @@ pub async fn watch_children(
             None => Api::all_with(client, &resource),
         };
         watcher::watcher(api, config)
-            .default_backoff()
             .map(move |event| {
                 event.map(|e| {
                     map(e, |o: DynamicObject| {
@@ -128,7 +127,6 @@ pub async fn watch_children(
             None => Api::all_with(client, &resource),
         };
         watcher::watcher(api, config)
-            .default_backoff()
             .map(move |event| {
                 event.map(|e| {
                     map(e, |o: PartialObjectMeta<DynamicObject>| {
@@ -138,16 +136,17 @@ pub async fn watch_children(
             })
             .boxed()
     };
+    let mut listener = Listener::new(kind.to_string(), namespace.clone(), stream, news.reach.clone());
     let mut listed = Some(listed);
     let mut names = HashSet::new();
-    while let Some(event) = stream.next().await {
+    while let Some(event) = listener.event().await {
         match event {
-            Ok(Event::Init) => names.clear(),
-            Ok(Event::InitApply((key, record))) => {
+            Event::Init => names.clear(),
+            Event::InitApply((key, record)) => {
                 names.insert(key.clone());
                 news.wake(news.store.observe(&key, record));
             }
-            Ok(Event::InitDone) => {
+            Event::InitDone => {
                 news.wake(
                     news.store
                         .retain(kind, namespace.as_deref(), &std::mem::take(&mut names)),
@@ -156,12 +155,9 @@ pub async fn watch_children(
                     let _ = listed.send(());
                 }
             }
-            Ok(Event::Apply((key, record))) => news.wake(news.store.observe(&key, record)),
-            Ok(Event::Delete((key, record))) => {
+            Event::Apply((key, record)) => news.wake(news.store.observe(&key, record)),
+            Event::Delete((key, record)) => {
                 news.wake(&news.store.went(&key, record.version) | &news.claims.claimants(&key));
-            }
-            Err(error) => {
-                tracing::warn!(kind = %kind, namespace = namespace.as_deref().unwrap_or("*"), error = brief(&error), "watch failed, will be tried again");
             }
         }
     }
@@ -170,17 +166,18 @@ pub async fn watch_children(
 /// Watches the pods of all drives for what is wrong with them.
 pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, listed: oneshot::Sender<()>) {
     let api: Api<Pod> = api(&client, namespace.as_deref());
-    let mut stream = watcher::watcher(api, managed()).default_backoff().boxed();
+    let stream = watcher::watcher(api, managed()).boxed();
+    let mut listener = Listener::new("Pod", namespace.clone(), stream, news.reach.clone());
     let mut listed = Some(listed);
     let mut names = HashSet::new();
-    while let Some(event) = stream.next().await {
+    while let Some(event) = listener.event().await {
         match event {
-            Ok(Event::Init) => names.clear(),
-            Ok(Event::InitApply(pod)) => {
+            Event::Init => names.clear(),
+            Event::InitApply(pod) => {
                 names.insert((pod.namespace().unwrap_or_default().into(), pod.name_any().into()));
                 news.wake(pod_news(&news.store, &pod, true));
             }
-            Ok(Event::InitDone) => {
+            Event::InitDone => {
                 news.wake(
                     news.store
                         .retain_pods(namespace.as_deref(), &std::mem::take(&mut names)),
@@ -189,14 +186,8 @@ pub async fn watch_pods(namespace: Option<String>, client: Client, news: News, l
                     let _ = listed.send(());
                 }
             }
-            Ok(Event::Apply(pod)) => news.wake(pod_news(&news.store, &pod, true)),
-            Ok(Event::Delete(pod)) => news.wake(pod_news(&news.store, &pod, false)),
-            Err(error) => tracing::warn!(
-                kind = "Pod",
-                namespace = namespace.as_deref().unwrap_or("*"),
-                error = brief(&error),
-                "watch failed, will be tried again"
-            ),
+            Event::Apply(pod) => news.wake(pod_news(&news.store, &pod, true)),
+            Event::Delete(pod) => news.wake(pod_news(&news.store, &pod, false)),
         }
     }
 }

@@ -11,6 +11,7 @@ use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use tokio::sync::{mpsc, watch};
 
 use crate::cluster::claims::Claims;
+use crate::cluster::reach::Reach;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::hands::Hands;
 use crate::drive::fetched::Apis;
@@ -32,6 +33,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// The queue of drives that have to look again.
     pub queue: mpsc::UnboundedSender<DriveKey>,
+    /// Whether the API server is reached.
+    pub reach: Reach,
     /// What is remembered of each drive.
     pub memory: Memory,
 }
@@ -51,6 +54,10 @@ pub struct Remembered {
     pub status: RecruitmentDriveStatus,
     /// Failures in a row.
     pub failures: u32,
+    /// Whether the last walk failed because the API server was not reached.
+    pub unreached: bool,
+    /// How many outages had ended when the last walk began.
+    pub began: u64,
     /// Since when a status is put off because what it tells is about to change.
     pub untold_since: Option<Instant>,
 }
@@ -95,6 +102,41 @@ impl Memory {
         known.failures
     }
 
+    /// A walk begins, and so many outages have ended.
+    pub fn begins(&self, key: &DriveKey, ended: u64) {
+        if let Some(known) = self.lock().get_mut(key) {
+            known.unreached = false;
+            known.began = ended;
+        }
+    }
+
+    /// The same as [`Memory::failed`], of a walk that did not reach the API server. When an outage ended while it was
+    /// under way nobody would wake the drive any more, and the row begins anew: `ended` is how many ended by now.
+    pub fn unreached(&self, key: &DriveKey, ended: u64) -> u32 {
+        let mut drives = self.lock();
+        let known = drives.entry(key.clone()).or_default();
+        known.unreached = true;
+        known.failures = if ended > known.began {
+            1
+        } else {
+            known.failures.saturating_add(1)
+        };
+        known.failures
+    }
+
+    /// The drives whose last walk did not reach the API server. Their rows of failures end: what failed was the network.
+    pub fn take_unreached(&self) -> Vec<DriveKey> {
+        let mut drives = self.lock();
+        let unreached = drives.iter_mut().filter(|(_, known)| known.unreached);
+        unreached
+            .map(|(key, known)| {
+                known.unreached = false;
+                known.failures = 0;
+                key.clone()
+            })
+            .collect()
+    }
+
     /// Ends a row of failures.
     pub fn succeeded(&self, key: &DriveKey) {
         if let Some(known) = self.lock().get_mut(key) {
@@ -105,5 +147,51 @@ impl Memory {
     /// Forgets a drive that is gone, and returns what was known.
     pub fn forget(&self, key: &DriveKey) -> Option<Remembered> {
         self.lock().remove(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> DriveKey {
+        DriveKey::new("n", name)
+    }
+
+    #[test]
+    fn only_drives_that_failed_for_the_network_are_woken_and_once() {
+        let memory = Memory::default();
+        for _ in 0..6 {
+            memory.begins(&key("cut-off"), 0);
+            memory.unreached(&key("cut-off"), 0);
+            memory.begins(&key("refused"), 0);
+            memory.failed(&key("refused"));
+        }
+        assert_eq!(memory.take_unreached(), [key("cut-off")]);
+        assert!(memory.take_unreached().is_empty());
+        assert_eq!(memory.unreached(&key("cut-off"), 0), 1, "its row ended with the outage");
+        assert_eq!(memory.failed(&key("refused")), 7, "it keeps its back-off");
+    }
+
+    #[test]
+    fn a_drive_that_was_refused_after_the_network_failed_keeps_its_back_off() {
+        let memory = Memory::default();
+        memory.unreached(&key("d"), 0);
+        memory.begins(&key("d"), 0);
+        memory.failed(&key("d"));
+        assert!(memory.take_unreached().is_empty());
+    }
+
+    #[test]
+    fn a_walk_that_an_outage_outran_is_tried_again_soon_and_only_once_for_that_outage() {
+        let memory = Memory::default();
+        for _ in 0..6 {
+            memory.begins(&key("d"), 0);
+            memory.unreached(&key("d"), 0);
+        }
+        memory.begins(&key("d"), 0);
+        assert_eq!(memory.unreached(&key("d"), 1), 1);
+        memory.begins(&key("d"), 1);
+        assert_eq!(memory.unreached(&key("d"), 1), 2);
     }
 }

@@ -3,11 +3,15 @@
 use kube::Error;
 use ras_crds::Reason;
 
+use crate::cluster::reach::is_busy;
+
 /// When to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// With back-off.
     Soon,
+    /// With back-off, and as soon as the API server is reached again.
+    WhenReached,
     /// When something changes, and now and then in case something did that nobody told us of.
     OnChange,
 }
@@ -29,7 +33,7 @@ pub fn refusal(error: &Error) -> Refusal {
         return Refusal {
             reason: Reason::ApiUnavailable,
             message: format!("the API server could not be reached ({error}); it is tried again"),
-            retry: Retry::Soon,
+            retry: Retry::WhenReached,
         };
     };
     let said = &status.message;
@@ -74,10 +78,10 @@ pub fn refusal(error: &Error) -> Refusal {
             message: format!("somebody else wrote it at the same time ({said}); it is tried again"),
             retry: Retry::Soon,
         },
-        _ => Refusal {
+        code => Refusal {
             reason: Reason::ApiUnavailable,
-            message: format!("the API server answered {}: {said}; it is tried again", status.code),
-            retry: Retry::Soon,
+            message: format!("the API server answered {code}: {said}; it is tried again"),
+            retry: if is_busy(code) { Retry::WhenReached } else { Retry::Soon },
         },
     }
 }

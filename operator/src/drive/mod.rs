@@ -4,6 +4,7 @@
 //! is deleted, even when the operator is gone, and what is to be retained carries none. Only a drive with buckets
 //! that are to be deleted has a finalizer: see [`cleanup`].
 
+pub mod again;
 pub mod apply;
 pub mod backoff;
 pub mod build;
@@ -39,6 +40,7 @@ use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
 use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::reach::is_unreached;
 use crate::cluster::record::DeploymentState;
 use crate::cluster::store::DriveKey;
 use crate::telemetry::metrics::Outcome as Counted;
@@ -77,10 +79,22 @@ pub enum Error {
     TimedOut,
 }
 
+impl Error {
+    /// Whether it says that the API server was not reached, and nothing of the drive.
+    fn is_unreached(&self) -> bool {
+        match self {
+            Self::Finalizer(error) | Self::Read(error) | Self::Status(error) => is_unreached(error),
+            Self::TimedOut => true,
+            Self::Item(_) => false,
+        }
+    }
+}
+
 /// Walks once.
 pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let key = intake::key(&drive);
+    context.memory.begins(&key, context.reach.ended());
     let walked = match tokio::time::timeout(LIMIT, walk(&key, &drive, &context)).await {
         Ok(walked) => walked,
         Err(_) => Err(Error::TimedOut),
@@ -99,8 +113,11 @@ pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Acti
 /// What follows a failure: another try, later each time, and not for all drives at once.
 pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
     let key = intake::key(drive);
-    let failures = context.memory.failed(&key);
-    let wait = backoff::wait(failures, &key);
+    let wait = if error.is_unreached() {
+        again::wait(&key, context)
+    } else {
+        backoff::wait(context.memory.failed(&key), &key)
+    };
     tracing::warn!(drive = %key, %error, retry_in = ?wait, "reconcile failed");
     Action::requeue(wait)
 }
@@ -250,6 +267,9 @@ fn next(key: &DriveKey, valid: &ValidDrive, outcome: &apply::Outcome, context: &
         });
         return (counted, again);
     }
+    if outcome.blocked.iter().any(|one| one.retry == Retry::WhenReached) {
+        return (Counted::Blocked, Action::requeue(again::wait(key, context)));
+    }
     let failures = context.memory.failed(key);
     let wait = if outcome.blocked.iter().any(|one| one.retry == Retry::Soon) {
         backoff::wait(failures, key)
@@ -274,8 +294,7 @@ fn remembered(
         .unwrap_or_else(|| Remembered {
             uid: uid.to_owned(),
             status: stored.cloned().unwrap_or_default(),
-            failures: 0,
-            untold_since: None,
+            ..Remembered::default()
         })
 }
 

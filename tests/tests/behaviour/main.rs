@@ -23,6 +23,7 @@ mod harness;
 mod health;
 mod leader;
 mod migrations;
+mod network;
 mod object_stores;
 mod optional_apis;
 mod passwords;
