@@ -46,13 +46,20 @@ pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>, reach: Re
         );
     }
     loop {
-        match ask(&client).await {
-            Ok(seen) => tell(&apis, seen),
-            // Or an outage would make all of them gone, and every drive be told to install them.
-            Err(_) if apis.borrow().is_some() => reach.doubt(),
-            Err(_) => tell(&apis, Apis::default()),
+        let ended = reach.ended();
+        if let Ok(seen) = ask(&client).await {
+            tell(&apis, seen);
+        } else {
+            reach.doubt();
+            // What is known stays, or an outage would make all of them gone, and every drive be told to install them.
+            if apis.borrow().is_none() {
+                tell(&apis, Apis::default());
+            }
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(ASK_EVERY) => {}
+            () = reach.again_after(ended) => {}
+        }
     }
 }
 

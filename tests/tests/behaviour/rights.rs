@@ -1,7 +1,9 @@
 //! The rights the operator is shipped with: they are enough, and no more than said.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use ras_tests::{AuditMark, Error, ForeignProject, PATIENCE, Season, cluster, eventually};
+use ras_tests::{
+    AuditMark, Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually, repository,
+};
 use serde_json::json;
 
 use crate::seen::{COLLECTED, asked, becomes, kubectl, may_do};
@@ -257,4 +259,49 @@ async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(
         );
     }
     Ok(())
+}
+
+const MISSING: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: missing}
+rules: [{apiGroups: [''], resources: [configmaps], verbs: [list, watch]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: missing}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: missing}
+subjects: [{kind: ServiceAccount, name: ras-operator}]
+";
+
+#[tokio::test]
+async fn a_missing_right_is_named_once_however_often_it_is_tried_and_found_when_it_is_there() -> Result<(), Error> {
+    let cluster = cluster().await?;
+    let shipped = std::fs::read_to_string(repository().join(ROLES)).unwrap();
+    let path = cluster.description().folder.join("without-configmaps.yaml");
+    let fewer = shipped.replacen("configmaps, ", "", 1);
+    assert_ne!(fewer, shipped);
+    std::fs::write(&path, fewer).unwrap();
+    let options = OperatorOptions::with_roles(&path);
+    let mut season = Season::with(Shared::All(cluster), "missing-right", &options).await?;
+    eventually(PATIENCE, "three refused lists of ConfigMaps", async || {
+        let refused = asked(&season, AuditMark::START, |event| {
+            event.code == 403 && event.resource == "configmaps" && event.verb == "list"
+        });
+        match refused.await?.len() {
+            3.. => Ok(()),
+            fewer => Err(format!("{fewer}").into()),
+        }
+    })
+    .await?;
+    let log = season.operator.log();
+    let named: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("cannot list resource") && line.contains("configmaps"))
+        .collect();
+    assert_eq!(named.len(), 1, "{named:#?}");
+    assert!(named[0].contains("give the operator's role the right"), "{}", named[0]);
+    season.apply(MISSING).await?;
+    season.operator.logs(PATIENCE, "watch is heard again").await?;
+    season.operator.logs(PATIENCE, r#""message":"ready""#).await
 }
