@@ -13,8 +13,11 @@ pub const MANAGER: &str = "bare-client";
 /// The operator works on sixteen drives at a time, with up to eight requests each.
 const AT_A_TIME: usize = 128;
 
+/// A child, and its kind.
+pub type Child = (ApiResource, Value);
+
 /// One drive's children as somebody would apply them anew, with what to write instead of the drive's name.
-pub async fn children(client: &Client, namespace: &str, drive: &str) -> Result<Vec<(ApiResource, Value)>, Error> {
+pub async fn children(client: &Client, namespace: &str, drive: &str) -> Result<Vec<Child>, Error> {
     let mut found = Vec::new();
     // The drives that are measured have no monitoring.
     for resource in child_kinds().filter(|kind| kind.group != "monitoring.coreos.com") {
@@ -25,15 +28,12 @@ pub async fn children(client: &Client, namespace: &str, drive: &str) -> Result<V
             if object.name_any() != drive && !object.name_any().starts_with(&format!("{drive}-")) {
                 continue;
             }
-            let (name, labels, annotations) = (
-                object.metadata.name.take(),
-                object.metadata.labels.take(),
-                object.metadata.annotations.take(),
-            );
+            let all = std::mem::take(&mut object.metadata);
             object.metadata = kube::core::ObjectMeta {
-                name,
-                labels,
-                annotations,
+                name: all.name,
+                labels: all.labels,
+                annotations: all.annotations,
+                owner_references: all.owner_references,
                 ..kube::core::ObjectMeta::default()
             };
             let mut value = serde_json::to_value(&object).map_err(Error::unreadable("a child"))?;
@@ -53,21 +53,29 @@ pub async fn children(client: &Client, namespace: &str, drive: &str) -> Result<V
     Ok(found)
 }
 
-/// Applies the children of `drives` drives.
+/// Applies the children of drives with these names and UIDs.
 pub async fn apply(
     cluster: &Cluster,
     namespace: &str,
-    children: &[(ApiResource, Value)],
+    children: &[Child],
     template: &str,
-    drives: usize,
+    owners: &[(String, String)],
 ) -> Result<(), Error> {
     let client = cluster.client()?;
     let mut work = Vec::new();
-    for number in 0..drives {
+    for (name, uid) in owners {
         for (resource, value) in children {
             // The drive's name stands in names, labels and selectors alike.
-            let text = value.to_string().replace(template, &format!("{template}{number}"));
-            let value: Value = serde_json::from_str(&text).map_err(Error::unreadable("a child"))?;
+            let text = value.to_string().replace(template, name);
+            let mut value: Value = serde_json::from_str(&text).map_err(Error::unreadable("a child"))?;
+            let owners = value
+                .pointer_mut("/metadata/ownerReferences")
+                .and_then(Value::as_array_mut);
+            for owner in owners.into_iter().flatten() {
+                if let Some(found) = owner.get_mut("uid") {
+                    *found = uid.as_str().into();
+                }
+            }
             work.push((resource.clone(), value));
         }
     }

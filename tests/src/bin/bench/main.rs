@@ -40,6 +40,9 @@ struct Arguments {
     /// Leaves out drives whose pods run, which take the longest.
     #[arg(long)]
     no_pods: bool,
+    /// Measures the limit alone
+    #[arg(long)]
+    limit_only: bool,
     /// How often a time is taken whose percentiles are shown.
     #[arg(long, default_value_t = 100)]
     times: usize,
@@ -103,6 +106,9 @@ async fn size(cluster: &Cluster, drives: usize, secrets: usize, arguments: &Argu
     let mut bench = Bench::start(cluster, drives, arguments.times).await?;
     step("limit and calls");
     bench.limit(&mut figures).await?;
+    if arguments.limit_only {
+        return Ok(figures);
+    }
     step("rest, one image, memory");
     bench.rest(&mut figures).await?;
     step("pick-up and drift");
