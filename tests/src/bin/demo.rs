@@ -94,8 +94,8 @@ async fn show(arguments: &Arguments) -> Result<(), Error> {
     operator.stop().await?;
     drop(issuer);
     drop(jobs);
-    drop(cluster);
-    Ok(())
+    // So that nothing runs any more when this returns.
+    cluster.stop().await
 }
 
 async fn control_plane() -> Result<Cluster, Error> {
