@@ -224,7 +224,8 @@ fn passwords(object: &Deployment) -> Box<[Arc<str>]> {
     names.into_iter().map(Into::into).collect()
 }
 
-fn version(meta: &ObjectMeta) -> u64 {
+/// Version of an object, in the order of its changes; 0 when it has none.
+pub fn version(meta: &ObjectMeta) -> u64 {
     meta.resource_version
         .as_deref()
         .and_then(|v| v.parse().ok())

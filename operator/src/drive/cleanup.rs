@@ -15,7 +15,7 @@ use super::apply::buckets::depart;
 use super::context::Context;
 use super::departure::{Asking, Departure, Progress, Wishes, fate, settle};
 use super::intake::Stored;
-use super::{Counted, Error, Way, events, finalizer, remembered, report, show};
+use super::{Counted, Error, Way, events, finalizer, report, show, told};
 use crate::cluster::store::DriveKey;
 
 /// Removes what is to be removed, and lets the drive go when that is done.
@@ -35,7 +35,7 @@ pub async fn cleanup(
         }
         return Ok((Counted::Unchanged, Action::await_change()));
     }
-    let mut before = remembered(key, meta, drive.and_then(|drive| drive.status.as_ref()), context).status;
+    let mut before = told(key, meta, drive.and_then(|drive| drive.status.as_ref()), context);
     if drive.is_none() && before.buckets.is_empty() {
         before.buckets = stored_buckets(key, context).await?;
     }

@@ -15,6 +15,7 @@ use crate::cluster::reach::Reach;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::hands::Hands;
 use crate::drive::fetched::Apis;
+use crate::drive::told::Told;
 use crate::platform::PlatformConfig;
 
 /// What every reconcile shares.
@@ -50,8 +51,8 @@ pub struct Memory {
 pub struct Remembered {
     /// UID of the drive it speaks of.
     pub uid: String,
-    /// The status last written or found equal. The informer may not have it yet.
-    pub status: RecruitmentDriveStatus,
+    /// What was told of it.
+    pub told: Told,
     /// Failures in a row.
     pub failures: u32,
     /// Whether the last walk failed because the API server was not reached.
@@ -72,26 +73,55 @@ impl Memory {
         self.lock().get(key).filter(|known| known.uid == uid).cloned()
     }
 
-    /// Remembers the status of a drive.
-    pub fn shown(&self, key: &DriveKey, uid: &str, status: RecruitmentDriveStatus) {
-        let mut drives = self.lock();
-        let known = drives.entry(key.clone()).or_default();
-        uid.clone_into(&mut known.uid);
-        known.status = status;
-        known.untold_since = None;
-    }
-
-    /// How long a status of the drive has been put off; nothing when it begins now.
-    pub fn waits_to_tell(&self, key: &DriveKey, uid: &str) -> Duration {
+    /// What is remembered of the drive with this UID, to be changed. What was remembered of another of its name is forgotten.
+    fn of<T>(&self, key: &DriveKey, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
         let mut drives = self.lock();
         let known = drives.entry(key.clone()).or_default();
         if known.uid != uid {
             *known = Remembered {
                 uid: uid.to_owned(),
+                failures: known.failures,
+                unreached: known.unreached,
+                began: known.began,
                 ..Remembered::default()
             };
         }
-        known.untold_since.get_or_insert_with(Instant::now).elapsed()
+        change(known)
+    }
+
+    /// A status of the drive is about to be written.
+    pub fn tells(&self, key: &DriveKey, uid: &str) {
+        self.of(key, uid, |known| known.told.begins());
+    }
+
+    /// Remembers the status of a drive, and which version of the drive it made when it was written.
+    pub fn shown(&self, key: &DriveKey, uid: &str, status: RecruitmentDriveStatus, version: Option<u64>) {
+        self.of(key, uid, |known| {
+            known.untold_since = None;
+            match version {
+                Some(version) => known.told.written(status, version),
+                None => known.told.found_equal(status),
+            }
+        });
+    }
+
+    /// Whether the status that is remembered is the one that stands there.
+    pub fn is_sure(&self, key: &DriveKey, uid: &str) -> bool {
+        self.of(key, uid, |known| known.told.is_sure())
+    }
+
+    /// A version of the drive is heard of, with its status. Returns whether that is news.
+    pub fn hears(&self, key: &DriveKey, uid: &str, status: &RecruitmentDriveStatus, version: u64) -> bool {
+        let mut drives = self.lock();
+        let known = drives.get_mut(key).filter(|known| known.uid == uid);
+        known.is_none_or(|known| known.told.hears(status, version))
+    }
+
+    /// How long a status of the drive has been put off; nothing when it begins now.
+    pub fn waits_to_tell(&self, key: &DriveKey, uid: &str) -> Duration {
+        self.of(key, uid, |known| {
+            known.untold_since.get_or_insert_with(Instant::now).elapsed()
+        })
     }
 
     /// Counts a failure, and returns how many there were in a row.

@@ -11,6 +11,7 @@ use ras_crds::RecruitmentDrive;
 
 use crate::cluster::claims::Age;
 use crate::cluster::informers::News;
+use crate::cluster::observe::version;
 use crate::cluster::store::{DriveKey, Wake};
 use crate::drive::build::names;
 use crate::drive::context::Context;
@@ -50,7 +51,7 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
             let key = key(drive);
             news.store.uses_secrets(&key, BTreeSet::new());
             if let Some(known) = context.memory.forget(&key) {
-                context.hands.metrics.forget(&key, &known.status);
+                context.hands.metrics.forget(&key, &known.told.status);
             }
             if let Some(keeper) = &context.hands.keeper {
                 keeper.forget(&key);
@@ -103,6 +104,5 @@ fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     context
         .memory
-        .get(&key(after), uid)
-        .is_none_or(|known| known.status != status)
+        .hears(&key(after), uid, &status, version(&drive.metadata))
 }

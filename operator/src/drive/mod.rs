@@ -24,6 +24,7 @@ pub mod migration;
 pub mod preparation;
 pub mod report;
 pub mod rotation;
+pub mod told;
 pub mod valid;
 pub mod validate;
 
@@ -39,6 +40,7 @@ use kube::runtime::controller::Action;
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
+use crate::cluster::observe::version;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::reach::is_unreached;
 use crate::cluster::record::DeploymentState;
@@ -46,7 +48,7 @@ use crate::cluster::store::DriveKey;
 use crate::telemetry::metrics::Outcome as Counted;
 
 use apply::item::ItemError;
-use context::{Context, Remembered};
+use context::Context;
 use error::{Retry, refusal};
 use intake::Stored;
 use report::{Observed, Verdict};
@@ -131,7 +133,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let drive = match &stored.0 {
         Ok(drive) => drive,
         Err(invalid) => {
-            let mut before = remembered(key, &invalid.metadata, None, context).status;
+            let mut before = told(key, &invalid.metadata, None, context);
             if before.buckets.is_empty() {
                 // Or the names of its buckets would be forgotten, and with them what has to be removed one day.
                 before.buckets = cleanup::stored_buckets(key, context).await?;
@@ -141,7 +143,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
             return Ok((Counted::Blocked, Action::await_change()));
         }
     };
-    let before = remembered(key, &drive.metadata, drive.status.as_ref(), context).status;
+    let before = told(key, &drive.metadata, drive.status.as_ref(), context);
     let whole = cache::expanded(drive, &context.platform.cache.image);
     let (fetched, observed) = fetch::fetch(key, &whole, &before, &now, context);
     let drive_as_written = drive;
@@ -279,23 +281,18 @@ fn next(key: &DriveKey, valid: &ValidDrive, outcome: &apply::Outcome, context: &
     (Counted::Blocked, Action::requeue(wait))
 }
 
-/// What is remembered of a drive; its stored status, when nothing is.
-fn remembered(
+/// The status that was told of a drive last; the stored one, when nothing is remembered.
+fn told(
     key: &DriveKey,
     meta: &ObjectMeta,
     stored: Option<&RecruitmentDriveStatus>,
     context: &Context,
-) -> Remembered {
+) -> RecruitmentDriveStatus {
     let uid = meta.uid.as_deref().unwrap_or_default();
-    context
-        .memory
-        .get(key, uid)
-        .filter(|known| known.status != RecruitmentDriveStatus::default())
-        .unwrap_or_else(|| Remembered {
-            uid: uid.to_owned(),
-            status: stored.cloned().unwrap_or_default(),
-            ..Remembered::default()
-        })
+    let remembered = context.memory.get(key, uid).map(|known| known.told.status);
+    remembered
+        .filter(|status| *status != RecruitmentDriveStatus::default())
+        .unwrap_or_else(|| stored.cloned().unwrap_or_default())
 }
 
 async fn tell(
@@ -334,7 +331,8 @@ async fn show(
 ) -> Result<(), Error> {
     let uid = meta.uid.as_deref().unwrap_or_default();
     context.hands.metrics.show(key, &status, before, suspended);
-    if status != *before {
+    let mut made = None;
+    if status != *before || !context.memory.is_sure(key, uid) {
         let (params, patch) = match way {
             Way::Apply => (
                 PatchParams::apply(FIELD_MANAGER).force(),
@@ -355,8 +353,13 @@ async fn show(
         };
         let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
+        // Until its answer is here: the walk may end before that, and so may the connection.
+        context.memory.tells(key, uid);
         match api.patch_status(&key.name, &params, &patch).await {
-            Ok(_) => context.hands.metrics.wrote("RecruitmentDrive", "status"),
+            Ok(answer) => {
+                context.hands.metrics.wrote("RecruitmentDrive", "status");
+                made = Some(version(&answer.metadata));
+            }
             // Deleted, or made anew, meanwhile: there is nobody left to tell.
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),
             // The object is so far from its definition that nothing of it can be written. An event still can.
@@ -368,7 +371,7 @@ async fn show(
         events::readiness(&status, before, key, meta, context);
         events::logins(&status, before, key, meta, context);
     }
-    context.memory.shown(key, uid, status);
+    context.memory.shown(key, uid, status, made);
     Ok(())
 }
 

@@ -8,10 +8,10 @@ use std::{
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, DynamicObject, ListParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
 use ras_operator::cluster::kind::Kind;
-use ras_tests::{Error, PATIENCE, Season};
+use ras_tests::{AuditEvent, Error, PATIENCE, Season};
 use serde_json::{Value, json};
 
 use crate::{
@@ -237,6 +237,35 @@ async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Err
         }
     }
     season.ready("season").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Result<(), Error> {
+    let season = Season::start("status").await?;
+    season
+        .apply(
+            "{apiVersion: ras.dev/v1alpha1, kind: RecruitmentDrive, metadata: {name: spring}, \
+             spec: {services: [{name: web, image: registry.example.com/web:1}]}}",
+        )
+        .await?;
+    let told = season.ready("spring").await?;
+    at_rest(&season, "spring").await?;
+    let since = mark(&season).await?;
+    let mut lie = serde_json::to_value(&told).unwrap();
+    lie["status"] = json!("False");
+    lie["message"] = json!("nothing works");
+    let lie = Patch::Merge(json!({"status": {"conditions": [lie]}}));
+    let lied = season
+        .drives()
+        .patch_status("spring", &PatchParams::default(), &lie)
+        .await;
+    lied.map_err(failed("writing a status"))?;
+
+    assert_eq!(season.ready("spring").await?.message, told.message);
+    at_rest(&season, "spring").await?;
+    let writes = asked(&season, since, AuditEvent::is_write).await?;
+    assert_eq!(writes.len(), 1, "{writes:#?}");
+    Ok(())
 }
 
 /// What somebody adds that the operator does not set: notes on the object, and what injectors put into pods.
