@@ -126,9 +126,26 @@ impl AuditLog {
         Ok(events)
     }
 
+    /// Behind the last whole line: one that is just being written can be seen in part.
     fn end(&self) -> Result<AuditMark, Error> {
-        let metadata = std::fs::metadata(&self.path).map_err(Error::io(format!("reading {}", self.path.display())))?;
-        Ok(AuditMark(metadata.len()))
+        const PART: u64 = 64 * 1024;
+        let reading = || format!("reading {}", self.path.display());
+        let mut file = std::fs::File::open(&self.path).map_err(Error::io(reading()))?;
+        let mut to = file.metadata().map_err(Error::io(reading()))?.len();
+        while to > 0 {
+            let from = to.saturating_sub(PART);
+            file.seek(SeekFrom::Start(from)).map_err(Error::io(reading()))?;
+            let mut part = Vec::new();
+            (&mut file)
+                .take(to - from)
+                .read_to_end(&mut part)
+                .map_err(Error::io(reading()))?;
+            if let Some(index) = part.iter().rposition(|byte| *byte == b'\n') {
+                return Ok(AuditMark(from + index as u64 + 1));
+            }
+            to = from;
+        }
+        Ok(AuditMark(0))
     }
 }
 

@@ -29,13 +29,16 @@ fn ratio(part: usize, whole: usize) -> f64 {
 impl Bench<'_> {
     /// A backlog of drives, between two times at which a bare client made the same objects elsewhere. Between, because each
     /// object that there already is makes the next one dearer for the API server.
-    pub async fn limit(&mut self, figures: &mut Figures) -> Result<(), Error> {
+    pub async fn limit(&mut self, is_compared: bool, figures: &mut Figures) -> Result<(), Error> {
         self.create(MODEL).await?;
         self.quiet().await?;
         let children = bare::children(&self.namespace.client(), self.namespace.name(), MODEL).await?;
         figures.objects_a_drive = children.len();
         self.operator.kill();
 
+        if !is_compared {
+            return self.operator_alone(figures).await;
+        }
         let before = self.bare("before", &children).await?;
         self.operator_alone(figures).await?;
         let after = self.bare("after", &children).await?;

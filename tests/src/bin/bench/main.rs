@@ -40,9 +40,12 @@ struct Arguments {
     /// Leaves out drives whose pods run, which take the longest.
     #[arg(long)]
     no_pods: bool,
-    /// Measures the limit alone
+    /// Measures the limit alone.
     #[arg(long)]
     limit_only: bool,
+    /// Leaves out the bare client, and with it the limit.
+    #[arg(long, conflicts_with = "limit_only")]
+    no_limit: bool,
     /// How often a time is taken whose percentiles are shown.
     #[arg(long, default_value_t = 100)]
     times: usize,
@@ -105,7 +108,7 @@ async fn size(cluster: &Cluster, drives: usize, secrets: usize, arguments: &Argu
     };
     let mut bench = Bench::start(cluster, drives, arguments.times).await?;
     step("limit and calls");
-    bench.limit(&mut figures).await?;
+    bench.limit(!arguments.no_limit, &mut figures).await?;
     if arguments.limit_only {
         return Ok(figures);
     }
