@@ -73,7 +73,8 @@ impl Memory {
         self.lock().get(key).filter(|known| known.uid == uid).cloned()
     }
 
-    /// What is remembered of the drive with this UID, to be changed. What was remembered of another of its name is forgotten.
+    /// What is remembered of the drive with this UID, to be changed. Of another of its name only the failures are kept: they
+    /// are counted by name, and before anything else is remembered.
     fn of<T>(&self, key: &DriveKey, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
         let mut drives = self.lock();
         let known = drives.entry(key.clone()).or_default();

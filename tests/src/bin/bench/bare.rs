@@ -98,10 +98,6 @@ pub async fn apply(
 }
 
 /// Makes many things at a time.
-pub async fn many<F: Future<Output = Result<(), Error>>>(work: impl Iterator<Item = F>) -> Result<(), Error> {
-    futures::stream::iter(work)
-        .buffer_unordered(32)
-        .try_collect::<Vec<()>>()
-        .await
-        .map(drop)
+pub async fn many<T, F: Future<Output = Result<T, Error>>>(work: impl Iterator<Item = F>) -> Result<Vec<T>, Error> {
+    futures::stream::iter(work).buffer_unordered(32).try_collect().await
 }

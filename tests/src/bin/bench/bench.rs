@@ -79,11 +79,7 @@ impl<'a> Bench<'a> {
 
     /// Creates a drive without pods.
     pub async fn create(&self, name: &str) -> Result<(), Error> {
-        let made = self
-            .api()
-            .create(&PostParams::default(), &portals::idle(name, IMAGE)?)
-            .await;
-        made.map(drop).map_err(Error::api(format!("creating {name}")))
+        create(&self.api(), name).await.map(drop)
     }
 
     /// Changes the image of a drive's first service.
@@ -120,4 +116,10 @@ impl<'a> Bench<'a> {
             last_seen: "requests".to_owned(),
         })
     }
+}
+
+/// Creates a drive without pods, in any namespace.
+pub async fn create(api: &Api<RecruitmentDrive>, name: &str) -> Result<RecruitmentDrive, Error> {
+    let made = api.create(&PostParams::default(), &portals::idle(name, IMAGE)?).await;
+    made.map_err(Error::api(format!("creating {name}")))
 }

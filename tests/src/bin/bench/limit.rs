@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
-use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use ras_crds::RecruitmentDrive;
 use ras_tests::{AuditEvent, Error};
 
 use crate::audit::{asked, counts, is_child_write, is_single, span};
 use crate::bare;
-use crate::bench::{Bench, IMAGE, options};
+use crate::bench::{Bench, create, options};
 use crate::machine::{control_plane_time, mib};
-use crate::portals;
 use crate::table::Figures;
 
 /// A name that no field of any kind has, because it is replaced in the text of objects.
@@ -87,16 +84,11 @@ impl Bench<'_> {
 
     /// Makes all drives, and returns their names and UIDs.
     async fn make_drives(&self, api: &Api<RecruitmentDrive>) -> Result<Vec<(String, String)>, Error> {
-        futures::stream::iter(0..self.drives)
-            .map(|number| async move {
-                let drive = portals::idle(&format!("drive-{number}"), IMAGE)?;
-                let made = api.create(&PostParams::default(), &drive).await;
-                let made = made.map_err(Error::api("creating a drive"))?;
-                Ok((made.name_any(), made.uid().unwrap_or_default()))
-            })
-            .buffer_unordered(32)
-            .try_collect()
-            .await
+        bare::many((0..self.drives).map(|number| async move {
+            let made = create(api, &format!("drive-{number}")).await?;
+            Ok((made.name_any(), made.uid().unwrap_or_default()))
+        }))
+        .await
     }
 
     /// Nothing, one image, and what all of it takes of memory.
