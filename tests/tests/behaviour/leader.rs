@@ -2,6 +2,7 @@
 //! moment both of them write.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{api::coordination::v1::Lease, jiff::Timestamp};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -169,6 +170,51 @@ async fn a_leader_that_is_asked_to_end_gives_the_lease_back_last_and_the_standby
     let last = writes.iter().rfind(|event| event.username == user).expect("it led");
     assert!(is_lease(last), "the lease is given back last of all: {last:?}");
     Ok(())
+}
+
+/// Those who lost the race for a lease that was given back have to be there when it is given back again.
+#[tokio::test]
+async fn leaders_that_end_one_after_the_other_are_followed_at_once_each_time() -> Result<(), Error> {
+    let season = Season::with(Shared::All(cluster().await?), "lead-roll", &options("a")).await?;
+    let leases: Api<Lease> = Api::namespaced(season.cluster.client()?, season.namespace.name());
+    let mut all = BTreeMap::from([("a".to_owned(), season.operator)]);
+    taken_after(&leases, Timestamp::UNIX_EPOCH).await?;
+    for name in ["b", "c", "d"] {
+        let mut standby = Operator::start(&season.cluster, &season.namespace, &options(name)).await?;
+        standby.logs(PATIENCE, r#""message":"stands by""#).await?;
+        all.insert(name.to_owned(), standby);
+    }
+    let mut leader = "a".to_owned();
+    while all.len() > 1 {
+        let asked = Timestamp::now();
+        let mut ending = all.remove(&leader).expect("it runs");
+        let status = ending.stop().await?;
+        assert!(status.success(), "{status}");
+        let (holder, taken) = taken_after(&leases, asked).await?;
+        let took = Duration::try_from(taken.duration_since(asked)).unwrap_or_default();
+        println!("{holder} led {} ms after {leader} was asked to end", took.as_millis());
+        assert!(
+            took < PAUSE,
+            "it paused, as who cannot reach the API server does: {took:?}"
+        );
+        leader = holder;
+    }
+    Ok(())
+}
+
+/// The shortest time a candidate waits between two tries.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Who took the lease after a moment, and when.
+async fn taken_after(leases: &Api<Lease>, moment: Timestamp) -> Result<(String, Timestamp), Error> {
+    eventually(PATIENCE, "somebody to take the lease", async || {
+        let lease = leases.get("ras-operator").await?.spec.unwrap_or_default();
+        match (lease.holder_identity, lease.acquire_time) {
+            (Some(holder), Some(taken)) if taken.0 > moment && !holder.is_empty() => Ok((holder, taken.0)),
+            seen => Err(format!("{seen:?}").into()),
+        }
+    })
+    .await
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, LogParams},
 };
 use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Signal, eventually, is_lease, node};
 
@@ -174,6 +174,18 @@ impl<'a> Operators<'a> {
         Ok(writes)
     }
 
+    /// When the lease was taken after a moment, by whomever: a program that was started again in its pod goes on under its name.
+    pub async fn taken_after(&self, moment: Timestamp) -> Result<Timestamp, Error> {
+        eventually(PATIENCE, "somebody to take the lease", async || {
+            let spec = self.leases.get(OPERATOR).await?.spec.unwrap_or_default();
+            match spec.acquire_time {
+                Some(taken) if taken.0 > moment => Ok(taken.0),
+                taken => Err(format!("taken at {taken:?}, by {:?}", spec.holder_identity).into()),
+            }
+        })
+        .await
+    }
+
     /// How long after a moment the first of those wrote that `whom` holds for; waits for it.
     pub async fn first_write(
         &self,
@@ -186,11 +198,42 @@ impl<'a> Operators<'a> {
             let first = writes
                 .iter()
                 .find(|event| event.received.0 > moment && !is_lease(event) && whom(&event.pod));
-            first.map(|event| event.received.0).ok_or_else(|| "none yet".into())
+            first.map(|event| event.received.0).ok_or_else(|| {
+                let leases = writes.iter().filter(|event| is_lease(event)).count();
+                format!("none yet after {} writes, {leases} of them of the lease", writes.len()).into()
+            })
         })
         .await?;
         Ok(Duration::try_from(first.duration_since(moment)).unwrap_or_default())
     }
+}
+
+/// What the programs of all replicas said last, those that ended before among them: a scenario that failed is looked into there.
+pub async fn said_last(client: &Client) -> String {
+    const LINES: i64 = 40;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let names: Vec<String> = match pods.list(&replicas()).await {
+        Ok(list) => list.iter().map(ResourceExt::name_any).collect(),
+        Err(error) => return format!("what the operators said cannot be read: {error}\n"),
+    };
+    let mut text = String::new();
+    for name in names {
+        for previous in [true, false] {
+            let params = LogParams {
+                previous,
+                tail_lines: Some(LINES),
+                ..LogParams::default()
+            };
+            let who = if previous { "the program before" } else { "its program" };
+            match pods.logs(&name, &params).await {
+                Ok(said) => text.push_str(&format!("-- {name}, {who}, said last:\n{said}")),
+                // Most pods had no program before.
+                Err(_) if previous => {}
+                Err(error) => text.push_str(&format!("-- {name}: what it said cannot be read: {error}\n")),
+            }
+        }
+    }
+    text
 }
 
 fn replicas() -> ListParams {

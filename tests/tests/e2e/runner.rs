@@ -9,7 +9,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use ras_tests::Error;
 
-use crate::world::World;
+use crate::{operators, world::World};
 
 /// How many of the slowest steps are shown in the end.
 const SLOWEST: usize = 8;
@@ -160,9 +160,12 @@ pub async fn run(chosen: Vec<Scenario>, jobs: usize) -> Result<bool, Error> {
 async fn one(world: Arc<World>, scenario: Scenario) -> (Steps, Outcome) {
     let steps = Steps::new(scenario.name);
     // A task of its own, so that a panic ends this scenario and no other.
-    let task = tokio::spawn((scenario.run)(world, steps.clone()));
+    let task = tokio::spawn((scenario.run)(Arc::clone(&world), steps.clone()));
     let outcome = task.await.unwrap_or_else(|panic| Err(panic.into()));
     show(&steps, &outcome);
+    if let (Err(Failure::Broken(_)), Ok(client)) = (&outcome, world.client()) {
+        print!("{}", operators::said_last(&client).await);
+    }
     (steps, outcome)
 }
 

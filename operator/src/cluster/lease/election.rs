@@ -20,6 +20,29 @@ use crate::telemetry::metrics::Metrics;
 /// Longest time a standby follows the lease without looking at it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
+/// Lost races in a row after which a candidate pauses: somebody may write the lease all the time for no good reason.
+const RACES: u32 = 3;
+
+/// How following the lease ended.
+enum Followed {
+    /// It is there to be taken.
+    Free,
+    /// It has to be looked at anew, at once.
+    Again,
+    /// The API server did not answer as it should.
+    Failed,
+}
+
+/// How taking the lease ended.
+enum Taken {
+    /// This process leads.
+    ByMe,
+    /// Somebody else was quicker.
+    ByAnother,
+    /// The API server did not answer as it should.
+    Failed,
+}
+
 /// Why a tenure ended against its will.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
@@ -105,18 +128,33 @@ impl Election {
     /// Returns when this process leads, or `false` when `stop` is told before.
     pub async fn win(&mut self, stop: impl Future<Output = ()>) -> bool {
         let mut stop = std::pin::pin!(stop);
+        let mut races = 0_u32;
         loop {
-            let free = tokio::select! {
+            let followed = tokio::select! {
                 biased;
                 () = &mut stop => return false,
-                free = self.until_free() => free,
+                followed = self.until_free() => followed,
             };
             // To the end, whoever asks: a request that is cut off may well arrive, and the lease would be in the hands of one
             // who has left, for as long as it lasts.
-            if free && self.take().await {
-                tracing::info!(lease = self.calls.name(), identity = self.me, "leads");
-                self.metrics.leads(true);
-                return true;
+            let taken = match followed {
+                Followed::Free => self.take().await,
+                Followed::Again => continue,
+                Followed::Failed => Taken::Failed,
+            };
+            match taken {
+                Taken::ByMe => {
+                    tracing::info!(lease = self.calls.name(), identity = self.me, "leads");
+                    self.metrics.leads(true);
+                    return true;
+                }
+                // Who was quicker may give it back in a moment, so it is followed at once. A pause here, as client-go makes
+                // it, would let nobody lead for seconds when a whole Deployment is rolled.
+                Taken::ByAnother if races < RACES => {
+                    races += 1;
+                    continue;
+                }
+                Taken::ByAnother | Taken::Failed => races = 0,
             }
             self.turn += 1;
             tokio::select! {
@@ -226,14 +264,14 @@ impl Election {
         self.told = record.holder;
     }
 
-    /// Returns when the lease is there to be taken. `false`: look anew, after a moment.
-    async fn until_free(&mut self) -> bool {
+    /// Returns when the lease is there to be taken, or has to be looked at anew.
+    async fn until_free(&mut self) -> Followed {
         if let Err(failed) = self.look().await {
             self.complain(failed);
-            return false;
+            return Followed::Failed;
         }
         if let Step::Create | Step::Take | Step::Renew = self.step() {
-            return true;
+            return Followed::Free;
         }
         let version = self
             .lease
@@ -245,21 +283,24 @@ impl Election {
             // A watch is only quicker: it is asked again and again without.
             Err(failed) => {
                 self.complain(failed);
-                return false;
+                return Followed::Failed;
             }
         };
-        let look = tokio::time::Instant::now() + LOOK_EVERY;
+        let began = tokio::time::Instant::now();
+        let look = began + LOOK_EVERY;
         loop {
             let Step::Wait { until } = self.step() else {
-                return true;
+                return Followed::Free;
             };
             let wait = until.saturating_sub(self.tenure.now().steady);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = tokio::time::sleep_until(look) => return false,
+                () = tokio::time::sleep_until(look) => return Followed::Again,
                 change = changes.next() => match change {
                     Some(lease) => self.observe(lease),
-                    None => return false,
+                    // One that breaks as soon as it is made is not made again and again without a pause.
+                    None if began.elapsed() < self.timing.retry() => return Followed::Failed,
+                    None => return Followed::Again,
                 },
             }
         }
@@ -269,13 +310,13 @@ impl Election {
         decide(self.seen.as_ref(), &self.me, &self.timing, self.tenure.now().steady)
     }
 
-    async fn take(&mut self) -> bool {
+    async fn take(&mut self) -> Taken {
         match self.write().await {
-            Ok(()) => true,
-            Err(Failed::Conflict | Failed::Gone) => false,
+            Ok(()) => Taken::ByMe,
+            Err(Failed::Conflict | Failed::Gone) => Taken::ByAnother,
             Err(failed) => {
                 self.complain(failed);
-                false
+                Taken::Failed
             }
         }
     }

@@ -221,12 +221,17 @@ async fn a_leader_that_dies_in_whatever_way_is_followed_and_never_do_two_write(
         operators.first_write(mark, Timestamp::now(), |_| true).await?;
         let moment = Timestamp::now();
         let (old, container) = operators.signal_leader(signal).await?;
-        // A program that was killed is started again in its pod, and may go on under the name of that.
-        let other = |pod: &str| signal == Signal::Kill || pod != old;
         let took = match signal {
-            // Its last write may have been received after the moment that was noted before the signal was sent.
-            Signal::Kill => operators.first_write(mark, Timestamp::now(), other).await?,
-            _ => operators.first_write(mark, moment, other).await?,
+            // It writes until it has finished what is under way, and gives the lease back then.
+            Signal::Term => {
+                let taken = operators.taken_after(moment).await?;
+                let waited = Duration::try_from(taken.duration_since(moment)).unwrap_or_default();
+                waited + operators.first_write(mark, taken, |_| true).await?
+            }
+            // It is started again in its pod, and may go on under the name of that. Its last write may have been received after
+            // the moment that was noted before the signal was sent.
+            Signal::Kill => operators.first_write(mark, Timestamp::now(), |_| true).await?,
+            _ => operators.first_write(mark, moment, |pod| pod != old).await?,
         };
         let took_ms = took.as_millis();
         assert!(took < limit, "{signal:?}: the next write came {took_ms} ms later");
@@ -280,8 +285,9 @@ async fn edit(drives: Api<RecruitmentDrive>, name: String, busy: Arc<AtomicBool>
         let env = json!([{"name": "EDIT", "value": number.to_string()}]);
         let service = json!({"name": "portal", "image": PORTAL[0], "env": env});
         let patch = Patch::Merge(json!({"spec": {"services": [service]}}));
-        if drives.patch(&name, &PatchParams::default(), &patch).await.is_ok() {
-            taken = number;
+        match drives.patch(&name, &PatchParams::default(), &patch).await {
+            Ok(_) => taken = number,
+            Err(error) => println!("edit {number} of {name} was not taken: {error}"),
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
