@@ -23,7 +23,7 @@ use crate::cluster::claims::Claims;
 use crate::cluster::client::{self, ConnectError};
 use crate::cluster::definition;
 use crate::cluster::facts::ExternalSecretsVersion;
-use crate::cluster::informers::{News, Scope, watch_children, watch_pods};
+use crate::cluster::informers::{News, Scope, everything, watch_children, watch_pods};
 use crate::cluster::kind::Kind;
 use crate::cluster::lease;
 use crate::cluster::lease::election::{Election, Kept, Lost};
@@ -416,7 +416,7 @@ async fn follow_drives(
         let api: Api<DeserializeGuard<RecruitmentDrive>> = part
             .as_deref()
             .map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
-        let stream = watcher::watcher(api, watcher::Config::default()).boxed();
+        let stream = watcher::watcher(api, everything()).boxed();
         Listener::new("RecruitmentDrive", part, stream, news.reach.clone()).into_stream()
     });
     // A reflector knows one list, so the lists of several namespaces are told to it as one, complete when all

@@ -1,6 +1,6 @@
 //! Which drive claims which names, so that two drives never fight over one object.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cluster::facts::Elder;
@@ -24,8 +24,24 @@ pub struct Claims {
 
 #[derive(Debug, Default)]
 struct Inner {
-    drives: HashMap<DriveKey, (Age, BTreeSet<String>)>,
-    claimants: HashMap<(Arc<str>, String), BTreeSet<DriveKey>>,
+    drives: HashMap<DriveKey, Claimed>,
+    /// One entry for each drive and name, ordered so that those who claim one name stand side by side. A set for each
+    /// name would be a few hundred bytes for what is nearly always one drive.
+    claims: BTreeSet<Claim>,
+}
+
+#[derive(Debug)]
+struct Claimed {
+    age: Age,
+    /// As `Kind/name`, in order.
+    children: Box<[Arc<str>]>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim {
+    namespace: Arc<str>,
+    child: Arc<str>,
+    drive: Arc<str>,
 }
 
 impl Claims {
@@ -34,22 +50,21 @@ impl Claims {
     }
 
     /// Notes the names that a drive's children have, as `Kind/name`, and tells which other drives are concerned.
-    pub fn claim(&self, drive: &DriveKey, age: Age, children: BTreeSet<String>) -> Wake {
+    pub fn claim(&self, drive: &DriveKey, age: Age, children: &BTreeSet<String>) -> Wake {
         let mut inner = self.lock();
-        if inner.drives.get(drive).is_some_and(|(_, before)| *before == children) {
-            inner.drives.insert(drive.clone(), (age, children));
+        if let Some(before) = inner.drives.get_mut(drive)
+            && before.children.iter().map(|child| &**child).eq(children)
+        {
+            before.age = age;
             return Wake::new();
         }
         let mut wake = inner.release(drive);
+        let children: Box<[Arc<str>]> = children.iter().map(|child| child.as_str().into()).collect();
         for child in &children {
-            let claimants = inner
-                .claimants
-                .entry((Arc::clone(&drive.namespace), child.clone()))
-                .or_default();
-            wake.extend(claimants.iter().cloned());
-            claimants.insert(drive.clone());
+            wake.extend(inner.claimants(&drive.namespace, child));
+            inner.claims.insert(Claim::of(drive, child));
         }
-        inner.drives.insert(drive.clone(), (age, children));
+        inner.drives.insert(drive.clone(), Claimed { age, children });
         wake.remove(drive);
         wake
     }
@@ -61,60 +76,72 @@ impl Claims {
 
     /// Drives that claim the name of a child: whoever had it before, they may have waited for its end.
     pub fn claimants(&self, child: &ChildKey) -> Wake {
-        let key = (Arc::clone(&child.namespace), child.to_string());
-        self.lock().claimants.get(&key).cloned().unwrap_or_default()
+        let name = child.to_string().into();
+        self.lock().claimants(&child.namespace, &name).collect()
     }
 
     /// Older drives that claim a name of this one, with the names in question.
     pub fn elders(&self, drive: &DriveKey) -> Vec<Elder> {
         let inner = self.lock();
-        let Some((age, children)) = inner.drives.get(drive) else {
+        let Some(claimed) = inner.drives.get(drive) else {
             return Vec::new();
         };
-        let mut elders: HashMap<&DriveKey, BTreeSet<String>> = HashMap::new();
-        for child in children {
-            for other in inner
-                .claimants
-                .get(&(Arc::clone(&drive.namespace), child.clone()))
-                .into_iter()
-                .flatten()
-            {
-                if other != drive && inner.drives.get(other).is_some_and(|(older, _)| older < age) {
-                    elders.entry(other).or_default().insert(child.clone());
+        // By name: they are all of one namespace.
+        let mut elders: BTreeMap<Arc<str>, BTreeSet<String>> = BTreeMap::new();
+        for child in &claimed.children {
+            for other in inner.claimants(&drive.namespace, child) {
+                let is_elder = |other| inner.drives.get(other).is_some_and(|one| one.age < claimed.age);
+                if other != *drive && is_elder(&other) {
+                    elders.entry(other.name).or_default().insert(child.to_string());
                 }
             }
         }
-        let mut elders: Vec<Elder> = elders
+        elders
             .into_iter()
-            .map(|(other, children)| Elder {
-                name: other.name.to_string(),
+            .map(|(name, children)| Elder {
+                name: name.to_string(),
                 children,
             })
-            .collect();
-        elders.sort_by(|a, b| a.name.cmp(&b.name));
-        elders
+            .collect()
     }
 }
 
 impl Inner {
+    /// Those who claim one name.
+    fn claimants(&self, namespace: &Arc<str>, child: &Arc<str>) -> impl Iterator<Item = DriveKey> {
+        let first = Claim {
+            namespace: Arc::clone(namespace),
+            child: Arc::clone(child),
+            drive: Arc::default(),
+        };
+        let (namespace, child) = (Arc::clone(namespace), Arc::clone(child));
+        self.claims
+            .range(first..)
+            .take_while(move |claim| claim.child == child && claim.namespace == namespace)
+            .map(|claim| DriveKey {
+                namespace: Arc::clone(&claim.namespace),
+                name: Arc::clone(&claim.drive),
+            })
+    }
+
     fn release(&mut self, drive: &DriveKey) -> Wake {
         let mut wake = Wake::new();
-        for child in self
-            .drives
-            .remove(drive)
-            .map(|(_, children)| children)
-            .unwrap_or_default()
-        {
-            let key = (Arc::clone(&drive.namespace), child);
-            if let Some(claimants) = self.claimants.get_mut(&key) {
-                claimants.remove(drive);
-                wake.extend(claimants.iter().cloned());
-                if claimants.is_empty() {
-                    self.claimants.remove(&key);
-                }
-            }
+        let children = self.drives.remove(drive).map(|claimed| claimed.children);
+        for child in children.unwrap_or_default() {
+            self.claims.remove(&Claim::of(drive, &child));
+            wake.extend(self.claimants(&drive.namespace, &child));
         }
         wake
+    }
+}
+
+impl Claim {
+    fn of(drive: &DriveKey, child: &Arc<str>) -> Self {
+        Self {
+            namespace: Arc::clone(&drive.namespace),
+            child: Arc::clone(child),
+            drive: Arc::clone(&drive.name),
+        }
     }
 }
 
@@ -138,9 +165,9 @@ mod tests {
     fn the_younger_of_two_sees_the_elder_and_is_woken_when_it_goes() {
         let claims = Claims::default();
         let (old, young) = (DriveKey::new("n", "a"), DriveKey::new("n", "a-b"));
-        claims.claim(&young, age("2026-02"), names(&["Deployment/a-b-c"]));
+        claims.claim(&young, age("2026-02"), &names(&["Deployment/a-b-c"]));
         assert_eq!(
-            claims.claim(&old, age("2026-01"), names(&["Deployment/a-b-c"])),
+            claims.claim(&old, age("2026-01"), &names(&["Deployment/a-b-c"])),
             Wake::from([young.clone()])
         );
         assert_eq!(claims.elders(&young)[0].name, "a");
@@ -153,7 +180,7 @@ mod tests {
     fn who_claims_the_name_of_a_child_is_told_of_its_end() {
         let claims = Claims::default();
         let drive = DriveKey::new("n", "a");
-        claims.claim(&drive, age("1"), names(&["Deployment/a-b"]));
+        claims.claim(&drive, age("1"), &names(&["Deployment/a-b"]));
         let child = |kind, namespace| ChildKey::new(kind, namespace, "a-b");
         assert_eq!(claims.claimants(&child(Kind::Deployment, "n")), Wake::from([drive]));
         assert!(claims.claimants(&child(Kind::Deployment, "m")).is_empty());
@@ -163,8 +190,8 @@ mod tests {
     #[test]
     fn namespaces_do_not_mix() {
         let claims = Claims::default();
-        claims.claim(&DriveKey::new("m", "a"), age("1"), names(&["Deployment/x"]));
-        claims.claim(&DriveKey::new("n", "b"), age("2"), names(&["Deployment/x"]));
+        claims.claim(&DriveKey::new("m", "a"), age("1"), &names(&["Deployment/x"]));
+        claims.claim(&DriveKey::new("n", "b"), age("2"), &names(&["Deployment/x"]));
         assert!(claims.elders(&DriveKey::new("n", "b")).is_empty());
     }
 }

@@ -125,6 +125,31 @@ pub enum Detail {
     Foreign(ForeignState),
 }
 
+impl Detail {
+    /// The answer to a write is metadata only. What was known besides is kept; how it stands now, the next event tells.
+    pub fn keep_what_is_no_metadata(&mut self, before: &Self) {
+        match (self, before) {
+            (Self::Deployment(new), Self::Deployment(old)) => {
+                *new = DeploymentState {
+                    generation: new.generation,
+                    applies_replicas: new.applies_replicas,
+                    replicas_before_suspend: new.replicas_before_suspend,
+                    ..old.clone()
+                };
+            }
+            (Self::StatefulSet(new), Self::StatefulSet(old)) => {
+                *new = StatefulSetState {
+                    generation: new.generation,
+                    ..old.clone()
+                };
+            }
+            (Self::Job(new), Self::Job(old)) => new.outcome.clone_from(&old.outcome),
+            (Self::Foreign(new), Self::Foreign(old)) => new.clone_from(old),
+            _ => {}
+        }
+    }
+}
+
 /// How a `StatefulSet` stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatefulSetState {

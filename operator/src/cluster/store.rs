@@ -7,7 +7,7 @@ use super::gone::Gone;
 use crate::cluster::facts::{JobFacts, JobPod, SecretFacts};
 use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
-use crate::cluster::record::{ChildKey, Detail, Owner, Record, StatefulSetState};
+use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 
 /// Names one drive.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,7 +45,8 @@ pub struct Store {
 
 #[derive(Debug, Default)]
 struct Inner {
-    children: HashMap<ChildKey, Record>,
+    /// Boxed, because a table has up to twice as many places as entries.
+    children: HashMap<ChildKey, Box<Record>>,
     gone: Gone,
     by_drive: HashMap<DriveKey, BTreeSet<ChildKey>>,
     /// Drives that name a Secret they do not own (`existing`, a TLS secret), by namespace and name.
@@ -73,16 +74,14 @@ impl Store {
             if before.uid == record.uid && before.fields.digest == record.fields.digest {
                 record.fields.unverified.clone_from(&before.fields.unverified);
             }
-            if same(before, &record) {
-                inner.children.insert(key.clone(), record);
-                return wake;
+            if !same(before, &record) {
+                wake.extend(inner.concerned(key, before));
+                wake.extend(inner.concerned(key, &record));
             }
-            wake.extend(inner.concerned(key, before));
+        } else {
+            wake.extend(inner.concerned(key, &record));
         }
-        wake.extend(inner.concerned(key, &record));
-        inner.unlink(key);
-        inner.link(key, &record);
-        inner.children.insert(key.clone(), record);
+        inner.put(key, record);
         wake
     }
 
@@ -127,69 +126,12 @@ impl Store {
         {
             return;
         }
-        if let (
-            Detail::Deployment(new),
-            Some(Record {
-                uid,
-                detail: Detail::Deployment(old),
-                ..
-            }),
-        ) = (&mut record.detail, inner.children.get(key))
-            && *uid == record.uid
+        if let Some(known) = inner.children.get(key)
+            && known.uid == record.uid
         {
-            // The answer to a write is metadata only; the counts come with the next event.
-            let generation = new.generation;
-            let applies_replicas = new.applies_replicas;
-            let replicas_before_suspend = new.replicas_before_suspend;
-            new.clone_from(old);
-            new.generation = generation;
-            new.applies_replicas = applies_replicas;
-            new.replicas_before_suspend = replicas_before_suspend;
+            record.detail.keep_what_is_no_metadata(&known.detail);
         }
-        if let (
-            Detail::StatefulSet(new),
-            Some(Record {
-                uid,
-                detail: Detail::StatefulSet(old),
-                ..
-            }),
-        ) = (&mut record.detail, inner.children.get(key))
-            && *uid == record.uid
-        {
-            // As above.
-            *new = StatefulSetState {
-                generation: new.generation,
-                ..old.clone()
-            };
-        }
-        if let (
-            Detail::Job(new),
-            Some(Record {
-                uid,
-                detail: Detail::Job(old),
-                ..
-            }),
-        ) = (&mut record.detail, inner.children.get(key))
-            && *uid == record.uid
-        {
-            // As above: how it stands is no metadata.
-            new.outcome.clone_from(&old.outcome);
-        }
-        if let (
-            Detail::Foreign(new),
-            Some(Record {
-                uid,
-                detail: Detail::Foreign(old),
-                ..
-            }),
-        ) = (&mut record.detail, inner.children.get(key))
-            && *uid == record.uid
-        {
-            new.clone_from(old);
-        }
-        inner.unlink(key);
-        inner.link(key, &record);
-        inner.children.insert(key.clone(), record);
+        inner.put(key, record);
     }
 
     /// Notes that what is ours of this object was found to be as we left it.
@@ -203,7 +145,7 @@ impl Store {
 
     /// What is remembered of one object.
     pub fn get(&self, key: &ChildKey) -> Option<Record> {
-        self.lock().children.get(key).cloned()
+        self.lock().children.get(key).map(|record| Record::clone(record))
     }
 
     /// What is remembered of a drive's children.
@@ -214,7 +156,12 @@ impl Store {
             .get(drive)
             .into_iter()
             .flatten()
-            .filter_map(|key| inner.children.get(key).map(|record| (key.clone(), record.clone())))
+            .filter_map(|key| {
+                inner
+                    .children
+                    .get(key)
+                    .map(|record| (key.clone(), Record::clone(record)))
+            })
             .collect()
     }
 
@@ -404,6 +351,44 @@ impl Inner {
         wake
     }
 
+    /// Remembers a record in the place of what was remembered.
+    fn put(&mut self, key: &ChildKey, mut record: Record) {
+        let mut key = match self.children.get_key_value(key) {
+            Some((known, _)) => known.clone(),
+            None => key.clone(),
+        };
+        self.share(&mut key, &mut record);
+        self.unlink(&key);
+        self.link(&key, &record);
+        self.children.insert(key, Box::new(record));
+    }
+
+    /// What the children of one drive have in common is kept once for all of them: it is much of what is kept.
+    fn share(&self, key: &mut ChildKey, record: &mut Record) {
+        let Some(drive) = drives(key, record).next() else {
+            return;
+        };
+        let Some((drive, siblings)) = self.by_drive.get_key_value(&drive) else {
+            return;
+        };
+        share(&mut key.namespace, &drive.namespace);
+        if let Some(name) = &mut record.drive {
+            share(name, &drive.name);
+        }
+        if let Owner::Drive { name, uid } = &mut record.owner {
+            share(name, &drive.name);
+            let owner = siblings
+                .iter()
+                .find_map(|sibling| match &self.children.get(sibling)?.owner {
+                    Owner::Drive { uid, .. } => Some(uid),
+                    Owner::Nobody | Owner::Other { .. } => None,
+                });
+            if let Some(owner) = owner {
+                share(uid, owner);
+            }
+        }
+    }
+
     fn link(&mut self, key: &ChildKey, record: &Record) {
         for drive in drives(key, record) {
             self.by_drive.entry(drive).or_default().insert(key.clone());
@@ -420,6 +405,12 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+fn share(text: &mut Arc<str>, with: &Arc<str>) {
+    if text == with {
+        *text = Arc::clone(with);
     }
 }
 

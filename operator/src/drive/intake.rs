@@ -80,7 +80,7 @@ fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
             .unwrap_or_default(),
         uid: drive.uid().unwrap_or_default(),
     };
-    context.claims.claim(&key, age, names::children(decoded))
+    context.claims.claim(&key, age, &names::children(decoded))
 }
 
 /// Whether a drive has to look again. Our own writes of its status come back here and are no news.
