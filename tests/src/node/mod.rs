@@ -28,6 +28,7 @@ mod left_behind;
 mod leftovers;
 mod machine;
 mod programs;
+mod silence;
 mod site;
 mod start;
 
@@ -35,6 +36,7 @@ pub use self::{
     enclosure::Enclosure,
     left_behind::left_behind,
     machine::cannot_run_a_node,
+    silence::Silence,
     site::Site,
     start::{import_image, signal_container},
 };

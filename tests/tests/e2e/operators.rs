@@ -127,6 +127,12 @@ impl<'a> Operators<'a> {
         .await
     }
 
+    /// Address of a pod.
+    pub async fn address(&self, pod: &str) -> Result<String, Failure> {
+        let status = self.pods.get(pod).await?.status.unwrap_or_default();
+        status.pod_ip.ok_or_else(|| format!("{pod} has no address").into())
+    }
+
     /// Sends a signal to the program of who leads. Returns its pod's name and its container.
     pub async fn signal_leader(&self, signal: Signal) -> Result<(String, String), Error> {
         let (pod, container) = self.leader().await?;
@@ -226,10 +232,16 @@ pub async fn said_last(client: &Client) -> String {
             };
             let who = if previous { "the program before" } else { "its program" };
             match pods.logs(&name, &params).await {
-                Ok(said) => text.push_str(&format!("-- {name}, {who}, said last:\n{said}")),
+                Ok(said) => text.extend(["-- ", &name, ", ", who, ", said last:\n", &said]),
                 // Most pods had no program before.
                 Err(_) if previous => {}
-                Err(error) => text.push_str(&format!("-- {name}: what it said cannot be read: {error}\n")),
+                Err(error) => text.extend([
+                    "-- ",
+                    &name,
+                    ": what it said cannot be read: ",
+                    &error.to_string(),
+                    "\n",
+                ]),
             }
         }
     }

@@ -19,7 +19,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use ras_crds::RecruitmentDrive;
-use ras_tests::{AuditEvent, AuditMark, Signal, eventually, never_two_at_once};
+use ras_tests::{AuditEvent, AuditMark, Signal, eventually, never_two_at_once, node::Silence};
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,6 +37,7 @@ pub fn all() -> Vec<Scenario> {
     scenarios![alone:
         an_operator_that_is_killed_at_any_moment_makes_everything_and_nothing_twice,
         a_leader_that_dies_in_whatever_way_is_followed_and_never_do_two_write,
+        connections_that_die_without_a_word_are_noticed_and_made_anew,
         an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod,
         uninstalling_the_operator_leaves_drives_and_data_and_installing_it_again_changes_nothing,
     ]
@@ -48,6 +49,8 @@ const DEATHS: usize = 6;
 const TAKEN_OVER: Duration = Duration::from_secs(20);
 /// The same after one that gave the lease back. On a machine that is busy; on one that is not it takes a second.
 const HANDED_OVER: Duration = Duration::from_secs(5);
+/// How long connections that died without a word may go unnoticed. kube's own client would take more than five minutes.
+const NOTICED: Duration = Duration::from_secs(60);
 
 /// A program whose files are rendered in its pods, which the operator's own image does, and one with a volume.
 fn portal(replicas: u32) -> String {
@@ -264,6 +267,37 @@ async fn a_leader_that_dies_in_whatever_way_is_followed_and_never_do_two_write(
         "{by_each:?}"
     );
     steps.done(&format!("never two at once: {by_each:?} writes"));
+    Ok(())
+}
+
+async fn connections_that_die_without_a_word_are_noticed_and_made_anew(world: Arc<World>, steps: Steps) -> Outcome {
+    let operators = Operators::of(world.own()?, &world.client()?);
+    let leader = operators.settled().await?;
+    let drive = Drive::new(&world, "silence").await?;
+    drive.apply(&format!("  suspend: true\n{}", portal(1))).await?;
+    eventually(PATIENCE, "the Deployment", async || Ok(edited(&drive).await?)).await?;
+    steps.done("a drive is made");
+
+    let silence = Silence::of(world.own()?.description(), &operators.address(&leader).await?).await?;
+    // Its watches, at the least.
+    assert!(silence.connections > 10, "{} connections", silence.connections);
+    let dead = silence.connections;
+    let busy = Arc::new(AtomicBool::new(true));
+    let editor = tokio::spawn(edit(drive.drives(), drive.name.clone(), Arc::clone(&busy)));
+    eventually(NOTICED, "an edit to be carried out", async || {
+        match edited(&drive).await? {
+            Value::String(_) => Ok(()),
+            value => Err(value.into()),
+        }
+    })
+    .await?;
+    busy.store(false, Ordering::Release);
+    editor.await?;
+    assert_eq!(operators.holder().await?, leader, "it is still the same that leads");
+    steps.done(&format!(
+        "all of the leader's {dead} connections die, and an edit is carried out"
+    ));
+    silence.end().await?;
     Ok(())
 }
 
