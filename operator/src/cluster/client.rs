@@ -108,6 +108,10 @@ fn stack(
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
+        .map_request(|request: Request<Body>| {
+            tracing::debug!(method = %request.method(), uri = %request.uri(), "asks the API server");
+            request
+        })
         .map_err(BoxError::from)
         .service(Http::builder(TokioExecutor::new()).build(connector));
     Ok(ClientBuilder::new(service, config.default_namespace))
