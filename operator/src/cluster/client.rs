@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
+use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::{Client as Http, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt};
@@ -22,8 +23,14 @@ pub const AGENT: &str = concat!("ras-operator/", env!("CARGO_PKG_VERSION"));
 /// The same, of a person's requests.
 const PERSON: &str = concat!("kubectl-ras/", env!("CARGO_PKG_VERSION"));
 
-/// Longest time until a connection is made.
+/// Longest time until a connection is made: name, TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Longest time until an answer begins. The API server ends what is no watch after a minute itself, and a watch's answer
+/// begins at once.
+const ANSWER: Duration = Duration::from_secs(70);
+/// Longest silence within an answer, of a server whose kernel lives and whose program does not. A watch that is silent for
+/// 295 s kube makes anew itself.
+const SILENT: Duration = Duration::from_secs(330);
 /// A connection on which nothing was heard for so long is asked whether it lives, which the other side's kernel answers.
 const IDLE: Duration = Duration::from_secs(15);
 /// Time between two such questions.
@@ -97,13 +104,16 @@ fn stack(
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
     tcp.set_keepalive(Some(IDLE));
     tcp.set_keepalive_interval(Some(ASK));
     tcp.set_keepalive_retries(Some(UNANSWERED));
     #[cfg(target_os = "linux")]
     tcp.set_tcp_user_timeout(Some(CONFIRM));
-    let connector = config.rustls_https_connector_with_connector(tcp)?;
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_read_timeout(Some(SILENT));
+    // What a connection waited for its next request does not count.
+    connector.set_reset_reader_on_write(true);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
@@ -112,6 +122,7 @@ fn stack(
             tracing::debug!(method = %request.method(), uri = %request.uri(), "asks the API server");
             request
         })
+        .timeout(ANSWER)
         .map_err(BoxError::from)
         .service(Http::builder(TokioExecutor::new()).build(connector));
     Ok(ClientBuilder::new(service, config.default_namespace))

@@ -444,6 +444,32 @@ mod tests {
     }
 
     #[test]
+    fn what_children_of_a_drive_have_in_common_is_kept_once_and_stays_theirs_when_they_change_hands() {
+        let store = Store::default();
+        let keys = ["spring-a", "spring-b"].map(|name| ChildKey::new(Kind::Service, "spo", name));
+        for key in &keys {
+            store.observe(key, at(4));
+        }
+        let spring = DriveKey::new("spo", "spring");
+        let [first, second] = &*store.of_drive(&spring) else {
+            panic!("two children");
+        };
+        let name = |(_, record): &(ChildKey, Record)| record.drive.clone().unwrap();
+        assert!(Arc::ptr_eq(&first.0.namespace, &second.0.namespace));
+        assert!(Arc::ptr_eq(&name(first), &name(second)));
+
+        let autumn = Record {
+            drive: Some("autumn".into()),
+            ..at(5)
+        };
+        let woken = store.observe(&keys[0], autumn);
+        let autumn = DriveKey::new("spo", "autumn");
+        assert_eq!(woken, Wake::from([spring.clone(), autumn.clone()]));
+        assert_eq!(store.of_drive(&autumn).len(), 1);
+        assert_eq!(store.of_drive(&spring).len(), 1);
+    }
+
+    #[test]
     fn a_late_answer_to_a_write_does_not_bring_back_what_went_since() {
         let store = Store::default();
         let key = ChildKey::new(Kind::Service, "spo", "spring-portal");

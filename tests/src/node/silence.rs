@@ -46,8 +46,12 @@ impl Silence {
                 this.rules.push(words(&rule));
             }
         }
-        for rule in &this.rules {
-            this.change("-I", rule).await?;
+        for (number, rule) in this.rules.iter().enumerate() {
+            if let Err(error) = this.change("-I", rule).await {
+                this.rules.truncate(number);
+                this.end().await?;
+                return Err(error);
+            }
         }
         Ok(this)
     }

@@ -189,12 +189,14 @@ async fn leaders_that_end_one_after_the_other_are_followed_at_once_each_time() -
         let asked = Timestamp::now();
         let mut ending = all.remove(&leader).expect("it runs");
         let status = ending.stop().await?;
+        let ended = Timestamp::now();
         assert!(status.success(), "{status}");
         let (holder, taken) = taken_after(&leases, asked).await?;
-        let took = Duration::try_from(taken.duration_since(asked)).unwrap_or_default();
-        println!("{holder} led {} ms after {leader} was asked to end", took.as_millis());
+        // Nothing, when it was taken before the program had ended.
+        let took = Duration::try_from(taken.duration_since(ended)).unwrap_or_default();
+        println!("{holder} led {} ms after {leader} had ended", took.as_millis());
         assert!(
-            took < PAUSE,
+            took < PAUSE / 2,
             "it paused, as who cannot reach the API server does: {took:?}"
         );
         leader = holder;

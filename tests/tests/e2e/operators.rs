@@ -106,7 +106,7 @@ impl<'a> Operators<'a> {
     }
 
     /// Waits until somebody leads whose program runs; returns the pod's name and its container.
-    async fn leader(&self) -> Result<(String, String), Error> {
+    pub async fn leader(&self) -> Result<(String, String), Error> {
         eventually(PATIENCE, "somebody who leads", async || {
             let holder = self.holder().await?;
             let Some(pod) = self.pods.get_opt(&holder).await? else {

@@ -139,7 +139,10 @@ impl Election {
             // who has left, for as long as it lasts.
             let taken = match followed {
                 Followed::Free => self.take().await,
-                Followed::Again => continue,
+                Followed::Again => {
+                    races = 0;
+                    continue;
+                }
                 Followed::Failed => Taken::Failed,
             };
             match taken {
@@ -168,13 +171,16 @@ impl Election {
     /// Renews the lease until it is lost, or until `stop` is told (or dropped).
     pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) -> Kept {
         let mut why = "no answer".to_owned();
+        // From one try to the next: after one that waited for an answer in vain, another at once still comes in time.
+        let mut pause = self.timing.retry();
         loop {
             // The deadline is counted anew each time: what a request took, or a pause of this whole process, has passed.
             tokio::select! {
                 biased;
                 _ = &mut stop => return Kept::UntilAsked(Box::new(self)),
-                () = tokio::time::sleep(self.timing.retry().min(self.left())) => {}
+                () = tokio::time::sleep(pause.min(self.left())) => {}
             }
+            let began = tokio::time::Instant::now();
             if self.tenure.check().is_err() {
                 return Kept::Lost(self.not_renewed(why));
             }
@@ -202,6 +208,7 @@ impl Election {
                     );
                 }
             }
+            pause = self.timing.retry().saturating_sub(began.elapsed());
         }
     }
 
