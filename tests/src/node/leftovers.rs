@@ -1,5 +1,6 @@
 use std::{
     fs::{self, File, TryLockError},
+    io::ErrorKind,
     path::Path,
 };
 
@@ -47,10 +48,15 @@ pub(super) fn remove(temporary: &Path) -> Result<Vec<String>, Error> {
     Ok(removed)
 }
 
-/// Removes one enclosure's folder and cgroups; everyone in it must have ended.
+/// Removes one enclosure's folder and cgroups, if they are there; everyone in it must have ended.
 pub(super) fn remove_one(folder: &Path, name: &str) -> Result<(), Error> {
     cgroups::remove(name)?;
-    fs::remove_dir_all(folder).map_err(Error::io(format!("removing {}", folder.display())))
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(format!("removing {}", folder.display()))(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A folder without a lock is one that is being made this moment.
@@ -73,6 +79,17 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         drop(Lock::share(&folder).unwrap());
         folder
+    }
+
+    #[test]
+    fn what_is_removed_already_is_no_failure() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = enclosure_in(temporary.path(), "ras-node-test-gone");
+        // The network may take longer to go than the folder, and both are looked at again until both are gone.
+        for _ in 0..2 {
+            remove_one(&folder, "ras-node-test-gone").unwrap();
+            assert!(!folder.exists());
+        }
     }
 
     #[test]
