@@ -21,6 +21,8 @@ const RANGE: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 /// It is cut into networks of four addresses: one for the machine and one for the node are enough.
 const NETWORKS: u32 = 1 << 15;
 /// A network namespace is taken apart a moment after its last process.
+/// How long the kernel usually needs, at most, to take a network down that nobody is in.
+const LINGERS: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The namespaces in which a cluster with a real node lives; see the module's documentation.
@@ -133,6 +135,14 @@ impl Enclosure {
             let removed = leftovers::remove_one(&self.folder, &name);
             if removed.is_ok() && !cable.exists() {
                 return Ok(());
+            }
+            // A connection whose other side died without a word keeps the network for minutes, but nobody needs its cable.
+            if started.elapsed() > LINGERS {
+                let _ = Command::new("ip")
+                    .args(["link", "delete", "dev", &self.network.cable()])
+                    .stderr(Stdio::null())
+                    .status()
+                    .await;
             }
             if started.elapsed() > PATIENCE {
                 return removed;

@@ -19,6 +19,8 @@ pub const ADMIN: &str = "adm";
 
 /// A start takes a second on two idle cores; the rest is for a machine that compiles at the same time.
 const START_LIMIT: Duration = Duration::from_secs(90);
+/// A server that does not start at all ends in less than this.
+const REFUSES_WITHIN: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a start is tried again because somebody else took its port.
 const ATTEMPTS: usize = 3;
@@ -190,8 +192,17 @@ impl PostgresServer {
     pub async fn launch_again(&mut self, settings: Vec<(String, String)>) -> Result<(), Error> {
         self.stop().await?;
         self.options.settings = settings;
-        self.process = launch(&self.programs, &self.options, self.folder.path(), self.port)?;
-        Ok(())
+        let started = Instant::now();
+        loop {
+            self.process = launch(&self.programs, &self.options, self.folder.path(), self.port)?;
+            if self.process.wait(REFUSES_WITHIN).await?.is_none() {
+                return Ok(());
+            }
+            // Of a server that was killed some programs may live for a moment, and the next one refuses to run beside them.
+            if started.elapsed() > STOP_PATIENCE {
+                return Err(Error::Postgres(format!("it does not start again: {}", self.log())));
+            }
+        }
     }
 
     /// Sends it a signal: [`Signal::Stop`] makes a server that takes connections and never answers.
