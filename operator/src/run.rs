@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use kube::Api;
 use kube::Client;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, ReconcileReason, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -140,7 +140,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 /// Starts all watches and returns when what there is of children is known.
 async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: &Health) -> Result<Begun, RunError> {
     let client = client::connect_to_write(tenure).await?;
-    require_crd(&client, &settings.scope).await?;
+    definition::served(&client, &settings.scope)
+        .await
+        .map_err(RunError::NoCrd)?;
     definition::require_as_new(&client).await?;
     let mut tasks = JoinSet::new();
 
@@ -182,6 +184,7 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         claims,
         platform: settings.platform.clone(),
         apis: apis.clone(),
+        tenure: tenure.clone(),
         recorder: Recorder::new(
             client.clone(),
             Reporter {
@@ -238,7 +241,8 @@ async fn work(
     } = begun;
     let Some(mut election) = election else {
         metrics.leads(true);
-        reconcile_until_stopped(context, woken, health, stop, concurrency).await;
+        reconcile_until_stopped(Arc::clone(&context), woken, health, stop, concurrency).await;
+        finish_writes(&context).await;
         return Ok(());
     };
     // A replica that cannot list what there is never asks for the lease: a bad new version leaves the old one leading.
@@ -263,16 +267,39 @@ async fn work(
     // Beside the work, which may well keep a processor busy for longer than a renewal may wait.
     let (release, asked) = oneshot::channel();
     let mut keeping = tokio::spawn(election.keep(asked));
-    tokio::select! {
+    let worked = async {
+        reconcile_until_stopped(Arc::clone(&context), woken, health, stop, concurrency).await;
+        finish_writes(&context).await
+    };
+    let finished = tokio::select! {
         biased;
         kept = &mut keeping => return end(kept).await,
-        () = reconcile_until_stopped(Arc::clone(&context), woken, health, stop, concurrency) => {}
-    }
-    if let Some(keeper) = &context.hands.keeper {
-        keeper.stop();
+        finished = worked => finished,
+    };
+    if !finished {
+        // One that arrives after the next leader's would undo it, so the next leader waits until the lease has run out.
+        keeping.abort();
+        return Ok(());
     }
     drop(release);
     end(keeping.await).await
+}
+
+/// Waits until every write of whatever kind (children, status, events, buckets) is answered, and lets none begin later. Says
+/// whether that came to an end.
+async fn finish_writes(context: &Context) -> bool {
+    let finished = context.tenure.writes().finish().await;
+    if let Err(writes) = finished {
+        tracing::warn!(
+            writes,
+            "writes are not answered, so the lease is not given back: a standby takes over when it has run out"
+        );
+    }
+    // What waits for its turn never gets it.
+    if let Some(keeper) = &context.hands.keeper {
+        keeper.stop();
+    }
+    finished.is_ok()
 }
 
 /// Takes everything off the queue; never returns while there is a queue.
@@ -314,18 +341,6 @@ fn keep_buckets(
         "buckets are looked after"
     );
     Ok(Keeper::new(store, pace, queue))
-}
-
-async fn require_crd(client: &Client, scope: &Scope) -> Result<(), RunError> {
-    let limit = kube::api::ListParams::default().limit(1);
-    let namespace = scope.namespaces.first();
-    let api: Api<PartialObjectMeta<RecruitmentDrive>> =
-        namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
-    match api.list(&limit).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd(kube::Error::Api(status))),
-        // Anything else is told by the watches, which go on trying.
-        _ => Ok(()),
-    }
 }
 
 /// Starts all watches of children and returns when each has told what there is.

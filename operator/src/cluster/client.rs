@@ -1,8 +1,11 @@
 //! The client of the API server.
 
 use std::path::Path;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
@@ -12,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tower::filter::FilterLayer;
+use tower::layer::layer_fn;
 use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::cluster::lease::tenure::Tenure;
@@ -64,17 +67,54 @@ pub async fn connect() -> Result<Client, ConnectError> {
     Ok(stack(config().await?)?.build())
 }
 
-/// The same, but nothing leaves it that could change something while this process does not lead. So whoever writes, now
-/// or in a later version, cannot forget to ask.
+/// The same, but nothing leaves it that could change something while this process does not lead, and every write is counted
+/// until it is answered. So whoever writes, now or in a later version, cannot forget to ask.
 pub async fn connect_to_write(tenure: &Tenure) -> Result<Client, ConnectError> {
     let tenure = tenure.clone();
-    let guard = FilterLayer::new(move |request: Request<Body>| {
-        if *request.method() == Method::GET {
-            return Ok(request);
-        }
-        tenure.check().map(|()| request)
+    let fence = layer_fn(move |inner| Fenced {
+        inner,
+        tenure: tenure.clone(),
     });
-    Ok(stack(config().await?)?.with_layer(&guard).build())
+    Ok(stack(config().await?)?.with_layer(&fence).build())
+}
+
+/// Sends writes only while this process leads.
+#[derive(Clone)]
+struct Fenced<S> {
+    inner: S,
+    tenure: Tenure,
+}
+
+impl<S> Service<Request<Body>> for Fenced<S>
+where
+    S: Service<Request<Body>, Error = BoxError, Future: Send + 'static>,
+    S::Response: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if *request.method() == Method::GET {
+            return self.inner.call(request).boxed();
+        }
+        match self.tenure.begin() {
+            Ok(begun) => {
+                let answer = self.inner.call(request);
+                async move {
+                    let answer = answer.await;
+                    drop(begun);
+                    answer
+                }
+                .boxed()
+            }
+            Err(error) => std::future::ready(Err(error.into())).boxed(),
+        }
+    }
 }
 
 async fn config() -> Result<Config, ConnectError> {
@@ -144,4 +184,47 @@ pub async fn connect_as_person(kubeconfig: Option<&Path>, context: Option<String
     config.read_timeout = Some(Duration::from_secs(60));
     config.write_timeout = Some(Duration::from_secs(30));
     Ok(Client::try_from(config)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    fn request(method: Method) -> Request<Body> {
+        Request::builder().method(method).body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_write_is_finished_before_the_lease_is_given_back_and_what_begins_later_is_refused() {
+        for method in [Method::PATCH, Method::POST, Method::PUT, Method::DELETE] {
+            let tenure = Tenure::alone();
+            let answered = Arc::new(AtomicBool::new(false));
+            let fenced = Fenced {
+                inner: service_fn({
+                    let answered = Arc::clone(&answered);
+                    move |_| {
+                        let answered = Arc::clone(&answered);
+                        async move {
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                            answered.store(true, Ordering::Release);
+                            Ok::<_, BoxError>(Response::new(()))
+                        }
+                    }
+                }),
+                tenure: tenure.clone(),
+            };
+            let mut writes = fenced.clone();
+            let sent = tokio::spawn(writes.call(request(method.clone())));
+            tenure.writes().finish().await.unwrap();
+            assert!(answered.load(Ordering::Acquire), "{method}");
+            sent.await.unwrap().unwrap();
+            assert!(fenced.clone().oneshot(request(method)).await.is_err());
+            assert!(fenced.oneshot(request(Method::GET)).await.is_ok(), "reading goes on");
+        }
+    }
 }

@@ -7,12 +7,27 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::Request;
-use kube::Client;
+use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client};
+use ras_crds::RecruitmentDrive;
 use ras_crds::schema::custom_resource_definition_json;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
-/// The API server publishes a definition some moments after it was applied.
-const LOOKS: usize = 5;
+use crate::cluster::brief::words;
+use crate::cluster::informers::Scope;
+use crate::cluster::reach::is_unreached;
+
+/// Longest wait for the kind to be served: installers apply the CRD and the operator in any order, and the API server serves a
+/// kind some seconds after its CRD was applied.
+const SERVED_WITHIN: Duration = Duration::from_secs(20);
+/// Time between two looks, and between two lines in the log.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
+/// The API server publishes the fields of a CRD some moments after it was applied.
+const LOOKS: usize = 8;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Where it is published.
 const PATH: &str = "/openapi/v3/apis/ras.dev/v1alpha1";
@@ -30,6 +45,62 @@ pub struct Older {
     pub missing: BTreeSet<String>,
 }
 
+/// Waits until the API server serves the kind: [`SERVED_WITHIN`] at most while it answers that it does not, and as long as it
+/// takes while it does not answer at all.
+///
+/// # Errors
+/// When the kind is not served after that time.
+pub async fn served(client: &Client, scope: &Scope) -> Result<(), kube::Error> {
+    let limit = ListParams::default().limit(1);
+    let namespace = scope.namespaces.first();
+    let api: Api<PartialObjectMeta<RecruitmentDrive>> =
+        namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
+    wait_until_served(SERVED_WITHIN, LOOK_EVERY, async || api.list(&limit).await.map(drop)).await
+}
+
+async fn wait_until_served(
+    limit: Duration,
+    pause: Duration,
+    list: impl AsyncFn() -> Result<(), kube::Error>,
+) -> Result<(), kube::Error> {
+    let mut missing_since = None;
+    let mut said: Option<Instant> = None;
+    loop {
+        let error = match list().await {
+            Err(error) if is_missing(&error) || is_unreached(&error) => error,
+            // A missing permission, for instance, is reported by the watches, which try again until it is given.
+            _ => return Ok(()),
+        };
+        let now = Instant::now();
+        let waited = if is_missing(&error) {
+            now.duration_since(*missing_since.get_or_insert(now))
+        } else {
+            missing_since = None;
+            Duration::ZERO
+        };
+        if waited >= limit {
+            return Err(error);
+        }
+        if said.is_none_or(|before| now.duration_since(before) >= SAY_EVERY) {
+            said = Some(now);
+            if is_missing(&error) {
+                tracing::info!(
+                    waited_seconds = waited.as_secs(),
+                    "waits up to {} s for the API server to serve RecruitmentDrive: is the CRD applied?",
+                    limit.as_secs()
+                );
+            } else {
+                tracing::warn!(error = words(&error), "waits for the API server");
+            }
+        }
+        sleep(pause).await;
+    }
+}
+
+fn is_missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
 /// Looks at the definition, some times if need be.
 ///
 /// # Errors
@@ -41,7 +112,7 @@ pub async fn require_as_new(client: &Client) -> Result<(), Older> {
     };
     for look in 0..LOOKS {
         if look > 0 {
-            tokio::time::sleep(PAUSE).await;
+            sleep(PAUSE).await;
         }
         match theirs(client).await {
             Ok(Some(theirs)) => {
@@ -49,8 +120,15 @@ pub async fn require_as_new(client: &Client) -> Result<(), Older> {
                 if older.missing.is_empty() {
                     return Ok(());
                 }
+                if look == 0 {
+                    tracing::info!(
+                        missing = named(&older.missing),
+                        "waits for the API server to publish the CRD of this version"
+                    );
+                }
             }
             Ok(None) => {}
+            Err(error) if is_unreached(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "the definition's version cannot be checked");
                 return Ok(());
@@ -174,6 +252,39 @@ mod tests {
             assert_eq!(missing, [path.to_owned()].into(), "{pointer}");
             assert!(Older { missing }.to_string().contains(path));
         }
+    }
+
+    fn refused(code: u16) -> kube::Error {
+        kube::Error::Api(Box::new(kube::core::Status::failure("no", "No").with_code(code)))
+    }
+
+    /// Waits for a kind whose list is refused with these codes, one after the other, the last one for ever. Returns how often
+    /// it was asked for, too.
+    async fn waits(limit: Duration, codes: &[Option<u16>]) -> (Result<(), kube::Error>, usize) {
+        let looks = std::cell::Cell::new(0);
+        let served = wait_until_served(limit, Duration::from_millis(1), async || {
+            let code = codes.get(looks.get()).or(codes.last()).copied().flatten();
+            looks.set(looks.get() + 1);
+            code.map_or(Ok(()), |code| Err(refused(code)))
+        });
+        (served.await, looks.get())
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_served_in_a_moment_is_waited_for_and_one_that_never_is_ends_the_wait() {
+        let (served, looks) = waits(SERVED_WITHIN, &[Some(404), Some(404), Some(404), None]).await;
+        assert!(served.is_ok() && looks == 4, "{looks}");
+        let (served, looks) = waits(Duration::from_millis(20), &[Some(404)]).await;
+        assert!(served.is_err() && looks > 1, "{looks}");
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_does_not_answer_yet_is_waited_for_and_a_missing_permission_is_not() {
+        let away = [Some(503); 30].into_iter().chain([Some(404), None]);
+        let (served, looks) = waits(Duration::from_millis(1), &away.collect::<Vec<_>>()).await;
+        assert!(served.is_ok() && looks == 32, "{looks}");
+        let (served, looks) = waits(SERVED_WITHIN, &[Some(403)]).await;
+        assert!(served.is_ok() && looks == 1, "{looks}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use tokio::sync::{mpsc, watch};
 
 use crate::cluster::claims::Claims;
+use crate::cluster::lease::tenure::Tenure;
 use crate::cluster::reach::Reach;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::hands::Hands;
@@ -30,6 +31,8 @@ pub struct Context {
     pub platform: PlatformConfig,
     /// Which optional APIs there are.
     pub apis: watch::Receiver<Option<Apis>>,
+    /// Whether this process may write.
+    pub tenure: Tenure,
     /// Sends events.
     pub recorder: Recorder,
     /// The queue of drives that have to look again.

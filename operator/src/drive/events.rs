@@ -229,7 +229,9 @@ fn publish(
         ..ObjectReference::default()
     };
     let (recorder, key) = (context.recorder.clone(), key.clone());
+    let planned = context.tenure.plan();
     tokio::spawn(async move {
+        let _planned = planned;
         if let Err(error) = recorder.publish(&event, &about).await {
             tracing::debug!(drive = %key, %error, "an event was not taken");
         }

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use crate::cluster::lease::tenure::Tenure;
+use crate::cluster::lease::writes::Begun;
 
 /// How long the rate is halved after a store asked for fewer requests.
 const SLOW: Duration = Duration::from_secs(30);
@@ -50,8 +51,9 @@ impl Gate {
         self
     }
 
-    /// Waits for the turn of one request. Who gives up waiting takes nothing away.
-    pub async fn pass(&self) {
+    /// Waits for the turn of one request, which is under way until the answer is dropped. Who gives up waiting takes nothing
+    /// away.
+    pub async fn pass(&self) -> Begun {
         let mut level = self.level.lock().await;
         loop {
             let now = Instant::now();
@@ -67,9 +69,10 @@ impl Gate {
             sleep_until(now + wait).await;
         }
         drop(level);
-        if self.tenure.check().is_err() {
+        match self.tenure.begin() {
+            Ok(begun) => begun,
             // Another replica leads, or is about to, and this process is about to end.
-            std::future::pending::<()>().await;
+            Err(_) => std::future::pending().await,
         }
     }
 

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use k8s_openapi::api::apps::v1::Deployment;
-use ras_tests::{Cluster, Error, OperatorOptions, PATIENCE, ROLES, Season, eventually, program_beside};
+use ras_tests::{
+    Cluster, Error, JobRunner, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, eventually, program_beside,
+};
 use tokio::{process::Command, time::timeout};
 
 use crate::seen::{kubectl, restart_operator};
@@ -136,7 +139,7 @@ async fn refusal(arguments: &[&str], kubeconfig: &str) -> String {
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .kill_on_drop(true);
-    let output = timeout(Duration::from_secs(30), command.output())
+    let output = timeout(PATIENCE, command.output())
         .await
         .expect("it must end by itself")
         .unwrap();
@@ -151,8 +154,8 @@ const ANY_PORT: &str = "--metrics-address=127.0.0.1:0";
 async fn a_missing_definition_is_told_with_what_to_do() -> Result<(), Error> {
     let cluster = Cluster::start().await?;
     let kubeconfig = cluster.description().kubeconfig.display().to_string();
-    for scope in [vec![ANY_PORT], vec![ANY_PORT, "--namespace=default"]] {
-        let said = refusal(&scope, &kubeconfig).await;
+    let scopes = [vec![ANY_PORT], vec![ANY_PORT, "--namespace=default"]];
+    for said in join_all(scopes.iter().map(|scope| refusal(scope, &kubeconfig))).await {
         for word in [
             "RecruitmentDrive",
             "crds/recruitmentdrives.yaml",
@@ -162,6 +165,31 @@ async fn a_missing_definition_is_told_with_what_to_do() -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn an_operator_that_starts_before_its_crd_is_applied_waits_for_it_and_begins() -> Result<(), Error> {
+    let cluster = Cluster::start().await?;
+    let namespace = cluster.namespace("early").await?;
+    let mut operator = Operator::start(&cluster, &namespace, &OperatorOptions::with_roles(ROLES)).await?;
+    operator
+        .logs(PATIENCE, "for the API server to serve RecruitmentDrive")
+        .await?;
+    cluster.install_contract().await?;
+    let jobs = JobRunner::start(namespace.client(), Some(namespace.name()));
+    let season = Season {
+        cluster: Shared::Own(Box::new(cluster)),
+        namespace,
+        operator,
+        jobs,
+    };
+    season
+        .apply(
+            "{apiVersion: ras.dev/v1alpha1, kind: RecruitmentDrive, metadata: {name: spring}, \
+             spec: {services: [{name: web, image: registry.example.com/web:1}]}}",
+        )
+        .await?;
+    season.ready("spring").await.map(drop)
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 //! - [`decide`] says what to do next. It is pure.
 //! - [`tenure`] says whether this process may write, and is asked before each write, not only in the loop: a process
 //!   that was stopped for a minute goes on in the middle of whatever it did.
+//! - [`writes`] counts the writes under way, which are finished before the lease is given back.
 //! - [`election`] is the loop that talks.
 
 pub mod calls;
@@ -15,6 +16,7 @@ pub mod election;
 pub mod record;
 pub mod tenure;
 pub mod timing;
+pub mod writes;
 
 #[cfg(test)]
 mod simulation;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::decide::Moment;
+use super::writes::{Begun, Planned, Writes};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -77,6 +78,7 @@ enum State {
 pub struct Tenure {
     clock: Arc<dyn Clock>,
     state: Arc<Mutex<State>>,
+    writes: Writes,
 }
 
 impl std::fmt::Debug for Tenure {
@@ -105,6 +107,7 @@ impl Tenure {
         Self {
             clock,
             state: Arc::new(Mutex::new(state)),
+            writes: Writes::default(),
         }
     }
 
@@ -145,6 +148,26 @@ impl Tenure {
             State::Until(end) if !self.now().has_reached(end) => Ok(()),
             State::Standby | State::Until(_) => Err(NotLeading),
         }
+    }
+
+    /// Begins a write, which is under way until the answer is dropped.
+    ///
+    /// # Errors
+    /// When this process may not write, or is about to give the lease back.
+    pub fn begin(&self) -> Result<Begun, NotLeading> {
+        let begun = self.writes.begin().ok_or(NotLeading)?;
+        self.check()?;
+        Ok(begun)
+    }
+
+    /// Announces work that will write in a moment: the lease is not given back before it has.
+    pub fn plan(&self) -> Planned {
+        self.writes.plan()
+    }
+
+    /// The writes under way.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// How long it has been over without having been ended: the loop that should have ended this process hangs.
@@ -194,6 +217,16 @@ mod tests {
         assert_eq!(tenure.overdue(), Some(Duration::from_secs(15)));
         tenure.end();
         assert_eq!((tenure.check(), tenure.overdue()), (Err(NotLeading), None));
+    }
+
+    #[tokio::test]
+    async fn who_has_finished_begins_no_write_although_the_lease_is_still_kept() {
+        let tenure = Tenure::elected(Arc::new(HandClock::default()));
+        assert_eq!(tenure.begin().err(), Some(NotLeading));
+        tenure.extend(tenure.now(), Duration::from_secs(10));
+        assert!(tenure.begin().is_ok());
+        tenure.writes().finish().await.unwrap();
+        assert_eq!((tenure.begin().err(), tenure.check()), (Some(NotLeading), Ok(())));
     }
 
     #[test]

@@ -101,8 +101,9 @@ impl S3Store {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.gate.pass().await;
+        let begun = self.gate.pass().await;
         let result = request.await.map_err(|error| errors::sort(operation, bucket, &error));
+        drop(begun);
         let outcome = match &result {
             Ok(_) => "ok",
             Err(failure) if is_absence(failure) || failure.is_missing() => "absent",
