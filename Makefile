@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint check generate
+.PHONY: help demo test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -19,17 +19,27 @@ help: ## List these commands
 	@echo "  ONLY=word          runs the end-to-end scenarios alone that have the word in their names"
 	@echo "  KEEP=1             lets the demo stay up until Ctrl-C"
 
-demo: control-plane build ## Show the main job on a real control plane of its own (pods are simulated)
+# Only what the demo starts: External Secrets alone takes a quarter of the time that the control plane takes.
+demo: ## Show the main job on a real control plane of its own (pods are simulated)
+	@WITHOUT=external-secrets tests/control-plane/build.sh
+	@echo "building the operator (some minutes the first time)"
+	@cargo build --workspace --locked --bin ras-operator --bin demo --bin control-plane --bin leash
 	@./target/debug/demo $(if $(KEEP),--keep)
 
-test: check tools ## Everything CI runs
+test: check tools unit behaviour test-terraform ## Everything CI runs, but for `make e2e`
+	@echo "all passed on Kubernetes $(K8S_VERSION), except what says \"not run\" above"
+
+# Always the whole workspace: with other packages Cargo chooses other features and builds the dependencies once more.
+unit: ## Unit, property and golden tests; no control plane needed
 	@echo "== unit, property and golden tests"
-	cargo test --workspace --exclude ras-tests --locked --quiet
+	cargo test --workspace --lib --bins --test pure --locked --quiet
+	cargo test --workspace --doc --locked --quiet
+
+# One test needs no S3 servers and no Helm, unless it says so.
+behaviour: $(if $(TEST),control-plane,tools) ## Build the operator and run the behaviour tests; TEST=word runs only those that have the word in their names
 	@echo "== behaviour tests on Kubernetes $(K8S_VERSION)"
 	cargo build --workspace --locked --quiet
-	cargo test -p ras-tests --locked -- --test-threads=$(TEST_THREADS)
-	@$(MAKE) --no-print-directory test-terraform
-	@echo "all passed on Kubernetes $(K8S_VERSION), except what says \"not run\" above"
+	cargo test --workspace --test behaviour --locked -- --test-threads=$(TEST_THREADS) $(TEST)
 
 test-terraform: ## The Terraform modules: format, lint, security rules, tests with a mocked AWS (needs terraform or tofu)
 	@echo "== Terraform modules"
@@ -45,14 +55,14 @@ e2e: control-plane charts ## The operator where pods really run: a real node on 
 	@# Where nothing will run there is nothing to build: the program below says why.
 	@if [ "$$(id -u)" = 0 ] || [ -n "$$KUBECONFIG" ]; then tests/real-node/build.sh && STORES=versitygw tests/object-stores/build.sh; fi
 	cargo build --workspace --locked --quiet
-	@cargo test -p ras-tests --test e2e --locked --quiet -- $(ONLY)
+	@cargo test --workspace --test e2e --locked --quiet -- $(ONLY)
 
 e2e-upgrade: control-plane charts ## The operator of FROM=commit, installed by its own charts on a real node, is upgraded to this one
 	@if [ -z "$(FROM)" ]; then echo "say from which commit: make e2e-upgrade FROM=HEAD~1"; exit 2; fi
 	@tests/real-node/build.sh && STORES=versitygw tests/object-stores/build.sh
 	@tests/upgrade/earlier.sh "$(FROM)" "$${CARGO_TARGET_DIR:-target}/earlier"
 	cargo build --workspace --locked --quiet
-	@E2E_FROM="$$(cd "$${CARGO_TARGET_DIR:-target}/earlier" && pwd)" cargo test -p ras-tests --test e2e --locked --quiet -- an_upgrade_of_the_operator
+	@E2E_FROM="$$(cd "$${CARGO_TARGET_DIR:-target}/earlier" && pwd)" cargo test --workspace --test e2e --locked --quiet -- an_upgrade_of_the_operator
 
 tools: control-plane object-stores charts ## Build the test control plane and the S3 servers (twenty minutes the first time, then at once)
 

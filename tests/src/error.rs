@@ -31,6 +31,17 @@ pub enum Error {
         /// The running program, beside which it should be.
         beside: PathBuf,
     },
+    /// A program was built before one of its sources changed.
+    #[error(
+        "{program} is older than its source {changed}: run `make behaviour TEST=<name>`, which builds the operator first, or \
+         `cargo build --workspace` with the same profile"
+    )]
+    StaleProgram {
+        /// The program.
+        program: PathBuf,
+        /// What changed after it was built.
+        changed: PathBuf,
+    },
     /// A program ended, or did not become ready in time.
     #[error("{program} {what}; the end of its log:\n{log}")]
     Program {

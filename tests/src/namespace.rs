@@ -75,4 +75,20 @@ impl TestNamespace {
             .map(drop)
             .map_err(Error::api(deleting))
     }
+
+    /// Deletes it and waits until everything in it is gone.
+    pub async fn delete_whole(self, limit: Duration) -> Result<(), Error> {
+        let namespaces: Api<Namespace> = Api::all(self.client());
+        let name = self.name.clone();
+        self.delete().await?;
+        eventually(
+            limit,
+            &format!("the end of namespace {name}"),
+            async || match namespaces.get_opt(&name).await? {
+                None => Ok(()),
+                Some(namespace) => Err(format!("{:?}", namespace.status).into()),
+            },
+        )
+        .await
+    }
 }

@@ -39,7 +39,7 @@ impl Bench<'_> {
             .iter()
             .filter(|event| event.name.starts_with("broken-"))
             .count();
-        figures.requests_of_broken = about_broken;
+        figures.requests_of_broken = Some(about_broken);
         Ok(())
     }
 

@@ -47,12 +47,14 @@ pub fn counts<'a>(events: impl Iterator<Item = &'a AuditEvent>) -> BTreeMap<Stri
     counts
 }
 
-/// From the first to the last.
-pub fn span(events: &[AuditEvent]) -> Duration {
-    match (events.first(), events.last()) {
-        (Some(first), Some(last)) => between(first.received.0, last.received.0),
-        _ => Duration::ZERO,
-    }
+/// From the first to the last. No events are a failed measurement, not a quick one.
+pub fn span(what: &str, events: &[AuditEvent]) -> Result<Duration, Error> {
+    let ends = events.first().zip(events.last());
+    let (first, last) = ends.ok_or_else(|| Error::Unreadable {
+        what: format!("the time of {what}"),
+        message: "the audit log has no such request".to_owned(),
+    })?;
+    Ok(between(first.received.0, last.received.0))
 }
 
 /// Time from one moment to another.
@@ -60,18 +62,18 @@ pub fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
-/// Median, 99th percentile and worst, in milliseconds.
-pub fn percentiles(mut times: Vec<Duration>) -> Percentiles {
+/// Median, 99th percentile and worst, in milliseconds; nothing where nothing was timed.
+pub fn percentiles(mut times: Vec<Duration>) -> Option<Percentiles> {
     times.sort();
     let at = |share: usize| {
         let index = (times.len() * share).div_ceil(100).saturating_sub(1);
-        times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
+        times.get(index).map(|time| time.as_secs_f64() * 1_000.0)
     };
-    Percentiles {
-        p50: at(50),
-        p99: at(99),
-        worst: at(100),
-    }
+    Some(Percentiles {
+        p50: at(50)?,
+        p99: at(99)?,
+        worst: at(100)?,
+    })
 }
 
 /// Of times, in milliseconds.

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub struct Machine {
     pub cores: usize,
     /// Processes that wanted a core in the minute before: above a half others were at work, and times say little.
-    pub load_before: f64,
+    pub load_before: Option<f64>,
     pub kubernetes: String,
     pub commit: String,
     pub operator_mib: f64,
@@ -28,11 +28,7 @@ impl Machine {
             .len();
         Ok(Self {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
-            load_before: load
-                .split_whitespace()
-                .next()
-                .and_then(|text| text.parse().ok())
-                .unwrap_or_default(),
+            load_before: load.split_whitespace().next().and_then(|text| text.parse().ok()),
             kubernetes: kubernetes.to_owned(),
             commit: commit().unwrap_or_else(|| "unknown".to_owned()),
             operator_mib: mib(size / 1_024),

@@ -40,12 +40,13 @@ struct Arguments {
     /// Leaves out drives whose pods run, which take the longest.
     #[arg(long)]
     no_pods: bool,
-    /// Measures the limit alone.
+    /// Measures only the limit.
     #[arg(long)]
     limit_only: bool,
-    /// Leaves out the bare client, and with it the limit.
-    #[arg(long, conflicts_with = "limit_only")]
-    no_limit: bool,
+    /// Turns of the operator for the limit, each between two turns of the bare client. 0: leaves out the bare client, and
+    /// with it the limit.
+    #[arg(long, default_value_t = 3)]
+    pairs: usize,
     /// How often a time is taken whose percentiles are shown.
     #[arg(long, default_value_t = 100)]
     times: usize,
@@ -108,7 +109,7 @@ async fn size(cluster: &Cluster, drives: usize, secrets: usize, arguments: &Argu
     };
     let mut bench = Bench::start(cluster, drives, arguments.times).await?;
     step("limit and calls");
-    bench.limit(!arguments.no_limit, &mut figures).await?;
+    bench.limit(arguments.pairs, &mut figures).await?;
     if arguments.limit_only {
         return Ok(figures);
     }

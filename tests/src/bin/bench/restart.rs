@@ -7,7 +7,7 @@ use ras_tests::{AuditMark, Error, Operator, OperatorOptions, eventually};
 
 use crate::audit::{between, is_child_write};
 use crate::bench::{Bench, options};
-use crate::table::Figures;
+use crate::table::{Figures, Restart};
 
 /// What each line of the log begins with.
 const TIME: &str = r#""timestamp":""#;
@@ -41,19 +41,23 @@ impl Bench<'_> {
         self.is_up().await?;
         self.quiet().await?;
         let asked = self.asked(since).await?;
-        figures.writes_after_restart = asked.iter().filter(|event| event.is_write()).count();
-        figures.requests_after_restart = asked.len();
         let start = start_of(&self.operator)?;
-        figures.start_to_answering = milliseconds(between(start, said(&self.operator, "answers /metrics")?));
-        figures.restart_to_listed = milliseconds(between(start, said(&self.operator, r#""message":"ready""#)?));
-        figures.restart_processor_seconds = self.operator.usage()?.processor.as_secs_f64();
+        let mut restart = Restart {
+            start_to_answering: milliseconds(between(start, said(&self.operator, "answers /metrics")?)),
+            to_listed: milliseconds(between(start, said(&self.operator, r#""message":"ready""#)?)),
+            cpu_seconds: self.operator.usage()?.processor.as_secs_f64(),
+            requests: asked.len(),
+            writes: asked.iter().filter(|event| event.is_write()).count(),
+            ..Restart::default()
+        };
 
         self.operator.kill();
         self.change_image("drive-0", "registry.example.com/portal:3").await?;
         let since = self.mark().await?;
         self.start_anew(&options()).await?;
         let first = self.first_write(since).await?;
-        figures.restart_to_first_write = milliseconds(between(start_of(&self.operator)?, first));
+        restart.to_first_write = milliseconds(between(start_of(&self.operator)?, first));
+        figures.restart = Some(restart);
         self.quiet().await
     }
 
@@ -69,7 +73,7 @@ impl Bench<'_> {
         self.operator = standby;
         self.change_image("drive-0", "registry.example.com/portal:4").await?;
         let first = self.first_write(since).await?;
-        figures.failover_asked = milliseconds(between(asked, first));
+        figures.failover_asked = Some(milliseconds(between(asked, first)));
         self.quiet().await?;
 
         let standby = self.standby("c").await?;
@@ -79,7 +83,7 @@ impl Bench<'_> {
         self.operator = standby;
         self.change_image("drive-0", "registry.example.com/portal:5").await?;
         let first = self.first_write(since).await?;
-        figures.failover_killed = milliseconds(between(killed, first));
+        figures.failover_killed = Some(milliseconds(between(killed, first)));
         self.start_anew(&options()).await?;
         self.is_up().await?;
         self.quiet().await
