@@ -96,7 +96,7 @@ build: ## Build the operator and the test programs
 
 check: lint ## Formatting, lints, generated files, documentation, licences; no control plane needed
 	@echo "== generated files are fresh"
-	cargo run --quiet --locked -p ras-crds --bin generate -- --check
+	cargo run --quiet --locked --bin generate -- --check
 	@echo "== documentation builds without a warning"
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
@@ -115,5 +115,5 @@ lint: ## Formatting, clippy, one TLS provider, licences and duplicates
 	@if cargo deny --locked fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; else echo "advisories: not run, their database cannot be reached from here"; fi
 
 generate: ## Write the CustomResourceDefinition and docs/api.md anew from the types
-	cargo run --quiet -p ras-crds --bin generate
-	UPDATE_GOLDEN=1 cargo test --quiet -p ras-operator --test pure golden
+	cargo run --quiet --bin generate
+	UPDATE_GOLDEN=1 cargo test --quiet --workspace --test pure golden
