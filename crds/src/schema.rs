@@ -19,7 +19,7 @@ use crate::RecruitmentDrive;
 /// When the schema is none that Kubernetes knows, which would be a mistake in this crate.
 pub fn custom_resource_definition() -> Result<CustomResourceDefinition, SchemaError> {
     let mut definition = RecruitmentDrive::crd();
-    let schema: Value = SchemaSettings::draft2020_12()
+    let mut schema: Value = SchemaSettings::draft2020_12()
         .with(|settings| {
             settings.inline_subschemas = true;
             settings.meta_schema = None;
@@ -29,6 +29,9 @@ pub fn custom_resource_definition() -> Result<CustomResourceDefinition, SchemaEr
         .into_generator()
         .into_root_schema_for::<RecruitmentDrive>()
         .to_value();
+    if let Some(spec) = schema.pointer_mut("/properties/spec") {
+        atomic_where_empty_is_valid(spec);
+    }
     for version in &mut definition.spec.versions {
         if let Some(validation) = &mut version.schema {
             validation.open_api_v3_schema = Some(serde_json::from_value(schema.clone())?);
@@ -131,6 +134,26 @@ fn not_null(schema: &mut Map<String, Value>) {
             }
             schema.entry(key).or_insert(value);
         }
+    }
+}
+
+/// Marks every object for which `{}` is valid as atomic, so that server-side apply writes it whole.
+///
+/// Server-side apply merges the fields of an object that is not atomic one by one. When the last of them is removed, it
+/// leaves `null` instead of `{}`, and the API server rejects that: `cache: {memory: 64Mi}` could never become `cache: {}`
+/// again. An object with a required field is never empty, and keeps one owner per field.
+fn atomic_where_empty_is_valid(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if schema.get("type").is_some_and(|kind| kind == "object") && !schema.contains_key("required") {
+        schema.insert("x-kubernetes-map-type".to_owned(), "atomic".into());
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get_mut(key) {
+            atomic_where_empty_is_valid(inner);
+        }
+    }
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.values_mut().for_each(atomic_where_empty_is_valid);
     }
 }
 

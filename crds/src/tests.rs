@@ -93,6 +93,37 @@ fn a_field_is_absent_and_never_null() {
 }
 
 #[test]
+fn every_object_that_may_be_empty_is_atomic_so_that_server_side_apply_can_empty_it() {
+    let mut atomic = BTreeSet::new();
+    for (path, schema) in schemas() {
+        let may_be_empty = schema["type"] == "object"
+            && schema["required"].as_array().is_none_or(Vec::is_empty)
+            && schema["minProperties"].as_u64().is_none_or(|least| least == 0);
+        // People apply the spec; the operator alone writes the status, and never with server-side apply.
+        let expected = may_be_empty && path.starts_with(".spec");
+        assert_eq!(
+            schema["x-kubernetes-map-type"] == "atomic",
+            expected,
+            "{path}: {schema}"
+        );
+        if expected {
+            atomic.insert(path);
+        }
+    }
+    for path in [
+        ".spec.cache",
+        ".spec.exposure.annotations",
+        ".spec.monitoring.alerts",
+        ".spec.services[].resources.limits",
+        ".spec.services[].scheduling.nodeSelector",
+        ".spec.services[].uses",
+        ".spec.services[].volumes[].scratch",
+    ] {
+        assert!(atomic.contains(path), "{path}");
+    }
+}
+
+#[test]
 fn every_list_map_and_text_of_the_spec_has_a_bound() {
     for (path, schema) in schemas()
         .into_iter()

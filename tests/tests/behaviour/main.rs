@@ -32,6 +32,7 @@ mod removal;
 mod replicas;
 mod rights;
 mod rotation;
+mod schema;
 mod secrecy;
 mod secrets;
 mod seen;

@@ -1,0 +1,4 @@
+//! What the schema of the kind promises, for every drive it accepts: tests that walk the schema or generate drives from it.
+
+mod copy;
+mod empty;
