@@ -21,6 +21,18 @@ pub const BUCKET: &str = "ras.dev/bucket";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
 pub const MANAGER: &str = "ras-operator";
+/// Name of the drive, on every object but those that hold data. Argo CD with label tracking (the default before 3.0) reads this
+/// label as the name of an Application, and deletes what has no owner and is not in Git.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+
+/// On every object that holds data: Argo CD neither prunes it nor deletes it with an Application.
+pub const ARGO_CD_SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
+/// Value of [`ARGO_CD_SYNC_OPTIONS`].
+pub const ARGO_CD_KEEP: &str = "Prune=false,Delete=false";
+/// On every object that holds data: Flux does not delete it when it leaves an inventory.
+pub const FLUX_PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
+/// Value of [`FLUX_PRUNE`].
+pub const FLUX_KEEP: &str = "disabled";
 
 /// On a pod template: hash of the service's files, because files in a running pod do not change.
 pub const FILES_HASH: &str = "ras.dev/files-hash";

@@ -26,15 +26,13 @@ pub const PASSWORD: &str = "password";
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
     let touched = !our_entries(managed).is_empty();
+    let label = |name: &str| meta.labels.as_ref().and_then(|all| all.get(name));
     Record {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
         version: version(meta),
         deleting: meta.deletion_timestamp.is_some(),
-        drive: meta
-            .labels
-            .as_ref()
-            .and_then(|all| all.get(labels::DRIVE))
-            .map(|name| name.as_str().into()),
+        drive: label(labels::DRIVE).map(|name| name.as_str().into()),
+        is_instance: label(labels::INSTANCE).is_some_and(|name| Some(name) == label(labels::DRIVE)),
         watched: kind == Kind::Secret || is_managed(meta),
         touched,
         owner: owner(meta, touched),

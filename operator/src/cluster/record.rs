@@ -52,6 +52,8 @@ pub struct Record {
     /// Whether the informers tell of it. They do not of what lacks our label, which is known only because it was in
     /// the way once: nobody tells when it changes or goes.
     pub watched: bool,
+    /// Whether its label [`ras_crds::labels::INSTANCE`] is the name of its drive.
+    pub is_instance: bool,
     /// Whether we have ever written it: some of its fields are ours.
     pub touched: bool,
     /// Who its owner references say it belongs to.

@@ -333,6 +333,7 @@ fn same(before: &Record, after: &Record) -> bool {
     before.uid == after.uid
         && before.deleting == after.deleting
         && before.drive == after.drive
+        && before.is_instance == after.is_instance
         && before.owner == after.owner
         && before.applied == after.applied
         && before.fields.digest == after.fields.digest

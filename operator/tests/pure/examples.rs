@@ -1,10 +1,12 @@
 //! The examples, and every object they become, letter by letter.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ras_crds::ConditionType;
-use ras_operator::drive::build::build;
+use ras_crds::spec::DeletionPolicy;
+use ras_operator::drive::build::{build, labels};
 use ras_operator::drive::validate::validate;
 use ras_operator::manifest::to_yaml;
 use ras_operator::platform;
@@ -99,4 +101,69 @@ fn without_defaults(value: &Value, metadata: bool) -> Value {
         Value::Array(list) => list.iter().map(|value| without_defaults(value, false)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
+}
+
+/// Argo CD with label tracking (the default before 3.0) prunes what has no owner, is not in Git, and has the name of its
+/// Application in this label; an Application is easily named like its drive.
+#[test]
+fn no_gitops_tool_takes_what_a_drive_keeps_for_its_own() {
+    let clusters = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring, namespace: spo}
+spec:
+  services: [{name: web, image: 'registry.example.com/web:1'}]
+  suspend: true
+  database:
+    managed: {provider: CloudNativePG, version: 17, size: 20Gi}
+    databases: [{name: application}]
+";
+    let platform = platform::parse(&fs::read_to_string(folder("tests/golden/platform.yaml")).unwrap()).unwrap();
+    let mut kinds = BTreeSet::new();
+    for (name, text) in examples()
+        .into_iter()
+        .chain([("clusters".to_owned(), clusters.to_owned())])
+    {
+        let drive = read(&text);
+        for policy in [None, Some(DeletionPolicy::Delete)] {
+            let mut drive = drive.clone();
+            let managed = drive
+                .spec
+                .database
+                .as_mut()
+                .filter(|database| database.managed.is_some());
+            if let (Some(policy), Some(database)) = (policy, managed) {
+                database.deletion_policy = Some(policy);
+            }
+            let valid = validate(&drive, &facts_for(&drive), &platform).unwrap();
+            for object in build(&valid).manifests().unwrap() {
+                let metadata = &object["metadata"];
+                let kind = object["kind"].as_str().unwrap();
+                let holds_data = matches!(kind, "PersistentVolumeClaim" | "Secret" | "Cluster");
+                let has_no_owner = metadata["ownerReferences"].is_null();
+                if !holds_data && !has_no_owner {
+                    assert_eq!(
+                        metadata["labels"][labels::INSTANCE],
+                        drive.metadata.name.clone().unwrap()
+                    );
+                    continue;
+                }
+                kinds.insert(kind.to_owned());
+                let what = format!("{name}: {kind}/{}: {metadata}", metadata["name"]);
+                assert!(metadata["labels"][labels::INSTANCE].is_null(), "{what}");
+                let annotation = |name: &str| metadata["annotations"][name].as_str();
+                let argo_cd = annotation("argocd.argoproj.io/sync-options");
+                assert_eq!(argo_cd, Some("Prune=false,Delete=false"), "{what}");
+                assert_eq!(
+                    annotation("kustomize.toolkit.fluxcd.io/prune"),
+                    Some("disabled"),
+                    "{what}"
+                );
+                let hibernates = (kind == "Cluster").then_some("on");
+                assert_eq!(annotation("cnpg.io/hibernation"), hibernates, "{what}");
+            }
+        }
+    }
+    let seen: Vec<&str> = kinds.iter().map(String::as_str).collect();
+    assert_eq!(seen, ["Cluster", "PersistentVolumeClaim", "Secret"]);
 }

@@ -15,7 +15,7 @@ use ras_tests::{Error, PATIENCE, Season, eventually};
 use crate::children::{EVERY_CHILD, at_rest, children, failed, make, season_with_every_child, uids};
 
 /// What holds data or opens it, and is kept.
-const KEPT: [&str; 5] = [
+pub const KEPT: [&str; 5] = [
     "PersistentVolumeClaim/season-database-data",
     "PersistentVolumeClaim/season-store-data",
     "Secret/season-database-role-portal",

@@ -18,6 +18,7 @@ mod drift;
 mod examples;
 mod external_secrets;
 mod fault_proxy;
+mod gitops;
 mod handover;
 mod harness;
 mod health;

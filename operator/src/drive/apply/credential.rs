@@ -47,6 +47,7 @@ pub fn items(desired: &Desired<Prepared>) -> Result<Vec<CredentialItem>, ItemErr
 pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>) -> Done {
     let key = &credential.item.key;
     let mut record = hands.store.get(key);
+    let mut updated = false;
     for _ in 0..LOOKS {
         if let Some(known) = record
             .as_ref()
@@ -77,15 +78,26 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 }
                 let lacking = lacking(credential, known);
                 if lacking.is_empty() {
-                    return Done::Nothing;
+                    return if updated {
+                        Done::Updated(key.clone())
+                    } else {
+                        Done::Nothing
+                    };
                 }
                 add(hands, credential, known, &lacking).await
             }
-            // Keys that are lacking are found once its metadata is right: the write wakes the drive again.
-            (Step::Update { uid, .. }, Some(known)) => match hands.update(key, credential.item.body.clone(), uid).await
-            {
-                Ok(()) if lacking(credential, known).is_empty() && !credential.rotate => Ok(()),
+            (Step::Unlabel { uid }, Some(_)) => match hands.unlabel(key, uid).await {
                 Ok(()) => {
+                    updated = true;
+                    record = hands.store.get(key);
+                    continue;
+                }
+                Err(error) => Err(error.into()),
+            },
+            // Keys that are lacking are found once its metadata is right: the write wakes the drive again.
+            (Step::Update { uid, .. }, Some(_)) => match hands.update(key, credential.item.body.clone(), uid).await {
+                Ok(()) => {
+                    updated = true;
                     record = hands.store.get(key);
                     continue;
                 }

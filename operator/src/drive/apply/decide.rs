@@ -1,5 +1,6 @@
 //! What to do with one child, from what is remembered of it. Pure.
 
+use ras_crds::labels::INSTANCE;
 use serde_json::Value;
 
 use crate::cluster::kind::Kind;
@@ -33,6 +34,12 @@ pub enum Step {
         /// Whether somebody else changed what was ours, rather than the drive.
         drifted: bool,
     },
+    /// It holds data and has [`INSTANCE`] from an earlier version of the operator, or from a backup. No apply takes it away when a
+    /// create has set it, as that of a generated Secret, or when somebody else sets it, too.
+    Unlabel {
+        /// UID of the object that is meant.
+        uid: String,
+    },
     /// It is going away, or belongs to an earlier drive of the same name that is; its end wakes the drive.
     Wait,
     /// Somebody else made it.
@@ -64,6 +71,11 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
     if record.applied.as_deref() != Some(item.hash.as_str()) {
         return update(record.applied.is_none());
     }
+    if is_taken_for_an_application(item, record) {
+        return Step::Unlabel {
+            uid: record.uid.to_string(),
+        };
+    }
     match &record.fields.unverified {
         None => Step::Nothing { verified: None },
         Some(text) => {
@@ -77,6 +89,12 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
             }
         }
     }
+}
+
+/// Whether an object that holds data has the label by which Argo CD would prune it.
+pub fn is_taken_for_an_application(item: &Item, record: &Record) -> bool {
+    let asked = item.body.pointer("/metadata/labels");
+    record.is_instance && asked.is_some_and(|labels| labels.get(INSTANCE).is_none())
 }
 
 /// Whether a child that is no longer desired may be removed: only what this very drive owns. What is
@@ -130,6 +148,7 @@ mod tests {
             deleting: false,
             drive: drive.map(Into::into),
             watched: true,
+            is_instance: false,
             touched: false,
             owner,
             applied: Some(item().hash.into()),
@@ -183,6 +202,30 @@ mod tests {
         assert_eq!(decide(&job, Some(&going), ME), Step::Wait);
         let foreign = record(Owner::Nobody, None);
         assert!(matches!(decide(&job, Some(&foreign), ME), Step::Foreign { .. }));
+    }
+
+    #[test]
+    fn data_loses_the_label_that_makes_argo_cd_prune_it_and_nothing_else_does() {
+        let labelled = |labels: Value| {
+            let metadata = json!({"name": "c", "namespace": "n", "labels": labels});
+            Item::new(Kind::Secret, &json!({"metadata": metadata})).unwrap()
+        };
+        let data = labelled(json!({"ras.dev/drive": "me"}));
+        let other = labelled(json!({"ras.dev/drive": "me", INSTANCE: "me"}));
+        for (item, is_instance, step) in [
+            (&data, true, Step::Unlabel { uid: "u".into() }),
+            (&data, false, Step::Nothing { verified: None }),
+            (&other, true, Step::Nothing { verified: None }),
+        ] {
+            let mut known = mine();
+            known.applied = Some(item.hash.as_str().into());
+            known.is_instance = is_instance;
+            assert_eq!(decide(item, Some(&known), ME), step);
+        }
+        // The apply that an upgrade brings comes first: it takes the label away where an apply has set it.
+        let mut known = mine();
+        known.is_instance = true;
+        assert!(matches!(decide(&data, Some(&known), ME), Step::Update { .. }));
     }
 
     #[test]

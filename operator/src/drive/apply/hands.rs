@@ -14,7 +14,7 @@ use crate::cluster::observe;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::Store;
-use crate::drive::build::labels::APPLIED;
+use crate::drive::build::labels::{APPLIED, INSTANCE};
 use crate::object_store::keeper::Keeper;
 use crate::telemetry::metrics::Metrics;
 
@@ -111,6 +111,13 @@ impl Hands {
         let owners = json!([{"$patch": "delete", "uid": drive}]);
         let body = json!({"metadata": {"uid": uid, "ownerReferences": owners}});
         self.patch(key, &Patch::Strategic(&body)).await
+    }
+
+    /// Takes [`INSTANCE`] off an object with this UID, whoever has set it. Nothing is set, so `managedFields` keeps the times by
+    /// which pods that use a Secret are stamped.
+    pub async fn unlabel(&self, key: &ChildKey, uid: &str) -> Result<(), kube::Error> {
+        let body = json!({"metadata": {"uid": uid, "labels": {(INSTANCE): null}}});
+        self.patch(key, &Patch::Merge(&body)).await
     }
 
     /// Changes the fields that are named, and takes none away for being left out, as an apply would.

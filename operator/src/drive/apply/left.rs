@@ -80,6 +80,7 @@ mod tests {
             deleting: false,
             drive: None,
             watched: true,
+            is_instance: false,
             touched: true,
             owner: Owner::Drive {
                 name: "d".into(),

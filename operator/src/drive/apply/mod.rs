@@ -26,14 +26,14 @@ use crate::drive::build::{Applied, Desired, Prepared};
 use crate::drive::error::{Refusal, Retry, refusal};
 
 use buckets::Recorded;
-use decide::{Asker, Step, decide, may_prune};
+use decide::{Asker, Step, decide, is_taken_for_an_application, may_prune};
 use hands::{Hands, is_conflict};
 use item::{Item, ItemError};
 
 /// Requests under way at a time for one drive.
 const AT_A_TIME: usize = 8;
 /// How often a child is looked at anew when it changes under our hands.
-const LOOKS: usize = 3;
+const LOOKS: usize = 5;
 
 /// What came of it.
 #[derive(Debug)]
@@ -356,15 +356,26 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
             Step::Foreign { whose } => return foreign(&item.key, whose),
             Step::Create => hands.create(&item.key, item.body.clone()).await,
             Step::Update { uid, .. } => update(hands, item, uid, record.as_ref(), handover).await,
+            Step::Unlabel { uid } => hands.unlabel(&item.key, uid).await,
         };
         match tried {
             Ok(()) => {
+                let known = hands.store.get(&item.key);
+                if known
+                    .as_ref()
+                    .is_some_and(|known| is_taken_for_an_application(item, known))
+                {
+                    record = known;
+                    continue;
+                }
                 return match step {
                     Step::Create => Done::Created(item.key.clone()),
                     Step::Update { drifted: true, .. } => Done::Repaired(item.key.clone()),
-                    Step::Update { .. } | Step::Nothing { .. } | Step::Wait | Step::Foreign { .. } => {
-                        Done::Updated(item.key.clone())
-                    }
+                    Step::Update { .. }
+                    | Step::Unlabel { .. }
+                    | Step::Nothing { .. }
+                    | Step::Wait
+                    | Step::Foreign { .. } => Done::Updated(item.key.clone()),
                 };
             }
             // Something is there, or something else is: look at it and decide anew.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 pub use ras_crds::labels::{
-    APPLIED, DRIVE, DRIVE_UID, FILES_HASH, JOB, JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH,
-    SERVICE, WORK,
+    APPLIED, ARGO_CD_KEEP, ARGO_CD_SYNC_OPTIONS, DRIVE, DRIVE_UID, FILES_HASH, FLUX_KEEP, FLUX_PRUNE, INSTANCE, JOB,
+    JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SERVICE, WORK,
 };
 
 use crate::drive::valid::ValidDrive;
@@ -15,7 +15,7 @@ pub fn of_drive(drive: &ValidDrive) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([
         (MANAGED_BY.to_owned(), MANAGER.to_owned()),
         ("app.kubernetes.io/part-of".to_owned(), "recruitment-drive".to_owned()),
-        ("app.kubernetes.io/instance".to_owned(), drive.name.clone()),
+        (INSTANCE.to_owned(), drive.name.clone()),
         (DRIVE.to_owned(), drive.name.clone()),
     ]);
     if let Some(uid) = &drive.uid {

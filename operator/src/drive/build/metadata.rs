@@ -33,13 +33,22 @@ pub(super) fn part(drive: &ValidDrive, name: String, labels: BTreeMap<String, St
 
 /// Of an object that a drive may leave behind. What stays has no owner, or the garbage collector would take
 /// it with the drive; it is found again by name and labels.
+///
+/// GitOps tools must not take such an object for one of theirs, so it has no [`labels::INSTANCE`] and says to both in their own
+/// words that it stays. This does not depend on the policy: an object loses its owner when the policy changes, and when
+/// somebody deletes the drive with `--cascade=orphan`.
 pub(super) fn kept(
     drive: &ValidDrive,
     name: String,
-    labels: BTreeMap<String, String>,
+    mut labels: BTreeMap<String, String>,
     policy: DeletionPolicy,
 ) -> ObjectMeta {
+    labels.remove(labels::INSTANCE);
     let mut metadata = owned(drive, name, labels);
+    metadata.annotations = Some(BTreeMap::from([
+        (labels::ARGO_CD_SYNC_OPTIONS.to_owned(), labels::ARGO_CD_KEEP.to_owned()),
+        (labels::FLUX_PRUNE.to_owned(), labels::FLUX_KEEP.to_owned()),
+    ]));
     match policy {
         DeletionPolicy::Retain => metadata.owner_references = None,
         DeletionPolicy::Delete => {}

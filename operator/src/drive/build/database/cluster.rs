@@ -5,8 +5,6 @@
 //! Nor is the administrator a managed role: CloudNativePG takes from such a role every membership that is not written in the
 //! `Cluster`, and the Job makes the administrator a member of each owner while it works. It lost that race now and then.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::LocalObjectReference;
 
 use super::backup;
@@ -30,7 +28,8 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &Vali
         cluster.deletion_policy,
     );
     if drive.suspended {
-        metadata.annotations = Some(BTreeMap::from([(HIBERNATION.to_owned(), "on".to_owned())]));
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(HIBERNATION.to_owned(), "on".to_owned());
     }
     let pull_secrets = drive.image_pull_secrets.iter();
     Some(Cluster::new(
