@@ -102,6 +102,8 @@ words! {
         StorageReady,
         /// Something keeps the drive, or a bucket it no longer asks for, from being deleted. Absent otherwise.
         DeletionBlocked,
+        /// Data that the drive uses is being deleted, or is gone. Absent otherwise.
+        DataAtRisk,
         /// What had to run before the services' versions start has succeeded. Absent without `services[].migrate`.
         MigrationsReady,
         /// Every service runs the version asked for, with all its pods ready.
@@ -216,6 +218,11 @@ words! {
         ConfirmationMissing,
         /// Objects in a bucket are locked against deletion.
         ObjectsLocked,
+        /// A volume, a database cluster or a generated Secret is being deleted. What uses it is not changed until it is gone.
+        DataBeingDeleted,
+        /// A volume or a database cluster that was used is gone, or another object has its name. It is not created again, and what
+        /// mounts it is not changed, before a person accepts the loss.
+        VolumeLost,
         /// The spec asks for something impossible; every problem is listed.
         InvalidSpec,
         /// The stored object does not decode as this version of the kind.

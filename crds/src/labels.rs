@@ -64,6 +64,9 @@ pub const CONFIRM_DELETE: &str = "ras.dev/confirm-delete";
 /// On a drive, set by people: names of buckets (separated by commas), or `*`, that are kept whatever their
 /// `deletionPolicy` says: the way out of a deletion that is blocked.
 pub const KEEP_BUCKETS: &str = "ras.dev/keep-buckets";
+/// On a drive, set by people: lost objects (separated by commas), each as `name@uid`, without whose data the drive is to
+/// continue. The UID makes it stand for this one loss.
+pub const ACCEPT_DATA_LOSS: &str = "ras.dev/accept-data-loss";
 /// On a drive, set by people: any text. A new one has the databases prepared once more, for instance after something was
 /// mended on the server.
 pub const PREPARE_DATABASE: &str = "ras.dev/prepare-database";

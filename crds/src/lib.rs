@@ -21,9 +21,9 @@ pub use drive::{RecruitmentDrive, RecruitmentDriveSpec};
 pub use duration::Duration;
 pub use quantity::Quantity;
 pub use status::{
-    BucketState, BucketStatus, BucketUsage, DatabaseBackupStatus, DatabaseLoginStatus, DatabaseState, DatabaseStatus,
-    LogicalDatabaseStatus, Migrated, MigrationState, MigrationStatus, Phase, RecruitmentDriveStatus, SecretStatus,
-    ServiceStatus,
+    BucketState, BucketStatus, BucketUsage, DataKind, DataState, DataStatus, DatabaseBackupStatus, DatabaseLoginStatus,
+    DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Migrated, MigrationState, MigrationStatus, Phase,
+    RecruitmentDriveStatus, SecretStatus, ServiceStatus,
 };
 
 /// API group of the kind.

@@ -52,6 +52,12 @@ pub struct RecruitmentDriveStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub secrets: Vec<SecretStatus>,
 
+    /// Each object with data that the drive uses, by which the operator notices that one was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 512))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
+    pub data: Vec<DataStatus>,
+
     /// Address people type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -161,6 +167,53 @@ pub struct SecretStatus {
     /// What a rotation that is due waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// An object with data that the drive uses.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DataStatus {
+    /// Kind of the object.
+    pub kind: DataKind,
+    /// Name of the object.
+    pub name: String,
+    /// UID of the object that the drive used last. An object of the same name with another UID has other data.
+    pub uid: String,
+    /// How it stands.
+    pub state: DataState,
+    /// What happens to it, and the next step, when it is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Kind of an object with data.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DataKind {
+    /// A volume of a service or of a database server.
+    #[default]
+    PersistentVolumeClaim,
+    /// A generated Secret, or the password of a database login.
+    Secret,
+    /// Database servers that CloudNativePG runs.
+    Cluster,
+}
+
+impl std::fmt::Display for DataKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// How an object with data stands.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DataState {
+    /// It is there.
+    #[default]
+    Kept,
+    /// It is being deleted.
+    Deleting,
+    /// It is gone, or another object has its name.
+    Lost,
 }
 
 /// One bucket as it is.

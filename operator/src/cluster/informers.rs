@@ -75,8 +75,12 @@ pub async fn watch_children(
     news: News,
     listed: oneshot::Sender<()>,
 ) {
-    // Secrets that drives use are other people's, so all are watched, and metadata is all that is asked for.
-    let config = if kind == Kind::Secret { everything() } else { managed() };
+    // Secrets and claims that drives use are other people's, so all are watched, and metadata is all that is asked for.
+    let config = if observe::is_watched_whole(kind) {
+        everything()
+    } else {
+        managed()
+    };
     let stream: BoxStream<'static, watch::Result<Event<(ChildKey, Record)>>> = if kind == Kind::Deployment {
         let api: Api<Deployment> = api(&client, namespace.as_deref());
         // Readiness is in the status, so what runs something is watched whole; a few numbers are kept.

@@ -32,8 +32,9 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
         version: version(meta),
         deleting: meta.deletion_timestamp.is_some(),
         drive: label(labels::DRIVE).map(|name| name.as_str().into()),
+        is_bound: kind == Kind::PersistentVolumeClaim && is_bound(meta),
         is_instance: label(labels::INSTANCE).is_some_and(|name| Some(name) == label(labels::DRIVE)),
-        watched: kind == Kind::Secret || is_managed(meta),
+        watched: is_watched_whole(kind) || is_managed(meta),
         touched,
         owner: owner(meta, touched),
         applied: meta
@@ -228,6 +229,16 @@ pub fn version(meta: &ObjectMeta) -> u64 {
         .as_deref()
         .and_then(|v| v.parse().ok())
         .unwrap_or_default()
+}
+
+/// Whether all objects of a kind are watched: drives use Secrets and claims of others, too.
+pub fn is_watched_whole(kind: Kind) -> bool {
+    matches!(kind, Kind::Secret | Kind::PersistentVolumeClaim)
+}
+
+fn is_bound(meta: &ObjectMeta) -> bool {
+    let annotations = meta.annotations.as_ref();
+    annotations.is_some_and(|all| all.contains_key("pv.kubernetes.io/bind-completed"))
 }
 
 fn is_managed(meta: &ObjectMeta) -> bool {

@@ -54,6 +54,8 @@ pub struct Record {
     pub watched: bool,
     /// Whether its label [`ras_crds::labels::INSTANCE`] is the name of its drive.
     pub is_instance: bool,
+    /// Whether it is a claim that was bound to a volume, so that it may hold data.
+    pub is_bound: bool,
     /// Whether we have ever written it: some of its fields are ours.
     pub touched: bool,
     /// Who its owner references say it belongs to.

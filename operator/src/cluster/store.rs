@@ -49,9 +49,9 @@ struct Inner {
     children: HashMap<ChildKey, Box<Record>>,
     gone: Gone,
     by_drive: HashMap<DriveKey, BTreeSet<ChildKey>>,
-    /// Drives that name a Secret they do not own (`existing`, a TLS secret), by namespace and name.
-    users: HashMap<(Arc<str>, Arc<str>), BTreeSet<DriveKey>>,
-    used: HashMap<DriveKey, BTreeSet<Arc<str>>>,
+    /// Drives that use an object that they may not own (an existing Secret or claim, a TLS secret).
+    users: HashMap<ChildKey, BTreeSet<DriveKey>>,
+    used: HashMap<DriveKey, BTreeSet<ChildKey>>,
     pods: HashMap<DriveKey, HashMap<Arc<str>, PodTrouble>>,
     /// Pods of Jobs, by their names.
     job_pods: HashMap<DriveKey, BTreeMap<Arc<str>, JobPod>>,
@@ -177,11 +177,10 @@ impl Store {
         }
     }
 
-    /// Notes which Secrets a drive uses, so that it is told when one of them changes.
-    pub fn uses_secrets(&self, drive: &DriveKey, names: BTreeSet<Arc<str>>) {
+    /// Notes which Secrets and claims a drive uses, so that it is told when one of them changes.
+    pub fn uses(&self, drive: &DriveKey, objects: BTreeSet<ChildKey>) {
         let mut inner = self.lock();
-        for name in inner.used.remove(drive).unwrap_or_default() {
-            let key = (Arc::clone(&drive.namespace), name);
+        for key in inner.used.remove(drive).unwrap_or_default() {
             if let Some(users) = inner.users.get_mut(&key) {
                 users.remove(drive);
                 if users.is_empty() {
@@ -189,15 +188,11 @@ impl Store {
                 }
             }
         }
-        for name in &names {
-            inner
-                .users
-                .entry((Arc::clone(&drive.namespace), Arc::clone(name)))
-                .or_default()
-                .insert(drive.clone());
+        for key in &objects {
+            inner.users.entry(key.clone()).or_default().insert(drive.clone());
         }
-        if !names.is_empty() {
-            inner.used.insert(drive.clone(), names);
+        if !objects.is_empty() {
+            inner.used.insert(drive.clone(), objects);
         }
     }
 
@@ -334,6 +329,7 @@ fn same(before: &Record, after: &Record) -> bool {
         && before.deleting == after.deleting
         && before.drive == after.drive
         && before.is_instance == after.is_instance
+        && before.is_bound == after.is_bound
         && before.owner == after.owner
         && before.applied == after.applied
         && before.fields.digest == after.fields.digest
@@ -344,9 +340,7 @@ impl Inner {
     /// The drives that a record concerns: the one it is labelled for, the one that owns it, those that use it.
     fn concerned(&self, key: &ChildKey, record: &Record) -> Wake {
         let mut wake: Wake = drives(key, record).collect();
-        if key.kind == Kind::Secret
-            && let Some(users) = self.users.get(&(Arc::clone(&key.namespace), Arc::clone(&key.name)))
-        {
+        if let Some(users) = self.users.get(key) {
             wake.extend(users.iter().cloned());
         }
         wake

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
 use kube::runtime::events::{Event, EventType};
-use ras_crds::{BucketStatus, ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::{BucketStatus, ConditionType, DataKind, DataStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
@@ -12,6 +12,7 @@ use crate::cluster::store::DriveKey;
 use crate::drive::apply::buckets::Known;
 use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
+use crate::drive::data::{child_kind, reason};
 use crate::object_store::keeper::NewsKind;
 
 /// Longest note the API server takes, in bytes.
@@ -140,16 +141,85 @@ pub fn readiness(
         .iter()
         .any(|c| c.type_ == ConditionType::Stalled.as_str() && c.is_true());
     tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
-    let kind = if stalled || now.reason == ras_crds::Reason::PodsFailing.as_str() {
+    let told_by_itself = [Reason::DataBeingDeleted, Reason::VolumeLost].map(Reason::as_str);
+    if told_by_itself.contains(&&*now.reason) {
+        // Each object has a Warning of its own: see `data`.
+        return;
+    }
+    let kind = if stalled || now.reason == Reason::PodsFailing.as_str() {
         EventType::Warning
     } else {
         EventType::Normal
     };
-    if old.is_none() && now.reason == ras_crds::Reason::Suspended.as_str() {
+    if old.is_none() && now.reason == Reason::Suspended.as_str() {
         // That a new drive is as its spec says goes without saying beside the list of what was made.
         return;
     }
     publish(kind, &now.reason, "Report", now.message, None, meta, key, context);
+}
+
+/// Warns of data that begins to be deleted, or is found to be gone.
+pub fn data(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
+    for one in &status.data {
+        let is_same =
+            |old: &DataStatus| (old.kind, &old.name, &old.uid, old.state) == (one.kind, &one.name, &one.uid, one.state);
+        let news = reason(one.state).filter(|_| !before.data.iter().any(is_same));
+        let (Some(reason), Some(message)) = (news, &one.message) else {
+            continue;
+        };
+        tracing::warn!(drive = %key, outcome = reason.as_str(), "{message}");
+        let child = ChildKey::new(child_kind(one.kind), &key.namespace, &one.name);
+        let (type_, child) = (EventType::Warning, Some(reference(&child)));
+        publish(
+            type_,
+            reason.as_str(),
+            "Keep",
+            message.clone(),
+            child,
+            meta,
+            key,
+            context,
+        );
+    }
+}
+
+/// Warns of generated Secrets that were there before and were made again: their values are others. That is done, because deleting
+/// one is how a person asks for new values, and it is told, because it may have been an accident.
+pub fn regenerated(
+    outcome: &Outcome,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    context: &Context,
+) {
+    let was_there = |child: &&ChildKey| {
+        let mut known = before.data.iter();
+        child.kind == Kind::Secret && known.any(|one| one.kind == DataKind::Secret && *one.name == *child.name)
+    };
+    for child in outcome.changes.created.iter().filter(was_there) {
+        let note = format!(
+            "{child} was deleted, and was generated again with new values: what was signed or encrypted with the old ones is no longer \
+             valid. If that was not intended, write the old values from a backup into it"
+        );
+        tracing::warn!(drive = %key, outcome = "SecretRegenerated", "{note}");
+        let (type_, secret) = (EventType::Warning, Some(reference(child)));
+        publish(
+            type_,
+            "SecretRegenerated",
+            "Prepare",
+            note,
+            secret,
+            &drive.metadata,
+            key,
+            context,
+        );
+    }
 }
 
 /// Tells when services get other logins.

@@ -6,11 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
-use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner};
+use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner, Record};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
 use crate::drive::cache;
 use crate::drive::context::Context;
+use crate::drive::data::{self, Data};
 use crate::drive::fetched::{
     Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState,
     ProgramFacts,
@@ -177,6 +178,46 @@ fn programs_of(key: &DriveKey, context: &Context) -> BTreeMap<String, ProgramFac
         .collect()
 }
 
+/// What became of the data that a drive uses.
+fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveStatus, context: &Context) -> Data {
+    let store = &context.hands.store;
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let used = data::used(drive);
+    // What belongs to others is in the way, and told elsewhere; what an earlier drive of the name owned goes with that.
+    let is_ours = |record: &Record| match &record.owner {
+        Owner::Drive { uid: owner, .. } => **owner == *uid,
+        Owner::Other { .. } => false,
+        Owner::Nobody => record.drive.as_deref().is_none_or(|name| *name == *key.name),
+    };
+    let was_ready = |child: &String| {
+        let kinds = [Kind::Deployment, Kind::StatefulSet].into_iter();
+        let mut records = kinds.filter_map(|kind| store.get(&ChildKey::new(kind, &key.namespace, child)));
+        records.any(|record| match record.detail {
+            Detail::Deployment(state) => state.ready > 0,
+            Detail::StatefulSet(state) => state.ready > 0,
+            Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Foreign(_) => false,
+        })
+    };
+    let live = used.iter().filter_map(|(one, used)| {
+        let child = ChildKey::new(data::child_kind(one.0), &key.namespace, &one.1);
+        let record = store.get(&child).filter(|record| !used.own || is_ours(record))?;
+        let may_hold_data = match &record.detail {
+            Detail::Foreign(state) => state.ready == Some(true),
+            Detail::Secret(_) => true,
+            Detail::None | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) => {
+                record.is_bound || used.by.iter().any(was_ready)
+            }
+        };
+        let live = data::Live {
+            uid: record.uid.to_string(),
+            deleting: record.deleting,
+            may_hold_data,
+        };
+        Some((one.clone(), live))
+    });
+    data::judge(drive, &used, &live.collect(), &before.data)
+}
+
 /// Gathers what exists around a drive.
 pub fn fetch(
     key: &DriveKey,
@@ -239,6 +280,7 @@ pub fn fetch(
         Observed {
             deployments: states,
             troubles: store.troubles(key),
+            data: data_of(key, drive, before, context),
         },
     )
 }

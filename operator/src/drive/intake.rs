@@ -1,7 +1,6 @@
-//! Takes news of drives: who has to look again, who claims which names, who uses which Secrets.
+//! Takes news of drives: who has to look again, who claims which names, who uses which Secrets and claims.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -11,11 +10,13 @@ use ras_crds::RecruitmentDrive;
 
 use crate::cluster::claims::Age;
 use crate::cluster::informers::News;
+use crate::cluster::kind::Kind;
 use crate::cluster::observe::version;
+use crate::cluster::record::ChildKey;
 use crate::cluster::store::{DriveKey, Wake};
 use crate::drive::build::names;
 use crate::drive::context::Context;
-use crate::drive::fetch;
+use crate::drive::{data, fetch};
 
 /// A drive as it is stored, whether it decodes or not.
 pub type Stored = DeserializeGuard<RecruitmentDrive>;
@@ -49,7 +50,7 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
         }
         Event::Delete(drive) => {
             let key = key(drive);
-            news.store.uses_secrets(&key, BTreeSet::new());
+            news.store.uses(&key, BTreeSet::new());
             if let Some(known) = context.memory.forget(&key) {
                 context.hands.metrics.forget(&key, &known.told.status);
             }
@@ -68,11 +69,11 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
 fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
     let Ok(decoded) = &drive.0 else { return Wake::new() };
     let key = key(drive);
-    let secrets = fetch::secrets_of(decoded, &context.platform)
-        .into_iter()
-        .map(Arc::from)
-        .collect();
-    news.store.uses_secrets(&key, secrets);
+    let secrets = fetch::secrets_of(decoded, &context.platform).into_iter();
+    let secrets = secrets.map(|name| ChildKey::new(Kind::Secret, &key.namespace, &name));
+    let data = data::used(decoded).into_keys();
+    let data = data.map(|(kind, name)| ChildKey::new(data::child_kind(kind), &key.namespace, &name));
+    news.store.uses(&key, secrets.chain(data).collect());
     let age = Age {
         created: drive
             .creation_timestamp()

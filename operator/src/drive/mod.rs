@@ -11,6 +11,7 @@ pub mod build;
 pub mod cache;
 pub mod cleanup;
 pub mod context;
+pub mod data;
 pub mod departure;
 pub mod error;
 pub mod events;
@@ -183,7 +184,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
     }
     let desired = build::build(valid);
-    let credentials = apply::credentials(&context.hands, key, uid, &desired).await?;
+    let credentials = apply::credentials(&context.hands, key, uid, &desired, &observed.data).await?;
     let credentials_were_written = credentials.were_written();
     // What pods need is there now, and what it is stamped with stands in their templates: without building anew a new drive
     // would take two walks, or write its Deployments twice.
@@ -198,8 +199,10 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         Some((_, Err(_))) => return Ok((Counted::Changed, Action::requeue(Duration::ZERO))),
         None => (&fetched, valid, desired),
     };
-    let outcome = apply::apply(&context.hands, key, uid, desired, &fetched.buckets, credentials).await?;
+    let buckets = &fetched.buckets;
+    let outcome = apply::apply(&context.hands, key, uid, desired, buckets, credentials, &observed.data).await?;
     events::changes(&outcome, key, drive, context);
+    events::regenerated(&outcome, &before, key, drive, context);
     events::buckets(&outcome, key, drive, context);
     // What was just written may have changed what is observed.
     let observed = if outcome.changes.is_empty() {
@@ -369,6 +372,7 @@ async fn show(
             Err(error) => return Err(Error::Status(Box::new(error))),
         }
         events::readiness(&status, before, key, meta, context);
+        events::data(&status, before, key, meta, context);
         events::logins(&status, before, key, meta, context);
     }
     context.memory.shown(key, uid, status, made);

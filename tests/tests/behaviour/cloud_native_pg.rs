@@ -8,12 +8,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
-use ras_crds::{ConditionType, Reason};
+use ras_crds::{ConditionType, DataKind, DataStatus, Reason};
 use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, eventually};
 use serde_json::{Value, json};
 
 use crate::children::failed;
-use crate::seen::{because, look};
+use crate::seen::{because, kubectl, look};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -404,5 +404,50 @@ async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told()
         cluster.data["spec"]["plugins"].is_null()
     })
     .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_cluster_is_created_again_only_when_a_person_accepts_the_loss() -> Result<(), Error> {
+    let season = Season::alone("cnpg-lost", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    season.cluster.install(ForeignProject::CloudNativePG).await?;
+    season.apply(DRIVE).await?;
+    let made = cluster(&season, "the Cluster", |_| true).await?;
+    says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
+    eventually(PATIENCE, "status to remember the Cluster", async || {
+        let drive = season.drives().get("spring").await.map_err(|error| error.to_string())?;
+        let data = drive.status.unwrap_or_default().data;
+        let is_it = |one: &DataStatus| one.kind == DataKind::Cluster && Some(&one.uid) == made.uid().as_ref();
+        if data.iter().any(is_it) {
+            Ok(())
+        } else {
+            Err(format!("{data:?}").into())
+        }
+    })
+    .await?;
+
+    // CloudNativePG needs a moment to take its servers apart.
+    let finalizers = async |list: Value| {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": list}}));
+        let done = clusters(&season).patch(CLUSTER, &PatchParams::default(), &patch).await;
+        done.map(drop).map_err(failed("setting finalizers"))
+    };
+    finalizers(json!(["example.com/servers"])).await?;
+    let deleted = clusters(&season).delete(CLUSTER, &DeleteParams::default()).await;
+    deleted.map(drop).map_err(failed("deleting"))?;
+    let stalled = because(&season, "spring", ConditionType::Stalled, Reason::DataBeingDeleted).await?;
+    assert!(stalled.message.contains("copy it now"), "{}", stalled.message);
+    told(&season, Reason::DataBeingDeleted, &["Cluster/spring-database"]).await?;
+
+    finalizers(Value::Null).await?;
+    let stalled = because(&season, "spring", ConditionType::Stalled, Reason::VolumeLost).await?;
+    let there = clusters(&season).get_opt(CLUSTER).await.map_err(failed("looking"))?;
+    assert!(there.is_none(), "an empty one would look like the old one");
+    let uid = made.uid().unwrap_or_default();
+    assert!(stalled.message.contains(&uid), "{}", stalled.message);
+    let accepted = format!("ras.dev/accept-data-loss={CLUSTER}@{uid}");
+    kubectl(&season, &["annotate", "recruitmentdrive", "spring", &accepted]).await?;
+    let again = cluster(&season, "another Cluster", |_| true).await?;
+    assert_ne!(again.uid(), made.uid());
     Ok(())
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{api, at_rest, children, failed, kinds, meddle, season_with_every_child},
-    seen::{asked, mark, writes_children},
+    seen::{asked, kubectl, mark, writes_children},
 };
 
 /// One field of each kind that the operator sets, and what somebody makes of it.
@@ -169,6 +169,11 @@ async fn a_child_of_any_kind_that_somebody_deletes_comes_back() -> Result<(), Er
     for (kind, name, ..) in drifts() {
         let api = api(&season, kind);
         let before = api.get(name).await.map_err(failed("looking"))?;
+        if kind == Kind::PersistentVolumeClaim {
+            // Otherwise it stays away until a person accepts the loss: see `data_loss`.
+            let accepted = format!("ras.dev/accept-data-loss={name}@{}", before.uid().unwrap_or_default());
+            kubectl(&season, &["annotate", "recruitmentdrive", "season", &accepted]).await?;
+        }
         api.delete(name, &DeleteParams::default())
             .await
             .map_err(failed(format!("deleting {kind} {name}")))?;

@@ -11,6 +11,7 @@ mod children;
 mod cloud_native_pg;
 mod contract;
 mod credentials;
+mod data_loss;
 mod databases;
 mod deletion;
 mod drain;

@@ -149,6 +149,7 @@ mod tests {
             drive: drive.map(Into::into),
             watched: true,
             is_instance: false,
+            is_bound: false,
             touched: false,
             owner,
             applied: Some(item().hash.into()),

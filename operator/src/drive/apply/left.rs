@@ -81,6 +81,7 @@ mod tests {
             drive: None,
             watched: true,
             is_instance: false,
+            is_bound: false,
             touched: true,
             owner: Owner::Drive {
                 name: "d".into(),

@@ -6,6 +6,7 @@
 pub mod buckets;
 mod credential;
 pub mod decide;
+mod frozen;
 pub mod hands;
 pub mod item;
 mod left;
@@ -23,6 +24,7 @@ use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::{Applied, Desired, Prepared};
+use crate::drive::data::Data;
 use crate::drive::error::{Refusal, Retry, refusal};
 
 use buckets::Recorded;
@@ -145,11 +147,13 @@ pub async fn credentials(
     key: &DriveKey,
     uid: &str,
     desired: &Desired<Prepared>,
+    data: &Data,
 ) -> Result<Credentials, ItemError> {
     let asker = Asker { name: &key.name, uid };
     let credentials = credential::items(desired)?;
+    let frozen = data.frozen_children(&key.namespace);
     let mut work = Vec::new();
-    for credential in &credentials {
+    for credential in credentials.iter().filter(|one| !frozen.contains(&one.item.key)) {
         work.push(credential::place(hands, credential, asker));
     }
     Ok(Credentials {
@@ -166,11 +170,14 @@ pub async fn apply(
     desired: Desired<Prepared>,
     recorded: &Recorded,
     credentials: Credentials,
+    data: &Data,
 ) -> Result<Outcome, ItemError> {
     let asker = Asker { name: &key.name, uid };
     let buckets = buckets::ask(hands, key, uid, &desired, recorded);
     let items = items(&desired)?;
-    let left = left::left(&items, &desired.held, asker, |key| hands.store.get(key));
+    let mut left = left::left(&items, &desired.held, asker, |key| hands.store.get(key));
+    let frozen = frozen::frozen(&items, &data.frozen_children(&key.namespace));
+    left.extend(frozen.iter().cloned());
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
     wanted.extend(credentials.wanted);
     let mut done = credentials.done;
@@ -228,7 +235,8 @@ pub async fn apply(
         done.extend(all(work).await);
     }
     let mut work = Vec::new();
-    for (name, scale) in &desired.scales {
+    let is_frozen = |name: &str| frozen.contains(&ChildKey::new(Kind::Deployment, &key.namespace, name));
+    for (name, scale) in desired.scales.iter().filter(|(name, _)| !is_frozen(name)) {
         work.push(scale::place(hands, key, name, *scale, asker));
     }
     done.extend(all(work).await);

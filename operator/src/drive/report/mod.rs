@@ -11,12 +11,15 @@ pub mod services;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use ras_crds::{BucketStatus, Condition, ConditionType, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::{
+    BucketStatus, Condition, ConditionType, DataStatus, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus,
+};
 
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::DeploymentState;
 use crate::drive::apply::{Blocked, Outcome};
-use crate::drive::build::Waiting;
+use crate::drive::build::{Waiting, names};
+use crate::drive::data::Data;
 use crate::drive::valid::ValidDrive;
 use crate::drive::validate::Problems;
 
@@ -27,6 +30,8 @@ pub struct Observed {
     pub deployments: BTreeMap<String, DeploymentState>,
     /// What is wrong with its pods.
     pub troubles: Vec<PodTrouble>,
+    /// Whether the data that it uses is still there.
+    pub data: Data,
 }
 
 /// How far the walk came.
@@ -107,11 +112,28 @@ pub fn status(
             Verdict::Paused { .. } | Verdict::Invalid(_) => before.database.clone(),
         },
         secrets,
+        data: data(observed, verdict, before),
         url: drive.spec.exposure.as_ref().map(|exposure| {
             let scheme = if exposure.tls.is_some() { "https" } else { "http" };
             format!("{scheme}://{}", exposure.host)
         }),
     }
+}
+
+/// What is remembered of the drive's data. A mistake in the spec must not make the operator forget what it leaves out.
+fn data(observed: &Observed, verdict: &Verdict<'_>, before: &RecruitmentDriveStatus) -> Vec<DataStatus> {
+    let found = &observed.data.statuses;
+    let is_found = |one: &DataStatus| {
+        found
+            .iter()
+            .any(|found| found.kind == one.kind && found.name == one.name)
+    };
+    let forgotten = match verdict {
+        Verdict::Invalid(_) => before.data.as_slice(),
+        Verdict::Applied { .. } | Verdict::Paused { .. } => &[],
+    };
+    let forgotten = forgotten.iter().filter(|one| !is_found(one));
+    found.iter().chain(forgotten).cloned().collect()
 }
 
 /// The status of a stored object that does not decode. What was shown of its services is left as it is, and no
@@ -204,7 +226,8 @@ fn findings(
         let is_held = held.is_some_and(|held| held.values().any(|one| one.condition == ConditionType::SecretsReady));
         let place = if is_held { &mut gates } else { &mut found };
         place.extend(secrets::finding(valid, held));
-        gates.extend(database::finding(valid, observed, &blocked, before));
+        let database = database::finding(valid, observed, &blocked, before);
+        gates.extend(database.map(|found| of_database(drive, observed).unwrap_or(found)));
         gates.extend(buckets::storage(valid, outcome));
         gates.extend(migrations::finding(valid));
         gates.push(programs);
@@ -214,15 +237,51 @@ fn findings(
     } else {
         gates.push(programs);
     }
-    let mut all = head(drive, verdict, &blocked, &gates);
+    let at_risk = observed.data.at_risk();
+    let mut all = head(drive, verdict, &blocked, &gates, at_risk.as_ref());
+    let at_risk = at_risk.map(|(reason, message)| Finding::new(ConditionType::DataAtRisk, true, reason, message));
+    all.extend(at_risk);
     all.extend(gates);
     all.extend(found);
     all
 }
 
+/// DatabaseReady, while the data of the drive's own server is being deleted or is gone.
+fn of_database(drive: &RecruitmentDrive, observed: &Observed) -> Option<Finding> {
+    let server = names::database(drive.metadata.name.as_deref().unwrap_or_default());
+    let (of_server, of_cluster) = (observed.data.freezes(&server), observed.data.of_cluster(&server));
+    let (reason, message) = of_server.or(of_cluster)?;
+    Some(Finding::new(ConditionType::DatabaseReady, false, reason, message))
+}
+
 /// Ready, Reconciling and Stalled, as kstatus reads them: Stalled wants a person, Reconciling wants time.
-fn head(drive: &RecruitmentDrive, verdict: &Verdict<'_>, blocked: &[&Blocked], gates: &[Finding]) -> Vec<Finding> {
+fn head(
+    drive: &RecruitmentDrive,
+    verdict: &Verdict<'_>,
+    blocked: &[&Blocked],
+    gates: &[Finding],
+    at_risk: Option<&(Reason, String)>,
+) -> Vec<Finding> {
     use ConditionType::{Ready, Reconciling, Stalled};
+    // Before anything else, and of a paused drive, too: whatever else is wrong can wait, and data cannot.
+    if let Some((reason, message)) = at_risk {
+        let besides = match verdict {
+            Verdict::Invalid(problems) => format!("; {problems}"),
+            Verdict::Applied { .. } if !blocked.is_empty() => format!("; {}", told(blocked)),
+            Verdict::Applied { .. } | Verdict::Paused { .. } => String::new(),
+        };
+        let message = format!("{message}{besides}");
+        return vec![
+            Finding::new(Ready, false, *reason, message.clone()),
+            Finding::new(
+                Reconciling,
+                false,
+                *reason,
+                "manual action required: see condition Stalled",
+            ),
+            Finding::new(Stalled, true, *reason, message),
+        ];
+    }
     if let Verdict::Invalid(problems) = verdict {
         let message = format!("{problems}. What runs goes on running as it is");
         return vec![

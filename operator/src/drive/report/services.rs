@@ -58,6 +58,14 @@ pub fn statuses(
             // With no pods there is no version that could be the wrong one.
             let suspended = drive.spec.is_suspended() && waiting.is_some();
             let Some(state) = deployment else {
+                if let Some((reason, message)) = observed.data.freezes(&child) {
+                    status.message = Some(format!("its Deployment is not created: {message}"));
+                    return Shown {
+                        status,
+                        complete: false,
+                        reason,
+                    };
+                }
                 status.message = Some(waiting.map_or_else(
                     || "its Deployment has not been made yet".to_owned(),
                     |waiting| waiting.message.clone(),
@@ -70,6 +78,14 @@ pub fn statuses(
             };
             status.ready = state.ready_of_present();
             status.desired = state.replicas;
+            if let Some((reason, message)) = observed.data.freezes(&child) {
+                status.message = Some(format!("it is not changed: {message}"));
+                return Shown {
+                    status,
+                    complete: false,
+                    reason,
+                };
+            }
             if let Some(waiting) = waiting.filter(|_| !suspended) {
                 status.message = Some(format!(
                     "the version asked for is not rolled out yet: {}",
@@ -126,10 +142,15 @@ pub fn finding(drive: &RecruitmentDrive, services: &[Shown]) -> Finding {
         return Finding::new(ConditionType::ServicesReady, true, reason, message);
     }
     // The worst tells the reason: what fails by itself never gets better by waiting.
-    let reason = [Reason::PodsFailing, Reason::RolloutStuck]
-        .into_iter()
-        .find(|bad| lacking.iter().any(|service| service.reason == *bad))
-        .unwrap_or(Reason::RollingOut);
+    let reason = [
+        Reason::VolumeLost,
+        Reason::DataBeingDeleted,
+        Reason::PodsFailing,
+        Reason::RolloutStuck,
+    ]
+    .into_iter()
+    .find(|bad| lacking.iter().any(|service| service.reason == *bad))
+    .unwrap_or(Reason::RollingOut);
     let message: Vec<String> = lacking
         .iter()
         .map(|service| {

@@ -1,17 +1,20 @@
 //! What a drive promises to its programs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Method;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::LogParams};
-use ras_crds::ConditionType;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, ListParams, LogParams, Patch, PatchParams},
+};
+use ras_crds::{ConditionType, DataKind};
 use ras_tests::{Error, eventually};
 use serde_json::json;
 
 use super::portal;
 use crate::{
-    drive::{Drive, PATIENCE},
+    drive::{Drive, PATIENCE, uids},
     images::{BUSYBOX, PORTAL},
     runner::{Outcome, Scenario, Steps},
     scenarios,
@@ -22,6 +25,7 @@ pub fn all() -> Vec<Scenario> {
     scenarios![
         a_rotated_secret_reaches_the_program,
         a_drive_that_is_deleted_and_made_again_finds_its_files,
+        files_outlive_pruning_by_label_and_no_rollout_releases_a_volume_in_deletion,
         a_bad_image_never_takes_the_old_version_down,
         a_drive_goes_from_nothing_to_ready_and_answers_under_its_name,
         a_program_that_crashes_is_started_again,
@@ -192,6 +196,90 @@ async fn a_drive_that_is_deleted_and_made_again_finds_its_files(world: Arc<World
     drive.ready().await?;
     assert_eq!(drive.get("portal", "/store/resume").await?, "of a student");
     steps.done("made again, and the file is there");
+    Ok(())
+}
+
+async fn files_outlive_pruning_by_label_and_no_rollout_releases_a_volume_in_deletion(
+    world: Arc<World>,
+    steps: Steps,
+) -> Outcome {
+    let drive = Drive::new(&world, "kept").await?;
+    let spec = |image: &str| {
+        portal(
+            image,
+            "    env: [{name: STORE, value: /data}, {name: KEY, secret: {name: keys, key: key}}]
+    volumes: [{name: files, path: /data, size: 1Gi}]
+  secrets: [{name: keys, generate: {keys: [key]}}]
+",
+        )
+    };
+    drive.apply(&spec(PORTAL[0])).await?;
+    drive.ready().await?;
+    let path = "/store/resume";
+    drive.done("portal", "http", Method::PUT, path, "of a student").await?;
+    let before = uids(&drive.pods_of("portal").await?);
+    steps.done("Ready, and a file stored");
+
+    // What Argo CD prunes from an Application named like the drive: all with its label that no object owns.
+    let of_application = ListParams::default().labels("app.kubernetes.io/instance=kept");
+    let (claims, secrets): (Api<PersistentVolumeClaim>, Api<Secret>) = (drive.namespace.api(), drive.namespace.api());
+    for claim in claims.list(&of_application).await? {
+        if claim.owner_references().is_empty() {
+            claims.delete(&claim.name_any(), &DeleteParams::default()).await?;
+        }
+    }
+    for secret in secrets.list(&of_application).await? {
+        if secret.owner_references().is_empty() {
+            secrets.delete(&secret.name_any(), &DeleteParams::default()).await?;
+        }
+    }
+    drive.ready().await?;
+    assert_eq!(drive.get("portal", path).await?, "of a student");
+    assert_eq!(uids(&drive.pods_of("portal").await?), before);
+    steps.done("pruned by label, and the file is there");
+
+    let remembered = async || -> Result<Option<String>, Error> {
+        let status = drive.drives().get("kept").await?.status.unwrap_or_default();
+        let one = status
+            .data
+            .into_iter()
+            .find(|one| one.kind == DataKind::PersistentVolumeClaim);
+        Ok(one.map(|one| one.uid))
+    };
+    let uid = eventually(PATIENCE, "status to remember the volume", async || {
+        remembered().await?.ok_or_else(|| "nothing".into())
+    })
+    .await?;
+    claims.delete("kept-portal-files", &DeleteParams::default()).await?;
+    drive.apply(&spec(PORTAL[1])).await?;
+    let message = drive.condition(ConditionType::Stalled, "True").await?;
+    assert!(message.contains("copy it now"), "{message}");
+    // Longer than a rollout takes.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(uids(&drive.pods_of("portal").await?), before, "the pod was replaced");
+    assert_eq!(drive.get("portal", path).await?, "of a student");
+    steps.done("in deletion, Stalled, and the program still has its file");
+
+    let pods = drive.pods();
+    for pod in drive.pods_of("portal").await? {
+        pods.delete(&pod.name_any(), &DeleteParams::default()).await?;
+    }
+    drive.tells(ConditionType::Stalled, "was deleted with its data").await?;
+    assert!(
+        claims.get_opt("kept-portal-files").await?.is_none(),
+        "an empty volume would look like the old one"
+    );
+    steps.done("the volume is gone, and is not replaced by an empty one");
+
+    let accepted =
+        json!({"metadata": {"annotations": {"ras.dev/accept-data-loss": format!("kept-portal-files@{uid}")}}});
+    drive
+        .drives()
+        .patch("kept", &PatchParams::default(), &Patch::Merge(accepted))
+        .await?;
+    drive.ready().await?;
+    assert_eq!(drive.ask("portal", Method::GET, path, "").await?.0, 404);
+    steps.done("accepted by a person, and Ready with an empty volume");
     Ok(())
 }
 
