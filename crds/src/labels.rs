@@ -38,6 +38,9 @@ pub const FLUX_KEEP: &str = "disabled";
 pub const FILES_HASH: &str = "ras.dev/files-hash";
 /// On a pod template: hash of the versions of the secrets it uses, because neither do variables.
 pub const SECRETS_HASH: &str = "ras.dev/secrets-hash";
+/// On a Deployment or `StatefulSet` that uses a Secret of which the metadata does not tell when its keys were written: hash of
+/// when those of its other Secrets were. As long as it is the same, [`SECRETS_HASH`] stays as it is.
+pub const SECRETS_KNOWN: &str = "ras.dev/secrets-known";
 /// On every child: hash of what was last applied, written by `apply`, so that a restarted operator finds
 /// out by lists alone that nothing is to be done.
 pub const APPLIED: &str = "ras.dev/applied";

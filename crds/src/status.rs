@@ -130,6 +130,9 @@ pub struct Migrated {
     pub content: String,
     /// Image that it was of.
     pub image: String,
+    /// Hash of the identities of the databases that it ran on. It runs again when they are others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub databases: Option<String>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
@@ -293,6 +296,14 @@ pub struct DatabaseStatus {
     /// Hash of what could last not be set up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// When a Job last checked on the server that every database is there and its login works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub checked_at: Option<Time>,
+    /// The object that held the data of a server in the cluster when its databases were set up, as `Kind/UID`. Another one
+    /// there has everything set up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
     /// Each database; also those that the drive no longer asks for, which are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -308,6 +319,23 @@ pub struct DatabaseStatus {
     /// Which login programs have. Absent: the passwords neither rotate nor ever did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<DatabaseLoginStatus>,
+}
+
+impl DatabaseStatus {
+    /// Names of the databases that are others than `before`, as far as is known.
+    pub fn replaced_since(&self, before: &Self) -> Vec<String> {
+        let is_moved = matches!((&self.storage, &before.storage), (Some(now), Some(then)) if now != then);
+        let others = self.databases.iter().filter(|line| {
+            let then = before.databases.iter().find(|then| then.name == line.name);
+            let then = then.and_then(|then| then.identity.as_ref());
+            match (&line.identity, then) {
+                (Some(now), Some(then)) => now != then,
+                // A copy of the volume, for instance, holds the same databases, and says so.
+                _ => is_moved,
+            }
+        });
+        others.map(|line| line.name.clone()).collect()
+    }
 }
 
 /// Which of the two logins of each owner programs have, and when they get the other one.
@@ -359,6 +387,10 @@ pub struct LogicalDatabaseStatus {
     pub name: String,
     /// How far it is.
     pub state: DatabaseState,
+    /// What tells it from every other: the system identifier of the PostgreSQL server and the object identifier of the
+    /// database on it. Another one means that the database was made again, or that another server answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// Role that programs log in as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,

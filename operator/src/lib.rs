@@ -14,3 +14,7 @@ pub mod render;
 pub mod run;
 pub mod stop;
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../tests/pure/seeds.rs"]
+mod seeds;

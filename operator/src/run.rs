@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -195,6 +196,7 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         queue: news.queue.clone(),
         reach: news.reach.clone(),
         memory: drive::context::Memory::default(),
+        began: Timestamp::now(),
     });
     tasks.spawn(again::look_again(Arc::clone(&context)));
     let (tell, listed) = oneshot::channel();

@@ -20,6 +20,17 @@ pub struct SecretFacts {
     pub rotated_for: Option<String>,
     /// By which rotation the password of a database login was drawn. `None`: by none.
     pub generation: Option<u64>,
+    /// Whether a key that is not in `keys` is certainly not there. It may be where `managedFields` were cleared.
+    pub is_complete: bool,
+}
+
+/// By which Secrets the pods of a workload were last started, as its annotations say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartedBy {
+    /// The hash in its pod template.
+    pub hash: Option<String>,
+    /// The hash of what was known of its Secrets then, where something was not.
+    pub known: Option<String>,
 }
 
 /// An older drive of the same namespace.

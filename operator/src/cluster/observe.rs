@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
 use ras_crds::labels;
 
-use crate::cluster::facts::{BackupState, ForeignState, SecretFacts};
+use crate::cluster::facts::{BackupState, ForeignState, SecretFacts, StartedBy};
 use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies_replicas, our_entries};
@@ -80,7 +81,24 @@ pub fn stateful_set(object: &StatefulSet) -> Record {
         state.ready = status.ready_replicas.unwrap_or_default();
         state.updated = status.updated_replicas.unwrap_or_default();
     }
+    if let Detail::StatefulSet(state) = &mut record.detail {
+        let template = object.spec.as_ref().map(|spec| &spec.template);
+        state.started_by = started_by(&object.metadata, template);
+    }
     record
+}
+
+/// By which Secrets the pods were started. Both hashes are of one version of the object: what the answer to a write says
+/// of the metadata alone would not fit the template that was known before.
+fn started_by(meta: &ObjectMeta, template: Option<&PodTemplateSpec>) -> StartedBy {
+    let read = |meta: Option<&ObjectMeta>, name: &str| meta?.annotations.as_ref()?.get(name).cloned();
+    StartedBy {
+        hash: read(
+            template.and_then(|template| template.metadata.as_ref()),
+            labels::SECRETS_HASH,
+        ),
+        known: read(Some(meta), labels::SECRETS_KNOWN),
+    }
 }
 
 /// What is remembered of a Deployment, whose state the status needs.
@@ -90,6 +108,7 @@ pub fn deployment(object: &Deployment) -> Record {
         state.replicas = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         state.render_image = render_image(object).map(Into::into);
         state.passwords = passwords(object);
+        state.started_by = started_by(&object.metadata, object.spec.as_ref().map(|spec| &spec.template));
         if let Some(status) = &object.status {
             state.observed_generation = status.observed_generation.unwrap_or_default();
             state.current = status.replicas.unwrap_or_default();
@@ -282,11 +301,35 @@ fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
     stopped.or_else(|| annotations.get(labels::REPLICAS_BEFORE_SUSPEND)?.parse().ok())
 }
 
+/// Whether `managedFields` tell of what a Secret is, and not only of labels that were written after they were cleared. A
+/// tool that restores or moves objects may clear them; what is written later is told again.
+fn tell_of_content(managed: &[ManagedFieldsEntry]) -> bool {
+    let has = |name: &str| managed.iter().any(|entry| owns(entry, name));
+    has("f:data") || has("f:stringData") || tell_of_creation(managed)
+}
+
+/// Whether the entry of who created the Secret is there: a create, or an update of the whole, says its type. What is not
+/// among the keys of such a Secret is not in it.
+fn tell_of_creation(managed: &[ManagedFieldsEntry]) -> bool {
+    let mut updates = managed
+        .iter()
+        .filter(|entry| entry.operation.as_deref() == Some("Update"));
+    updates.any(|entry| owns(entry, "f:type"))
+}
+
+fn owns(entry: &ManagedFieldsEntry, field: &str) -> bool {
+    entry
+        .fields_v1
+        .as_ref()
+        .is_some_and(|fields| fields.0.get(field).is_some())
+}
+
 /// Keys of a Secret and a stamp of each, from `managedFields` alone.
 ///
 /// An entry's time moves when its manager changes something in the object, so a stamp changes whenever the key is
 /// written, and not when somebody else touches a label or another key. Metadata cannot tell a manager's own changes
-/// apart: who keeps labels and values, or several keys, under one name changes all their stamps at once. Times have whole
+/// apart: who keeps labels and values, or several keys, under one name changes all their stamps at once. A label and a value
+/// look alike then, and of the two mistakes a roll-out that was not needed is the smaller one. Times have whole
 /// seconds: two writes by one manager within a second look like one, and a pod started after the first reads the
 /// second's value.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
@@ -298,13 +341,14 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         .and_then(|text| text.parse().ok())
         .or(meta.creation_timestamp.as_ref().map(|time| time.0));
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
-    if managed.is_empty() {
+    if !tell_of_content(managed) {
         return SecretFacts {
             keys: None,
             version,
             drawn_at,
             rotated_for,
             generation,
+            is_complete: false,
         };
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
@@ -336,5 +380,6 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         drawn_at,
         rotated_for,
         generation,
+        is_complete: tell_of_creation(managed),
     }
 }

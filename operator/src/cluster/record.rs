@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cluster::facts::{ForeignState, SecretFacts};
+use crate::cluster::facts::{ForeignState, SecretFacts, StartedBy};
 use crate::cluster::jobs::JobState;
 use crate::cluster::kind::Kind;
 
@@ -165,6 +165,8 @@ pub struct StatefulSetState {
     pub ready: i32,
     /// Pods of the present version.
     pub updated: i32,
+    /// By which Secrets its pods were started.
+    pub started_by: StartedBy,
 }
 
 /// How a Deployment stands.
@@ -194,6 +196,8 @@ pub struct DeploymentState {
     pub replicas_before_suspend: Option<i32>,
     /// Image that renders its files.
     pub render_image: Option<Arc<str>>,
+    /// By which Secrets its pods were started.
+    pub started_by: StartedBy,
     /// Secrets of which the pods of the present version take a password.
     pub passwords: Box<[Arc<str>]>,
     /// Pods that are ending, as far as Kubernetes counts them (from 1.35 on).

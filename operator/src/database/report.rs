@@ -1,6 +1,8 @@
 //! What was done and what was not: the container's termination message, which the operator reads from the pod's status.
 //! It holds no secret. Pure.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest termination message that the kubelet keeps, in bytes:
@@ -14,6 +16,13 @@ pub struct Report {
     /// Version of the server in its own words, for instance `15.14`. Absent: it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
+    /// What tells this server from any other: PostgreSQL's system identifier, which initdb draws. Absent: the
+    /// administrator may not ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
+    /// The object identifier of each database that is asked for and there: one that is dropped and made again has another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub oids: BTreeMap<String, u32>,
     /// What was changed, in order, in words: `created database application`. Empty: all was as asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<String>,
@@ -154,6 +163,13 @@ impl ExitCode {
 }
 
 impl Report {
+    /// What tells a database from every other, where the server says so: `7450…/16384`.
+    pub fn identity(&self, database: &str) -> Option<String> {
+        let oid = self.oids.get(database)?;
+        let server = self.system_identifier.as_deref().unwrap_or("unknown");
+        Some(format!("{server}/{oid}"))
+    }
+
     /// How the program should end.
     pub fn exit_code(&self) -> ExitCode {
         if self.problems.is_empty() {
@@ -186,6 +202,9 @@ impl Report {
                 report.done_more += 1;
             } else if report.no_longer_managed.pop().is_some() {
                 report.no_longer_managed_more += 1;
+            } else if !report.oids.is_empty() {
+                // Without them nothing is known to have changed.
+                report.oids.clear();
             } else if report.problems.len() > 1 {
                 report.problems.pop();
                 report.problems_more += 1;

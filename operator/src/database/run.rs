@@ -128,6 +128,12 @@ async fn attempt(mut postgres: Postgres<'_>, request: &Request, report: &mut Rep
     if let Err(problem) = postgres.begin(oldest).await {
         return vec![problem];
     }
+    let problems = work(&mut postgres, request, report).await;
+    (report.system_identifier, report.oids) = postgres.identities().await;
+    problems
+}
+
+async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Report) -> Vec<Problem> {
     let mut taken = BTreeSet::new();
     let mut problems = Vec::new();
     for _ in 0..MOST_LOOKS {

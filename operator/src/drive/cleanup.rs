@@ -15,7 +15,7 @@ use super::apply::buckets::depart;
 use super::context::Context;
 use super::departure::{Asking, Departure, Progress, Wishes, fate, settle};
 use super::intake::Stored;
-use super::{Counted, Error, Way, events, finalizer, report, show, told};
+use super::{Counted, Error, Way, confirm, events, finalizer, report, show, told};
 use crate::cluster::store::DriveKey;
 
 /// Removes what is to be removed, and lets the drive go when that is done.
@@ -50,7 +50,14 @@ pub async fn cleanup(
     let mut blocked = Vec::new();
     let mut kept = Vec::new();
     let mut open = 0;
-    for departure in departures(meta, drive, &before) {
+    let departures = departures(meta, drive, &before);
+    if let Some(drive) = drive
+        && !drive.spec.is_paused()
+        && !confirm::may_depart(key, drive, &before, &departures, context).await?
+    {
+        return Ok((Counted::Changed, Action::requeue(confirm::CATCH_UP)));
+    }
+    for departure in departures {
         if drive.is_some_and(|drive| drive.spec.is_paused()) {
             if let Some(keeper) = &context.hands.keeper {
                 keeper.forget(key);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store as Drives;
@@ -41,6 +42,8 @@ pub struct Context {
     pub reach: Reach,
     /// What is remembered of each drive.
     pub memory: Memory,
+    /// Since when this process watches.
+    pub began: Timestamp,
 }
 
 /// What is remembered of each drive between reconciles. Losing it costs a request, never a mistake.
@@ -64,6 +67,8 @@ pub struct Remembered {
     pub began: u64,
     /// Since when a status is put off because what it tells is about to change.
     pub untold_since: Option<Instant>,
+    /// What people wrote in the drive when it was last read live: see [`super::confirm`].
+    pub confirmed: Option<u64>,
 }
 
 impl Memory {
@@ -96,6 +101,31 @@ impl Memory {
     /// A status of the drive is about to be written.
     pub fn tells(&self, key: &DriveKey, uid: &str) {
         self.of(key, uid, |known| known.told.begins());
+    }
+
+    /// Remembers the status that a live read found, with the version of the drive.
+    pub fn learned(&self, key: &DriveKey, uid: &str, status: RecruitmentDriveStatus, version: u64) {
+        self.of(key, uid, |known| known.told.written(status, version));
+    }
+
+    /// A write of ours that names the version of the drive succeeded, and made this one: what it was decided by was current.
+    pub fn was_current(&self, key: &DriveKey, uid: &str, version: u64) {
+        self.of(key, uid, |known| known.told.was_current(version));
+    }
+
+    /// Whether this process has written the drive, or read it live: nobody else writes its status from then on.
+    pub fn has_written(&self, key: &DriveKey, uid: &str) -> bool {
+        self.of(key, uid, |known| known.told.has_written())
+    }
+
+    /// Remembers that a live read found just what people are known to have written.
+    pub fn confirmed(&self, key: &DriveKey, uid: &str, wishes: u64) {
+        self.of(key, uid, |known| known.confirmed = Some(wishes));
+    }
+
+    /// Whether a live read found just this.
+    pub fn is_confirmed(&self, key: &DriveKey, uid: &str, wishes: u64) -> bool {
+        self.of(key, uid, |known| known.confirmed == Some(wishes))
     }
 
     /// Remembers the status of a drive, and which version of the drive it made when it was written.

@@ -246,6 +246,31 @@ pub fn logins(
     publish(type_, "DatabaseLoginsRotated", "Rotate", note, None, meta, key, context);
 }
 
+/// Tells that a database is another than the one that was there: what was in it is not in this one.
+pub fn databases(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
+    let (Some(now), Some(old)) = (&status.database, &before.database) else {
+        return;
+    };
+    let names = now.replaced_since(old);
+    if names.is_empty() {
+        return;
+    }
+    let note = format!(
+        "the database server, or these databases on it, are others than before: {}. They were set up again, and what was in \
+         them before is not in them: restore it from a backup if it is needed. Migrations run again",
+        names.join(", ")
+    );
+    tracing::warn!(drive = %key, outcome = "DatabaseReplaced", "{note}");
+    let type_ = EventType::Warning;
+    publish(type_, "DatabaseReplaced", "Prepare", note, None, meta, key, context);
+}
+
 fn list(children: &[ChildKey]) -> String {
     let mut names: Vec<String> = children.iter().map(ToString::to_string).collect();
     names.sort();

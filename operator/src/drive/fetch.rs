@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ras_crds::spec::DatabaseProvider;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
@@ -14,7 +15,7 @@ use crate::drive::context::Context;
 use crate::drive::data::{self, Data};
 use crate::drive::fetched::{
     Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState,
-    ProgramFacts,
+    ProgramFacts, StartedBy, Watch,
 };
 use crate::drive::report::Observed;
 use crate::object_store::model::Owner as BucketOwner;
@@ -142,6 +143,15 @@ fn database_serves(key: &DriveKey, context: &Context) -> bool {
     }
 }
 
+/// By which Secret the pod of a drive's own database server was started.
+fn database_started_by(key: &DriveKey, context: &Context) -> StartedBy {
+    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    match context.hands.store.get(&child).map(|record| record.detail) {
+        Some(Detail::StatefulSet(state)) => state.started_by,
+        _ => StartedBy::default(),
+    }
+}
+
 /// What CloudNativePG says of a drive's database servers.
 fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
     let child = ChildKey::new(Kind::Cluster, &key.namespace, &names::database(&key.name));
@@ -151,14 +161,36 @@ fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
     }
 }
 
-fn database_of(key: &DriveKey, before: &RecruitmentDriveStatus, context: &Context) -> DatabaseFacts {
+fn database_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> DatabaseFacts {
     let cluster = database_cluster(key, context);
     DatabaseFacts {
         recorded: before.database.clone().unwrap_or_default(),
         serves: database_serves(key, context) || cluster.as_ref().is_some_and(|state| state.ready == Some(true)),
         cluster,
+        started_by: database_started_by(key, context),
+        storage: database_storage(key, drive, context),
+        watch: Some(Watch {
+            since: context.began,
+            drives: u64::try_from(context.drives.len()).unwrap_or(u64::MAX),
+        }),
         programs: programs_of(key, context),
     }
+}
+
+/// What holds the data of a drive's database server in the cluster.
+fn database_storage(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> Option<String> {
+    let managed = drive.spec.database.as_ref()?.managed.as_ref()?;
+    let (kind, name) = match managed.provider {
+        DatabaseProvider::Standalone => (Kind::PersistentVolumeClaim, names::database_claim(&key.name)),
+        DatabaseProvider::CloudNativePG => (Kind::Cluster, names::database(&key.name)),
+    };
+    let record = context.hands.store.get(&ChildKey::new(kind, &key.namespace, &name))?;
+    Some(format!("{kind}/{}", record.uid))
 }
 
 /// The passwords that the drive's Deployments use. One that is going may have pods for as long as it is there.
@@ -250,6 +282,7 @@ pub fn fetch(
             let facts = DeploymentFacts {
                 replicas: state.replicas,
                 replicas_before_suspend: state.replicas_before_suspend,
+                started_by: state.started_by.clone(),
             };
             (name.clone(), facts)
         })
@@ -271,7 +304,7 @@ pub fn fetch(
         external: external_of(key, drive, apis, context),
         buckets: buckets_of(key, drive, before, context),
         database: match drive.spec.database {
-            Some(_) => database_of(key, before, context),
+            Some(_) => database_of(key, drive, before, context),
             None => DatabaseFacts::default(),
         },
     };

@@ -7,7 +7,7 @@ use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
 
 pub use crate::cluster::facts::{
     Apis, BackupState, Elder, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome, JobPod, PodEnd, PodRun,
-    SecretFacts,
+    SecretFacts, StartedBy,
 };
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
@@ -45,10 +45,25 @@ pub struct DatabaseFacts {
     pub recorded: DatabaseStatus,
     /// Whether the pod of a managed server is ready.
     pub serves: bool,
+    /// By which Secret the pod of a server of the drive's own was started.
+    pub started_by: StartedBy,
     /// What CloudNativePG says of the servers it runs. Absent: it has none.
     pub cluster: Option<ForeignState>,
+    /// The object that holds the data of a server in the cluster, as `Kind/UID`. Absent: it is not there.
+    pub storage: Option<String>,
+    /// Since when this process knows what happens in the cluster. Absent: nothing is ever checked again.
+    pub watch: Option<Watch>,
     /// The drive's programs as they run, by the names of their Deployments; also those that it no longer asks for.
     pub programs: BTreeMap<String, ProgramFacts>,
+}
+
+/// Since when a process knows what happens in the cluster, and of how many drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// When it began.
+    pub since: Timestamp,
+    /// How many drives there are.
+    pub drives: u64,
 }
 
 /// Which passwords the pods of a Deployment were started with.
@@ -79,10 +94,12 @@ pub struct BucketFacts {
 }
 
 /// What the later rooms need to know of a live Deployment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeploymentFacts {
     /// `spec.replicas` as it is now.
     pub replicas: i32,
     /// Replicas it had before the drive was suspended, when it is suspended.
     pub replicas_before_suspend: Option<i32>,
+    /// By which Secrets its pods were started.
+    pub started_by: StartedBy,
 }

@@ -14,6 +14,7 @@ use super::Error;
 use super::context::Context;
 use super::departure::Fate;
 use super::valid::ValidDrive;
+use crate::cluster::observe::version;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::DriveKey;
 use crate::object_store::model::{Origin, Settings};
@@ -61,8 +62,10 @@ pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Cont
     let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.hands.client.clone(), &key.namespace, &resource);
     match api.patch_metadata(&key.name, &params, &patch).await {
-        Ok(_) => {
+        Ok(answer) => {
             context.hands.metrics.wrote("RecruitmentDrive", "patch");
+            let uid = meta.uid.as_deref().unwrap_or_default();
+            context.memory.was_current(key, uid, version(&answer.metadata));
             Ok(true)
         }
         Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(false),

@@ -8,8 +8,11 @@
 //! - Numbers on Secrets only grow, each write is refused when its Secret is no longer as it was, and a Secret that bears
 //!   the number of a rotation, or a later one, is not drawn for it again.
 //! - Passwords are drawn only for logins that no pod has, by what Deployments say and not by what status does.
-//! - A status that was lost, or is older than the Secrets, is not believed: where in doubt services keep, or get back, the
-//!   logins before the last that were drawn, for those work in any case.
+//! - A status that was lost, or is older than the Secrets or Deployments, is not believed. Services that have the logins
+//!   that were drawn last keep them and never go back; where none has, they keep those before, for these work in any case.
+//! - No Deployment is changed to logins of which neither status nor the Job says that they work.
+//! - Before a password is drawn over another the drive, its Deployments and its Jobs are read live: see
+//!   [`confirm`](super::confirm).
 
 use std::collections::BTreeSet;
 
@@ -74,11 +77,24 @@ pub fn is_first(generation: u64) -> bool {
 
 /// The generation that services have and the one that was drawn last, from what status says, the highest number on a
 /// Secret, and whether a program uses the logins of a generation.
+///
+/// The present logins never go back to earlier ones: a pod that is ending is in no count, so a program that went back and
+/// forth could have one with a password that the next rotation replaces. A Deployment is given the logins of a generation
+/// only after status said that they work, and nothing is drawn while one has the logins to be drawn. So a Deployment that
+/// has the newest ones proves that a status that says less is old.
 pub fn whereabouts(recorded: Option<u64>, newest: u64, uses: impl Fn(u64) -> bool) -> (u64, u64) {
+    if let Some(current) = recorded
+        && newest <= current
+    {
+        return (current, current);
+    }
+    if uses(newest) {
+        return (newest, newest);
+    }
     if let Some(current) = recorded
         && newest <= current.saturating_add(1)
     {
-        return (current, newest.max(current));
+        return (current, newest);
     }
     // Status was lost, or is older than the Secrets. Nothing was drawn after `newest`, so the logins before work.
     match newest.checked_sub(1) {
@@ -220,10 +236,18 @@ pub fn undrawn(drive: &ValidDrive, database: &ValidDatabase) -> bool {
         })
 }
 
+/// Whether nothing says yet that the logins that services have after a rotation work: status does not know of that
+/// rotation, and the Job has not found that they do.
+pub fn is_unproven(drive: &ValidDrive, database: &ValidDatabase) -> bool {
+    database.rotation.current > 0
+        && recorded(database).is_none()
+        && preparation::of(drive).is_some_and(|preparation| !works(&preparation.progress))
+}
+
 /// Whether every login that is asked for works, though something else may not be as asked.
 fn works(progress: &Progress) -> bool {
     match progress {
-        Progress::Recorded | Progress::Done(_) => true,
+        Progress::Recorded | Progress::Checking | Progress::Done(_) => true,
         Progress::Failed {
             report: Some(report), ..
         } => only_databases_have_problems(report),

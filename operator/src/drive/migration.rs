@@ -1,10 +1,12 @@
 //! How the migrations of a drive stand, and what follows from it. Pure.
 //!
 //! Three hashes tell migrations apart. Its *content* is what it does: image, command, arguments, environment and files;
-//! what succeeded once is in status by its content, and never runs again by itself. Its *work* is the content and who
+//! what succeeded once is in status by its content and the databases it ran on, and never runs again on the same by itself. Its *work* is the content and who
 //! asked for it last: a person may ask for the same again. Its Job is named by the work and by how it runs (resources,
 //! time-out, security, scheduling), so that a failed one runs again when one of these is changed, and at no other time:
 //! nothing that the operator alone decides, such as its own image, is among them.
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::EgressRule;
@@ -12,6 +14,7 @@ use ras_crds::{Migrated, MigrationStatus};
 
 use super::build::names;
 use super::fetched::{JobFacts, JobOutcome, PodEnd, PodRun};
+use super::preparation;
 use super::valid::{EnvSource, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
 
 /// What Jobs that migrate are for, as their label says.
@@ -29,6 +32,8 @@ pub struct Identity {
     pub content: String,
     /// What a person asked for, in the words of the annotation.
     pub request: Option<String>,
+    /// Hash of what tells the databases that it runs on from others, where that is known.
+    pub databases: Option<String>,
     /// Hash of the two.
     pub work: String,
     /// Name of its Job.
@@ -129,7 +134,14 @@ impl<'a> Migrating<'a> {
         let request = asked
             .or(self.recorded().and_then(|recorded| recorded.request.as_ref()))
             .cloned();
-        let work = names::hash(&[&content, request.as_deref().unwrap_or_default()], 16);
+        let mut work = names::hash(&[&content, request.as_deref().unwrap_or_default()], 16);
+        let databases = self.databases();
+        if let Some(databases) = &databases
+            && self.ran_on_others(&content, databases)
+        {
+            // Or the Job that succeeded on the databases before would count.
+            work = names::hash(&[&work, "databases", databases], 16);
+        }
         let mut parts = vec![work.clone()];
         way(self.drive, self.service, self.migration, &mut parts);
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
@@ -137,9 +149,31 @@ impl<'a> Migrating<'a> {
         Identity {
             content,
             request,
+            databases,
             work,
             job,
         }
+    }
+
+    /// Hash of what tells the databases that the service and its migration use from all others. Absent: they use none, or
+    /// it is not known yet of each.
+    fn databases(&self) -> Option<String> {
+        // With what the Job has just said: nothing wakes the drive once status says it too.
+        let known = preparation::of(self.drive)?.databases(self.drive.database.as_ref()?);
+        let used: BTreeSet<&String> = self.service.databases.iter().chain(&self.migration.databases).collect();
+        let mut parts: Vec<&str> = Vec::new();
+        for name in used {
+            let line = known.iter().find(|line| line.name == *name)?;
+            parts.extend([name.as_str(), line.identity.as_deref()?]);
+        }
+        (!parts.is_empty()).then(|| names::hash(&parts, 16))
+    }
+
+    /// Whether this content succeeded on other databases than those that are there now.
+    fn ran_on_others(&self, content: &str, databases: &str) -> bool {
+        let recorded = self.recorded().into_iter().flat_map(|recorded| &recorded.succeeded);
+        let mut same = recorded.filter(|past| past.content == content);
+        same.any(|past| past.databases.as_deref().is_some_and(|past| past != databases))
     }
 
     /// The Jobs there are for this service's migrations.
@@ -157,7 +191,16 @@ impl<'a> Migrating<'a> {
             return None;
         }
         let recorded = self.recorded()?;
-        recorded.succeeded.iter().find(|past| past.content == identity.content)
+        let past = recorded
+            .succeeded
+            .iter()
+            .find(|past| past.content == identity.content)?;
+        let is_elsewhere = match (&past.databases, &identity.databases) {
+            (Some(past), Some(now)) => past != now,
+            // What an earlier version of the operator recorded, or a database that does not say what it is.
+            _ => false,
+        };
+        (!is_elsewhere).then_some(past)
     }
 
     /// How it stands.

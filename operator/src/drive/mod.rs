@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod build;
 pub mod cache;
 pub mod cleanup;
+pub mod confirm;
 pub mod context;
 pub mod data;
 pub mod departure;
@@ -184,6 +185,9 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
     }
     let desired = build::build(valid);
+    if !confirm::may_draw(key, drive_as_written, &before, &desired, context).await? {
+        return Ok((Counted::Changed, Action::requeue(confirm::CATCH_UP)));
+    }
     let credentials = apply::credentials(&context.hands, key, uid, &desired, &observed.data).await?;
     let credentials_were_written = credentials.were_written();
     // What pods need is there now, and what it is stamped with stands in their templates: without building anew a new drive
@@ -199,6 +203,9 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         Some((_, Err(_))) => return Ok((Counted::Changed, Action::requeue(Duration::ZERO))),
         None => (&fetched, valid, desired),
     };
+    if !confirm::may_apply(key, drive_as_written, &before, &desired, context).await? {
+        return Ok((Counted::Changed, Action::requeue(confirm::CATCH_UP)));
+    }
     let buckets = &fetched.buckets;
     let outcome = apply::apply(&context.hands, key, uid, desired, buckets, credentials, &observed.data).await?;
     events::changes(&outcome, key, drive, context);
@@ -267,7 +274,9 @@ fn next(key: &DriveKey, valid: &ValidDrive, outcome: &apply::Outcome, context: &
         } else {
             Counted::Changed
         };
-        let again = valid.next_rotation().map_or_else(Action::await_change, |at| {
+        let next_check = preparation::of(valid).and_then(|preparation| preparation.next_check);
+        let next = valid.next_rotation().into_iter().chain(next_check).min();
+        let again = next.map_or_else(Action::await_change, |at| {
             Action::requeue(rotation::wait_for(at, valid.calendar.now))
         });
         return (counted, again);
@@ -336,10 +345,14 @@ async fn show(
     context.hands.metrics.show(key, &status, before, suspended);
     let mut made = None;
     if status != *before || !context.memory.is_sure(key, uid) {
+        // The first write of this process is refused where the status is not the one that it was decided by. From then on
+        // nobody else writes it.
+        let unread = !context.memory.has_written(key, uid);
+        let expected = meta.resource_version.as_deref().filter(|_| unread);
         let (params, patch) = match way {
             Way::Apply => (
                 PatchParams::apply(FIELD_MANAGER).force(),
-                Patch::Apply(body(key, uid, &status)),
+                Patch::Apply(body(key, uid, expected, &status)),
             ),
             Way::Merge => {
                 let told = json!({
@@ -351,7 +364,9 @@ async fn show(
                     field_manager: Some(FIELD_MANAGER.to_owned()),
                     ..PatchParams::default()
                 };
-                (params, Patch::Merge(json!({"metadata": {"uid": uid}, "status": told})))
+                let mut metadata = json!({"uid": uid});
+                expect_version(&mut metadata, expected);
+                (params, Patch::Merge(json!({"metadata": metadata, "status": told})))
             }
         };
         let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
@@ -362,6 +377,9 @@ async fn show(
             Ok(answer) => {
                 context.hands.metrics.wrote("RecruitmentDrive", "status");
                 made = Some(version(&answer.metadata));
+            }
+            Err(kube::Error::Api(answer)) if answer.code == 409 && expected.is_some() => {
+                return look_again(key, uid, context).await;
             }
             // Deleted, or made anew, meanwhile: there is nobody left to tell.
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => return Ok(()),
@@ -374,16 +392,38 @@ async fn show(
         events::readiness(&status, before, key, meta, context);
         events::data(&status, before, key, meta, context);
         events::logins(&status, before, key, meta, context);
+        events::databases(&status, before, key, meta, context);
     }
     context.memory.shown(key, uid, status, made);
     Ok(())
 }
 
-fn body(key: &DriveKey, uid: &str, status: &RecruitmentDriveStatus) -> Value {
+/// The drive changed since it was looked at: remembers the status that it has now, and looks again.
+async fn look_again(key: &DriveKey, uid: &str, context: &Context) -> Result<(), Error> {
+    if let Some(live) = confirm::read(key, context).await?
+        && live.metadata.uid.as_deref() == Some(uid)
+    {
+        let now = version(&live.metadata);
+        context.memory.learned(key, uid, live.status.unwrap_or_default(), now);
+        let _ = context.queue.send(key.clone());
+    }
+    Ok(())
+}
+
+/// Has a write refused when the object has another version. A `null` would take the version away, and be refused always.
+fn expect_version(metadata: &mut Value, expected: Option<&str>) {
+    if let (Some(expected), Some(metadata)) = (expected, metadata.as_object_mut()) {
+        metadata.insert("resourceVersion".to_owned(), expected.into());
+    }
+}
+
+fn body(key: &DriveKey, uid: &str, expected: Option<&str>, status: &RecruitmentDriveStatus) -> Value {
+    let mut metadata = json!({"name": &*key.name, "namespace": &*key.namespace, "uid": uid});
+    expect_version(&mut metadata, expected);
     json!({
         "apiVersion": RecruitmentDrive::api_version(&()),
         "kind": RecruitmentDrive::kind(&()),
-        "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": uid},
+        "metadata": metadata,
         "status": status,
     })
 }

@@ -2,7 +2,9 @@
 //! them. Pure.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use ras_crds::{ConditionType, DatabaseState, LogicalDatabaseStatus, Reason};
 
 use super::build::{Waiting, names};
@@ -17,6 +19,13 @@ use crate::database::request::{Database, Drive, Login, Request, SslMode};
 /// For which part of the drive the Job works.
 pub const OF: &str = "database";
 
+/// Seconds after which a server is asked whether what status says still holds.
+const CHECK_EVERY: u64 = 86_400;
+/// Most seconds by which drives that were checked together are checked apart.
+const CHECK_SPREAD: u64 = 3_600;
+/// Seconds from one drive's check to the next one's after a start.
+const SECONDS_A_CHECK: u64 = 2;
+
 /// What is asked of the database server, and how far it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparation {
@@ -28,6 +37,8 @@ pub struct Preparation {
     pub request: Request,
     /// How far it is.
     pub progress: Progress,
+    /// When the server is next asked whether what status says still holds.
+    pub next_check: Option<Timestamp>,
 }
 
 /// How far it is.
@@ -35,6 +46,8 @@ pub struct Preparation {
 pub enum Progress {
     /// Status says that just this was done.
     Recorded,
+    /// Status says that just this was done, and the Job finds out whether that still holds.
+    Checking,
     /// It cannot begin yet.
     Waiting(Waiting),
     /// It is under way; why its pod has not started, where there is a reason that a person should know.
@@ -55,13 +68,62 @@ pub fn of(drive: &ValidDrive) -> Option<Preparation> {
     let database = drive.database.as_ref()?;
     let request = request(drive, database);
     let work = work(drive, database, &request);
-    let job = names::job(&drive.name, PREPARE, OF, &work);
+    let check_at = check_at(drive, database).filter(|_| is_recorded(database, &work));
+    let is_due = check_at.is_some_and(|at| at <= drive.calendar.now);
+    let job = names::job(&drive.name, PREPARE, OF, &run(database, &work, is_due));
     Some(Preparation {
-        progress: progress(drive, database, &job, &work),
+        progress: progress(drive, database, &job, &work, is_due),
         request,
         work,
         job,
+        next_check: check_at.filter(|_| !is_due),
     })
+}
+
+/// Tells the runs of the same work apart: the Job that sets up a new server is another than the one that did so for the
+/// server before, and each check is another.
+fn run(database: &ValidDatabase, work: &str, is_due: bool) -> String {
+    let recorded = &database.facts.recorded;
+    let storage = database.facts.storage.as_deref().filter(|_| is_replaced(database));
+    let checked = recorded.checked_at.as_ref().map(|time| time.0.to_string());
+    match (storage, is_due) {
+        (Some(storage), _) => names::hash(&[work, "storage", storage], 16),
+        (None, true) => names::hash(&[work, "check", checked.as_deref().unwrap_or_default()], 16),
+        (None, false) => work.to_owned(),
+    }
+}
+
+/// Whether the data of the server in the cluster is in another object than when its databases were set up: whatever status
+/// says of them is said of others.
+pub fn is_replaced(database: &ValidDatabase) -> bool {
+    match (&database.facts.storage, &database.facts.recorded.storage) {
+        (Some(now), Some(then)) => now != then,
+        _ => false,
+    }
+}
+
+fn is_recorded(database: &ValidDatabase, work: &str) -> bool {
+    database.facts.recorded.prepared.as_deref() == Some(work) && !is_replaced(database)
+}
+
+/// When the server is to be asked once more. Somebody may drop a database, or put another server behind the same name, and
+/// nothing in the cluster tells of it. A server outside is asked after each start of the operator, one drive after the other,
+/// and every server once a day.
+fn check_at(drive: &ValidDrive, database: &ValidDatabase) -> Option<Timestamp> {
+    let watch = database.facts.watch.as_ref()?;
+    let checked = database.facts.recorded.checked_at.as_ref().map(|time| time.0);
+    let mut hasher = DefaultHasher::new();
+    drive.uid.hash(&mut hasher);
+    let place = hasher.finish();
+    let after = |time: Timestamp, seconds: u64| {
+        let seconds = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+        time.checked_add(seconds).unwrap_or(Timestamp::MAX)
+    };
+    let daily = after(checked.unwrap_or(watch.since), CHECK_EVERY + place % CHECK_SPREAD);
+    let is_old = checked.is_none_or(|checked| checked < watch.since);
+    let at_start = (!database.is_managed() && is_old)
+        .then(|| after(watch.since, place % watch.drives.saturating_mul(SECONDS_A_CHECK).max(1)));
+    Some(at_start.map_or(daily, |at| at.min(daily)))
 }
 
 /// Keys of Secrets that the Job reads: the administrator's, then those of the logins.
@@ -143,14 +205,23 @@ fn work(drive: &ValidDrive, database: &ValidDatabase, request: &Request) -> Stri
     names::hash(&parts, 16)
 }
 
-fn progress(drive: &ValidDrive, database: &ValidDatabase, job: &str, work: &str) -> Progress {
-    if database.facts.recorded.prepared.as_deref() == Some(work) {
+fn progress(drive: &ValidDrive, database: &ValidDatabase, job: &str, work: &str, is_due: bool) -> Progress {
+    let is_recorded = is_recorded(database, work);
+    if is_recorded && !is_due {
         return Progress::Recorded;
     }
+    // A check that failed is tried again, and until it succeeds nothing is known to be well.
+    let is_well = is_recorded && database.facts.recorded.failed.as_deref() != Some(work);
     let Some(facts) = drive.jobs.get(job).filter(|facts| !facts.deleting) else {
-        return waiting(drive, database).map_or(Progress::Running(None), Progress::Waiting);
+        return match waiting(drive, database) {
+            Some(_) if is_well => Progress::Recorded,
+            Some(waiting) => Progress::Waiting(waiting),
+            None if is_well => Progress::Checking,
+            None => Progress::Running(None),
+        };
     };
     match (&facts.outcome, &facts.report) {
+        (JobOutcome::Open, _) | (JobOutcome::Succeeded { .. }, None) if is_well => Progress::Checking,
         (JobOutcome::Succeeded { .. }, Some(report)) => Progress::Done(report.clone()),
         (JobOutcome::Failed { reason, .. }, report) => Progress::Failed {
             report: report.clone().filter(|report| !report.problems.is_empty()),
@@ -301,6 +372,7 @@ impl Preparation {
                 name,
                 state: DatabaseState::Retained,
                 user: None,
+                identity: None,
                 message: Some("no longer managed: it is kept on the server with all that is in it".to_owned()),
             });
         asked.chain(kept).collect()
@@ -311,7 +383,7 @@ impl Preparation {
         match &self.progress {
             Progress::Done(report) => Some(report),
             Progress::Failed { report, .. } => report.as_ref(),
-            Progress::Recorded | Progress::Waiting(_) | Progress::Running(_) => None,
+            Progress::Recorded | Progress::Checking | Progress::Waiting(_) | Progress::Running(_) => None,
         }
     }
 
@@ -334,17 +406,18 @@ fn line(
     report: Option<&Report>,
     progress: &Progress,
 ) -> LogicalDatabaseStatus {
-    let before = database
-        .facts
-        .recorded
-        .databases
-        .iter()
-        .find(|line| line.name == one.name);
+    let mut recorded = database.facts.recorded.databases.iter();
+    let recorded = recorded.find(|line| line.name == one.name);
+    // What was there was there in another object.
+    let before = recorded.filter(|_| !is_replaced(database));
     let was_there = before.is_some_and(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Failing));
     let login = database.logins.iter().find(|login| login.owner == one.user());
     let mut line = LogicalDatabaseStatus {
         name: one.name.clone(),
         user: login.map(|login| login.role.clone()),
+        identity: report
+            .and_then(|report| report.identity(&one.name))
+            .or_else(|| recorded.and_then(|line| line.identity.clone())),
         state: if was_there {
             DatabaseState::Failing
         } else {
@@ -382,7 +455,14 @@ fn line(
         ) if report.server_version.is_some() && report.problems_more == 0 => {
             line.state = DatabaseState::Ready;
         }
-        (Progress::Recorded | Progress::Waiting(_) | Progress::Running(_) | Progress::Failed { .. }, None) => {
+        (
+            Progress::Recorded
+            | Progress::Checking
+            | Progress::Waiting(_)
+            | Progress::Running(_)
+            | Progress::Failed { .. },
+            None,
+        ) => {
             if let Some(before) = before.filter(|line| line.state != DatabaseState::Retained) {
                 line.state = before.state;
                 line.message.clone_from(&before.message);

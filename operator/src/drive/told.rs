@@ -32,6 +32,16 @@ impl Told {
         self.open = false;
     }
 
+    /// A write that named the version that it was decided by made this one.
+    pub fn was_current(&mut self, version: u64) {
+        self.version = self.version.max(version);
+    }
+
+    /// Whether a version of the drive is known that this process wrote or read live.
+    pub fn has_written(&self) -> bool {
+        self.version > 0
+    }
+
     /// Nothing was to be written.
     pub fn found_equal(&mut self, status: RecruitmentDriveStatus) {
         self.status = status;

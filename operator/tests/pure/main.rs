@@ -26,3 +26,5 @@ mod replicas;
 mod routes_and_policies;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod seeds;

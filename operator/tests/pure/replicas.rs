@@ -17,6 +17,7 @@ fn live(replicas: i32, replicas_before_suspend: Option<i32>) -> Fetched {
     let facts = DeploymentFacts {
         replicas,
         replicas_before_suspend,
+        ..DeploymentFacts::default()
     };
     Fetched {
         deployments: [("d-s".to_owned(), facts)].into(),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
-use ras_operator::drive::build::labels::SECRETS_HASH;
+use ras_operator::drive::build::labels::{SECRETS_HASH, SECRETS_KNOWN};
 use ras_operator::drive::external::trouble;
-use ras_operator::drive::fetched::{Apis, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState, SecretFacts};
+use ras_operator::drive::fetched::{
+    Apis, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState, SecretFacts, StartedBy,
+};
 use ras_operator::drive::valid::{Recipe, ValidDrive};
 use ras_operator::drive::validate::validate;
 use ras_operator::platform;
@@ -134,6 +136,108 @@ fn where_keys_are_not_known_the_version_of_the_whole_secret_stands_for_them() {
         changed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         ["d-two", "d-whole"]
     );
+}
+
+#[test]
+fn a_secret_whose_managed_fields_were_cleared_is_not_taken_for_one_without_keys() {
+    let told = |entries: Value| -> SecretFacts {
+        let meta = json!({"name": "s", "resourceVersion": "7", "managedFields": entries});
+        ras_operator::cluster::observe::secret(&serde_json::from_value(meta).unwrap())
+    };
+    let entry = |operation: &str, fields: Value| {
+        json!({"manager": "m", "operation": operation, "apiVersion": "v1", "time": "2026-07-01T00:00:00Z",
+            "fieldsType": "FieldsV1", "fieldsV1": fields})
+    };
+    let label = json!({"f:metadata": {"f:labels": {"f:team": {}}}});
+    // Nothing, a label that somebody wrote later, and our own metadata with the type: none of it tells of keys.
+    for entries in [
+        json!([]),
+        json!([entry("Update", label.clone())]),
+        json!([entry("Apply", json!({"f:metadata": {}, "f:type": {}}))]),
+    ] {
+        let facts = told(entries);
+        assert_eq!((facts.keys, facts.is_complete), (None, false));
+    }
+    // One key that was written later: others may be there.
+    let facts = told(json!([entry("Update", json!({"f:data": {"f:a": {}}}))]));
+    assert_eq!(facts.keys.unwrap().into_keys().collect::<Vec<_>>(), ["a"]);
+    assert!(!facts.is_complete);
+    // Who made it says its type, and then it is known what is not in it.
+    let facts = told(json!([entry("Update", json!({"f:type": {}})), entry("Update", label)]));
+    assert_eq!((facts.keys, facts.is_complete), (Some(BTreeMap::new()), true));
+    let facts = told(json!([entry("Update", json!({"f:type": {}, "f:data": {"f:a": {}}}))]));
+    assert!(facts.is_complete && facts.keys.unwrap().contains_key("a"));
+}
+
+/// The same, as pods run that were started by what `before` builds.
+fn running(facts: &Fetched, before: &Fetched) -> Fetched {
+    let mut facts = facts.clone();
+    for deployment in built(&drive(), before).deployments {
+        let read = |annotations: Option<BTreeMap<String, String>>, name: &str| annotations?.get(name).cloned();
+        let template = deployment.spec.unwrap().template.metadata.unwrap();
+        let started_by = StartedBy {
+            hash: read(template.annotations, SECRETS_HASH),
+            known: read(deployment.metadata.annotations, SECRETS_KNOWN),
+        };
+        let live = facts.deployments.entry(deployment.metadata.name.unwrap()).or_default();
+        live.started_by = started_by;
+    }
+    facts
+}
+
+#[test]
+fn pods_stay_when_managed_fields_are_cleared_and_follow_what_is_written_later() {
+    let silent = |version: &str| SecretFacts {
+        version: version.to_owned(),
+        ..SecretFacts::default()
+    };
+    let with = |facts: &Fetched, mail: SecretFacts| {
+        let mut facts = facts.clone();
+        facts.secrets.insert("campus-mail".to_owned(), mail);
+        facts
+    };
+    let before = hashes(&all());
+    let cleared = running(&with(&all(), silent("7")), &all());
+    assert_eq!(hashes(&cleared), before, "nothing was written");
+    // Touched again, and by an operator that was started anew.
+    let touched = running(&with(&all(), silent("8")), &cleared);
+    assert_eq!(hashes(&touched), before);
+
+    // What is known of the others is followed as before, once.
+    let mut rotated = touched.clone();
+    let jwt = rotated.secrets.get_mut("d-jwt").unwrap().keys.as_mut().unwrap();
+    jwt.insert("key".to_owned(), "2".to_owned());
+    let changed = |now: &Fetched, before: &BTreeMap<String, Option<String>>| -> Vec<String> {
+        let now = hashes(now).into_iter();
+        now.filter(|(name, hash)| before.get(name) != Some(hash))
+            .map(|(name, _)| name)
+            .collect()
+    };
+    assert_eq!(changed(&rotated, &before), ["d-one"]);
+    let rolled = running(&rotated, &rotated);
+    assert!(
+        changed(&rolled, &hashes(&rotated)).is_empty(),
+        "and the pods stay again"
+    );
+
+    // And so is a value that is written later, of which the metadata tells.
+    let keys = [("user", "1"), ("password", "9"), ("other", "1")];
+    let keys = keys.map(|(key, stamp)| (key.to_owned(), stamp.to_owned()));
+    let written = with(
+        &rolled,
+        SecretFacts {
+            keys: Some(keys.into()),
+            ..SecretFacts::default()
+        },
+    );
+    assert_eq!(changed(&written, &hashes(&rolled)), ["d-two", "d-whole"]);
+    let annotated = |facts: &Fetched| {
+        let deployments = built(&drive(), facts).deployments.into_iter();
+        deployments
+            .filter(|deployment| deployment.metadata.annotations.is_some())
+            .count()
+    };
+    assert_eq!((annotated(&all()), annotated(&cleared), annotated(&written)), (0, 2, 0));
 }
 
 #[test]

@@ -453,6 +453,108 @@ async fn nothing_is_prepared_twice_unless_somebody_asks() -> Result<(), Error> {
 }
 
 #[tokio::test]
+async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported_as_there() -> Result<(), Error> {
+    let mut databases = Databases::start("db-dropped").await?;
+    databases.connection(databases.server.password()).await?;
+    let drive = databases
+        .drive("spring", &["portal"])
+        .replace("portal:1', uses", "portal:1', migrate: {command: [migrate]}, uses");
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "portal", "students").await?;
+    let before = databases.status("spring").await?;
+    let identity = before.databases[0].identity.clone();
+    assert!(
+        identity.as_ref().is_some_and(|identity| !identity.contains("unknown")),
+        "{before:?}"
+    );
+    assert!(before.checked_at.is_some(), "{before:?}");
+    let migrated = migrated(&databases).await?;
+    assert!(migrated.databases.is_some(), "{migrated:?}");
+
+    // A restart alone asks the server once, changes nothing there, and restarts and migrates nothing.
+    let template = crate::seen::of_deployment(&databases.season, "spring-portal", TEMPLATE).await?;
+    let options = OperatorOptions::with_roles(ROLES);
+    crate::seen::restart_operator(&mut databases.season, &options).await?;
+    let checked = eventually(PATIENCE, "the server to be asked after a start", async || {
+        let now = databases.status("spring").await?;
+        if now.checked_at > before.checked_at {
+            Ok(now)
+        } else {
+            Err(format!("{now:?}").into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    assert_eq!(checked.databases, before.databases);
+    assert_eq!(checked.done, Vec::<String>::new(), "all was as asked");
+    assert_eq!(self::migrated(&databases).await?, migrated);
+    databases.ready("spring").await?;
+
+    databases.season.operator.stop().await?;
+    let name = databases.name("portal");
+    databases
+        .server
+        .execute("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))
+        .await?;
+    databases
+        .server
+        .execute("postgres", &format!("DROP ROLE {name}"))
+        .await?;
+    crate::seen::restart_operator(&mut databases.season, &options).await?;
+    let now = eventually(PATIENCE, "another database to be known", async || {
+        let now = databases.status("spring").await?;
+        if now.databases[0].identity == identity {
+            Err(format!("{now:?}").into())
+        } else {
+            Ok(now)
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    assert!(now.databases[0].identity.is_some(), "{now:?}");
+    eventually(PATIENCE, "the migration to have run again", async || {
+        let now = self::migrated(&databases).await?;
+        if now.databases == migrated.databases {
+            Err(format!("{now:?}").into())
+        } else {
+            Ok(())
+        }
+    })
+    .await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "portal", "students").await?;
+    let events = kubectl(&databases.season, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let events: serde_json::Value = serde_json::from_str(&events).unwrap();
+    let told: Vec<_> = events["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["reason"] == "DatabaseReplaced")
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["type"], "Warning");
+    assert!(told[0]["note"].as_str().unwrap().contains(&name), "{told:?}");
+    let after = crate::seen::of_deployment(&databases.season, "spring-portal", TEMPLATE).await?;
+    assert_eq!(after, template, "its login is the same, so its pods stay");
+    Ok(())
+}
+
+/// What status remembers of the migration of the service `portal`.
+async fn migrated(databases: &Databases) -> Result<ras_crds::Migrated, Error> {
+    let drive = databases
+        .season
+        .drives()
+        .get("spring")
+        .await
+        .map_err(failed("looking at the drive"))?;
+    let services = drive.status.unwrap_or_default().services;
+    let shown = services.into_iter().find(|shown| shown.name == "portal");
+    let migration = shown.and_then(|shown| shown.migration).unwrap_or_default();
+    Ok(migration.succeeded.into_iter().next().unwrap_or_default())
+}
+
+#[tokio::test]
 async fn a_server_of_the_drive_s_own_outlives_it_and_is_found_again() -> Result<(), Error> {
     let databases = Databases::start("db-own").await?;
     let own = "managed: {provider: Standalone, version: 17, size: 1Gi}";

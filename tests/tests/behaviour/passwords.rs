@@ -326,6 +326,53 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
 }
 
 #[tokio::test]
+async fn before_a_password_is_drawn_over_another_and_a_job_starts_the_drive_is_read_live() -> Result<(), Error> {
+    let databases = Databases::start("pw-live").await?;
+    let start = mark(&databases.season).await?;
+    let programs = begin(&databases, "").await?;
+    for generation in 1..=2 {
+        wish(&databases, &generation.to_string()).await?;
+        rotated(&databases, generation).await?;
+    }
+    programs.never_failed();
+    let events = asked(&databases.season, start, |event| {
+        let reads = event.verb == "get" && event.resource == "recruitmentdrives";
+        let lists = event.verb == "list" && event.resource == "deployments";
+        let draws = event.verb == "patch" && event.resource == "secrets";
+        let begins = event.verb == "patch" && event.resource == "jobs";
+        reads || lists || draws || begins
+    })
+    .await?;
+    let mut is_read = false;
+    let mut are_listed = false;
+    let (mut draws, mut begins) = (0, 0);
+    for event in &events {
+        match event.resource.as_str() {
+            "recruitmentdrives" => is_read = true,
+            "deployments" => are_listed = true,
+            "secrets" => {
+                assert!(
+                    is_read && are_listed,
+                    "a password is drawn by what informers told: {events:#?}"
+                );
+                draws += 1;
+            }
+            _ => {
+                assert!(is_read, "a Job starts by what informers told: {events:#?}");
+                // Each needs a look of its own; what is drawn for one rotation is drawn after one.
+                (is_read, are_listed) = (false, false);
+                begins += 1;
+            }
+        }
+    }
+    assert!(
+        draws >= 2 && begins >= 3,
+        "{draws} draws and {begins} Jobs: {events:#?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_rotation_that_is_due_waits_for_the_end_of_a_freeze_and_begins_by_itself() -> Result<(), Error> {
     let databases = Databases::start("pw-due").await?;
     let frozen = |until: Timestamp| {

@@ -184,6 +184,52 @@ async fn a_rotated_secret_restarts_only_the_services_that_use_it() -> Result<(),
     restarted(&season, &mut before, &["auth"]).await
 }
 
+#[tokio::test]
+async fn clearing_managed_fields_of_a_secret_restarts_nothing_and_a_later_rotation_is_followed() -> Result<(), Error> {
+    let mut season = Season::start("secret-cleared").await?;
+    keep(&season, "mail-team", "password", "first").await?;
+    keep(&season, "token-team", "token", "first").await?;
+    season.apply(SHARED).await?;
+    season.ready("spring").await?;
+    let mut before = templates(&season).await?;
+
+    // As tools do that restore or move objects; then somebody touches a label, and the operator starts anew.
+    for secret in ["campus-shared", "spring-jwt"] {
+        let clear = r#"[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]"#;
+        kubectl(&season, &["patch", "secret", secret, "--type=json", "--patch", clear]).await?;
+    }
+    kubectl(
+        &season,
+        &["label", "secret", "campus-shared", "campus.example.edu/team=placement"],
+    )
+    .await?;
+    restarted(&season, &mut before, &[]).await?;
+    let options = ras_tests::OperatorOptions::with_roles(ras_tests::ROLES);
+    crate::seen::restart_operator(&mut season, &options).await?;
+    kubectl(
+        &season,
+        &["label", "secret", "campus-shared", "campus.example.edu/floor=2"],
+    )
+    .await?;
+
+    // Nothing is to be seen of that, so a real rotation follows.
+    tokio::time::sleep(A_SECOND).await;
+    let rotation = r#"{"stringData": {"key": "chosen by a person"}}"#;
+    kubectl(
+        &season,
+        &["patch", "secret", "spring-jwt", "--type=merge", "--patch", rotation],
+    )
+    .await?;
+    restarted(&season, &mut before, &["auth"]).await?;
+    let both = r#"{"stringData": {"password": "second", "token": "second"}}"#;
+    kubectl(
+        &season,
+        &["patch", "secret", "campus-shared", "--type=merge", "--patch", both],
+    )
+    .await?;
+    restarted(&season, &mut before, &["portal", "worker", "reports"]).await
+}
+
 /// Waits until exactly these services have new pod templates, and remembers them.
 async fn restarted(season: &Season, before: &mut Vec<serde_json::Value>, expected: &[&str]) -> Result<(), Error> {
     for (service, template) in SERVICES

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::decide::{Moment, Seen, Step, decide};
 use super::record::Record;
 use super::timing::Timing;
+use crate::seeds::run_of;
 
 /// What happens next, to one of the replicas.
 #[derive(Clone, Copy, Debug)]
@@ -202,7 +203,7 @@ fn times() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(run_of("lease::simulation", 1_000))]
 
     #[test]
     fn no_two_replicas_may_ever_write_at_once(

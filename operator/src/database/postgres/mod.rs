@@ -130,6 +130,11 @@ impl<'a> Postgres<'a> {
         observe::observe(self).await
     }
 
+    /// What tells the server, and each database that is asked for, from every other. What cannot be seen is left out.
+    pub async fn identities(&self) -> (Option<String>, BTreeMap<String, u32>) {
+        observe::identities(self).await
+    }
+
     /// Takes a step.
     pub async fn take(&mut self, step: &Step) -> Result<(), Problem> {
         let verifier = match step {

@@ -134,6 +134,31 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
     Ok(databases)
 }
 
+/// What tells the server, and each database of the request, from every other.
+pub async fn identities(postgres: &Postgres<'_>) -> (Option<String>, BTreeMap<String, u32>) {
+    // A provider may have taken this function from its customers; the rest tells something without it.
+    let text = "SELECT system_identifier::text FROM pg_control_system()";
+    let server = match query(&postgres.client, text, &[]).await {
+        Ok(rows) => rows.first().and_then(|row| get(row, 0).ok()),
+        Err(Fault::Answer { code, .. }) if code == "42501" || code == "42883" => None,
+        // The next run tells.
+        Err(_) => return (None, BTreeMap::new()),
+    };
+    let names: Vec<&str> = postgres
+        .request
+        .databases
+        .iter()
+        .map(|asked| asked.name.as_str())
+        .collect();
+    let text = "SELECT datname::text, oid FROM pg_database WHERE datname::text = ANY($1)";
+    let rows = query(&postgres.client, text, &[(&names, Type::TEXT_ARRAY)]).await;
+    let oids = rows.unwrap_or_default();
+    let oids = oids
+        .iter()
+        .filter_map(|row| Some((get(row, 0).ok()?, get(row, 1).ok()?)));
+    (server, oids.collect())
+}
+
 /// Roles, and whether they may log in at all.
 async fn roles(postgres: &Postgres<'_>) -> Result<BTreeMap<String, (Role, bool)>, Fault> {
     let request = postgres.request;

@@ -245,7 +245,10 @@ fn lacking(credential: &CredentialItem, record: &Record) -> Vec<String> {
     let Detail::Secret(facts) = &record.detail else {
         return Vec::new();
     };
-    let Some(known) = &facts.keys else { return Vec::new() };
+    // What is only not told of must not be drawn over.
+    let Some(known) = facts.keys.as_ref().filter(|_| facts.is_complete) else {
+        return Vec::new();
+    };
     credential
         .keys
         .iter()

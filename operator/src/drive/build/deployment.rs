@@ -6,6 +6,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy,
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::RolloutStrategy;
 
+use super::secrets_hash::secrets_hash;
 use super::{labels, metadata, pod, probe, replicas};
 use crate::drive::valid::{ValidDrive, ValidService};
 
@@ -16,8 +17,13 @@ const PROGRESS_DEADLINE: i32 = 600;
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Deployment {
     let mut metadata = metadata::of_service(drive, service);
-    metadata.annotations = replicas::before_suspend(drive, service)
-        .map(|count| BTreeMap::from([(labels::REPLICAS_BEFORE_SUSPEND.to_owned(), count.to_string())]));
+    let before_suspend = replicas::before_suspend(drive, service)
+        .map(|count| (labels::REPLICAS_BEFORE_SUSPEND.to_owned(), count.to_string()));
+    let annotations: BTreeMap<_, _> = before_suspend
+        .into_iter()
+        .chain(secrets_hash(drive, service).annotation())
+        .collect();
+    metadata.annotations = (!annotations.is_empty()).then_some(annotations);
     Deployment {
         metadata,
         spec: Some(DeploymentSpec {

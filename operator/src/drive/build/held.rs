@@ -9,6 +9,7 @@ use ras_crds::{ConditionType, DatabaseState, Reason};
 
 use super::{Waiting, migration};
 use crate::drive::external;
+use crate::drive::login;
 use crate::drive::preparation;
 use crate::drive::valid::{
     DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidDatabase, ValidDrive, ValidService,
@@ -52,6 +53,20 @@ fn server(drive: &ValidDrive, database: &ValidDatabase) -> Option<(String, Waiti
     })
 }
 
+/// A login of which nothing says that it works. What runs keeps the one that it has.
+fn login(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
+    let database = drive.database.as_ref()?;
+    let is_affected = !service.databases.is_empty() && login::is_unproven(drive, database);
+    is_affected.then(|| Waiting {
+        condition: ConditionType::DatabaseReady,
+        reason: Reason::DatabasePending,
+        message: format!(
+            "service {:?} waits until the Job has checked that the present login of each owner works",
+            service.name
+        ),
+    })
+}
+
 /// A database that was never there. One that was holds up nothing: the program may well serve again before we know.
 fn databases(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     let known = preparation::of(drive)?.databases(drive.database.as_ref()?);
@@ -76,7 +91,9 @@ fn databases(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
 
 /// What a service, or its migration, needs and is not there.
 pub(super) fn lacking(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
-    secrets(drive, service).or_else(|| databases(drive, service))
+    secrets(drive, service)
+        .or_else(|| databases(drive, service))
+        .or_else(|| login(drive, service))
 }
 
 fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {

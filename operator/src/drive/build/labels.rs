@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 pub use ras_crds::labels::{
     APPLIED, ARGO_CD_KEEP, ARGO_CD_SYNC_OPTIONS, DRIVE, DRIVE_UID, FILES_HASH, FLUX_KEEP, FLUX_PRUNE, INSTANCE, JOB,
-    JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SERVICE, WORK,
+    JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SECRETS_KNOWN, SERVICE, WORK,
 };
 
 use crate::drive::valid::ValidDrive;

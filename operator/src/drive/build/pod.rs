@@ -22,7 +22,7 @@ const VOLUME_GROUP: i64 = 65_532;
 pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplateSpec {
     let annotations = [
         (labels::FILES_HASH, config_map::files_hash(service)),
-        (labels::SECRETS_HASH, secrets_hash(drive, service)),
+        (labels::SECRETS_HASH, secrets_hash(drive, service).template),
     ];
     let annotations: BTreeMap<_, _> = annotations
         .into_iter()

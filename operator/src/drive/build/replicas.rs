@@ -49,12 +49,12 @@ pub(super) fn handovers(drive: &ValidDrive) -> BTreeMap<String, i32> {
         .filter(|service| sent(drive, service).is_none())
         .filter_map(|service| {
             let live = drive.deployments.get(&service.child)?;
-            Some((service.child.clone(), handover(&service.replicas, *live)))
+            Some((service.child.clone(), handover(&service.replicas, live)))
         })
         .collect()
 }
 
-fn handover(replicas: &Replicas, live: DeploymentFacts) -> i32 {
+fn handover(replicas: &Replicas, live: &DeploymentFacts) -> i32 {
     let resuming = live.replicas_before_suspend.filter(|_| live.replicas == 0);
     let count = resuming.unwrap_or(live.replicas);
     match replicas {
@@ -80,7 +80,7 @@ pub(super) fn scales(drive: &ValidDrive, held: &BTreeMap<String, Waiting>) -> BT
             let scale = if drive.suspended {
                 (live.replicas > 0).then_some(Scale::Stop(live.replicas))
             } else {
-                back(&service.replicas, *live).map(Scale::Resume)
+                back(&service.replicas, live).map(Scale::Resume)
             };
             Some((service.child.clone(), scale?))
         })
@@ -88,7 +88,7 @@ pub(super) fn scales(drive: &ValidDrive, held: &BTreeMap<String, Waiting>) -> BT
 }
 
 /// Pods that come back, of a Deployment that has none.
-fn back(replicas: &Replicas, live: DeploymentFacts) -> Option<i32> {
+fn back(replicas: &Replicas, live: &DeploymentFacts) -> Option<i32> {
     let before = live.replicas_before_suspend.filter(|before| *before > 0);
     let count = match replicas {
         Replicas::Fixed(count) => Some(*count),

@@ -2,13 +2,39 @@
 
 use std::collections::BTreeSet;
 
+use super::labels::SECRETS_KNOWN;
 use super::names;
+use crate::drive::fetched::StartedBy;
 use crate::drive::valid::{EnvSource, ValidDrive, ValidService};
+
+/// A stamp of a Secret's key: the two names, and when it was written.
+type Stamps<'a> = BTreeSet<[&'a str; 3]>;
+
+/// What the pods of a workload are started by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hashes {
+    /// For the pod template. Another one restarts the pods.
+    pub template: Option<String>,
+    /// For the workload itself: what is known, where the metadata of a Secret does not tell when it was written.
+    pub known: Option<String>,
+}
+
+impl Hashes {
+    /// The annotation of the workload itself.
+    pub fn annotation(&self) -> Option<(String, String)> {
+        Some((SECRETS_KNOWN.to_owned(), self.known.clone()?))
+    }
+}
 
 /// Changes when a key is written that this service uses, and only then. The same value written again
 /// changes it, too, because the operator reads no values.
-pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option<String> {
-    let mut stamps: BTreeSet<[&str; 3]> = BTreeSet::new();
+pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Hashes {
+    let live = drive.deployments.get(&service.child).map(|live| &live.started_by);
+    hashes(drive, stamps(drive, service), live)
+}
+
+fn stamps<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> Stamps<'a> {
+    let mut stamps: Stamps<'a> = BTreeSet::new();
     for container in service.containers() {
         for variable in &container.env {
             let EnvSource::Secret { secret, key } = &variable.source else {
@@ -36,15 +62,47 @@ pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Option
             stamps.extend(of_keys(drive, keys));
         }
     }
-    hash(stamps)
+    stamps
 }
 
-/// Changes when one of these keys of Secrets is written, and only then.
+/// Changes when one of these keys of Secrets is written, and only then. `live` is what the pods were started by.
 pub(super) fn hash_of_keys<'a>(
     drive: &'a ValidDrive,
     keys: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Option<String> {
-    hash(of_keys(drive, keys).collect())
+    live: &StartedBy,
+) -> Hashes {
+    hashes(drive, of_keys(drive, keys).collect(), Some(live))
+}
+
+/// The hash of all stamps. Of a Secret whose `managedFields` were cleared there is none, and its version changes with each
+/// label: as long as nothing else that is known changes, pods that run keep the hash that they were started with.
+fn hashes(drive: &ValidDrive, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Hashes {
+    let is_known = |name: &str| drive.secrets.get(name).is_none_or(|facts| facts.keys.is_some());
+    if stamps.iter().all(|[name, ..]| is_known(name)) {
+        return Hashes {
+            template: hash(stamps),
+            known: None,
+        };
+    }
+    let told: Stamps<'_> = stamps.iter().filter(|[name, ..]| is_known(name)).copied().collect();
+    let known = hash(told).unwrap_or_else(|| "none".to_owned());
+    let template = match live {
+        Some(StartedBy {
+            hash: Some(live),
+            known: before,
+        }) => {
+            if before.as_ref().is_none_or(|before| *before == known) {
+                Some(live.clone())
+            } else {
+                Some(names::hash(&[live, &known], 16))
+            }
+        }
+        _ => hash(stamps),
+    };
+    Hashes {
+        template,
+        known: Some(known),
+    }
 }
 
 /// When each key of a Secret was written, as far as it is there.
@@ -73,7 +131,7 @@ fn of_keys<'a>(
     })
 }
 
-fn hash(stamps: BTreeSet<[&str; 3]>) -> Option<String> {
+fn hash(stamps: Stamps<'_>) -> Option<String> {
     if stamps.is_empty() {
         return None;
     }

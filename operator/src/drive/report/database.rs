@@ -1,12 +1,14 @@
 //! What is told about the database server and the databases on it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, DatabaseBackupStatus, DatabaseState, DatabaseStatus, Reason, RecruitmentDriveStatus};
 
 use super::{Finding, Observed, logins};
 use crate::cluster::record::ChildKey;
 use crate::database::report::Report;
 use crate::drive::apply::Blocked;
+use crate::drive::fetched::JobOutcome;
 use crate::drive::preparation::{self, Preparation, Progress};
 use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
 
@@ -24,9 +26,15 @@ pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
         ..recorded.clone()
     };
     match &preparation.progress {
-        Progress::Recorded | Progress::Waiting(_) | Progress::Running(_) => {}
+        Progress::Recorded => {
+            // What an earlier version of the operator recorded lacks it.
+            status.storage = status.storage.or_else(|| database.facts.storage.clone());
+        }
+        Progress::Checking | Progress::Waiting(_) | Progress::Running(_) => {}
         Progress::Done(report) => {
             status.prepared = Some(preparation.work.clone());
+            status.storage.clone_from(&database.facts.storage);
+            status.checked_at = Some(ended(valid, &preparation));
             status.failed = None;
             status.message = None;
             status.done = done(report);
@@ -61,6 +69,16 @@ fn backup(database: &ValidDatabase) -> Option<DatabaseBackupStatus> {
     })
 }
 
+/// When the Job ended, in whole seconds as all times in status.
+fn ended(valid: &ValidDrive, preparation: &Preparation) -> Time {
+    let at = valid.jobs.get(&preparation.job).and_then(|job| match job.outcome {
+        JobOutcome::Succeeded { at } | JobOutcome::Failed { at, .. } => at,
+        JobOutcome::Open => None,
+    });
+    let at = at.unwrap_or(valid.calendar.now);
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
 fn done(report: &Report) -> Vec<String> {
     let more = (report.done_more > 0).then(|| format!("and {} more", report.done_more));
     report.done.iter().cloned().chain(more).take(64).collect()
@@ -81,7 +99,10 @@ pub fn finding(
     }
     let finding = |reason, message: String| Some(Finding::new(type_, false, reason, message));
     match &preparation.progress {
-        Progress::Recorded | Progress::Done(_) => Some(available(valid, database)),
+        Progress::Recorded | Progress::Checking => {
+            Some(available(valid, database, database.facts.recorded.checked_at.as_ref()))
+        }
+        Progress::Done(_) => Some(available(valid, database, Some(&ended(valid, &preparation)))),
         Progress::Waiting(waiting) => finding(waiting.reason, waiting.message.clone()),
         Progress::Running(why) => {
             let recorded = &database.facts.recorded;
@@ -99,7 +120,9 @@ pub fn finding(
                 return finding(*reason, message.clone());
             }
             match why {
-                _ if is_beside_what_works(&preparation, database) => Some(available(valid, database)),
+                _ if is_beside_what_works(&preparation, database) => {
+                    Some(available(valid, database, database.facts.recorded.checked_at.as_ref()))
+                }
                 Some(why) => finding(
                     Reason::DatabasePending,
                     format!(
@@ -121,8 +144,11 @@ pub fn finding(
 }
 
 /// What is told when all is well. A backup that fails takes nothing from those who use the portal, so it is told beside it.
-fn available(valid: &ValidDrive, database: &ValidDatabase) -> Finding {
+fn available(valid: &ValidDrive, database: &ValidDatabase, checked_at: Option<&Time>) -> Finding {
     let mut message = "every database is there, and its login works".to_owned();
+    if let Some(checked_at) = checked_at {
+        message.push_str(&format!(" (checked at {})", checked_at.0));
+    }
     if let Some(more) = logins::message(valid, database) {
         message.push_str("; passwords: ");
         message.push_str(&more);

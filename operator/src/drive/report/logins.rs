@@ -77,7 +77,7 @@ fn preparing(valid: &ValidDrive) -> String {
         Progress::Running(Some(why)) => format!("{what} (Job {} has not started: {why})", preparation.job),
         Progress::Waiting(waiting) => format!("{what}: {}", waiting.message),
         Progress::Failed { .. } => format!("{what}: the Job failed, and the condition DatabaseReady says why"),
-        Progress::Recorded | Progress::Done(_) => what.to_owned(),
+        Progress::Recorded | Progress::Checking | Progress::Done(_) => what.to_owned(),
     }
 }
 

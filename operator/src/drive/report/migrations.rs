@@ -49,11 +49,19 @@ fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &Standin
     if migrating.is_asked_anew() {
         succeeded.retain(|past| past.content != identity.content);
     }
-    if let Standing::Done { at } = standing
-        && !succeeded.iter().any(|past| past.content == identity.content)
-    {
+    let Standing::Done { at } = standing else {
+        return succeeded;
+    };
+    let now = &identity.databases;
+    succeeded.retain(|past| {
+        past.content != identity.content || past.databases.is_none() || now.is_none() || past.databases == *now
+    });
+    if let Some(past) = succeeded.iter_mut().find(|past| past.content == identity.content) {
+        past.databases = past.databases.take().or_else(|| now.clone());
+    } else {
         let new = Migrated {
             content: identity.content.clone(),
+            databases: now.clone(),
             image: migrating.service.container.image.clone(),
             finished_at: at.map(Time),
         };

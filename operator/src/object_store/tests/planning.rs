@@ -14,6 +14,7 @@ use crate::object_store::observed::{
     Observed, Seen, StoredCors, StoredEncryption, StoredLock, StoredRule, StoredVersioning,
 };
 use crate::object_store::plan::{Step, Wish, plan};
+use crate::seeds::run_of;
 
 type Features = BTreeSet<Feature>;
 
@@ -153,7 +154,7 @@ fn others_cors(truth: &Observed) -> Vec<StoredCors> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(run_of("object_store::planning", 2_000))]
 
     #[test]
     fn a_plan_leads_to_what_is_asked_and_a_second_one_is_empty(

@@ -77,10 +77,17 @@ done
 ";
 
 pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, standalone: &ValidStandalone) -> StatefulSet {
-    let annotations = secrets_hash::hash_of_keys(drive, [(standalone.superuser.secret_name.as_str(), PASSWORD)])
+    let keys = [(standalone.superuser.secret_name.as_str(), PASSWORD)];
+    let hashes = secrets_hash::hash_of_keys(drive, keys, &database.facts.started_by);
+    let own = hashes.annotation().map(|annotation| BTreeMap::from([annotation]));
+    let annotations = hashes
+        .template
         .map(|hash| BTreeMap::from([(labels::SECRETS_HASH.to_owned(), hash)]));
     StatefulSet {
-        metadata: metadata::part(drive, database.child.clone(), labels::of_service(drive, SERVICE)),
+        metadata: ObjectMeta {
+            annotations: own,
+            ..metadata::part(drive, database.child.clone(), labels::of_service(drive, SERVICE))
+        },
         spec: Some(StatefulSetSpec {
             replicas: Some(i32::from(!drive.suspended)),
             service_name: Some(database.child.clone()),
