@@ -92,7 +92,8 @@ words! {
         Ready,
         /// The operator is still bringing the cluster to what the spec says (kstatus).
         Reconciling,
-        /// Nothing will happen before somebody changes something (kstatus).
+        /// Waiting does not help: a person has to change something (kstatus). Pods that cannot start are given 30 seconds after
+        /// each change, crash loops 45 seconds, and volumes, nodes and roll-outs 10 minutes.
         Stalled,
         /// Every secret that services use is there.
         SecretsReady,
@@ -104,6 +105,8 @@ words! {
         DeletionBlocked,
         /// Data that the drive uses is being deleted, or is gone. Absent otherwise.
         DataAtRisk,
+        /// Another manager keeps writing a field that the drive sets; the message names both. Absent otherwise; never holds up Ready.
+        FieldConflict,
         /// What had to run before the services' versions start has succeeded. Absent without `services[].migrate`.
         MigrationsReady,
         /// Every service runs the version asked for, with all its pods ready.
@@ -166,7 +169,7 @@ words! {
         PrometheusOperatorMissing,
         /// All databases are there, and their logins work.
         DatabasesAvailable,
-        /// The database server starts, or its databases are being made.
+        /// The database server is not ready yet, or not ready at the moment, or its databases are being made.
         DatabasePending,
         /// The database server could not be reached, or has no room for another connection just now.
         DatabaseUnreachable,
@@ -182,7 +185,7 @@ words! {
         ExtensionMissing,
         /// The database server refused something for good.
         DatabaseRefused,
-        /// The pod of the database server cannot start or does not stay up.
+        /// The database server is not ready, and that is more than an ordinary start.
         DatabaseFailing,
         /// All buckets are there and as the spec says.
         BucketsAvailable,
@@ -231,6 +234,8 @@ words! {
         NameTaken,
         /// An object of the same name is there and was not made by this drive.
         ForeignObject,
+        /// Another manager keeps writing a field that the drive sets.
+        FieldConflict,
         /// The API server refused an object for good.
         Refused,
         /// The operator lacks a permission.
@@ -241,6 +246,77 @@ words! {
         Progressing,
         /// There is nothing the operator cannot go on with.
         NotStalled,
+    }
+}
+
+impl Reason {
+    /// Whether a person has to act, or should at least know: an event of this reason is a Warning. Without a wildcard, so that a
+    /// new reason has to choose.
+    pub fn is_warning(self) -> bool {
+        match self {
+            Self::AllReady
+            | Self::Suspended
+            | Self::Paused
+            | Self::RollingOut
+            | Self::NotNeeded
+            | Self::ExternalSecretPending
+            | Self::SecretsAvailable
+            | Self::ServicesAvailable
+            | Self::MigrationsSucceeded
+            | Self::MigrationRunning
+            | Self::RouteConfigured
+            | Self::CertificatePending
+            | Self::MonitoringConfigured
+            | Self::DatabasesAvailable
+            | Self::DatabasePending
+            | Self::BucketsAvailable
+            | Self::BucketsPending
+            | Self::BucketsLimited
+            | Self::StoreThrottled
+            | Self::Emptying
+            | Self::ApiUnavailable
+            | Self::Progressing
+            | Self::NotStalled => false,
+            Self::PodsFailing
+            | Self::RolloutStuck
+            | Self::SecretMissing
+            | Self::SecretKeyMissing
+            | Self::ExternalSecretsMissing
+            | Self::ExternalSecretFailing
+            | Self::MigrationFailed
+            | Self::CloudNativePGMissing
+            | Self::CertManagerMissing
+            | Self::PrometheusOperatorMissing
+            | Self::DatabaseUnreachable
+            | Self::DatabaseDenied
+            | Self::DatabaseTlsFailed
+            | Self::WrongDatabaseVersion
+            | Self::DatabaseNotOurs
+            | Self::ExtensionMissing
+            | Self::DatabaseRefused
+            | Self::DatabaseFailing
+            | Self::DataBeingDeleted
+            | Self::FieldConflict
+            | Self::VolumeLost
+            | Self::QuotaExceeded
+            | Self::BucketNotOurs
+            | Self::BucketMissing
+            | Self::WrongRegion
+            | Self::KeyUnusable
+            | Self::StoreNotConfigured
+            | Self::StoreUnavailable
+            | Self::StoreDenied
+            | Self::ClockSkewed
+            | Self::StoreRefused
+            | Self::ConfirmationMissing
+            | Self::ObjectsLocked
+            | Self::InvalidSpec
+            | Self::Undecodable
+            | Self::NameTaken
+            | Self::ForeignObject
+            | Self::Refused
+            | Self::Forbidden => true,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Bucket, Cache, Database, Exposure, Freeze, Monitoring, SecretSource, Service};
+use crate::spec::{Bucket, Cache, Database, Exposure, Freeze, Monitoring, SecretSource, Service, bounds};
 use crate::status::RecruitmentDriveStatus;
 
 /// One recruitment season of one campus: what runs, where its data lives and how people reach it.
@@ -35,16 +35,16 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("!has(self.exposure) || self.services.exists(s, (has(s.ports) && s.ports.exists(p, has(p.path))) || (has(s.sidecars) && s.sidecars.exists(c, has(c.ports) && c.ports.exists(p, has(p.path)))))")
     .message("exposure needs at least one port with a path: set services[].ports[].path on what people should reach")
     .field_path(".exposure"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || sets.contains(has(self.secrets) ? self.secrets.map(x, x.name) : [], s.env.filter(e, has(e.secret)).map(e, e.secret.name)))")
     .message("services[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.envFrom) || s.envFrom.all(e, has(self.secrets) && self.secrets.exists(x, x.name == e.secret)))")
     .message("services[].envFrom[].secret must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name)))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || sets.contains(has(self.secrets) ? self.secrets.map(x, x.name) : [], c.env.filter(e, has(e.secret)).map(e, e.secret.name))))")
     .message("services[].sidecars[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.secret) || (has(self.secrets) && self.secrets.exists(x, x.name == e.secret.name))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || sets.contains(has(self.secrets) ? self.secrets.map(x, x.name) : [], s.migrate.env.filter(e, has(e.secret)).map(e, e.secret.name)))")
     .message("services[].migrate.env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.ports) || self.services.all(t, s.name == t.name || !has(t.ports) || !sets.intersects(s.ports.filter(p, has(p.path)).map(p, p.path), t.ports.filter(p, has(p.path)).map(p, p.path))))")
@@ -56,20 +56,23 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.buckets) || s.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
     .message("services[].uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || sets.contains(has(self.buckets) ? self.buckets.map(x, x.name) : [], s.env.filter(e, has(e.bucket)).map(e, e.bucket.name)))")
     .message("services[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name)))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || sets.contains(has(self.buckets) ? self.buckets.map(x, x.name) : [], c.env.filter(e, has(e.bucket)).map(e, e.bucket.name))))")
     .message("services[].sidecars[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.databases) || s.uses.databases.all(d, has(self.database) && self.database.databases.exists(x, x.name == d)))")
     .message("services[].uses.databases[] must be the name of an entry in spec.database.databases: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || s.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || sets.contains(has(self.database) ? self.database.databases.map(x, x.name) : [], s.env.filter(e, has(e.database)).map(e, e.database.name)))")
     .message("services[].env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name)))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || sets.contains(has(self.database) ? self.database.databases.map(x, x.name) : [], c.env.filter(e, has(e.database)).map(e, e.database.name))))")
     .message("services[].sidecars[].env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
+    .field_path(".services"))]
+#[x_kube(validation = Rule::new("!has(self.database) || !self.services.exists(s, s.name == 'database' && has(s.files) && s.files.size() > 0)")
+    .message("services[].files of a service named database have no place beside spec.database, which has a ConfigMap of that name: choose another name for the service")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.database) || !has(self.database.managed) || !self.services.exists(s, s.name == 'database')")
     .message("services[].name may not be database while database.managed is set, for its server has that name: choose another name")
@@ -77,13 +80,13 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.buckets) || s.migrate.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
     .message("services[].migrate.uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.bucket) || (has(self.buckets) && self.buckets.exists(x, x.name == e.bucket.name))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || sets.contains(has(self.buckets) ? self.buckets.map(x, x.name) : [], s.migrate.env.filter(e, has(e.bucket)).map(e, e.bucket.name)))")
     .message("services[].migrate.env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.databases) || s.migrate.uses.databases.all(d, has(self.database) && self.database.databases.exists(x, x.name == d)))")
     .message("services[].migrate.uses.databases[] must be the name of an entry in spec.database.databases: add the entry, or correct the name")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || s.migrate.env.all(e, !has(e.database) || (has(self.database) && self.database.databases.exists(x, x.name == e.database.name))))")
+#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || sets.contains(has(self.database) ? self.database.databases.map(x, x.name) : [], s.migrate.env.filter(e, has(e.database)).map(e, e.database.name)))")
     .message("services[].migrate.env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.bindings) || s.uses.bindings.all(b, has(b.secretName) || (has(self.secrets) && self.secrets.exists(x, x.name == b.name))))")
@@ -98,7 +101,7 @@ use crate::status::RecruitmentDriveStatus;
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.bindings) || s.migrate.uses.bindings.all(b, has(b.secretName) || (has(self.secrets) && self.secrets.exists(x, x.name == b.name))))")
     .message("services[].migrate.uses.bindings[] needs a secretName, or an entry in spec.secrets that has its name: set one of them")
     .field_path(".services"))]
-#[x_kube(validation = Rule::new("!has(self.cache) || (self.services.all(s, s.name != 'cache') && (!has(self.secrets) || self.secrets.all(x, x.name != 'cache' || has(x.existing))))")
+#[x_kube(validation = Rule::new("!has(self.cache) || (self.services.all(s, s.name != 'cache') && (!has(self.secrets) || self.secrets.all(x, x.name != 'cache')))")
     .message("spec.cache makes a service and a secret named cache: give yours another name")
     .field_path(".cache"))]
 pub struct RecruitmentDriveSpec {
@@ -141,8 +144,8 @@ pub struct RecruitmentDriveSpec {
     #[schemars(
         length(max = 8),
         inner(
-            length(min = 1, max = 253),
-            regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+            length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
+            regex(pattern = bounds::OBJECT_NAME)
         )
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]

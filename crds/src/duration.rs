@@ -6,6 +6,9 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// The form of a duration: the order and, within about 45 years, the size that Prometheus' own durations have.
+pub(crate) const DURATION: &str = "^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$";
+
 /// A length of time in the form of Go's and Prometheus' durations, with days: `30d`, `1h30m`, `90s`.
 ///
 /// It is kept as it was written, so that what a person reads back is what they wrote.
@@ -66,12 +69,11 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // The order and, within about 45 years, the size that Prometheus' own durations take.
         json_schema!({
             "type": "string",
             "minLength": 2,
             "maxLength": 32,
-            "pattern": "^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$",
+            "pattern": DURATION,
         })
     }
 }

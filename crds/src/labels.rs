@@ -4,6 +4,8 @@
 pub const DRIVE: &str = "ras.dev/drive";
 /// Name of the service in the drive.
 pub const SERVICE: &str = "ras.dev/service";
+/// On a PVC of a service: name of the volume in the service.
+pub const VOLUME: &str = "ras.dev/volume";
 /// On a Job and its pods: what it is for, for instance `migrate`. They bear no [`SERVICE`]: what selects the pods of a
 /// service must not find them.
 pub const JOB: &str = "ras.dev/job";

@@ -11,6 +11,7 @@ pub mod labels;
 pub mod quantity;
 pub mod reference;
 pub mod schema;
+pub mod sentences;
 pub mod spec;
 pub mod status;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use quantity::Quantity;
 pub use status::{
     BucketState, BucketStatus, BucketUsage, DataKind, DataState, DataStatus, DatabaseBackupStatus, DatabaseLoginStatus,
     DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Migrated, MigrationState, MigrationStatus, Phase,
-    RecruitmentDriveStatus, SecretStatus, ServiceStatus,
+    RecruitmentDriveStatus, SecretStatus, ServiceStatus, VolumeStatus,
 };
 
 /// API group of the kind.

@@ -6,6 +6,9 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The form of a quantity, as Kubernetes describes it. The API server itself checks it with `isQuantity`.
+pub(crate) const QUANTITY: &str = "^(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?[0-9]+))?$";
+
 /// An amount of CPU, memory or storage in Kubernetes' form. `cpu: 1` and `cpu: "1"` mean the same.
 ///
 /// A type of our own because `k8s-openapi`'s adds a 2.4 kB description at each place it stands and refuses numbers.
@@ -119,7 +122,7 @@ impl JsonSchema for Quantity {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "maxLength": 32,
-            "pattern": "^(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\\+|-)?[0-9]+))?$",
+            "pattern": QUANTITY,
         })
     }
 }

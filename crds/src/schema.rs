@@ -11,7 +11,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Map, Value};
 
-use crate::RecruitmentDrive;
+use crate::{RecruitmentDrive, sentences};
 
 /// The `CustomResourceDefinition` of `RecruitmentDrive`.
 ///
@@ -31,6 +31,7 @@ pub fn custom_resource_definition() -> Result<CustomResourceDefinition, SchemaEr
         .to_value();
     if let Some(spec) = schema.pointer_mut("/properties/spec") {
         atomic_where_empty_is_valid(spec);
+        sentences::put("spec", spec)?;
     }
     for version in &mut definition.spec.versions {
         if let Some(validation) = &mut version.schema {
@@ -69,6 +70,9 @@ pub enum SchemaError {
     /// As YAML.
     #[error("the definition cannot be written as YAML: {0}")]
     Yaml(#[from] serde_yaml::Error),
+    /// A pattern or a bound that the API server would explain badly.
+    #[error("there is no sentence in crds/src/sentences.rs for {0}")]
+    NoSentence(String),
     /// As text for people.
     #[error("the reference cannot be written: {0}")]
     Text(#[from] std::fmt::Error),

@@ -26,7 +26,8 @@ pub struct RecruitmentDriveStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 
-    /// Services ready / services in the drive, for instance `3/3`.
+    /// Services that run the version asked for with all their pods ready / services in the drive, for instance `3/3`. Of a
+    /// suspended drive none is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services_ready: Option<String>,
 
@@ -78,9 +79,10 @@ pub enum Phase {
 pub struct ServiceStatus {
     /// Name of the service.
     pub name: String,
-    /// Pods of the present version that are ready.
+    /// Pods that run the version asked for and are ready. Those of the version before do not count: less than `desired` as long
+    /// as a rollout is not complete.
     pub ready: i32,
-    /// Pods there should be.
+    /// Pods there should be, also while the Deployment waits for something before it is made. 0 while the drive is suspended.
     pub desired: i32,
     /// Image that the drive asks for.
     pub image: String,
@@ -90,6 +92,22 @@ pub struct ServiceStatus {
     /// What ran, or has to run, before this version starts. Absent where the service never had `migrate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<MigrationStatus>,
+    /// Each volume that outlives pods, with the PVC it is on: another drive of the namespace uses the same data with
+    /// `existing.claimName`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub volumes: Vec<VolumeStatus>,
+}
+
+/// A volume of a service that outlives pods.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// Name of the volume in the service.
+    pub name: String,
+    /// Name of its PVC.
+    pub claim_name: String,
 }
 
 /// What ran, or has to run, before a version of a service starts.
@@ -405,9 +423,9 @@ pub enum DatabaseState {
     /// It is not known to be there yet.
     #[default]
     Pending,
-    /// It is there, and its login works.
+    /// It is there, its login works, and the server is ready as far as the operator runs it.
     Ready,
-    /// It was there, and something of it is not as asked.
+    /// It was there, and its server is not ready, or something of it is not as asked.
     Failing,
     /// The drive no longer asks for it, and it is kept with all that is in it.
     Retained,

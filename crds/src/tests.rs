@@ -15,7 +15,7 @@ use crate::spec::{
     AccessMode, DatabaseCredentials, DatabaseKey, DatabaseProvider, DeletionPolicy, IssuerKind, Protocol, PullPolicy,
     RolloutStrategy, TolerationEffect, TolerationOperator,
 };
-use crate::{Phase, RecruitmentDrive};
+use crate::{Phase, RecruitmentDrive, sentences};
 
 /// Every schema in the definition with its path, parents first.
 fn schemas() -> Vec<(String, Value)> {
@@ -157,13 +157,54 @@ fn every_rule_says_a_sentence_of_its_own_and_what_to_do() {
             || path.contains(".migrate.uses")
             || path.ends_with(".migrate.resources")
             || path.ends_with(".database.managed.resources")
-            || path.contains(".database.rotate");
+            || path.contains(".database.rotate")
+            || sentences::is_shared(message);
         if !is_repeated {
             assert!(seen.insert(message.to_owned()), "two rules say {message:?}");
         }
         places.insert(path);
     }
     assert!(places.len() > 10, "{places:?}");
+}
+
+#[test]
+fn no_field_answers_with_a_regular_expression_or_a_number_alone() {
+    let (mut patterns, mut lengths) = (0, 0);
+    for (path, schema) in schemas().into_iter().filter(|(path, _)| path.starts_with(".spec")) {
+        assert!(
+            schema.get("pattern").is_none(),
+            "{path} has a pattern: give it a sentence"
+        );
+        let rules = schema["x-kubernetes-validations"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        patterns += rules
+            .iter()
+            .filter(|rule| sentences::of_patterns().any(|sentence| rule["message"] == sentence))
+            .count();
+        for bound in ["maxItems", "maxProperties"] {
+            let Some(most) = schema[bound].as_u64() else { continue };
+            // A set of an enum's values cannot be longer.
+            if schema["items"]["enum"].is_array() {
+                continue;
+            }
+            let sentence = rules.iter().find_map(|rule| {
+                let length = rule["rule"].as_str()?.strip_prefix(sentences::LENGTH)?;
+                Some((length.parse::<u64>().ok()?, rule["message"].as_str()?))
+            });
+            let (allowed, sentence) = sentence.unwrap_or_else(|| panic!("{path} has no sentence about its length"));
+            assert!(
+                allowed < most && sentence.contains(&allowed.to_string()),
+                "{path}: {allowed} of {most}: {sentence}"
+            );
+            lengths += 1;
+        }
+    }
+    assert!(
+        patterns >= 87 && lengths >= 50,
+        "{patterns} patterns, {lengths} lengths"
+    );
 }
 
 #[test]

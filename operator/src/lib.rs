@@ -2,6 +2,7 @@
 //!
 //! `drive` is the walk of one reconcile, its folder listing the rooms; `cluster` is the edge to the API server.
 
+pub mod cidr;
 pub mod cli;
 pub mod cluster;
 pub mod database;

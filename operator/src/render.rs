@@ -3,10 +3,14 @@
 //! It runs inside the pod, with the program's own environment, so that secrets in files are seen by the pod
 //! alone: neither the operator nor the API server ever holds a rendered file.
 
+mod format;
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::drive::cache;
 
 /// Mode of a rendered file: the program may run as any user, and nobody changes it.
 const MODE: u32 = 0o444;
@@ -30,6 +34,16 @@ pub enum RenderError {
         /// What the system said.
         source: io::Error,
     },
+    /// The password of the drive's cache is not one that its settings and URLs can hold.
+    #[error(
+        "the value of {variable} (key `password` of the Secret of the cache) is empty, or contains characters other than letters, \
+         digits and - . _ ~, which would mean something else in valkey.conf and in REDIS_URL: write another password into that \
+         Secret, or delete the Secret to get a generated one"
+    )]
+    CachePassword {
+        /// Name of the variable.
+        variable: &'static str,
+    },
     /// A file cannot be written.
     #[error("the file {path} cannot be written: {source}", path = path.display())]
     Write {
@@ -44,6 +58,9 @@ pub enum RenderError {
 /// (`k8s.io/kubernetes/third_party/forked/golang/expansion`): `$$` becomes `$`, so that `$$(VAR)` stays as
 /// `$(VAR)`; a name that is no variable stays as it is, and so does a `$(` that is never closed. What a
 /// variable contains is not expanded again.
+///
+/// Beyond Kubernetes, `$(VAR:FORMAT)` inserts the value in one of the formats of [`format`]. Its name comes first: where a
+/// variable is named `VAR:FORMAT`, that one is inserted, and where there is no `VAR`, the text stays as it is.
 pub fn expand(template: &str, env: impl Fn(&str) -> Option<String>) -> String {
     let mut expanded = String::with_capacity(template.len());
     let mut rest = template;
@@ -56,8 +73,7 @@ pub fn expand(template: &str, env: impl Fn(&str) -> Option<String>) -> String {
         }
         let name_and_rest = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
         if let Some((name, after_name)) = name_and_rest {
-            let value = env(name);
-            expanded.push_str(&value.unwrap_or_else(|| format!("$({name})")));
+            expanded.push_str(&value_of(name, &env).unwrap_or_else(|| format!("$({name})")));
             rest = after_name;
         } else {
             expanded.push('$');
@@ -66,6 +82,13 @@ pub fn expand(template: &str, env: impl Fn(&str) -> Option<String>) -> String {
     }
     expanded.push_str(rest);
     expanded
+}
+
+fn value_of(reference: &str, env: impl Fn(&str) -> Option<String>) -> Option<String> {
+    env(reference).or_else(|| {
+        let (name, format) = format::split(reference)?;
+        Some(format.write(&env(name)?))
+    })
 }
 
 /// Makes each file of `from`, a `ConfigMap` volume, in `to`. A file appears whole or not at all, and is
@@ -95,6 +118,11 @@ pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> R
             continue;
         }
         let template = fs::read_to_string(&path).map_err(reading)?;
+        if cache::is_settings(&template) && !env(cache::VARIABLE).is_some_and(|password| cache::is_plain(&password)) {
+            return Err(RenderError::CachePassword {
+                variable: cache::VARIABLE,
+            });
+        }
         let target = to.join(&name);
         write(&target, &expand(&template, &env)).map_err(|source| RenderError::Write { path: target, source })?;
         names.push(name.to_string_lossy().into_owned());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ use crate::drive::{self, again, apply::hands::Hands, intake};
 use crate::object_store::gate::Gate;
 use crate::object_store::keeper::{Keeper, Pace};
 use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
+use crate::platform::reload::{self, Change, InForce};
 use crate::platform::{ObjectStoreConfig, PlatformConfig};
 use crate::stop::Stop;
 use crate::telemetry::metrics::Metrics;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub scope: Scope,
     /// What the platform team sets for all drives.
     pub platform: PlatformConfig,
+    /// Where that was read, and is followed. Absent: the defaults.
+    pub platform_file: Option<PathBuf>,
     /// Where metrics are answered.
     pub metrics_address: SocketAddr,
     /// Drives worked on at a time.
@@ -179,11 +183,12 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
             client: client.clone(),
             store,
             metrics: metrics.clone(),
+            contests: Arc::default(),
             keeper,
         },
         drives,
         claims,
-        platform: settings.platform.clone(),
+        platform: InForce::new(settings.platform.clone()),
         apis: apis.clone(),
         tenure: tenure.clone(),
         recorder: Recorder::new(
@@ -197,8 +202,14 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         reach: news.reach.clone(),
         memory: drive::context::Memory::default(),
         began: Timestamp::now(),
+        rejections: drive::rejections::Rejections::default(),
     });
     tasks.spawn(again::look_again(Arc::clone(&context)));
+    if let Some(path) = settings.platform_file.clone() {
+        metrics.platform_settings_are_used(true);
+        let (context, news) = (Arc::clone(&context), news.clone());
+        tasks.spawn(async move { follow_platform(&path, &context, &news).await });
+    }
     let (tell, listed) = oneshot::channel();
     tasks.spawn(follow_apis(
         client.clone(),
@@ -418,6 +429,34 @@ async fn follow_apis(
             return;
         }
     }
+}
+
+/// Puts changes of the platform's settings in force, for all drives.
+async fn follow_platform(path: &Path, context: &Context, news: &News) {
+    reload::follow(path, &context.platform, |change| {
+        let is_used = match change {
+            Change::Taken => {
+                tracing::info!("the platform's settings changed and are in force");
+                true
+            }
+            Change::WithoutObjectStore => {
+                tracing::warn!(
+                    "the platform's settings changed and are in force, but for objectStore: restart the operator for that, \
+                     with `kubectl rollout restart`"
+                );
+                true
+            }
+            Change::Refused(error) => {
+                tracing::error!(%error, "the platform's settings changed and cannot be used: those before stay in force");
+                false
+            }
+        };
+        context.hands.metrics.platform_settings_are_used(is_used);
+        if is_used {
+            news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
+        }
+    })
+    .await;
 }
 
 /// Watches the drives themselves.

@@ -1,56 +1,78 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	_ "modernc.org/sqlite"
 )
 
 const (
-	// Where the real file server writes, in its working folder: what a test mounts a volume at.
-	cdnFolder = "cdn"
-	// The most that a file may have.
-	cdnLongest = 2 << 20
+	// What the real file server keeps in its working directory.
+	cdnFiles = "cdn"
+	cdnZips  = "zip"
+	cdnIndex = "cdn.db"
+	cdnLog   = "cdn.log"
 )
 
-// CDN is a file server that keeps files in a folder and an index of them in SQLite beside it. It writes to both for every file, so
-// there is one of it and never two at once.
+// What config.yaml in the working directory says.
+type cdnSettings struct {
+	Port int `yaml:"PORT"`
+	// Bytes.
+	Size int `yaml:"SIZE"`
+	// The media type that is taken.
+	Type    string `yaml:"TYPE"`
+	Address string `yaml:"ADDRESS"`
+}
+
+// CDN is a file server that keeps files in a folder of its working directory and an index of them in SQLite beside it. It writes
+// to both for every file, so there is one of it and never two at once.
 //
 //	GET  /                     {"version": …}
-//	POST /cdn/upload?name=N    keeps a PDF of 2 MB at most
+//	POST /cdn/upload?name=N    keeps a PDF of SIZE bytes at most; answers where it is to be seen
 //	GET  /cdn/view/NAME        what was uploaded, if it is in the index and in the folder
 //	GET  /cdn/count            how many files the index has
 func cdn(ctx context.Context) ([]server, error) {
-	files := filepath.Join(cdnFolder, "files")
-	if err := os.MkdirAll(files, 0o700); err != nil {
+	var known cdnSettings
+	if err := readYAML("config.yaml", &known); err != nil {
 		return nil, err
 	}
-	index, err := sql.Open("sqlite", filepath.Join(cdnFolder, "index.sqlite"))
+	written, err := os.OpenFile(cdnLog, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	log.New(written, "", log.LstdFlags).Print("the file server starts")
+	for _, folder := range []string{cdnFiles, cdnZips} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	index, err := sql.Open("sqlite", cdnIndex)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := index.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, size INTEGER NOT NULL)"); err != nil {
 		return nil, fmt.Errorf("the index: %w", err)
 	}
-	store := fileStore{files, index}
+	store := fileStore{known, index}
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", route(version))
 	mux.Handle("POST /cdn/upload", route(store.upload))
 	mux.Handle("GET /cdn/view/{name}", route(store.view))
 	mux.Handle("GET /cdn/count", route(store.count))
-	return []server{{"8080", mux}}, nil
+	return []server{{strconv.Itoa(known.Port), mux}}, nil
 }
 
 type fileStore struct {
-	folder string
-	index  *sql.DB
+	known cdnSettings
+	index *sql.DB
 }
 
 func (it fileStore) upload(r *http.Request) (any, error) {
@@ -58,18 +80,18 @@ func (it fileStore) upload(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(content) > cdnLongest {
-		return nil, refusal{http.StatusRequestEntityTooLarge, "a file has 2 MB at most"}
+	if len(content) > it.known.Size {
+		return nil, refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("a file has %d bytes at most", it.known.Size)}
 	}
-	if !bytes.HasPrefix(content, []byte("%PDF-")) {
-		return nil, refusal{http.StatusUnsupportedMediaType, "only PDF is taken"}
+	if kind := http.DetectContentType(content); kind != it.known.Type {
+		return nil, refusal{http.StatusUnsupportedMediaType, fmt.Sprintf("only %s is taken", it.known.Type)}
 	}
 	name := filepath.Base(r.URL.Query().Get("name"))
-	if err := os.WriteFile(filepath.Join(it.folder, name), content, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(cdnFiles, name), content, 0o600); err != nil {
 		return nil, err
 	}
 	_, err = it.index.ExecContext(r.Context(), "INSERT OR REPLACE INTO files VALUES (?, ?)", name, len(content))
-	return map[string]string{"view": "/cdn/view/" + name}, err
+	return map[string]string{"view": it.known.Address + "/view/" + name}, err
 }
 
 func (it fileStore) view(r *http.Request) (any, error) {
@@ -82,7 +104,7 @@ func (it fileStore) view(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	content, err := os.ReadFile(filepath.Join(it.folder, name))
+	content, err := os.ReadFile(filepath.Join(cdnFiles, name))
 	if err == nil && len(content) != size {
 		err = fmt.Errorf("%s has %d bytes, and the index says %d", name, len(content), size)
 	}

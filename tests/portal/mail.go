@@ -2,19 +2,39 @@ package main
 
 import (
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/smtp"
 	"strconv"
+	"time"
 )
 
-// A mailer sends from memory, in batches, as the real program does; unlike it, without TLS and without a pause between two.
+// As the real program pauses between two batches.
+const betweenBatches = time.Second
+
+// A mailer sends from memory, in batches, as the real program does; unlike it, without TLS. What is not sent when the program
+// ends is lost.
 type mailer struct {
 	known  settings
 	secret secrets
+	queue  chan []string
 }
 
-// Sends a mail to as many people as the body says, and tells in how many batches.
+func newMailer(known settings, secret secrets) mailer {
+	it := mailer{known, secret, make(chan []string, 1024)}
+	go func() {
+		for batch := range it.queue {
+			if err := it.send(batch); err != nil {
+				log.Printf("a batch of %d mails is lost: %v", len(batch), err)
+			}
+			time.Sleep(betweenBatches)
+		}
+	}()
+	return it
+}
+
+// Queues a mail to as many people as the body says, and answers in how many batches.
 func (it mailer) post(r *http.Request) (any, error) {
 	asked, err := body(r)
 	if err != nil {
@@ -30,8 +50,10 @@ func (it mailer) post(r *http.Request) (any, error) {
 		for number := first; number < min(first+it.known.Mail.Batch, people); number++ {
 			batch = append(batch, fmt.Sprintf("student-%d@example.edu", number))
 		}
-		if err := it.send(batch); err != nil {
-			return nil, fmt.Errorf("after %d batches: %w", batches, err)
+		select {
+		case it.queue <- batch:
+		default:
+			return nil, refusal{http.StatusTooManyRequests, "the queue is full"}
 		}
 		batches++
 	}
@@ -40,11 +62,11 @@ func (it mailer) post(r *http.Request) (any, error) {
 
 func (it mailer) send(to []string) error {
 	relay := it.known.Mail
-	// A relay of the campus' own may ask for nothing.
+	// A relay may ask for no password.
 	var auth smtp.Auth
-	if it.secret.Mail.User != "" {
-		auth = smtp.PlainAuth("", it.secret.Mail.User, it.secret.Mail.Password, relay.Host)
+	if it.secret.Mail.Pass != "" {
+		auth = smtp.PlainAuth("", it.secret.Mail.User, it.secret.Mail.Pass, relay.Host)
 	}
-	message := []byte("From: spo@example.edu\r\nSubject: Placements\r\n\r\nThe season is open: " + it.known.Origin + "\r\n")
-	return smtp.SendMail(net.JoinHostPort(relay.Host, strconv.Itoa(relay.Port)), auth, "spo@example.edu", to, message)
+	message := []byte("From: " + it.secret.Mail.User + "\r\nSubject: Placements\r\n\r\nThe season is open.\r\n")
+	return smtp.SendMail(net.JoinHostPort(relay.Host, strconv.Itoa(relay.Port)), auth, it.secret.Mail.User, to, message)
 }

@@ -3,7 +3,7 @@
 // HTTP what a program in its place would see, and crashes when it is asked to. See the commands' own files for what each does.
 //
 //	portal [show P]   shows files, variables, a folder, databases, a bucket and a cache on port P, or 8080 (show.go)
-//	portal backend    nine servers from two files, five databases, mail (backend.go)
+//	portal backend    nine servers from three files, five databases, mail (backend.go)
 //	portal cdn        a file server with an index in SQLite (cdn.go)
 //	portal smtp       a mail server that keeps what it is sent, for tests to look at (smtp.go)
 //	portal migrate VARIABLE STATEMENTS   changes a database, and ends (migrate.go)
@@ -20,6 +20,9 @@ import (
 	"syscall"
 )
 
+// What a shell reports of a process that SIGTERM ended.
+const exitedBySIGTERM = 128 + 15
+
 // A server is what listens on one port.
 type server struct {
 	port    string
@@ -35,8 +38,21 @@ func main() {
 	if len(os.Args) > 2 {
 		port = os.Args[2]
 	}
-	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	stop, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if command == "backend" || command == "cdn" {
+		// As abruptly as the real ones: requests and mail in memory are lost. A handler of its own, because the kernel gives a
+		// container's first process no default action.
+		ending := make(chan os.Signal, 1)
+		signal.Notify(ending, syscall.SIGTERM, syscall.SIGINT)
+		go func() {
+			<-ending
+			os.Exit(exitedBySIGTERM)
+		}()
+	} else {
+		stop, cancel = signal.NotifyContext(stop, syscall.SIGTERM, syscall.SIGINT)
+		defer cancel()
+	}
 	if command == "migrate" {
 		if err := migrate(stop, os.Args[2:]); err != nil {
 			log.Fatalf("the migration failed: %v", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
@@ -11,40 +12,70 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Settings are all that the back end knows, from the two files in its working folder. It reads no variable.
+// Settings are all that the back end knows, from three files in its working directory, with the keys of the real program. It
+// reads no variable.
 type settings struct {
-	Database struct {
-		Host       string            `yaml:"HOST"`
-		Port       int               `yaml:"PORT"`
-		SSLMode    string            `yaml:"SSLMODE"`
-		Names      map[string]string `yaml:"NAMES"`
-		RoleSuffix string            `yaml:"ROLE_SUFFIX"`
-	} `yaml:"DATABASE"`
 	Mail struct {
 		Host  string `yaml:"HOST"`
 		Port  int    `yaml:"PORT"`
 		Batch int    `yaml:"BATCH"`
 	} `yaml:"MAIL"`
-	Token struct {
-		AccessHours int `yaml:"ACCESS_HOURS"`
-		LinkHours   int `yaml:"LINK_HOURS"`
-	} `yaml:"TOKEN"`
-	Ports  map[string]int `yaml:"PORTS"`
-	Origin string         `yaml:"ORIGIN"`
+	JWT struct {
+		Expiration struct {
+			Long  int `yaml:"LONG"`
+			Short int `yaml:"SHORT"`
+		} `yaml:"EXPIRATION"`
+	} `yaml:"JWT"`
+	PVF struct {
+		Expiration int `yaml:"EXPIRATION"`
+	} `yaml:"PVF"`
+	OTP struct {
+		Expiration int `yaml:"EXPIRATION"`
+		Size       int `yaml:"SIZE"`
+	} `yaml:"OTP"`
+	Database struct {
+		Host string `yaml:"HOST"`
+		Port int    `yaml:"PORT"`
+		// What follows the database's name in the name of its role.
+		User string `yaml:"USER"`
+	} `yaml:"DATABASE"`
+	DBName map[string]string `yaml:"DBNAME"`
+	Port   struct {
+		RAS          int `yaml:"RAS"`
+		Auth         int `yaml:"AUTH"`
+		Student      int `yaml:"STUDENT"`
+		Company      int `yaml:"COMPANY"`
+		Verification int `yaml:"VERIFICATION"`
+		Admin        struct {
+			RC      int `yaml:"RC"`
+			App     int `yaml:"APP"`
+			Company int `yaml:"COMPANY"`
+			Student int `yaml:"STUDENT"`
+		} `yaml:"ADMIN"`
+	} `yaml:"PORT"`
 }
 
 type secrets struct {
-	Database struct {
-		Password string `yaml:"PASSWORD"`
-	} `yaml:"DATABASE"`
+	Mail struct {
+		User    string `yaml:"USER"`
+		Pass    string `yaml:"PASS"`
+		WebTeam string `yaml:"WEBTEAM"`
+	} `yaml:"MAIL"`
 	JWT struct {
 		PrivateKey string `yaml:"PRIVATE_KEY"`
 	} `yaml:"JWT"`
-	Mail struct {
-		User     string `yaml:"USER"`
+	Database struct {
 		Password string `yaml:"PASSWORD"`
-	} `yaml:"MAIL"`
+	} `yaml:"DATABASE"`
+	Calendar struct {
+		CID1 string `yaml:"CID1"`
+		CID2 string `yaml:"CID2"`
+		CID3 string `yaml:"CID3"`
+		CID4 string `yaml:"CID4"`
+	} `yaml:"CALENDAR"`
 }
+
+const cloudKey = "secret.GCPcredentials.json"
 
 func readSettings() (settings, secrets, error) {
 	var known settings
@@ -57,6 +88,13 @@ func readSettings() (settings, secrets, error) {
 	}
 	if secret.Database.Password == "" || secret.JWT.PrivateKey == "" {
 		return known, secret, fmt.Errorf("secret.yml: DATABASE.PASSWORD or JWT.PRIVATE_KEY is empty")
+	}
+	content, err := os.ReadFile(cloudKey)
+	if err != nil {
+		return known, secret, err
+	}
+	if !json.Valid(content) {
+		return known, secret, fmt.Errorf("%s is not JSON", cloudKey)
 	}
 	return known, secret, nil
 }
@@ -79,10 +117,10 @@ func readYAML(path string, into any) error {
 func (known settings) address(database, password string) string {
 	address := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(database+known.Database.RoleSuffix, password),
+		User:     url.UserPassword(database+known.Database.User, password),
 		Host:     net.JoinHostPort(known.Database.Host, strconv.Itoa(known.Database.Port)),
 		Path:     database,
-		RawQuery: url.Values{"sslmode": {known.Database.SSLMode}}.Encode(),
+		RawQuery: url.Values{"sslmode": {"disable"}}.Encode(),
 	}
 	return address.String()
 }

@@ -201,7 +201,8 @@ impl Kubelet {
     async fn resolve(&self, namespace: &str, folder: &Path) -> Result<(), Error> {
         let admin = folder.join("ras/admin");
         let host = fs::read_to_string(admin.join("host")).unwrap_or_default();
-        if host.parse::<std::net::IpAddr>().is_ok() {
+        // What stands beside an address is for the Job to see, as it would be in a cluster.
+        if host.trim().parse::<std::net::IpAddr>().is_ok() {
             return Ok(());
         }
         let stands_there = server(&self.servers, namespace, &host).await?;

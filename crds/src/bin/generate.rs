@@ -86,7 +86,9 @@ fn template(definition: &str) -> String {
     let literal = definition.replace("{{", "{{ \"{{\" }}");
     let kept = literal.replacen(
         "\nmetadata:\n",
-        "\nmetadata:\n  annotations:\n    helm.sh/resource-policy: keep\n",
+        // Deleting it deletes every drive: neither Helm nor a GitOps tool may do that because it is no longer in their source.
+        "\nmetadata:\n  annotations:\n    argocd.argoproj.io/sync-options: Prune=false,Delete=false\n    \
+         helm.sh/resource-policy: keep\n    kustomize.toolkit.fluxcd.io/prune: disabled\n",
         1,
     );
     format!("{HEADER}{kept}")

@@ -71,7 +71,7 @@ pub struct BindingValue {
     /// Name of the file, for instance `type`.
     #[schemars(
         length(min = 1, max = 32),
-        regex(pattern = r"^[a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?$")
+        regex(pattern = bounds::FILE_NAME)
     )]
     pub name: String,
 

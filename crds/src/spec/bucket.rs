@@ -94,7 +94,7 @@ pub struct Bucket {
 #[serde(rename_all = "camelCase")]
 pub struct ExistingBucket {
     /// Its name in the store.
-    #[schemars(length(min = 3, max = 63), regex(pattern = r"^[a-z0-9][-.a-z0-9]*[a-z0-9]$"))]
+    #[schemars(length(min = 3, max = 63), regex(pattern = bounds::BUCKET_NAME))]
     pub bucket: String,
 }
 
@@ -119,7 +119,7 @@ pub struct Expiry {
 #[serde(rename_all = "camelCase")]
 pub struct BucketEncryption {
     /// Key of a key management service: its ARN, ID or alias.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^\S+$"))]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = bounds::KMS_KEY))]
     pub kms_key: String,
 }
 
@@ -130,7 +130,7 @@ pub struct CorsRule {
     /// Origins of the pages, for instance `https://placement.example.edu`; one `*` in each stands for anything.
     #[schemars(
         length(min = 1, max = 16),
-        inner(length(min = 1, max = 512), regex(pattern = r"^[^*\s]*\*?[^*\s]*$"))
+        inner(length(min = 1, max = 512), regex(pattern = bounds::ORIGIN))
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub origins: Vec<String>,
@@ -144,14 +144,14 @@ pub struct CorsRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),
-        inner(length(min = 1, max = 256), regex(pattern = r"^[^*\s]*\*?[^*\s]*$"))
+        inner(length(min = 1, max = 256), regex(pattern = bounds::REQUEST_HEADER))
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub headers: Vec<String>,
 
     /// Response headers they may see, for instance `ETag`. Absent: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = r"^[^*\s]+$")))]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256), regex(pattern = bounds::RESPONSE_HEADER)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub expose_headers: Vec<String>,
 
@@ -216,6 +216,9 @@ pub enum LockMode {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.size) || has(self.objects)")
     .message("buckets[].quota needs a size, a number of objects or both: set one, or remove quota"))]
+#[x_kube(validation = Rule::new("!has(self.size) || !isQuantity(string(self.size)) || (quantity(string(self.size)).compareTo(quantity('1')) >= 0 && quantity(string(self.size)).isLessThan(quantity('8Ei')))")
+    .message("buckets[].quota.size counts bytes, from 1 to 8Ei, and m means thousandths of one: set 50Gi, for instance")
+    .field_path(".size"))]
 pub struct BucketQuota {
     /// Bytes of all objects and versions together, for instance `50Gi`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

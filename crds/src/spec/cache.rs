@@ -10,6 +10,9 @@ use crate::Quantity;
 /// it. It keeps nothing on disk: a restart, a change of its password or a suspension empties it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.memory) || !isQuantity(string(self.memory)) || (quantity(string(self.memory)).compareTo(quantity('32Mi')) >= 0 && quantity(string(self.memory)).isLessThan(quantity('8Ei')))")
+    .message("cache.memory must be at least 32Mi, because the server itself needs some: set 128Mi, for instance")
+    .field_path(".memory"))]
 pub struct Cache {
     /// Memory of the pod, for instance `256Mi`; three quarters of it hold data. Absent: 128Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]

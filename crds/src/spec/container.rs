@@ -12,19 +12,29 @@ use crate::Quantity;
 /// CPU and memory of one container, in Kubernetes' form.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)")
+#[x_kube(validation = Rule::new("!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || !isQuantity(string(self.requests[k])) || !isQuantity(string(self.limits[k])) || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)")
     .message("resources.requests may not exceed resources.limits: lower the request or raise the limit"))]
-#[x_kube(validation = Rule::new("(!has(self.requests) || self.requests.all(k, !quantity(string(self.requests[k])).isLessThan(quantity('0')))) && (!has(self.limits) || self.limits.all(k, !quantity(string(self.limits[k])).isLessThan(quantity('0'))))")
-    .message("resources may not be negative: set amounts of 0 or more"))]
-#[x_kube(validation = Rule::new("(!has(self.requests) || self.requests.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || k.startsWith('hugepages-') || k.contains('/'))) && (!has(self.limits) || self.limits.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || k.startsWith('hugepages-') || k.contains('/')))")
+#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, !isQuantity(string(m[k])) || (quantity(string(m[k])).compareTo(quantity('0')) >= 0 && quantity(string(m[k])).isLessThan(quantity('8Ei')))))")
+    .message("resources must be 0 or more and less than 8Ei: correct the amount"))]
+#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || ((k.startsWith('hugepages-') || (k.contains('/') && !k.contains('kubernetes.io/'))) && !format.qualifiedName().validate(k).hasValue())))")
     .message("resources are cpu, memory, ephemeral-storage, hugepages-<size>, or named with a domain such as nvidia.com/gpu: correct the name"))]
+#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, k == 'cpu' || k.contains('/') || !isQuantity(string(m[k])) || quantity(string(m[k])).compareTo(quantity('0')) <= 0 || quantity(string(m[k])).compareTo(quantity('1')) >= 0))")
+    .message("resources of memory and storage are counted in bytes, and m means thousandths of one: write 512Mi instead of 512m"))]
+#[x_kube(validation = Rule::new("!has(self.limits) || !('memory' in self.limits) || !isQuantity(string(self.limits['memory'])) || quantity(string(self.limits['memory'])).compareTo(quantity('0')) != 0")
+    .message("resources.limits.memory 0 means no limit to Kubernetes: set an amount such as 512Mi, or remove it for the default"))]
+#[x_kube(validation = Rule::new("!has(self.requests) || self.requests.all(k, !(k.contains('/') || k.startsWith('hugepages-')) || (has(self.limits) && k in self.limits && (!isQuantity(string(self.requests[k])) || !isQuantity(string(self.limits[k])) || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) == 0)))")
+    .message("resources named with a domain, such as nvidia.com/gpu, and hugepages need a limit equal to the request: set the amount in limits, and in requests the same or nothing"))]
+#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, !k.contains('/') || !isQuantity(string(m[k])) || quantity(string(m[k])).isInteger()))")
+    .message("resources named with a domain, such as nvidia.com/gpu, are whole devices: write a whole number such as 1"))]
 pub struct Resources {
-    /// What a pod is promised: `cpu`, `memory`, `ephemeral-storage`.
+    /// What a pod is promised: `cpu`, `memory`, `ephemeral-storage`. A fraction needs quotes (`"0.5"`) or a smaller unit
+    /// (`500m`), because YAML reads `0.5` as a floating-point number, which Kubernetes does not accept as an amount.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8))]
     pub requests: BTreeMap<String, Quantity>,
 
-    /// What a pod may not exceed. Memory always has a limit: the request, when only that is given.
+    /// What a pod may not exceed, written as in `requests`. Memory always has a limit: the request, when only that is given.
+    /// Devices such as `nvidia.com/gpu` belong here: their request is the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 8))]
     pub limits: BTreeMap<String, Quantity>,
@@ -62,7 +72,7 @@ pub struct Sidecar {
     pub name: String,
 
     /// Image to run.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = bounds::IMAGE))]
     pub image: String,
 
     /// Replaces the image's entry point.
@@ -74,6 +84,13 @@ pub struct Sidecar {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub args: Vec<String>,
+
+    /// Directory in which it starts. Default: the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = bounds::LONGEST_DIRECTORY))]
+    #[x_kube(validation = Rule::new(bounds::IS_DIRECTORY)
+        .message("sidecars[].workingDir must be an absolute path without '..': write it like /var/lib/ras"))]
+    pub working_dir: Option<String>,
 
     /// Its environment, of its own. Secrets are named as in a service's env.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

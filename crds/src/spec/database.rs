@@ -1,10 +1,12 @@
 //! Databases that a drive's services use: a PostgreSQL server with one or more databases in it.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseBackup, DeletionPolicy, ExistingSecret, Resources, Rotation, bounds};
+use super::{DatabaseBackup, DeletionPolicy, ExistingSecret, Resources, Rotation, bounds, parameters};
 use crate::Quantity;
 
 /// A PostgreSQL server, made for the drive or there already, and the databases in it. Each database and its owner are
@@ -87,14 +89,11 @@ pub struct Database {
 #[x_kube(validation = Rule::new("self.provider != 'Standalone' || self.version <= oldSelf.version")
     .message("database.managed.version of Standalone stays, for it cannot convert the files: set the version it had, or make a new drive (with provider CloudNativePG, which can) and copy the data")
     .field_path(".version"))]
-#[x_kube(validation = Rule::new("quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
-    .message("database.managed.size can grow and never shrink, for Kubernetes cannot make a volume smaller: set the size it had")
+#[x_kube(validation = Rule::new("!isQuantity(string(self.size)) || (quantity(string(self.size)).compareTo(quantity('1')) >= 0 && quantity(string(self.size)).isLessThan(quantity('8Ei')))")
+    .message("database.managed.size counts bytes, from 1 to 8Ei, and m means thousandths of one: set 10Gi, for instance")
     .field_path(".size"))]
-#[x_kube(validation = Rule::new("quantity(string(self.size)).isGreaterThan(quantity('0'))")
-    .message("database.managed.size must be more than nothing: set 10Gi, for instance")
-    .field_path(".size"))]
-#[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
-    .message("database.managed.storageClassName cannot be changed: set what it was, or make a new drive and copy the data")
+#[x_kube(validation = Rule::new("!has(oldSelf.storageClassName) || !has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName")
+    .message("database.managed.storageClassName cannot be changed: remove it, which keeps the class that the volume has, or make a new drive and copy the data")
     .field_path(".storageClassName"))]
 pub struct ManagedDatabase {
     /// Who runs the server.
@@ -109,10 +108,11 @@ pub struct ManagedDatabase {
     #[schemars(range(min = 1, max = 9))]
     pub instances: Option<i32>,
 
-    /// Size of each server's volume, for instance `20Gi`. It can grow later where the storage class allows it.
+    /// Size of each server's volume, for instance `20Gi`. It can grow later where the storage
+    /// class allows it, and never gets smaller than it is.
     pub size: Quantity,
 
-    /// Storage class. Absent: the platform's, or the cluster's default.
+    /// Storage class. Absent: the platform's, or the cluster's default. A volume that exists keeps the one it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
@@ -123,6 +123,17 @@ pub struct ManagedDatabase {
     /// CPU and memory of each server. Absent: requests of 250m CPU and 512Mi memory, a limit of 1Gi memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+
+    /// Parameters of the server, such as `max_connections`, as PostgreSQL writes them. A change restarts the server where
+    /// PostgreSQL needs that, and always where it is Standalone. docs/databases.md lists the parameters that may be set.
+    /// Absent: PostgreSQL's own defaults.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": parameters::LONGEST_VALUE}))]
+    #[x_kube(validation = Rule::new(parameters::rule_of_names())
+        .message("database.managed.parameters may hold only parameters for size, speed, time limits and logging, such as max_connections, because others run programs, read files or open the server: remove the others (docs/databases.md lists what may be set)"))]
+    #[x_kube(validation = Rule::new(parameters::rule_of_values())
+        .message("database.managed.parameters must have values as PostgreSQL writes them and within its bounds, such as max_connections '200', shared_buffers 256MB, statement_timeout 30s, random_page_cost '1.1' and jit off: correct the value (docs/databases.md lists the kinds)"))]
+    pub parameters: BTreeMap<String, String>,
 
     /// Backups, of servers that CloudNativePG runs. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,7 +169,7 @@ impl DatabaseProvider {
     .field_path(".owner"))]
 pub struct LogicalDatabase {
     /// Name of the database on the server, unique in the drive; services refer to it.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][-_a-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = bounds::DATABASE_NAME))]
     #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'public', 'none', 'rdsadmin']) && !self.startsWith('pg_')")
         .message("database.databases[].name may not be one that PostgreSQL keeps for itself (postgres, template0, template1, public, none, pg_…): choose another name"))]
     pub name: String,
@@ -166,7 +177,7 @@ pub struct LogicalDatabase {
     /// The role that owns the database, and as which programs log in: since PostgreSQL 15 only the owner may make
     /// tables without more grants. Several databases may have one owner. Absent: a role of the database's own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][-_a-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = bounds::DATABASE_NAME))]
     #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'public', 'none', 'rdsadmin']) && !self.startsWith('pg_')")
         .message("database.databases[].owner may not be one that PostgreSQL keeps for itself (postgres, public, none, pg_…): choose another name"))]
     pub owner: Option<String>,
@@ -176,7 +187,7 @@ pub struct LogicalDatabase {
     /// several databases may have one. Needs PostgreSQL 15 or later to keep it from making tables of its own.
     /// Absent: programs log in as the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z][-_a-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = bounds::DATABASE_NAME))]
     #[x_kube(validation = Rule::new("!(self in ['postgres', 'template0', 'template1', 'public', 'none', 'rdsadmin']) && !self.startsWith('pg_')")
         .message("database.databases[].user may not be one that PostgreSQL keeps for itself (postgres, public, none, pg_…): choose another name"))]
     pub user: Option<String>,
@@ -185,7 +196,7 @@ pub struct LogicalDatabase {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
-        inner(length(min = 1, max = 63), regex(pattern = r"^[a-z][-_a-z0-9]*$"))
+        inner(length(min = 1, max = 63), regex(pattern = bounds::EXTENSION))
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub extensions: Vec<String>,
@@ -237,6 +248,10 @@ pub enum DatabaseKey {
     Name,
     /// Role to log in as.
     User,
+    /// What follows the database's name in the role's name, for programs that make user names of the two: `admin` where
+    /// `rcadmin` logs in to `rc`, and `admin_2` after a rotation. The owner's (or user's) name must begin with the
+    /// database's.
+    UserSuffix,
     /// Password of that role, from a Secret.
     Password,
     /// All of it: `postgresql://user:password@host:port/name?sslmode=…`.

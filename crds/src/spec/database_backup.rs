@@ -16,9 +16,11 @@ pub struct DatabaseBackup {
     /// CloudNativePG's time zone, which is UTC unless its Deployment says otherwise. `30 21 * * *` is three in the morning
     /// in India.
     #[schemars(
-        length(min = 9, max = 100),
-        regex(pattern = r"^[0-9a-zA-Z*?,/-]+( [0-9a-zA-Z*?,/-]+){4}$")
+        length(min = 1, max = 100),
+        regex(pattern = bounds::SCHEDULE)
     )]
+    #[x_kube(validation = Rule::new("self.matches('^([*?]|0*[0-5]?[0-9](-0*[0-5]?[0-9])?)(/0*[1-9][0-9]?)?(,([*?]|0*[0-5]?[0-9](-0*[0-5]?[0-9])?)(/0*[1-9][0-9]?)?)* ([*?]|0*([01]?[0-9]|2[0-3])(-0*([01]?[0-9]|2[0-3]))?)(/0*[1-9][0-9]?)?(,([*?]|0*([01]?[0-9]|2[0-3])(-0*([01]?[0-9]|2[0-3]))?)(/0*[1-9][0-9]?)?)* ([*?]|0*([1-9]|[12][0-9]|3[01])(-0*([1-9]|[12][0-9]|3[01]))?)(/0*[1-9][0-9]?)?(,([*?]|0*([1-9]|[12][0-9]|3[01])(-0*([1-9]|[12][0-9]|3[01]))?)(/0*[1-9][0-9]?)?)* ([*?]|(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))(-(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)))?)(/0*[1-9][0-9]?)?(,([*?]|(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))(-(0*([1-9]|1[0-2])|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)))?)(/0*[1-9][0-9]?)?)* ([*?]|(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))(-(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)))?)(/0*[1-9][0-9]?)?(,([*?]|(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))(-(0*[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat)))?)(/0*[1-9][0-9]?)?)*$')")
+        .message("a schedule has minutes 0-59, hours 0-23, days 1-31, months 1-12 or jan-dec, and days of the week 0-6 or sun-sat: write it like 30 21 * * *"))]
     pub schedule: String,
 
     /// Snapshots of the volumes, by the storage they are on. No time in between can be gone back to. Nothing removes

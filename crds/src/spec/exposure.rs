@@ -15,7 +15,7 @@ pub struct Exposure {
     /// Host name people type, for instance `placement.example.edu`.
     #[schemars(
         length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
-        regex(pattern = bounds::OBJECT_NAME)
+        regex(pattern = bounds::HOST)
     )]
     #[x_kube(validation = Rule::new("self.split('.').all(l, l.size() <= 63)")
         .message("host may have at most 63 characters between two dots, as DNS has it: correct it"))]

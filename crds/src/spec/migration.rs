@@ -15,7 +15,7 @@ use crate::Duration;
 /// changes something of it, when its Job is deleted, or when the annotation `ras.dev/run-migration` names the service.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.command) || has(self.args)")
+#[x_kube(validation = Rule::new("(has(self.command) && self.command.size() > 0) || (has(self.args) && self.args.size() > 0)")
     .message("migrate needs command or args, or its Job would run the program itself and never end: say what migrates"))]
 pub struct Migrate {
     /// Replaces the image's entry point. `$(VAR)` is expanded from the migration's environment. Absent: the image's own
@@ -28,6 +28,13 @@ pub struct Migrate {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub args: Vec<String>,
+
+    /// Directory in which it starts. Default: the service's `workingDir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = bounds::LONGEST_DIRECTORY))]
+    #[x_kube(validation = Rule::new(bounds::IS_DIRECTORY)
+        .message("migrate.workingDir must be an absolute path without '..': write it like /var/lib/ras"))]
+    pub working_dir: Option<String>,
 
     /// What the migration's environment has besides, or other than, the service's: here it gets the credentials of the
     /// role that owns the tables while the program runs with lesser ones. A variable that the service has, too, is
@@ -45,6 +52,8 @@ pub struct Migrate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('[1-9]')")
         .message("migrate.timeout must be longer than nothing: set 30m, for instance, or remove it"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') || (self.contains('d') ? int(self.substring(0, self.indexOf('d'))) * 86400 : 0) + duration(self.contains('d') ? self.substring(self.indexOf('d') + 1) + '0s' : self).getSeconds() <= 604800")
+        .message("migrate.timeout may be 7d at most: set 1h, for instance, or remove it"))]
     pub timeout: Option<Duration>,
 
     /// How often it is tried again by itself after it failed. Absent: 0, for a migration that stopped half-way should

@@ -1,7 +1,7 @@
 //! The parts of a drive's `spec`, one file a part.
 
 pub mod binding;
-mod bounds;
+pub(crate) mod bounds;
 pub mod bucket;
 pub mod cache;
 pub mod container;
@@ -13,6 +13,7 @@ pub mod external_secret;
 pub mod file;
 pub mod migration;
 pub mod monitoring;
+pub mod parameters;
 pub mod port;
 pub mod probe;
 pub mod replicas;

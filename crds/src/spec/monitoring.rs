@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
 use crate::Duration;
 
 /// Metrics and alerts of a drive, by the Prometheus Operator's kinds. Where that is not installed the
@@ -14,6 +15,8 @@ pub struct Monitoring {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.matches('[1-9]')")
         .message("scrapeInterval must be longer than nothing: set 30s, for instance, or remove it"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') || (self.contains('d') ? int(self.substring(0, self.indexOf('d'))) * 86400 : 0) + duration(self.contains('d') ? self.substring(self.indexOf('d') + 1) + '0s' : self).getSeconds() <= 31622400")
+        .message("scrapeInterval may be 366d at most: set 30s, for instance, or remove it"))]
     pub scrape_interval: Option<Duration>,
 
     /// When to alert. Absent: the defaults of its fields.
@@ -27,6 +30,8 @@ pub struct Monitoring {
 pub struct Alerts {
     /// How long a service or the drive may be not ready before somebody is told. Absent: 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') || (self.contains('d') ? int(self.substring(0, self.indexOf('d'))) * 86400 : 0) + duration(self.contains('d') ? self.substring(self.indexOf('d') + 1) + '0s' : self).getSeconds() <= 31622400")
+        .message("alerts.notReadyFor may be 366d at most: set 5m, for instance, or remove it"))]
     pub not_ready_for: Option<Duration>,
 
     /// How many restarts of one service's containers in an hour are too many. Absent: 3.
@@ -45,6 +50,6 @@ pub struct Metrics {
 
     /// Path of the metrics. Absent: `/metrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^/\S*$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = bounds::REQUEST_PATH))]
     pub path: Option<String>,
 }

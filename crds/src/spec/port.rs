@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
+
 /// One port a program listens on.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -14,7 +16,7 @@ pub struct Port {
     /// Name of the port, unique in the service: at most 15 of a-z, 0-9 and '-', with at least one letter.
     #[schemars(
         length(min = 1, max = 15),
-        regex(pattern = r"^[a-z0-9]*([a-z0-9]-)*[a-z0-9]*[a-z]([a-z0-9]*(-[a-z0-9])*)*$")
+        regex(pattern = bounds::PORT_NAME)
     )]
     pub name: String,
 
@@ -31,8 +33,10 @@ pub struct Port {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 256),
-        regex(pattern = r"^(/|(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+)$")
+        regex(pattern = bounds::ROUTE_PATH)
     )]
+    #[x_kube(validation = Rule::new("!self.matches('/[.][.]?(/|$)|%2[fF]')")
+        .message("ports[].path may have neither '.' nor '..' between slashes, nor %2F, because an Ingress does not accept them: write the path without them"))]
     pub path: Option<String>,
 }
 
@@ -65,6 +69,8 @@ pub struct EgressRule {
     /// Address range in CIDR form, for instance `203.0.113.0/24`. Kubernetes' network policies know no host names.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = Rule::new("isCIDR(self)").message("cidr must be an address range such as 203.0.113.0/24: correct it"))]
+    #[x_kube(validation = Rule::new("!isCIDR(self) || cidr(self) == cidr(self).masked()")
+        .message("cidr has address bits after its prefix length, which a NetworkPolicy may not have: instead of 10.20.0.5/24, for instance, write 10.20.0.0/24 or 10.20.0.5/32"))]
     pub cidr: String,
 
     /// Port at that address. Absent: every port.

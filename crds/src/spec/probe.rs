@@ -3,6 +3,8 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::bounds;
+
 /// How Kubernetes finds out that a program has started, serves and lives: by a TCP connection, an HTTP
 /// request or gRPC's health protocol.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Probe {
     /// Path of an HTTP GET that answers 2xx or 3xx when all is well and has no side effect. Absent: a TCP
     /// connection is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^/\S*$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = bounds::REQUEST_PATH))]
     pub path: Option<String>,
 
     /// true: the port speaks gRPC's health checking protocol.

@@ -35,13 +35,13 @@ use super::{
 #[x_kube(validation = Rule::new("!has(self.sidecars) || self.sidecars.all(c, c.name != self.name && c.name != 'render-files')")
     .message("sidecars[].name may be neither the service's own name nor render-files, for these containers are in the pod already: choose another name")
     .field_path(".sidecars"))]
-#[x_kube(validation = Rule::new("!has(self.sidecars) || !has(self.ports) || self.sidecars.all(c, !has(c.ports) || c.ports.all(p, !self.ports.exists(q, q.name == p.name || (q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))))")
+#[x_kube(validation = Rule::new("!has(self.sidecars) || !has(self.ports) || self.sidecars.all(c, !has(c.ports) || (!sets.intersects(c.ports.map(p, p.name), self.ports.map(p, p.name)) && !sets.intersects(c.ports.map(p, has(p.protocol) && p.protocol == 'UDP' ? p.port + 65536 : p.port), self.ports.map(p, has(p.protocol) && p.protocol == 'UDP' ? p.port + 65536 : p.port))))")
     .message("sidecars[].ports must have names and numbers that the service's own ports do not have, for all containers of a pod share one network: change the helper's port")
     .field_path(".sidecars"))]
-#[x_kube(validation = Rule::new("!has(self.sidecars) || self.sidecars.all(c, !has(c.ports) || self.sidecars.all(d, c.name == d.name || !has(d.ports) || c.ports.all(p, !d.ports.exists(q, q.name == p.name || (q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP'))))))")
+#[x_kube(validation = Rule::new("!has(self.sidecars) || ([self.sidecars.filter(c, has(c.ports) && c.ports.size() > 0).map(c, c.ports.map(p, p.name))].all(l, l.all(a, l.exists_one(b, sets.intersects(a, b)))) && [self.sidecars.filter(c, has(c.ports) && c.ports.size() > 0).map(c, c.ports.map(p, has(p.protocol) && p.protocol == 'UDP' ? p.port + 65536 : p.port))].all(l, l.all(a, l.exists_one(b, sets.intersects(a, b)))))")
     .message("sidecars[].ports of two helpers may not have the same name or number, for all containers of a pod share one network: change one of them")
     .field_path(".sidecars"))]
-#[x_kube(validation = Rule::new("!has(self.files) || !has(self.volumes) || self.files.all(f, !self.volumes.exists(v, v.path == f.path || v.path.startsWith(f.path + '/')))")
+#[x_kube(validation = Rule::new("!has(self.files) || !has(self.volumes) || [self.volumes.map(v, v.path + '/')].all(l, self.files.map(f, f.path + '/').all(d, !l.exists(v, v.startsWith(d))))")
     .message("files[].path may not be the path of a volume or of a folder above it, for one place cannot be a file and a folder: change one of them")
     .field_path(".files"))]
 #[x_kube(validation = Rule::new("!has(self.autoscaling) || !has(self.autoscaling.targetCPUUtilization) || !has(self.resources) || !has(self.resources.requests) || 'cpu' in self.resources.requests")
@@ -65,6 +65,9 @@ use super::{
 #[x_kube(validation = Rule::new("!has(self.uses) || !has(self.uses.bindings) || ((!has(self.volumes) || self.volumes.all(v, v.path != '/bindings' && !v.path.startsWith('/bindings/'))) && (!has(self.files) || self.files.all(f, f.path != '/bindings' && !f.path.startsWith('/bindings/'))))")
     .message("volumes[].path and files[].path may not be /bindings or below it beside uses.bindings, whose files are there: choose another path")
     .field_path(".uses"))]
+#[x_kube(validation = Rule::new("!has(self.preStopSleepSeconds) || self.preStopSleepSeconds == 0 || self.preStopSleepSeconds < (has(self.terminationGracePeriodSeconds) ? self.terminationGracePeriodSeconds : 30)")
+    .message("preStopSleepSeconds must be less than terminationGracePeriodSeconds (default 30), which includes it: raise terminationGracePeriodSeconds or lower preStopSleepSeconds")
+    .field_path(".preStopSleepSeconds"))]
 pub struct Service {
     /// Name of the service, unique in the drive. Its Deployment and Service are named `<drive>-<name>`.
     #[schemars(length(min = 1, max = 40), regex(pattern = bounds::PART_NAME))]
@@ -73,7 +76,7 @@ pub struct Service {
     pub name: String,
 
     /// Image to run, by tag or digest, for instance `registry.example.com/ras-backend:2026.07`.
-    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    #[schemars(length(min = 1, max = 512), regex(pattern = bounds::IMAGE))]
     pub image: String,
 
     /// When the image is pulled. Absent: Kubernetes decides (Always for `:latest`, else `IfNotPresent`).
@@ -89,6 +92,14 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = bounds::MOST_WORDS), inner(length(max = bounds::LONGEST_WORD)))]
     pub args: Vec<String>,
+
+    /// Directory in which the program starts, and against which it resolves relative paths, for instance
+    /// `/var/lib/ras`. It is also where `migrate` starts, unless that sets its own. Default: the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = bounds::LONGEST_DIRECTORY))]
+    #[x_kube(validation = Rule::new(bounds::IS_DIRECTORY)
+        .message("services[].workingDir must be an absolute path without '..': write it like /var/lib/ras"))]
+    pub working_dir: Option<String>,
 
     /// What the program listens on. A program that only works in the background has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -133,7 +144,7 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
-    #[x_kube(validation = Rule::new("self.all(f, f.path != '/tmp' && !self.exists(g, g.path.startsWith(f.path + '/')))")
+    #[x_kube(validation = Rule::new("self.map(f, f.path + '/').all(d, d != '/tmp/' && !self.exists(g, g.path.startsWith(d)))")
         .message("files[].path may be neither /tmp nor a folder above another file, for one place cannot be a file and a folder: change one of them"))]
     #[x_kube(validation = Rule::new("self.map(f, f.content.size()).sum() <= 900000")
         .message("files of one service may have 900000 characters together, for a ConfigMap holds them: put large files into the image or a volume"))]
@@ -166,10 +177,18 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
-    /// Seconds a pod gets to finish its work after it was told to stop. Absent: 30.
+    /// Seconds a pod gets to finish its work after it was told to stop, `preStopSleepSeconds` included. Absent: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub termination_grace_period_seconds: Option<i64>,
+
+    /// Seconds for which a pod that stops keeps running before its containers receive SIGTERM (`lifecycle.preStop.sleep`).
+    /// Set it for a program that exits at SIGTERM without finishing what it holds in memory. It must be less than
+    /// `terminationGracePeriodSeconds`; 0 sends SIGTERM at once. Default: 5, at most half of
+    /// `terminationGracePeriodSeconds`, for a pod with ports whose rollout is not Recreate; otherwise 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86399))]
+    pub pre_stop_sleep_seconds: Option<i64>,
 
     /// Which nodes the pods may run on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,14 +14,11 @@ use crate::Quantity;
     .message("volumes[] has exactly one of size, existing and scratch: set one of them"))]
 #[x_kube(validation = Rule::new("has(self.size) || !(has(self.storageClassName) || has(self.accessMode) || has(self.deletionPolicy))")
     .message("volumes[] has storageClassName, accessMode and deletionPolicy only with size: set size, or remove them"))]
-#[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
-    .message("volumes[].size can grow and never shrink, for Kubernetes cannot make a volume smaller: set the size it had, or add a volume with another name and copy the data")
+#[x_kube(validation = Rule::new("!has(self.size) || !isQuantity(string(self.size)) || (quantity(string(self.size)).compareTo(quantity('1')) >= 0 && quantity(string(self.size)).isLessThan(quantity('8Ei')))")
+    .message("volumes[].size counts bytes, from 1 to 8Ei, and m means thousandths of one: set 1Gi, for instance")
     .field_path(".size"))]
-#[x_kube(validation = Rule::new("!has(self.size) || quantity(string(self.size)).isGreaterThan(quantity('0'))")
-    .message("volumes[].size must be more than nothing: set 1Gi, for instance")
-    .field_path(".size"))]
-#[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName))")
-    .message("volumes[].storageClassName cannot be changed: set what it was, or add a volume with another name and copy the data")
+#[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || !has(oldSelf.storageClassName) || !has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName")
+    .message("volumes[].storageClassName cannot be changed: remove it, which keeps the class that the volume has, or add a volume with another name and copy the data")
     .field_path(".storageClassName"))]
 #[x_kube(validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.accessMode) ? self.accessMode : 'ReadWriteOnce') == (has(oldSelf.accessMode) ? oldSelf.accessMode : 'ReadWriteOnce')")
     .message("volumes[].accessMode cannot be changed: set what it was, or add a volume with another name and copy the data")
@@ -34,13 +31,16 @@ pub struct Volume {
     /// Folder in the container where it is mounted.
     #[schemars(
         length(min = 2, max = 512),
-        regex(pattern = r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*|/\.[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
+        regex(pattern = bounds::MOUNT_PATH)
     )]
     #[x_kube(validation = Rule::new("!self.matches('^/(proc|sys)(/|$)') && self != '/dev'")
         .message("volumes[].path may not be /dev, nor in /proc or /sys, for these belong to the system: choose another one"))]
+    #[x_kube(validation = Rule::new("!(self + '/').startsWith('/ras/')")
+        .message("volumes[].path may not be /ras or below it, where the operator mounts its own files: choose another one"))]
     pub path: String,
 
-    /// Size of a volume that outlives pods, for instance `20Gi`. It can grow later where the storage class allows it.
+    /// Size of a volume that outlives pods, for instance `20Gi`. It can grow later where the storage class
+    /// allows it, and never gets smaller than it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
 
@@ -52,7 +52,7 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Scratch>,
 
-    /// Storage class. Absent: the platform's, or the cluster's default.
+    /// Storage class. Absent: the platform's, or the cluster's default. A volume that exists keeps the one it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = bounds::LONGEST_OBJECT_NAME),
@@ -108,8 +108,8 @@ pub struct ExistingClaim {
 /// Space that lives as long as its pod.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.sizeLimit) || quantity(string(self.sizeLimit)).isGreaterThan(quantity('0'))")
-    .message("scratch.sizeLimit must be more than nothing: set 1Gi, for instance")
+#[x_kube(validation = Rule::new("!has(self.sizeLimit) || !isQuantity(string(self.sizeLimit)) || (quantity(string(self.sizeLimit)).compareTo(quantity('1')) >= 0 && quantity(string(self.sizeLimit)).isLessThan(quantity('8Ei')))")
+    .message("scratch.sizeLimit counts bytes, from 1 to 8Ei, and m means thousandths of one: set 1Gi, for instance")
     .field_path(".sizeLimit"))]
 pub struct Scratch {
     /// Most it may hold; a pod that exceeds it is evicted. Absent: 1Gi.

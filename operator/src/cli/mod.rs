@@ -18,7 +18,7 @@ use crate::cluster::informers::Scope;
 use crate::cluster::lease;
 use crate::cluster::lease::timing::Timing;
 use crate::database;
-use crate::platform::{self, PlatformConfig};
+use crate::platform::{PlatformConfig, reload};
 use crate::run::{self, Settings};
 use crate::telemetry::logging;
 
@@ -195,17 +195,14 @@ async fn operate(
     election: ElectionFlags,
 ) -> Result<(), String> {
     let election = election.settings()?;
-    let platform = match platform_config {
+    let platform = match &platform_config {
         None => PlatformConfig::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-            platform::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?
-        }
+        Some(path) => reload::read(path).await.map_err(|error| error.to_string())?,
     };
     let settings = Settings {
         scope: Scope { namespaces },
         platform,
+        platform_file: platform_config,
         metrics_address,
         concurrency,
         election,

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::ownership::FIELD_MANAGER;
+use crate::cluster::pods::PodTrouble;
 use crate::database::report::Report;
 
 /// What metadata tells of a Secret.
@@ -31,6 +33,41 @@ pub struct StartedBy {
     pub hash: Option<String>,
     /// The hash of what was known of its Secrets then, where something was not.
     pub known: Option<String>,
+}
+
+impl SecretFacts {
+    /// Whether another writer than the operator wrote this key, or may have.
+    pub fn may_be_anothers(&self, key: &str) -> bool {
+        let Some(keys) = &self.keys else { return true };
+        keys.get(key).is_some_and(|stamp| {
+            let mut writers = stamp.split(';').filter_map(|writer| writer.split_once('/'));
+            writers.any(|(manager, _)| manager != FIELD_MANAGER)
+        })
+    }
+}
+
+/// What a `PersistentVolumeClaim` asks for and has. Most of it never changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimFacts {
+    /// Its storage class.
+    pub class: Option<String>,
+    /// Who may mount it at the same time.
+    pub access_modes: Vec<String>,
+    /// The size it asks for.
+    pub requested: String,
+    /// The size it has. Absent: it has none yet.
+    pub capacity: Option<String>,
+    /// Whether it is bound to a volume: before that its size cannot change.
+    pub bound: bool,
+}
+
+/// The storage of a `Cluster` of CloudNativePG, as its spec has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterStorage {
+    /// Size of each server's volume.
+    pub size: String,
+    /// Storage class.
+    pub class: Option<String>,
 }
 
 /// An older drive of the same namespace.
@@ -93,6 +130,8 @@ pub struct ForeignState {
     pub primary: Option<String>,
     /// What is told of backups, of a `Cluster`.
     pub backup: BackupState,
+    /// The storage it has, of a `Cluster`. Absent: the informer has not told it yet.
+    pub storage: Option<ClusterStorage>,
 }
 
 /// What CloudNativePG says of the backups of a `Cluster`.
@@ -121,6 +160,8 @@ pub struct JobFacts {
     pub pods: Vec<PodRun>,
     /// What the last of them said that it did on a database server, where that is what the Job is for.
     pub report: Option<Report>,
+    /// What keeps its program from starting, since when, and whether waiting helps.
+    pub trouble: Option<PodTrouble>,
 }
 
 /// Whether and how a Job ended.

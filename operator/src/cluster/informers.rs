@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher as watch;
@@ -92,6 +92,17 @@ pub async fn watch_children(
         watcher::watcher(api, config)
             .map(move |event| {
                 event.map(|e| map(e, |s: StatefulSet| (key(kind, &s.metadata), observe::stateful_set(&s))))
+            })
+            .boxed()
+    } else if kind == Kind::PersistentVolumeClaim {
+        let api: Api<PersistentVolumeClaim> = api(&client, namespace.as_deref());
+        watcher::watcher(api, config)
+            .map(move |event| {
+                event.map(|e| {
+                    map(e, |c: PersistentVolumeClaim| {
+                        (key(kind, &c.metadata), observe::claim(&c))
+                    })
+                })
             })
             .boxed()
     } else if kind == Kind::Job {
@@ -196,7 +207,7 @@ fn pod_news(store: &Store, pod: &Pod, exists: bool) -> Wake {
     let all = pod.labels();
     if let (Some(drive), true) = (all.get(labels::DRIVE), all.contains_key(labels::JOB)) {
         let drive = DriveKey::new(&pod.namespace().unwrap_or_default(), drive);
-        return store.job_pod(&drive, &pod.name_any(), exists.then(|| jobs::pod(pod)));
+        return store.job_pod(&drive, &pod.name_any(), exists.then(|| jobs::known(pod)));
     }
     let (Some(drive), Some(service)) = (all.get(labels::DRIVE), all.get(labels::SERVICE)) else {
         return Wake::new();

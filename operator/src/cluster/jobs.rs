@@ -9,18 +9,11 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::labels;
 
 use crate::cluster::facts::{JobOutcome, JobPod, PodEnd, PodRun};
-use crate::cluster::pods;
-use crate::cluster::redaction::last_words;
+use crate::cluster::pods::{self, Course, PodTrouble, said};
 use crate::database::report::Report;
 
 /// What a Job is for that prepares databases.
 pub const PREPARE: &str = "prepare";
-
-/// Characters of what a failed program said that are kept.
-const MOST: usize = 300;
-/// The kubelet keeps this many bytes or lines of a log at most, and no more than fits: what reaches either was cut.
-const KUBELET_BYTES: usize = 2_048;
-const KUBELET_LINES: usize = 80;
 
 /// How a Job stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +70,31 @@ pub fn outcome(job: &Job) -> JobOutcome {
     }
 }
 
+/// A Job's pod with what only the memory of all Jobs needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPod {
+    /// The pod.
+    pub pod: JobPod,
+    /// UID of its Job: an earlier Job may have had the same name.
+    pub job_uid: Option<Arc<str>>,
+    /// What keeps its program from starting.
+    pub trouble: Option<PodTrouble>,
+}
+
+/// The same of this pod.
+pub fn known(object: &Pod) -> KnownPod {
+    let pod = pod(object);
+    let owners = object.metadata.owner_references.iter().flatten();
+    let job = owners.clone().find(|owner| owner.kind == "Job");
+    KnownPod {
+        trouble: matches!(pod.run, PodRun::Waiting(_))
+            .then(|| pods::trouble(&pod.of, object))
+            .flatten(),
+        job_uid: job.map(|job| job.uid.as_str().into()),
+        pod,
+    }
+}
+
 /// What is remembered of a Job's pod.
 pub fn pod(pod: &Pod) -> JobPod {
     let name = |key: &str| pod.metadata.labels.as_ref().and_then(|all| all.get(key));
@@ -113,7 +131,9 @@ fn run(pod: &Pod) -> PodRun {
         _ if has_started(status) => PodRun::Running,
         _ => PodRun::Waiting(
             pods::trouble("", pod)
-                .map(|trouble| format!("pod {}: {}: {}", trouble.pod, trouble.reason, trouble.message)),
+                // How long a start may take, the clock decides: see `JobFacts::trouble`.
+                .filter(|trouble| !matches!(trouble.course, Course::Creating | Course::Unready))
+                .map(|trouble| trouble.text()),
         ),
     }
 }
@@ -150,12 +170,6 @@ fn end(status: &PodStatus) -> PodEnd {
         said: said(status.message.as_deref().unwrap_or_default()),
         at: None,
     })
-}
-
-/// The last lines, without credentials: they are shown to whoever may see the drive.
-fn said(message: &str) -> String {
-    let whole = message.len() < KUBELET_BYTES && message.lines().count() < KUBELET_LINES;
-    last_words(message, whole, MOST)
 }
 
 #[cfg(test)]
@@ -213,7 +227,11 @@ mod tests {
             [container(json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}))]});
         assert_eq!(
             state_of(&pulling),
-            PodRun::Waiting(Some("pod p: ImagePullBackOff: container c: no such image".to_owned()))
+            PodRun::Waiting(Some(
+                "pod p: ImagePullBackOff: container c: no such image. Correct the image i, push it, or name a Secret for its \
+                 registry in spec.imagePullSecrets"
+                    .to_owned()
+            ))
         );
         let running = json!({"phase": "Running", "containerStatuses": [container(json!({"running": {}}))]});
         assert_eq!(state_of(&running), PodRun::Running);

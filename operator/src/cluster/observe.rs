@@ -6,19 +6,23 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::DynamicObject;
 use serde_json::Value;
 
 use ras_crds::labels;
 
-use crate::cluster::facts::{BackupState, ForeignState, SecretFacts, StartedBy};
+use crate::cluster::co_owners;
+use crate::cluster::facts::{BackupState, ClaimFacts, ClusterStorage, ForeignState, SecretFacts, StartedBy};
 use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
-use crate::cluster::ownership::{applies_replicas, our_entries};
+use crate::cluster::ownership::{applies, applies_replicas, our_entries, written_at};
 use crate::cluster::record::RENDER_CONTAINER;
-use crate::cluster::record::{DeploymentState, Detail, Fields, Owner, Record, StatefulSetState, stopped};
+use crate::cluster::record::{
+    ClaimState, DeploymentState, Detail, Fields, Marks, Owner, Record, StatefulSetState, stopped,
+};
 
 /// Key of a Secret with a password.
 pub const PASSWORD: &str = "password";
@@ -33,8 +37,10 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
         version: version(meta),
         deleting: meta.deletion_timestamp.is_some(),
         drive: label(labels::DRIVE).map(|name| name.as_str().into()),
-        is_bound: kind == Kind::PersistentVolumeClaim && is_bound(meta),
-        is_instance: label(labels::INSTANCE).is_some_and(|name| Some(name) == label(labels::DRIVE)),
+        marks: Marks {
+            is_instance: label(labels::INSTANCE).is_some_and(|name| Some(name) == label(labels::DRIVE)),
+            is_bound: kind == Kind::PersistentVolumeClaim && is_bound(meta),
+        },
         watched: is_watched_whole(kind) || is_managed(meta),
         touched,
         owner: owner(meta, touched),
@@ -43,6 +49,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             .as_ref()
             .and_then(|a| a.get(labels::APPLIED))
             .map(|hash| hash.as_str().into()),
+        written: None,
         fields: fields(managed),
         detail: match kind {
             Kind::Secret => Detail::Secret(secret(meta)),
@@ -50,16 +57,21 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
                 generation: meta.generation.unwrap_or_default(),
                 applies_replicas: applies_replicas(managed),
                 replicas_before_suspend: replicas_before_suspend(meta),
+                written_at: written_at(managed),
                 ..DeploymentState::default()
             }),
             Kind::StatefulSet => Detail::StatefulSet(StatefulSetState {
                 generation: meta.generation.unwrap_or_default(),
+                written_at: written_at(managed),
                 ..StatefulSetState::default()
             }),
             Kind::Job => Detail::Job(JobState::of(meta)),
+            Kind::PersistentVolumeClaim => Detail::Claim(ClaimState {
+                facts: None,
+                applies_class: applies(managed, "/f:spec/f:storageClassName"),
+            }),
             Kind::ServiceAccount
             | Kind::ConfigMap
-            | Kind::PersistentVolumeClaim
             | Kind::NetworkPolicy
             | Kind::Service
             | Kind::HorizontalPodAutoscaler
@@ -76,7 +88,11 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
 /// What is remembered of a `StatefulSet`, whose readiness others wait for.
 pub fn stateful_set(object: &StatefulSet) -> Record {
     let mut record = record(Kind::StatefulSet, &object.metadata);
+    if let Detail::StatefulSet(state) = &mut record.detail {
+        state.replicas = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    }
     if let (Detail::StatefulSet(state), Some(status)) = (&mut record.detail, &object.status) {
+        state.current = status.replicas;
         state.observed_generation = status.observed_generation.unwrap_or_default();
         state.ready = status.ready_replicas.unwrap_or_default();
         state.updated = status.updated_replicas.unwrap_or_default();
@@ -123,9 +139,31 @@ pub fn deployment(object: &Deployment) -> Record {
                 }
                 if condition.type_ == "ReplicaFailure" && condition.status == "True" {
                     state.cannot_create = message();
+                    state.cannot_create_since = condition.last_transition_time.as_ref().map(|time| time.0);
                 }
             }
         }
+    }
+    record
+}
+
+/// What is remembered of a `PersistentVolumeClaim`: what of it cannot change decides what is asked of it.
+pub fn claim(object: &PersistentVolumeClaim) -> Record {
+    let mut record = record(Kind::PersistentVolumeClaim, &object.metadata);
+    if let (Detail::Claim(state), Some(spec)) = (&mut record.detail, &object.spec) {
+        let status = object.status.as_ref();
+        let storage = |amounts: Option<&BTreeMap<String, Quantity>>| Some(amounts?.get("storage")?.0.clone());
+        let requests = spec
+            .resources
+            .as_ref()
+            .and_then(|resources| resources.requests.as_ref());
+        state.facts = Some(ClaimFacts {
+            class: spec.storage_class_name.clone(),
+            access_modes: spec.access_modes.clone().unwrap_or_default(),
+            requested: storage(requests).unwrap_or_default(),
+            capacity: storage(status.and_then(|status| status.capacity.as_ref())),
+            bound: status.and_then(|status| status.phase.as_deref()) == Some("Bound"),
+        });
     }
     record
 }
@@ -160,8 +198,7 @@ pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
             },
             reason: text("reason").to_owned(),
             message: short(text("message")),
-            primary: None,
-            backup: BackupState::default(),
+            ..ForeignState::default()
         });
     }
     record
@@ -181,10 +218,24 @@ pub fn cluster(object: &DynamicObject) -> Record {
             };
             state.message = short(&told);
         }
+        // Its condition may be older than the loss of the last instance.
+        if state.ready == Some(true) && object.data.pointer("/status/readyInstances").and_then(Value::as_i64) == Some(0)
+        {
+            state.ready = Some(false);
+            "no instance is ready".clone_into(&mut state.message);
+        }
         state.primary = Some(text("/status/currentPrimary"))
             .filter(|name| !name.is_empty())
             .map(str::to_owned);
         state.backup = backup(object);
+        state.storage = object.data.pointer("/spec/storage").map(|storage| ClusterStorage {
+            size: storage
+                .get("size")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            class: storage.get("storageClass").and_then(Value::as_str).map(str::to_owned),
+        });
     }
     record
 }
@@ -292,6 +343,7 @@ fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
     Fields {
         digest: hasher.finish(),
         unverified: Some(text.into()),
+        shared: co_owners::shared(managed).map(|shared| shared.to_string().into()),
     }
 }
 

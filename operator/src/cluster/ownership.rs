@@ -5,6 +5,7 @@
 //! carries the hash of what we would apply now and our entries still cover every field of it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 /// Our name in `metadata.managedFields`. One name for the whole program.
@@ -21,9 +22,23 @@ pub fn our_entries(managed: &[ManagedFieldsEntry]) -> Vec<&Value> {
         .collect()
 }
 
+/// When we last changed something of the main resource. The API server leaves the time as it is when nothing changes.
+pub fn written_at(managed: &[ManagedFieldsEntry]) -> Option<Timestamp> {
+    managed
+        .iter()
+        .filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.subresource.is_none())
+        .filter_map(|entry| entry.time.as_ref().map(|time| time.0))
+        .max()
+}
+
 /// Whether our server-side applied entry holds `spec.replicas`: leaving the field out of the next apply would
 /// then remove it, and Kubernetes would fall back to one replica.
 pub fn applies_replicas(managed: &[ManagedFieldsEntry]) -> bool {
+    applies(managed, "/f:spec/f:replicas")
+}
+
+/// Whether our server-side applied entry holds the field at this JSON pointer into `managedFields`.
+pub fn applies(managed: &[ManagedFieldsEntry], pointer: &str) -> bool {
     managed
         .iter()
         .filter(|entry| {
@@ -32,7 +47,7 @@ pub fn applies_replicas(managed: &[ManagedFieldsEntry]) -> bool {
                 && entry.subresource.is_none()
         })
         .filter_map(|entry| entry.fields_v1.as_ref())
-        .any(|fields| fields.0.pointer("/f:spec/f:replicas").is_some())
+        .any(|fields| fields.0.pointer(pointer).is_some())
 }
 
 /// Whether `entries` own every field that `desired` sets.
@@ -53,7 +68,8 @@ fn covers_metadata(metadata: &Value, nodes: &[&Value]) -> bool {
         .all(|(key, value)| covered(value, &descend(nodes, key)))
 }
 
-fn descend<'a>(nodes: &[&'a Value], field: &str) -> Vec<&'a Value> {
+/// The places in our entries that stand for a field.
+pub(super) fn descend<'a>(nodes: &[&'a Value], field: &str) -> Vec<&'a Value> {
     let name = format!("f:{field}");
     nodes.iter().filter_map(|node| node.get(&name)).collect()
 }
@@ -88,17 +104,19 @@ fn covered_item(item: &Value, nodes: &[&Value]) -> bool {
     covered(item, &children)
 }
 
-fn names_item(key: &str, item: &Value) -> bool {
+/// Whether the key of an item in `managedFields` means this item.
+pub(super) fn names_item(key: &str, item: &Value) -> bool {
     if let Some(value) = key.strip_prefix("v:") {
         return serde_json::from_str::<Value>(value).is_ok_and(|value| value == *item);
     }
     let Some(Ok(Value::Object(parts))) = key.strip_prefix("k:").map(serde_json::from_str) else {
         return false;
     };
-    // A part of the key that we do not send is one that the API server fills in, as a port's protocol.
-    parts
-        .iter()
-        .all(|(name, value)| item.get(name).is_none_or(|sent| sent == value))
+    // A part of the key that we do not send is one that the API server fills in.
+    parts.iter().all(|(name, value)| match item.get(name) {
+        Some(sent) => sent == value,
+        None => name != "protocol" || value == "TCP",
+    })
 }
 
 #[cfg(test)]

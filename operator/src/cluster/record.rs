@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::cluster::facts::{ForeignState, SecretFacts, StartedBy};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::cluster::facts::{ClaimFacts, ForeignState, SecretFacts, StartedBy};
 use crate::cluster::jobs::JobState;
 use crate::cluster::kind::Kind;
 
@@ -52,20 +54,29 @@ pub struct Record {
     /// Whether the informers tell of it. They do not of what lacks our label, which is known only because it was in
     /// the way once: nobody tells when it changes or goes.
     pub watched: bool,
-    /// Whether its label [`ras_crds::labels::INSTANCE`] is the name of its drive.
-    pub is_instance: bool,
-    /// Whether it is a claim that was bound to a volume, so that it may hold data.
-    pub is_bound: bool,
+    /// What else its labels and annotations say.
+    pub marks: Marks,
     /// Whether we have ever written it: some of its fields are ours.
     pub touched: bool,
     /// Who its owner references say it belongs to.
     pub owner: Owner,
     /// Hash of what we last applied, from its annotation.
     pub applied: Option<Arc<str>>,
+    /// The same, as this process wrote it last. Another operator that applies something else is known by it.
+    pub written: Option<Arc<str>>,
     /// The fields that are ours.
     pub fields: Fields,
     /// What is remembered of this kind besides.
     pub detail: Detail,
+}
+
+/// What the labels and annotations of an object say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Whether its label [`ras_crds::labels::INSTANCE`] is the name of its drive.
+    pub is_instance: bool,
+    /// Whether it is a claim that was bound to a volume, so that it may hold data.
+    pub is_bound: bool,
 }
 
 /// Stands in `ras.dev/applied` of a Deployment that was stopped as it was, with the pods that it had then. Whatever is applied
@@ -110,6 +121,8 @@ pub struct Fields {
     pub digest: u64,
     /// Our entries as JSON, as long as nobody compared them with what we would apply.
     pub unverified: Option<Arc<str>>,
+    /// Those that other managers own, too, as JSON. There are hardly ever any.
+    pub shared: Option<Arc<str>>,
 }
 
 /// What is remembered of a kind besides.
@@ -125,6 +138,8 @@ pub enum Detail {
     StatefulSet(StatefulSetState),
     /// Of a Job.
     Job(JobState),
+    /// Of a `PersistentVolumeClaim`.
+    Claim(ClaimState),
     /// Of an object that another operator brings to life.
     Foreign(ForeignState),
 }
@@ -138,20 +153,32 @@ impl Detail {
                     generation: new.generation,
                     applies_replicas: new.applies_replicas,
                     replicas_before_suspend: new.replicas_before_suspend,
+                    written_at: new.written_at,
                     ..old.clone()
                 };
             }
             (Self::StatefulSet(new), Self::StatefulSet(old)) => {
                 *new = StatefulSetState {
                     generation: new.generation,
+                    written_at: new.written_at,
                     ..old.clone()
                 };
             }
+            (Self::Claim(new), Self::Claim(old)) => new.facts.clone_from(&old.facts),
             (Self::Job(new), Self::Job(old)) => new.outcome.clone_from(&old.outcome),
             (Self::Foreign(new), Self::Foreign(old)) => new.clone_from(old),
             _ => {}
         }
     }
+}
+
+/// How a `PersistentVolumeClaim` stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimState {
+    /// What it asks for and has. Absent: the informer has not told it yet.
+    pub facts: Option<ClaimFacts>,
+    /// Whether its storage class is in what we applied: leaving it out of the next apply would remove it.
+    pub applies_class: bool,
 }
 
 /// How a `StatefulSet` stands.
@@ -161,12 +188,18 @@ pub struct StatefulSetState {
     pub generation: i64,
     /// Generation that its controller has seen.
     pub observed_generation: i64,
+    /// Pods asked for.
+    pub replicas: i32,
+    /// Pods there are, of any version.
+    pub current: i32,
     /// Pods that are ready.
     pub ready: i32,
     /// Pods of the present version.
     pub updated: i32,
     /// By which Secrets its pods were started.
     pub started_by: StartedBy,
+    /// When we last changed it.
+    pub written_at: Option<Timestamp>,
 }
 
 /// How a Deployment stands.
@@ -190,6 +223,8 @@ pub struct DeploymentState {
     pub stuck: Option<Arc<str>>,
     /// Why its pods cannot even be made (quota, pod security), when they cannot.
     pub cannot_create: Option<Arc<str>>,
+    /// Since when.
+    pub cannot_create_since: Option<Timestamp>,
     /// Whether `spec.replicas` is in what we applied.
     pub applies_replicas: bool,
     /// Replicas it had before the drive was suspended.
@@ -202,6 +237,8 @@ pub struct DeploymentState {
     pub passwords: Box<[Arc<str>]>,
     /// Pods that are ending, as far as Kubernetes counts them (from 1.35 on).
     pub terminating: i32,
+    /// When we last changed it.
+    pub written_at: Option<Timestamp>,
 }
 
 impl DeploymentState {
@@ -218,12 +255,42 @@ impl DeploymentState {
         self.observed_generation >= self.generation && self.current == self.updated && self.terminating == 0
     }
 
-    /// Pods of the present version that are ready, as far as the counts can tell while two versions run.
+    /// Pods of the present version that are ready. While two versions run, Kubernetes counts the ready pods of both: those of
+    /// the earlier version are taken for ready, so the number is never too high.
     pub fn ready_of_present(&self) -> i32 {
         if self.observed_generation < self.generation {
-            0
-        } else {
-            self.ready.min(self.updated)
+            return 0;
+        }
+        let earlier = self.current.saturating_sub(self.updated).max(0);
+        self.ready.saturating_sub(earlier).clamp(0, self.updated.max(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_pods_of_an_earlier_version_are_not_counted_as_those_of_the_present_one() {
+        for ((replicas, current, updated, ready), counted) in [
+            // One pod of each version, and the new one cannot pull its image.
+            ((1, 2, 1, 1), 0),
+            // The new one is ready, the old one is about to go.
+            ((1, 2, 1, 2), 1),
+            ((2, 3, 1, 2), 0),
+            ((2, 3, 2, 2), 1),
+            ((2, 2, 2, 2), 2),
+            ((0, 1, 0, 1), 0),
+        ] {
+            let state = DeploymentState {
+                replicas,
+                current,
+                updated,
+                ready,
+                available: ready,
+                ..DeploymentState::default()
+            };
+            assert_eq!(state.ready_of_present(), counted, "{state:?}");
         }
     }
 }

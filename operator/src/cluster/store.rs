@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gone::Gone;
 use crate::cluster::facts::{JobFacts, JobPod, SecretFacts};
+use crate::cluster::jobs::KnownPod;
 use crate::cluster::kind::Kind;
-use crate::cluster::pods::PodTrouble;
+use crate::cluster::pods::{PodTrouble, worst};
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 
 /// Names one drive.
@@ -54,7 +55,7 @@ struct Inner {
     used: HashMap<DriveKey, BTreeSet<ChildKey>>,
     pods: HashMap<DriveKey, HashMap<Arc<str>, PodTrouble>>,
     /// Pods of Jobs, by their names.
-    job_pods: HashMap<DriveKey, BTreeMap<Arc<str>, JobPod>>,
+    job_pods: HashMap<DriveKey, BTreeMap<Arc<str>, KnownPod>>,
 }
 
 impl Store {
@@ -70,6 +71,9 @@ impl Store {
         if let Some(before) = inner.children.get(key) {
             if before.uid == record.uid && before.version > record.version {
                 return wake;
+            }
+            if before.uid == record.uid {
+                record.written.clone_from(&before.written);
             }
             if before.uid == record.uid && before.fields.digest == record.fields.digest {
                 record.fields.unverified.clone_from(&before.fields.unverified);
@@ -118,12 +122,15 @@ impl Store {
         let mut inner = self.lock();
         // The API server has just told us what it recorded for this very object: nothing is left to compare.
         record.fields.unverified = None;
-        if inner.gone.went_after(key, record.version)
-            || inner
-                .children
-                .get(key)
-                .is_some_and(|known| known.uid == record.uid && known.version > record.version)
+        record.written.clone_from(&record.applied);
+        if inner.gone.went_after(key, record.version) {
+            return;
+        }
+        if let Some(known) = inner.children.get_mut(key)
+            && known.uid == record.uid
+            && known.version > record.version
         {
+            known.written = record.written;
             return;
         }
         if let Some(known) = inner.children.get(key)
@@ -223,7 +230,7 @@ impl Store {
     }
 
     /// Takes news of a Job's pod; nothing means that it is gone.
-    pub fn job_pod(&self, drive: &DriveKey, name: &str, pod: Option<JobPod>) -> Wake {
+    pub fn job_pod(&self, drive: &DriveKey, name: &str, pod: Option<KnownPod>) -> Wake {
         let mut inner = self.lock();
         let pods = inner.job_pods.entry(drive.clone()).or_default();
         let is_news = pods.get(name) != pod.as_ref();
@@ -255,7 +262,10 @@ impl Store {
                 let Detail::Job(state) = &record.detail else {
                     return None;
                 };
-                let pods = pods.into_iter().flat_map(BTreeMap::values);
+                let known = pods.into_iter().flat_map(BTreeMap::values);
+                // A Job of before may have had the same name, and its pods may not be gone yet.
+                let known = known.filter(|known| known.job_uid.as_ref().is_none_or(|uid| *uid == record.uid));
+                let pods = known.clone().map(|known| &known.pod);
                 let facts = JobFacts {
                     purpose: state.purpose.to_string(),
                     of: state.of.to_string(),
@@ -272,6 +282,12 @@ impl Store {
                         .filter(|pod| *pod.job == *key.name)
                         .map(|pod| pod.run.clone())
                         .collect(),
+                    trouble: worst(
+                        known
+                            .filter(|known| *known.pod.job == *key.name)
+                            .filter_map(|known| known.trouble.as_ref()),
+                    )
+                    .cloned(),
                 };
                 Some((key.name.to_string(), facts))
             })
@@ -282,7 +298,8 @@ impl Store {
     pub fn job_pods(&self, drive: &DriveKey) -> Vec<JobPod> {
         let inner = self.lock();
         let pods = inner.job_pods.get(drive).into_iter();
-        pods.flat_map(|pods| pods.values().cloned()).collect()
+        pods.flat_map(|pods| pods.values().map(|known| known.pod.clone()))
+            .collect()
     }
 
     /// Forgets the pods that a complete list did not name.
@@ -328,8 +345,7 @@ fn same(before: &Record, after: &Record) -> bool {
     before.uid == after.uid
         && before.deleting == after.deleting
         && before.drive == after.drive
-        && before.is_instance == after.is_instance
-        && before.is_bound == after.is_bound
+        && before.marks == after.marks
         && before.owner == after.owner
         && before.applied == after.applied
         && before.fields.digest == after.fields.digest

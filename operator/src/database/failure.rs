@@ -152,8 +152,8 @@ fn words(cause: Cause, fault: &Fault, doing: Doing<'_>) -> String {
              with the server's authority in `ca`"
         ),
         Cause::CertificateRefused => format!(
-            "the certificate of the database server {server} is not to be trusted ({said}): put the authority that signed it \
-             into `ca`, and name in `host` a name that is in the certificate"
+            "the certificate of the database server {server} is not trusted ({said}): put the CA certificate that signed it, or \
+             the server's own certificate if it is self-signed, into `ca`, and set `host` to a name in the certificate"
         ),
         Cause::WrongPassword => match doing {
             Doing::Asking { user, .. } => format!(

@@ -28,6 +28,12 @@ impl Password {
         self.0.is_empty()
     }
 
+    /// Whether it is the same in a URL: the characters of RFC 3986's `userinfo`, without `%`, which begins an escaped one.
+    pub fn is_plain_in_url(&self) -> bool {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(byte);
+        self.0.iter().all(is_plain)
+    }
+
     /// Whether its last character is a line break, which an editor or `echo` put there more likely than a person.
     pub fn ends_with_line_break(&self) -> bool {
         self.0.ends_with(b"\n")
@@ -67,7 +73,14 @@ impl Admin {
         if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c)) {
             return Err(unusable(
                 "host",
-                "is no host name or address: put the name alone there, without scheme, user and port",
+                "is no host name or address: put only the name there, without scheme, user and port",
+            ));
+        }
+        if host.contains(':') && !request.host_in_no_url {
+            return Err(unusable(
+                "host",
+                "is an IPv6 address, and programs get it in a URL (DATABASE_URL), where it would have to stand in brackets: put \
+                 a DNS name there, or give programs the parts with env[].database instead of uses.databases and key: url",
             ));
         }
         let port = match text(folder, "port")? {
@@ -83,7 +96,14 @@ impl Admin {
             .ok_or_else(|| missing("username"))?;
         let password = bytes(folder, "password")?.ok_or_else(|| missing("password"))?;
         let database = text(folder, "database")?.filter(|name| !name.is_empty());
-        let ca = bytes(folder, "ca")?.filter(|ca| !ca.trim_ascii().is_empty());
+        let ca = bytes(folder, "ca")?;
+        // Programs get this file whatever is in it, so a file of spaces is not the same as none.
+        if ca.as_ref().is_some_and(|ca| ca.trim_ascii().is_empty()) {
+            return Err(unusable(
+                "ca",
+                "is empty: put the CA certificate there, as PEM, or remove the key",
+            ));
+        }
         let sslmode = match (request.sslmode, text(folder, "sslmode")?) {
             (Some(mode), _) => mode,
             (None, Some(word)) => SslMode::parse(&word).ok_or_else(|| {
@@ -116,8 +136,8 @@ impl Admin {
     }
 }
 
-/// Reads the password of a login, as it is.
-pub fn password(folder: &Path, file: &str) -> Result<Password, Problem> {
+/// Reads the password of a login, as it is. `in_url`: programs get it in a URL.
+pub fn password(folder: &Path, file: &str, in_url: bool) -> Result<Password, Problem> {
     let bytes = bytes(folder, file)?.ok_or_else(|| Problem {
         message: format!("there is no password in {file}: put it into that key of its Secret"),
         ..problem(Cause::MissingKey)
@@ -125,21 +145,76 @@ pub fn password(folder: &Path, file: &str) -> Result<Password, Problem> {
     if bytes.is_empty() {
         return Err(unusable(file, "is empty: put a password there"));
     }
+    if let Some(edge) = ends_in_newline(&bytes) {
+        return Err(unusable(
+            file,
+            &format!("{edge}, which is a control character and would be part of the password: {WITHOUT_NEWLINE}"),
+        ));
+    }
     if bytes.iter().any(u8::is_ascii_control) {
         return Err(unusable(
             file,
-            "holds a line break or another control character, which no program would send: put the password alone there",
+            "holds a line break or another control character, which no program would send: put only the password there",
         ));
     }
-    Ok(Password(bytes))
+    let password = Password(bytes);
+    if in_url && !password.is_plain_in_url() {
+        return Err(unusable(
+            file,
+            "contains characters that would have to be percent-encoded in a URL (such as %, @, /, ?, #, a space or a letter \
+             with an accent), and programs get it in a URL (DATABASE_URL), which would not work: use a password of letters, \
+             digits and - . _ ~, or give programs the parts with env[].database instead of uses.databases and key: url",
+        ));
+    }
+    Ok(password)
 }
 
+/// How to write a value that is nothing else.
+const WITHOUT_NEWLINE: &str = "write the value without it, for instance with `kubectl create secret generic --from-literal`, or `printf %s` into the file";
+
+/// Reads a value that programs read too, from a variable that holds the same bytes. What would have to be cut off before
+/// it can be used is refused here, because nothing cuts it off there.
 fn text(folder: &Path, key: &str) -> Result<Option<String>, Problem> {
     let Some(bytes) = bytes(folder, key)? else {
         return Ok(None);
     };
-    let text = String::from_utf8(bytes).map_err(|_| unusable(key, "is no text"))?;
-    Ok(Some(text.trim().to_owned()))
+    if bytes.contains(&0) {
+        return Err(unusable(
+            key,
+            "contains a NUL byte, which cannot be in a variable: write the value as plain text",
+        ));
+    }
+    let edge = ends_in_newline(&bytes);
+    let text = String::from_utf8(bytes).map_err(|_| unusable(key, "is not UTF-8: write the value as plain text"))?;
+    let why = if text.starts_with('\u{feff}') {
+        "begins with a byte order mark"
+    } else if text.trim().is_empty() && !text.is_empty() {
+        "consists of whitespace only"
+    } else if let Some(edge) = edge {
+        edge
+    } else if text.trim_start() != text {
+        "begins with whitespace"
+    } else if text.trim_end() != text {
+        "ends with whitespace"
+    } else if text.contains(char::is_control) {
+        "contains a control character"
+    } else {
+        return Ok(Some(text));
+    };
+    Err(unusable(
+        key,
+        &format!("{why}, which programs would take as part of the value: {WITHOUT_NEWLINE}"),
+    ))
+}
+
+fn ends_in_newline(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.ends_with(b"\r\n") {
+        Some("ends with a newline (CR LF)")
+    } else if bytes.ends_with(b"\n") {
+        Some("ends with a newline (a line break)")
+    } else {
+        None
+    }
 }
 
 fn bytes(folder: &Path, key: &str) -> Result<Option<Vec<u8>>, Problem> {
@@ -158,8 +233,13 @@ fn missing(key: &str) -> Problem {
 }
 
 fn unusable(key: &str, why: &str) -> Problem {
+    let place = match key.rsplit_once('/') {
+        // Passwords are mounted as `<Secret>/<key>`.
+        Some((secret, key)) => format!("the key `{key}` of Secret {secret:?}"),
+        None => format!("the key `{key}` of the administrator's Secret"),
+    };
     Problem {
-        message: format!("what the Secret's key `{key}` holds {why}"),
+        message: format!("the value of {place} {why}"),
         ..problem(Cause::BadValue)
     }
 }
@@ -178,7 +258,7 @@ mod tests {
     use super::*;
 
     const WHOLE: [(&str, &str); 4] = [
-        ("host", "db.example.edu\n"),
+        ("host", "db.example.edu"),
         ("port", "6432"),
         ("username", "adm"),
         ("password", "s3cret"),
@@ -200,6 +280,7 @@ mod tests {
             },
             minimum_version: None,
             sslmode,
+            host_in_no_url: false,
             databases: Vec::new(),
             logins: Vec::new(),
         };
@@ -219,7 +300,6 @@ mod tests {
     fn a_secret_with_an_authority_is_verified_unless_something_else_is_said() {
         let mode = |files: &[(&str, &str)], asked| read(files, asked).expect("whole").sslmode;
         assert_eq!(mode(&[("ca", "pem")], None), SslMode::VerifyFull);
-        assert_eq!(mode(&[("ca", " \n")], None), SslMode::Prefer);
         assert_eq!(mode(&[("ca", "pem"), ("sslmode", "require")], None), SslMode::Require);
         assert_eq!(
             mode(&[("sslmode", "require")], Some(SslMode::Disable)),
@@ -245,11 +325,86 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_programs_would_read_with_other_bytes_is_refused_with_its_key() {
+        let values = [
+            ("\n", "ends with a newline"),
+            ("\r\n", "ends with a newline (CR LF)"),
+            (" ", "ends with whitespace"),
+            ("\t", "ends with whitespace"),
+            ("\u{a0}", "ends with whitespace"),
+            ("\0", "NUL"),
+        ];
+        let keys = [
+            ("host", "db"),
+            ("port", "5432"),
+            ("username", "adm"),
+            ("database", "postgres"),
+            ("sslmode", "require"),
+        ];
+        for (key, value) in keys {
+            for (ending, words) in values {
+                let problem = read(&[(key, &format!("{value}{ending}"))], None).expect_err("a problem");
+                assert_eq!(problem.cause, Cause::BadValue, "{key} {ending:?}");
+                let message = problem.message;
+                assert!(
+                    message.contains(&format!("`{key}`")) && message.contains(words),
+                    "{message}"
+                );
+            }
+            for (whole, words) in [
+                (format!(" {value}"), "begins with whitespace"),
+                (format!("\u{feff}{value}"), "byte order mark"),
+                (format!("{value}\n{value}"), "control character"),
+                (" \n".to_owned(), "whitespace only"),
+            ] {
+                let problem = read(&[(key, &whole)], None).expect_err("a problem");
+                assert!(
+                    problem.message.contains(&format!("`{key}`")) && problem.message.contains(words),
+                    "{}",
+                    problem.message
+                );
+            }
+        }
+        let empty = read(&[("ca", " \n")], None).expect_err("a problem");
+        assert!(
+            empty.message.contains("`ca`") && empty.message.contains("empty"),
+            "{}",
+            empty.message
+        );
+        assert!(
+            read(&[("ca", "-----BEGIN…\n")], None).is_ok(),
+            "PEM ends with a newline"
+        );
+    }
+
+    #[test]
+    fn an_address_that_a_url_needs_in_brackets_is_refused_where_there_is_a_url() {
+        let problem = read(&[("host", "fd00::1")], None).expect_err("a problem");
+        assert!(
+            problem.message.contains("`host`") && problem.message.contains("brackets"),
+            "{}",
+            problem.message
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_not_utf_8_is_refused_with_its_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("host"), [b'd', 0xff]).expect("written");
+        let problem = text(folder.path(), "host").expect_err("a problem");
+        assert!(
+            problem.message.contains("`host`") && problem.message.contains("UTF-8"),
+            "{}",
+            problem.message
+        );
+    }
+
+    #[test]
     fn a_password_is_taken_as_it_is_or_not_at_all() {
         let folder = tempfile::tempdir().expect("a folder");
         let with = |text: &str| {
             fs::write(folder.path().join("password"), text).expect("written");
-            password(folder.path(), "password")
+            password(folder.path(), "password", false)
         };
         assert_eq!(with(" pä$$ ").expect("a password").reveal(), " pä$$ ".as_bytes());
         for text in ["", "s3cret\n"] {
@@ -257,7 +412,28 @@ mod tests {
             assert_eq!(problem.cause, Cause::BadValue);
             assert!(!problem.message.contains("s3cret"));
         }
-        let missing = password(folder.path(), "elsewhere").expect_err("a problem");
+        for (text, is_plain) in [
+            ("s3cret-._~", true),
+            ("a:b!$&'()*+,;=c", true),
+            ("p%41", false),
+            ("p@ss", false),
+            ("p/ss", false),
+            ("p?s#s", false),
+            ("p ss", false),
+            ("p[ss]", false),
+            ("pä", false),
+        ] {
+            assert!(with(text).is_ok());
+            match password(folder.path(), "password", true) {
+                Ok(password) => assert!(is_plain, "{password:?} {text}"),
+                Err(problem) => {
+                    assert!(!is_plain && problem.cause == Cause::BadValue, "{text}");
+                    assert!(problem.message.contains("percent-encoded"), "{}", problem.message);
+                    assert!(!problem.message.contains(text), "{}", problem.message);
+                }
+            }
+        }
+        let missing = password(folder.path(), "elsewhere", false).expect_err("a problem");
         assert_eq!(missing.cause, Cause::MissingKey);
     }
 }

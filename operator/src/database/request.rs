@@ -24,6 +24,9 @@ pub struct Request {
     /// that `verify-full` when there is a file `ca` and else `prefer`, as PostgreSQL's own clients do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sslmode: Option<SslMode>,
+    /// No program gets the server's host in a URL, so it may be an address that would have to stand in brackets there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_in_no_url: bool,
     /// The databases that must be there. A database that was asked for once and is not any more stays, and is reported.
     pub databases: Vec<Database>,
     /// The logins that must work now. Roles that are not named keep the password they have.
@@ -71,6 +74,9 @@ pub struct Login {
     /// The file with its password, below the folder of the passwords: `application/password`. Several logins may share
     /// one.
     pub password_file: String,
+    /// A program gets the password in a URL, where nothing is escaped: characters that have a meaning there are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_url: bool,
 }
 
 /// How a connection is secured, in PostgreSQL's own words.

@@ -107,7 +107,7 @@ fn read(options: &Options) -> Result<Inputs, Vec<Problem>> {
     let admin = Admin::read(&options.admin, &request).map_err(|problem| problems.push(problem));
     let mut passwords = BTreeMap::new();
     for login in &request.logins {
-        match password(&options.passwords, &login.password_file) {
+        match password(&options.passwords, &login.password_file, login.in_url) {
             Ok(password) => drop(passwords.insert(login.role.clone(), password)),
             Err(problem) => problems.push(Problem {
                 role: Some(login.role.clone()),

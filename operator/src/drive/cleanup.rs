@@ -146,7 +146,7 @@ pub(crate) fn departures(
 
 /// How long an object store that does not answer is still waited for.
 fn time_left(meta: &ObjectMeta, now: &Time, context: &Context) -> Duration {
-    let store = context.platform.object_store.clone().unwrap_or_default();
+    let store = context.platform.now().object_store.clone().unwrap_or_default();
     let patience = store.give_up_after.seconds().unwrap_or(u64::MAX);
     let since = meta.deletion_timestamp.as_ref().unwrap_or(now);
     let waited = u64::try_from(now.0.as_second().saturating_sub(since.0.as_second())).unwrap_or_default();

@@ -17,8 +17,9 @@ use crate::cluster::reach::Reach;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::hands::Hands;
 use crate::drive::fetched::Apis;
+use crate::drive::rejections::Rejections;
 use crate::drive::told::Told;
-use crate::platform::PlatformConfig;
+use crate::platform::reload::InForce;
 
 /// What every reconcile shares.
 pub struct Context {
@@ -29,7 +30,7 @@ pub struct Context {
     /// Which drive claims which names.
     pub claims: Arc<Claims>,
     /// The platform's settings.
-    pub platform: PlatformConfig,
+    pub platform: InForce,
     /// Which optional APIs there are.
     pub apis: watch::Receiver<Option<Apis>>,
     /// Whether this process may write.
@@ -44,6 +45,8 @@ pub struct Context {
     pub memory: Memory,
     /// Since when this process watches.
     pub began: Timestamp,
+    /// Parts of drives whose pods the API server does not accept.
+    pub rejections: Rejections,
 }
 
 /// What is remembered of each drive between reconciles. Losing it costs a request, never a mistake.
@@ -65,6 +68,8 @@ pub struct Remembered {
     pub unreached: bool,
     /// How many outages had ended when the last walk began.
     pub began: u64,
+    /// Whether its namespace is being deleted. That never ends but with the drive.
+    pub is_closing: bool,
     /// Since when a status is put off because what it tells is about to change.
     pub untold_since: Option<Instant>,
     /// What people wrote in the drive when it was last read live: see [`super::confirm`].
@@ -96,6 +101,21 @@ impl Memory {
             };
         }
         change(known)
+    }
+
+    /// Remembers whether the namespace of the drive takes nothing new any more. That never ends.
+    pub fn closes(&self, key: &DriveKey, uid: &str, closes: bool) {
+        if closes {
+            self.of(key, uid, |known| known.is_closing = true);
+        }
+    }
+
+    /// Whether the namespace of the drive takes nothing new any more. A drive of the same name in a namespace that was made
+    /// again has another UID.
+    pub fn is_closing(&self, key: &DriveKey, uid: &str) -> bool {
+        self.lock()
+            .get(key)
+            .is_some_and(|known| known.uid == uid && known.is_closing)
     }
 
     /// A status of the drive is about to be written.
@@ -244,6 +264,16 @@ mod tests {
         memory.begins(&key("d"), 0);
         memory.failed(&key("d"));
         assert!(memory.take_unreached().is_empty());
+    }
+
+    #[test]
+    fn a_namespace_is_closing_for_the_drive_that_saw_it_and_not_for_one_that_was_made_again() {
+        let memory = Memory::default();
+        memory.closes(&key("d"), "old", true);
+        assert!(memory.is_closing(&key("d"), "old"));
+        assert!(!memory.is_closing(&key("d"), "new"));
+        memory.tells(&key("d"), "new");
+        assert!(!memory.is_closing(&key("d"), "new"));
     }
 
     #[test]

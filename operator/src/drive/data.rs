@@ -33,7 +33,7 @@ const MOST: usize = 512;
 pub struct Used {
     /// Whether the drive makes it. It uses any other as it is.
     pub own: bool,
-    /// Names of the Deployments and StatefulSets that mount it.
+    /// Names of the Deployments and `StatefulSet`s that mount it.
     pub by: BTreeSet<String>,
 }
 

@@ -4,11 +4,14 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
 use kube::runtime::events::{Event, EventType};
-use ras_crds::{BucketStatus, ConditionType, DataKind, DataStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::{
+    BucketStatus, Condition, ConditionType, DataKind, DataStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus,
+};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
 use crate::cluster::store::DriveKey;
+use crate::cluster::takers::Taken;
 use crate::drive::apply::buckets::Known;
 use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
@@ -28,6 +31,7 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
         created,
         updated,
         repaired,
+        taken,
         rotated,
         removed,
     } = changes;
@@ -43,7 +47,10 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
         ("Removed", "removed what the drive no longer asks for:", removed),
     ] {
         if !children.is_empty() {
-            let note = format!("{done} {}", list(children));
+            let mut note = format!("{done} {}", list(children));
+            if reason == "Repaired" {
+                note += &who(taken.values().flatten());
+            }
             tracing::info!(drive = %key, outcome = reason, children = children.len(), "{note}");
             // Events of one reason are counted as one and show the first note alone; naming the child, when it is
             // one, keeps repairs of different children apart.
@@ -62,6 +69,42 @@ pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
                 context,
             );
         }
+    }
+}
+
+/// Who changed what, as far as that is known: fields that somebody removed have no owner.
+fn who<'a>(taken: impl Iterator<Item = &'a Taken>) -> String {
+    let mut told: Vec<String> = taken
+        .filter(|one| !one.managers.is_empty())
+        .map(|one| format!("{} by {}", one.field, one.managers.join(" and ")))
+        .collect();
+    told.sort();
+    told.dedup();
+    if told.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", told.join(", "))
+    }
+}
+
+/// Warns of fields that somebody else insists on, when such a conflict begins or becomes another one.
+pub fn conflicts(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
+    let conflict = |status: &RecruitmentDriveStatus| {
+        let mut conditions = status.conditions.iter();
+        let found = conditions.find(|one| one.type_ == ConditionType::FieldConflict.as_str() && one.is_true());
+        found.map(|condition| condition.message.clone())
+    };
+    let Some(now) = conflict(status) else { return };
+    if conflict(before).as_ref() != Some(&now) {
+        let reason = Reason::FieldConflict.as_str();
+        tracing::warn!(drive = %key, outcome = reason, "{now}");
+        publish(EventType::Warning, reason, "Apply", now, None, meta, key, context);
     }
 }
 
@@ -130,32 +173,44 @@ pub fn readiness(
     };
     let Some(now) = ready(status) else { return };
     let old = ready(before);
-    if old
-        .as_ref()
-        .is_some_and(|old| old.status == now.status && old.reason == now.reason)
-    {
+    let (type_, old_type) = (type_of_readiness(status), type_of_readiness(before));
+    let is_same = |old: &Condition| old.status == now.status && old.reason == now.reason;
+    // What waiting does not help was a Normal event as long as it might.
+    let becomes_warning = is_warning(type_) && !is_warning(old_type);
+    if !becomes_warning && old.as_ref().is_some_and(is_same) {
         return;
     }
-    let stalled = status
-        .conditions
-        .iter()
-        .any(|c| c.type_ == ConditionType::Stalled.as_str() && c.is_true());
     tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
     let told_by_itself = [Reason::DataBeingDeleted, Reason::VolumeLost].map(Reason::as_str);
     if told_by_itself.contains(&&*now.reason) {
         // Each object has a Warning of its own: see `data`.
         return;
     }
-    let kind = if stalled || now.reason == Reason::PodsFailing.as_str() {
-        EventType::Warning
-    } else {
-        EventType::Normal
-    };
     if old.is_none() && now.reason == Reason::Suspended.as_str() {
         // That a new drive is as its spec says goes without saying beside the list of what was made.
         return;
     }
-    publish(kind, &now.reason, "Report", now.message, None, meta, key, context);
+    publish(type_, &now.reason, "Report", now.message, None, meta, key, context);
+}
+
+/// Type of the event on Ready: a Warning for what a person has to look at.
+fn type_of_readiness(status: &RecruitmentDriveStatus) -> EventType {
+    let condition = |type_: ConditionType| status.conditions.iter().find(|one| one.type_ == type_.as_str());
+    let is_stalled = condition(ConditionType::Stalled).is_some_and(Condition::is_true);
+    let failing = condition(ConditionType::Ready).filter(|ready| !ready.is_true());
+    let wants_attention = failing.is_some_and(|ready| {
+        let reason = Reason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
+        reason.is_some_and(|reason| reason.is_warning())
+    });
+    if is_stalled || wants_attention {
+        EventType::Warning
+    } else {
+        EventType::Normal
+    }
+}
+
+fn is_warning(type_: EventType) -> bool {
+    matches!(type_, EventType::Warning)
 }
 
 /// Warns of data that begins to be deleted, or is found to be gone.
@@ -308,6 +363,10 @@ fn publish(
     key: &DriveKey,
     context: &Context,
 ) {
+    if context.memory.is_closing(key, meta.uid.as_deref().unwrap_or_default()) {
+        // An event would be one more object that the namespace does not take.
+        return;
+    }
     let event = Event {
         type_,
         reason: reason.to_owned(),
@@ -343,4 +402,54 @@ fn cut(mut note: String) -> String {
         note.push('…');
     }
     note
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    fn told(ready: bool, reason: Reason, stalled: bool) -> RecruitmentDriveStatus {
+        let now = Time(Timestamp::UNIX_EPOCH);
+        let condition = |type_, status, reason| Condition::new(type_, status, reason, "because", Some(1), &now);
+        RecruitmentDriveStatus {
+            conditions: vec![
+                condition(ConditionType::Ready, ready, reason),
+                condition(ConditionType::Stalled, stalled, reason),
+            ],
+            ..RecruitmentDriveStatus::default()
+        }
+    }
+
+    #[test]
+    fn what_a_person_has_to_look_at_is_a_warning_and_the_rest_is_not() {
+        for reason in [
+            Reason::DatabaseFailing,
+            Reason::DatabaseDenied,
+            Reason::CertManagerMissing,
+            Reason::CloudNativePGMissing,
+            Reason::ExternalSecretFailing,
+            Reason::RolloutStuck,
+            Reason::SecretMissing,
+            Reason::StoreDenied,
+        ] {
+            assert!(is_warning(type_of_readiness(&told(false, reason, false))), "{reason}");
+        }
+        for reason in [
+            Reason::RollingOut,
+            Reason::DatabasePending,
+            Reason::Suspended,
+            Reason::CertificatePending,
+        ] {
+            assert!(!is_warning(type_of_readiness(&told(false, reason, false))), "{reason}");
+        }
+        assert!(is_warning(type_of_readiness(&told(
+            false,
+            Reason::DatabasePending,
+            true
+        ))));
+        assert!(!is_warning(type_of_readiness(&told(true, Reason::AllReady, false))));
+    }
 }

@@ -7,7 +7,8 @@ use ras_crds::spec::DatabaseProvider;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
-use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner, Record};
+use crate::cluster::pods::after;
+use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
 use crate::drive::cache;
@@ -15,15 +16,15 @@ use crate::drive::context::Context;
 use crate::drive::data::{self, Data};
 use crate::drive::fetched::{
     Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState,
-    ProgramFacts, StartedBy, Watch,
+    JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
 };
 use crate::drive::report::Observed;
 use crate::object_store::model::Owner as BucketOwner;
-use crate::platform::PlatformConfig;
+use crate::platform::{CacheConfig, PlatformConfig};
 
 /// Names of the Secrets that a drive makes or uses.
 pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeSet<String> {
-    let drive = &*cache::expanded(drive, "");
+    let drive = &*cache::expanded(drive, &CacheConfig::default());
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let mut secrets: BTreeSet<String> = drive
         .spec
@@ -131,16 +132,23 @@ fn buckets_of(
         .collect()
 }
 
+/// A drive's own database server.
+fn database_server(key: &DriveKey, context: &Context) -> Option<StatefulSetState> {
+    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    match context.hands.store.get(&child)?.detail {
+        Detail::StatefulSet(state) => Some(state),
+        Detail::None
+        | Detail::Secret(_)
+        | Detail::Deployment(_)
+        | Detail::Job(_)
+        | Detail::Claim(_)
+        | Detail::Foreign(_) => None,
+    }
+}
+
 /// Whether the pod of a drive's own database server is ready.
 fn database_serves(key: &DriveKey, context: &Context) -> bool {
-    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
-    let Some(record) = context.hands.store.get(&child) else {
-        return false;
-    };
-    match record.detail {
-        Detail::StatefulSet(state) => state.observed_generation >= state.generation && state.ready > 0,
-        Detail::None | Detail::Secret(_) | Detail::Deployment(_) | Detail::Job(_) | Detail::Foreign(_) => false,
-    }
+    database_server(key, context).is_some_and(|state| state.observed_generation >= state.generation && state.ready > 0)
 }
 
 /// By which Secret the pod of a drive's own database server was started.
@@ -157,7 +165,12 @@ fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
     let child = ChildKey::new(Kind::Cluster, &key.namespace, &names::database(&key.name));
     match context.hands.store.get(&child)?.detail {
         Detail::Foreign(state) => Some(state),
-        Detail::None | Detail::Secret(_) | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) => None,
+        Detail::None
+        | Detail::Secret(_)
+        | Detail::Deployment(_)
+        | Detail::StatefulSet(_)
+        | Detail::Job(_)
+        | Detail::Claim(_) => None,
     }
 }
 
@@ -205,7 +218,60 @@ fn programs_of(key: &DriveKey, context: &Context) -> BTreeMap<String, ProgramFac
                 };
                 Some((child.name.to_string(), facts))
             }
-            Detail::None | Detail::Secret(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Foreign(_) => None,
+            Detail::None
+            | Detail::Secret(_)
+            | Detail::StatefulSet(_)
+            | Detail::Job(_)
+            | Detail::Claim(_)
+            | Detail::Foreign(_) => None,
+        })
+        .collect()
+}
+
+/// What of a drive exists and stays, of the kinds whose presence a condition claims.
+fn children_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeSet<ChildKey> {
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let children = context.hands.store.of_drive(key).into_iter();
+    children
+        .filter(|(child, record)| {
+            let is_ours = matches!(&record.owner, Owner::Drive { uid: owner, .. } if **owner == *uid);
+            Observed::KINDS.contains(&child.kind) && is_ours && !record.deleting
+        })
+        .map(|(child, _)| child)
+        .collect()
+}
+
+/// The volumes of the drive that exist, by the names of their claims: those that it asks for and made, in this life or an
+/// earlier one.
+fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, LiveClaim> {
+    let services = drive.spec.services.iter();
+    let volumes = services.flat_map(|service| service.volumes.iter().map(move |volume| (service, volume)));
+    let names = volumes
+        .filter(|(_, volume)| volume.size.is_some())
+        .map(|(service, volume)| names::volume_claim(&key.name, &service.name, &volume.name));
+    let of_server = drive
+        .spec
+        .database
+        .as_ref()
+        .and_then(|database| database.managed.as_ref());
+    names
+        .chain(of_server.map(|_| names::database_claim(&key.name)))
+        .filter_map(|name| {
+            let record = context
+                .hands
+                .store
+                .get(&ChildKey::new(Kind::PersistentVolumeClaim, &key.namespace, &name))?;
+            let is_ours = record.drive.as_deref() == Some(&*key.name) && !record.deleting;
+            match record.detail {
+                Detail::Claim(state) if is_ours => Some((
+                    name,
+                    LiveClaim {
+                        facts: state.facts?,
+                        applies_class: state.applies_class,
+                    },
+                )),
+                _ => None,
+            }
         })
         .collect()
 }
@@ -227,7 +293,7 @@ fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveSt
         records.any(|record| match record.detail {
             Detail::Deployment(state) => state.ready > 0,
             Detail::StatefulSet(state) => state.ready > 0,
-            Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Foreign(_) => false,
+            Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Claim(_) | Detail::Foreign(_) => false,
         })
     };
     let live = used.iter().filter_map(|(one, used)| {
@@ -236,8 +302,8 @@ fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveSt
         let may_hold_data = match &record.detail {
             Detail::Foreign(state) => state.ready == Some(true),
             Detail::Secret(_) => true,
-            Detail::None | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) => {
-                record.is_bound || used.by.iter().any(was_ready)
+            Detail::None | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Claim(_) => {
+                record.marks.is_bound || used.by.iter().any(was_ready)
             }
         };
         let live = data::Live {
@@ -250,6 +316,20 @@ fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveSt
     data::judge(drive, &used, &live.collect(), &before.data)
 }
 
+/// The drive's Jobs, with why their pods are refused.
+fn jobs_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, JobFacts> {
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let mut jobs = context.hands.store.jobs(key, uid);
+    for (name, job) in &mut jobs {
+        if job.trouble.is_none() {
+            job.trouble = context
+                .rejections
+                .of(key, &ChildKey::new(Kind::Job, &key.namespace, name));
+        }
+    }
+    jobs
+}
+
 /// Gathers what exists around a drive.
 pub fn fetch(
     key: &DriveKey,
@@ -259,7 +339,7 @@ pub fn fetch(
     context: &Context,
 ) -> (Fetched, Observed) {
     let store = &context.hands.store;
-    let secrets = secrets_of(drive, &context.platform)
+    let secrets = secrets_of(drive, &context.platform.now())
         .into_iter()
         .filter_map(|name| store.secret(&key.namespace, &name).map(|facts| (name, facts)))
         .collect();
@@ -272,7 +352,12 @@ pub fn fetch(
             let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
             match record.detail {
                 Detail::Deployment(state) => Some((name, state)),
-                Detail::None | Detail::Secret(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Foreign(_) => None,
+                Detail::None
+                | Detail::Secret(_)
+                | Detail::StatefulSet(_)
+                | Detail::Job(_)
+                | Detail::Claim(_)
+                | Detail::Foreign(_) => None,
             }
         })
         .collect();
@@ -283,6 +368,7 @@ pub fn fetch(
                 replicas: state.replicas,
                 replicas_before_suspend: state.replicas_before_suspend,
                 started_by: state.started_by.clone(),
+                complete: state.is_complete(),
             };
             (name.clone(), facts)
         })
@@ -292,7 +378,7 @@ pub fn fetch(
         now: now.0,
         secrets,
         deployments,
-        jobs: store.jobs(key, drive.metadata.uid.as_deref().unwrap_or_default()),
+        jobs: jobs_of(key, drive, context),
         job_pods: store.job_pods(key),
         migrations: before
             .services
@@ -302,18 +388,30 @@ pub fn fetch(
         elders: context.claims.elders(key),
         apis,
         external: external_of(key, drive, apis, context),
+        claims: claims_of(key, drive, context),
         buckets: buckets_of(key, drive, before, context),
         database: match drive.spec.database {
             Some(_) => database_of(key, drive, before, context),
             None => DatabaseFacts::default(),
         },
     };
+    let server = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    let mut troubles = store.troubles(key);
+    troubles.extend(context.rejections.of(key, &server));
     (
         fetched,
         Observed {
             deployments: states,
-            troubles: store.troubles(key),
+            troubles,
+            server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
+            reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
             data: data_of(key, drive, before, context),
+            // Otherwise what was applied tells it.
+            children: if drive.spec.is_paused() {
+                children_of(key, drive, context)
+            } else {
+                BTreeSet::new()
+            },
         },
     )
 }

@@ -6,8 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
 
 pub use crate::cluster::facts::{
-    Apis, BackupState, Elder, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome, JobPod, PodEnd, PodRun,
-    SecretFacts, StartedBy,
+    Apis, BackupState, ClaimFacts, ClusterStorage, Elder, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome,
+    JobPod, PodEnd, PodRun, SecretFacts, StartedBy,
 };
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
@@ -32,10 +32,21 @@ pub struct Fetched {
     pub apis: Apis,
     /// What is known of the Secrets that come from a store outside the cluster, by their name in Kubernetes.
     pub external: BTreeMap<String, ExternalFacts>,
+    /// The drive's volumes as they are, by the names of their claims.
+    pub claims: BTreeMap<String, LiveClaim>,
     /// Buckets that the drive's status names, by their name in the drive.
     pub buckets: BTreeMap<String, BucketFacts>,
     /// What is known of the drive's database server.
     pub database: DatabaseFacts,
+}
+
+/// One of the drive's volumes as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveClaim {
+    /// What it asks for and has.
+    pub facts: ClaimFacts,
+    /// Whether the operator applied its storage class, and so has to go on applying it.
+    pub applies_class: bool,
 }
 
 /// What is known of a database server: what status says, and whether a managed one serves.
@@ -98,8 +109,10 @@ pub struct BucketFacts {
 pub struct DeploymentFacts {
     /// `spec.replicas` as it is now.
     pub replicas: i32,
-    /// Replicas it had before the drive was suspended, when it is suspended.
+    /// Replicas it had before the drive was suspended, when it is suspended or coming back.
     pub replicas_before_suspend: Option<i32>,
     /// By which Secrets its pods were started.
     pub started_by: StartedBy,
+    /// Whether all of them serve in the present version, and no other pod is left.
+    pub complete: bool,
 }

@@ -51,6 +51,7 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
         Event::Delete(drive) => {
             let key = key(drive);
             news.store.uses(&key, BTreeSet::new());
+            context.rejections.forget(&key);
             if let Some(known) = context.memory.forget(&key) {
                 context.hands.metrics.forget(&key, &known.told.status);
             }
@@ -69,7 +70,7 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
 fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
     let Ok(decoded) = &drive.0 else { return Wake::new() };
     let key = key(drive);
-    let secrets = fetch::secrets_of(decoded, &context.platform).into_iter();
+    let secrets = fetch::secrets_of(decoded, &context.platform.now()).into_iter();
     let secrets = secrets.map(|name| ChildKey::new(Kind::Secret, &key.namespace, &name));
     let data = data::used(decoded).into_keys();
     let data = data.map(|(kind, name)| ChildKey::new(data::child_kind(kind), &key.namespace, &name));

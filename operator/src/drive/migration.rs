@@ -4,7 +4,8 @@
 //! what succeeded once is in status by its content and the databases it ran on, and never runs again on the same by itself. Its *work* is the content and who
 //! asked for it last: a person may ask for the same again. Its Job is named by the work and by how it runs (resources,
 //! time-out, security, scheduling), so that a failed one runs again when one of these is changed, and at no other time:
-//! nothing that the operator alone decides, such as its own image, is among them.
+//! nothing that the operator alone decides, such as its own image, is among them. A Job that has not started because it cannot
+//! pull an image that it would no longer have is made again.
 
 use std::collections::BTreeSet;
 
@@ -229,10 +230,24 @@ impl<'a> Migrating<'a> {
                 job: identity.job,
             },
             JobOutcome::Open | JobOutcome::Succeeded { .. } => Standing::Running {
-                waits: waits(job),
+                waits: waits(job, self.drive.calendar.now),
                 job: identity.job,
             },
         }
+    }
+
+    /// Whether this Job's pod cannot pull an image that it would not have now: it makes way for one that can. Its program has not
+    /// started, so nothing is done twice.
+    fn is_outdated(&self, job: &str) -> bool {
+        let now = [&self.drive.operator_image, &self.migration.container.image];
+        let job = self.drive.jobs.get(job);
+        job.is_some_and(|job| cannot_pull_other_than(job, &now))
+    }
+
+    /// Whether this Job's pod cannot start, and waiting did not help.
+    pub fn is_stalled(&self, job: &str) -> bool {
+        let trouble = self.drive.jobs.get(job).and_then(|job| job.trouble.as_ref());
+        trouble.is_some_and(|trouble| trouble.is_lasting(None, self.drive.calendar.now))
     }
 
     /// An earlier migration that is not over: a Job that has not ended, or a pod that is still going.
@@ -309,10 +324,21 @@ fn has_started(job: &JobFacts) -> bool {
     job.pods.iter().any(|pod| !matches!(pod, PodRun::Waiting(_)))
 }
 
-fn waits(job: &JobFacts) -> Option<String> {
-    job.pods.iter().find_map(|pod| match pod {
+/// Whether a Job that has not started cannot pull an image that is none of these.
+pub fn cannot_pull_other_than(job: &JobFacts, images: &[&String]) -> bool {
+    let unpulled = job.trouble.as_ref().and_then(|trouble| trouble.unpulled.as_ref());
+    job.outcome == JobOutcome::Open && !has_started(job) && unpulled.is_some_and(|unpulled| !images.contains(&unpulled))
+}
+
+/// Why a Job's program has not started, where that is more than an ordinary start.
+pub fn waits(job: &JobFacts, now: Timestamp) -> Option<String> {
+    let immediate = job.pods.iter().find_map(|pod| match pod {
         PodRun::Waiting(why) => why.clone(),
         PodRun::Running | PodRun::Ended(_) => None,
+    });
+    immediate.or_else(|| {
+        let trouble = job.trouble.as_ref().filter(|trouble| trouble.is_shown(now))?;
+        Some(trouble.text())
     })
 }
 
@@ -329,7 +355,9 @@ pub fn kept(drive: &ValidDrive) -> Vec<String> {
     let mut kept: Vec<String> = at_work.collect();
     for migrating in all(drive) {
         let identity = migrating.identity();
-        kept.push(identity.job.clone());
+        if !migrating.is_outdated(&identity.job) {
+            kept.push(identity.job.clone());
+        }
         let mut succeeded: Vec<(Option<Timestamp>, &String)> = Vec::new();
         let mut failed: Vec<(Option<Timestamp>, &String)> = Vec::new();
         let mut is_done = false;
@@ -372,6 +400,7 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
         image_pull_policy: _,
         command,
         args,
+        working_dir,
         env,
         env_from,
         ports: _,
@@ -380,6 +409,10 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
     let mut parts = vec!["image".to_owned(), image.clone()];
     list("command", command, &mut parts);
     list("args", args, &mut parts);
+    // Only where it is set, so that what ran before this field existed keeps its identity.
+    if let Some(directory) = working_dir {
+        parts.extend(["workingDir".to_owned(), directory.clone()]);
+    }
     let env = migration.lasting_env.as_ref().unwrap_or(env);
     parts.push(format!("env {}", env.len()));
     for variable in env {

@@ -24,9 +24,11 @@ pub mod intake;
 pub mod login;
 pub mod migration;
 pub mod preparation;
+pub mod rejections;
 pub mod report;
 pub mod rotation;
 pub mod told;
+pub mod url;
 pub mod valid;
 pub mod validate;
 
@@ -37,9 +39,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
 use kube::core::{DynamicObject, Resource};
 use kube::runtime::controller::Action;
-use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::{ConditionType, DatabaseState, RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
 use crate::cluster::observe::version;
@@ -98,8 +101,13 @@ impl Error {
 pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let key = intake::key(&drive);
+    let meta = drive.meta();
+    if meta.deletion_timestamp.is_none() && context.memory.is_closing(&key, meta.uid.as_deref().unwrap_or_default()) {
+        // Each child that Kubernetes takes away wakes the drive, and none can be created again.
+        return Ok(Action::await_change());
+    }
     context.memory.begins(&key, context.reach.ended());
-    let walked = match tokio::time::timeout(LIMIT, walk(&key, &drive, &context)).await {
+    let walked = match tokio::time::timeout(LIMIT, Box::pin(walk(&key, &drive, &context))).await {
         Ok(walked) => walked,
         Err(_) => Err(Error::TimedOut),
     };
@@ -126,6 +134,7 @@ pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
     Action::requeue(wait)
 }
 
+#[allow(clippy::too_many_lines, reason = "one line after the other, as the rooms are walked")]
 async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
     let now = Time(Timestamp::now());
     if stored.meta().deletion_timestamp.is_some() {
@@ -134,34 +143,34 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     }
     let drive = match &stored.0 {
         Ok(drive) => drive,
-        Err(invalid) => {
-            let mut before = told(key, &invalid.metadata, None, context);
-            if before.buckets.is_empty() {
-                // Or the names of its buckets would be forgotten, and with them what has to be removed one day.
-                before.buckets = cleanup::stored_buckets(key, context).await?;
-            }
-            let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
-            show(key, &invalid.metadata, status, &before, false, Way::Merge, context).await?;
-            return Ok((Counted::Blocked, Action::await_change()));
-        }
+        Err(invalid) => return undecodable(key, invalid, &now, context).await,
     };
     let before = told(key, &drive.metadata, drive.status.as_ref(), context);
-    let whole = cache::expanded(drive, &context.platform.cache.image);
+    // One and the same for the whole walk.
+    let platform = context.platform.now();
+    let whole = cache::expanded(drive, &platform.cache);
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    context.rejections.read(&context.hands, key, uid).await;
     let (fetched, observed) = fetch::fetch(key, &whole, &before, &now, context);
     let drive_as_written = drive;
-    let validated = validate::validate(drive_as_written, &fetched, &context.platform);
+    let validated = validate::validate(drive_as_written, &fetched, &platform);
     // What is told is told of all its services, the cache among them.
     let drive = &*whole;
+    let asleep = |valid| {
+        let again = observed.changes_at(drive, valid, now.0);
+        (Counted::Blocked, sleep_until(again, now.0))
+    };
     if drive.spec.is_paused() {
         if let Some(keeper) = &context.hands.keeper {
             keeper.forget(key);
         }
-        let asked = validated.as_ref().ok().map(|valid| (valid, build::build(valid).held));
+        let valid = validated.as_ref().ok();
+        let asked = valid.map(|valid| (valid, build::build(valid).held));
         let verdict = Verdict::Paused {
             asked: asked.as_ref().map(|(valid, held)| (*valid, held)),
         };
         tell(key, drive, &observed, &verdict, &before, &now, context).await?;
-        return Ok((Counted::Blocked, Action::await_change()));
+        return Ok(asleep(valid));
     }
     let valid = match &validated {
         Ok(valid) => valid,
@@ -176,10 +185,9 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
                 context,
             )
             .await?;
-            return Ok((Counted::Blocked, Action::await_change()));
+            return Ok(asleep(None));
         }
     };
-    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     if !finalizer::set(key, &drive.metadata, finalizer::is_needed(valid), context).await? {
         // The drive changed meanwhile, and is looked at anew.
         return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
@@ -194,7 +202,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     // would take two walks, or write its Deployments twice.
     let anew = credentials_were_written.then(|| {
         let (fetched, _) = fetch::fetch(key, &whole, &before, &now, context);
-        let validated = validate::validate(drive_as_written, &fetched, &context.platform);
+        let validated = validate::validate(drive_as_written, &fetched, &platform);
         (fetched, validated)
     });
     let (fetched, valid, desired) = match &anew {
@@ -208,6 +216,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     }
     let buckets = &fetched.buckets;
     let outcome = apply::apply(&context.hands, key, uid, desired, buckets, credentials, &observed.data).await?;
+    context.memory.closes(key, uid, outcome.is_final());
     events::changes(&outcome, key, drive, context);
     events::regenerated(&outcome, &before, key, drive, context);
     events::buckets(&outcome, key, drive, context);
@@ -225,7 +234,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     // Names of buckets have to be in status before they are made, and whose turn it is to log in before they may.
     let is_awaited = outcome.buckets.are_unrecorded() || login::standing(valid).goes_on();
     let may_wait = !is_awaited && outcome.blocked.is_empty() && keeps_the_record(&before, &status);
-    if may_wait && is_unsettled(&observed) {
+    if may_wait && (is_unsettled(&observed) || has_just_stopped(&observed, &before)) {
         let waited = context.memory.waits_to_tell(key, uid);
         if waited < SETTLE {
             context.memory.succeeded(key);
@@ -237,16 +246,44 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let suspended = drive.spec.is_suspended();
     show(key, &drive.metadata, status, &before, suspended, Way::Apply, context).await?;
     // What credentials that are there allow besides, a next look finds; nobody else would wake the drive.
-    if is_awaited || credentials_were_written {
+    if (is_awaited || credentials_were_written) && !outcome.is_final() {
         return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
     }
-    Ok(next(key, valid, &outcome, context))
+    let again = observed.changes_at(drive, Some(valid), now.0);
+    Ok(next(key, valid, &outcome, again, context))
+}
+
+/// Tells that the stored object does not decode.
+async fn undecodable(
+    key: &DriveKey,
+    invalid: &InvalidObject,
+    now: &Time,
+    context: &Context,
+) -> Result<(Counted, Action), Error> {
+    let mut before = told(key, &invalid.metadata, None, context);
+    if before.buckets.is_empty() {
+        // Or the names of its buckets would be forgotten, and with them what has to be removed one day.
+        before.buckets = cleanup::stored_buckets(key, context).await?;
+    }
+    let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, now);
+    show(key, &invalid.metadata, status, &before, false, Way::Merge, context).await?;
+    Ok((Counted::Blocked, Action::await_change()))
 }
 
 /// Whether a controller has yet to look at what was written last.
 fn is_unsettled(observed: &Observed) -> bool {
     let is_behind = |state: &DeploymentState| state.observed_generation < state.generation;
+    let server = observed.server.as_ref();
     observed.deployments.values().any(is_behind)
+        || server.is_some_and(|server| server.observed_generation < server.generation)
+}
+
+/// Whether the database server was there when that was told last, and has no ready pod now. One that is back within moments is
+/// not told of.
+fn has_just_stopped(observed: &Observed, before: &RecruitmentDriveStatus) -> bool {
+    let name = ConditionType::DatabaseReady.as_str();
+    let was_there = before.conditions.iter().any(|one| one.type_ == name && one.is_true());
+    was_there && observed.server.as_ref().is_some_and(|server| server.ready == 0)
 }
 
 /// Whether two statuses differ at most in what is there for people to read: everything else is a record that later steps
@@ -258,14 +295,33 @@ fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveSt
             .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
             .collect()
     };
+    // That a server does not answer is nothing to rely on.
+    let database = |status: &RecruitmentDriveStatus| {
+        let mut database = status.database.clone()?;
+        for line in &mut database.databases {
+            if line.message.as_deref() == Some(preparation::SERVER_DOWN) {
+                line.message = None;
+                line.state = DatabaseState::Ready;
+            }
+        }
+        Some(database)
+    };
     before.buckets == status.buckets
-        && before.database == status.database
+        && database(before) == database(status)
         && before.secrets == status.secrets
         && migrations(before) == migrations(status)
 }
 
 /// When to look again. Everything that can happen wakes the drive by itself but time; what is in the way may not.
-fn next(key: &DriveKey, valid: &ValidDrive, outcome: &apply::Outcome, context: &Context) -> (Counted, Action) {
+/// `again` is when what is reported changes next without any news.
+fn next(
+    key: &DriveKey,
+    valid: &ValidDrive,
+    outcome: &apply::Outcome,
+    again: Option<Timestamp>,
+    context: &Context,
+) -> (Counted, Action) {
+    let now = valid.calendar.now;
     let changes = &outcome.changes;
     if outcome.blocked.is_empty() {
         context.memory.succeeded(key);
@@ -274,23 +330,32 @@ fn next(key: &DriveKey, valid: &ValidDrive, outcome: &apply::Outcome, context: &
         } else {
             Counted::Changed
         };
-        let next_check = preparation::of(valid).and_then(|preparation| preparation.next_check);
-        let next = valid.next_rotation().into_iter().chain(next_check).min();
-        let again = next.map_or_else(Action::await_change, |at| {
-            Action::requeue(rotation::wait_for(at, valid.calendar.now))
-        });
-        return (counted, again);
+        let check = preparation::of(valid).and_then(|preparation| preparation.next_check);
+        let at = valid.next_rotation().into_iter().chain(check).chain(again).min();
+        // Fields that were left to others are tried again although nothing may happen.
+        let conflicts = outcome.conflicts.iter().map(|conflict| conflict.again);
+        let waits = at.map(|at| rotation::wait_for(at, now)).into_iter().chain(conflicts);
+        return (counted, waits.min().map_or_else(Action::await_change, Action::requeue));
+    }
+    if outcome.is_final() {
+        return (Counted::Blocked, Action::await_change());
     }
     if outcome.blocked.iter().any(|one| one.retry == Retry::WhenReached) {
         return (Counted::Blocked, Action::requeue(again::wait(key, context)));
     }
+    let again = again.map_or(Duration::MAX, |at| rotation::wait_for(at, now));
     let failures = context.memory.failed(key);
     let wait = if outcome.blocked.iter().any(|one| one.retry == Retry::Soon) {
         backoff::wait(failures, key)
     } else {
         backoff::longest(key)
     };
-    (Counted::Blocked, Action::requeue(wait))
+    (Counted::Blocked, Action::requeue(wait.min(again)))
+}
+
+/// Looks again at this time, if there is one.
+fn sleep_until(at: Option<Timestamp>, now: Timestamp) -> Action {
+    at.map_or_else(Action::await_change, |at| Action::requeue(rotation::wait_for(at, now)))
 }
 
 /// The status that was told of a drive last; the stored one, when nothing is remembered.
@@ -393,6 +458,7 @@ async fn show(
         events::data(&status, before, key, meta, context);
         events::logins(&status, before, key, meta, context);
         events::databases(&status, before, key, meta, context);
+        events::conflicts(&status, before, key, meta, context);
     }
     context.memory.shown(key, uid, status, made);
     Ok(())

@@ -9,9 +9,10 @@ use ras_crds::{ConditionType, DatabaseState, LogicalDatabaseStatus, Reason};
 
 use super::build::{Waiting, names};
 use super::fetched::{JobOutcome, PodRun};
-use super::login;
+use super::migration::{cannot_pull_other_than, waits};
 use super::valid::{DatabaseServer, ValidDatabase, ValidDrive, ValidLogicalDatabase};
 use super::validate::databases::{CLUSTER_CA, PASSWORD};
+use super::{login, url};
 use crate::cluster::jobs::PREPARE;
 use crate::database::report::{Cause, Report};
 use crate::database::request::{Database, Drive, Login, Request, SslMode};
@@ -166,6 +167,10 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             DatabaseServer::CloudNativePG(_) => Some(SslMode::VerifyFull),
             DatabaseServer::External(_) => Some(SslMode::Require),
         },
+        host_in_no_url: match &database.server {
+            DatabaseServer::External(external) => !url::contains(drive, &external.secret.secret_name, "host"),
+            DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => false,
+        },
         databases: database
             .databases
             .iter()
@@ -183,9 +188,19 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
                 role: login.role.clone(),
                 owner: login.owner.clone(),
                 password_file: format!("{}/{PASSWORD}", login.secret_name),
+                in_url: is_written_by_others(drive, &login.secret_name)
+                    && url::contains(drive, &login.secret_name, PASSWORD),
             })
             .collect(),
     }
+}
+
+/// Whether the password may be another than the operator generated, which is letters and digits.
+fn is_written_by_others(drive: &ValidDrive, secret: &str) -> bool {
+    drive
+        .secrets
+        .get(secret)
+        .is_some_and(|facts| facts.may_be_anothers(PASSWORD))
 }
 
 fn work(drive: &ValidDrive, database: &ValidDatabase, request: &Request) -> String {
@@ -229,10 +244,7 @@ fn progress(drive: &ValidDrive, database: &ValidDatabase, job: &str, work: &str,
         },
         // News of the pod may come after news of its Job.
         (JobOutcome::Succeeded { .. }, None) => Progress::Running(None),
-        (JobOutcome::Open, _) => Progress::Running(facts.pods.iter().find_map(|pod| match pod {
-            PodRun::Waiting(why) => why.clone(),
-            PodRun::Running | PodRun::Ended(_) => None,
-        })),
+        (JobOutcome::Open, _) => Progress::Running(waits(facts, drive.calendar.now)),
     }
 }
 
@@ -352,7 +364,22 @@ pub fn cluster_trouble(drive: &ValidDrive, database: &ValidDatabase) -> (Reason,
     }
 }
 
+/// What each database's line says while the server is down. What the line said before is as true as before once it is up.
+pub const SERVER_DOWN: &str = "the database server is not ready";
+
 impl Preparation {
+    /// Whether the Job that is there cannot pull an image that it would not have now: it makes way for one that can.
+    pub fn is_outdated(&self, drive: &ValidDrive) -> bool {
+        let job = drive.jobs.get(&self.job);
+        job.is_some_and(|job| cannot_pull_other_than(job, &[&drive.operator_image]))
+    }
+
+    /// Whether the Job's pod cannot start, and waiting did not help.
+    pub fn is_stalled(&self, drive: &ValidDrive) -> bool {
+        let trouble = drive.jobs.get(&self.job).and_then(|job| job.trouble.as_ref());
+        trouble.is_some_and(|trouble| trouble.is_lasting(None, drive.calendar.now))
+    }
+
     /// Whether the Job has to be there: it is made, or it goes on.
     pub fn needs_job(&self) -> bool {
         !matches!(self.progress, Progress::Recorded | Progress::Waiting(_))
@@ -445,7 +472,8 @@ fn line(
     });
     match (progress, problem) {
         (_, Some(problem)) => line.message = Some(problem.message.clone()),
-        (Progress::Done(_), None) => line.state = DatabaseState::Ready,
+        // Only what was done whole is recorded as done.
+        (Progress::Done(_) | Progress::Recorded, None) => line.state = DatabaseState::Ready,
         // Others have problems, and what is not told is left open when not all of it was told.
         (
             Progress::Failed {
@@ -455,15 +483,10 @@ fn line(
         ) if report.server_version.is_some() && report.problems_more == 0 => {
             line.state = DatabaseState::Ready;
         }
-        (
-            Progress::Recorded
-            | Progress::Checking
-            | Progress::Waiting(_)
-            | Progress::Running(_)
-            | Progress::Failed { .. },
-            None,
-        ) => {
-            if let Some(before) = before.filter(|line| line.state != DatabaseState::Retained) {
+        (Progress::Checking | Progress::Waiting(_) | Progress::Running(_) | Progress::Failed { .. }, None) => {
+            if before.is_some_and(|before| before.message.as_deref() == Some(SERVER_DOWN)) {
+                line.state = DatabaseState::Ready;
+            } else if let Some(before) = before.filter(|line| line.state != DatabaseState::Retained) {
                 line.state = before.state;
                 line.message.clone_from(&before.message);
             }

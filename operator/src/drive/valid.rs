@@ -60,6 +60,8 @@ pub struct ValidDrive {
     pub image_pull_secrets: Vec<String>,
     /// Image of the step that renders files.
     pub operator_image: String,
+    /// CPU and memory of the containers with that image.
+    pub operator_resources: ValidResources,
     /// Optional APIs that the cluster serves.
     pub apis: Apis,
     /// Secrets as they are, by their name in Kubernetes.
@@ -114,6 +116,8 @@ pub struct ValidService {
     pub metrics: Option<ValidMetrics>,
     /// Seconds a pod gets to finish.
     pub termination_grace_period_seconds: i64,
+    /// Seconds it keeps running before SIGTERM. Absent: the default for its ports and its rollout.
+    pub pre_stop_sleep_seconds: Option<i64>,
     /// Which nodes.
     pub scheduling: Scheduling,
     /// What it needs beyond restricted pod security.
@@ -196,6 +200,8 @@ pub struct ValidContainer {
     pub command: Vec<String>,
     /// Arguments.
     pub args: Vec<String>,
+    /// Directory in which it starts. Absent: the image's own.
+    pub working_dir: Option<String>,
     /// Environment, in order.
     pub env: Vec<ValidEnv>,
     /// Whole secrets as environment.

@@ -35,6 +35,9 @@ pub struct ClusterSpec {
     pub storage: Storage,
     /// CPU and memory of each server.
     pub resources: ResourceRequirements,
+    /// Settings of PostgreSQL. Absent: CloudNativePG's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgresql: Option<Postgresql>,
     /// Whether Prometheus finds the servers. Absent: it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
@@ -44,6 +47,13 @@ pub struct ClusterSpec {
     /// Programs that do what CloudNativePG itself does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<Plugin>,
+}
+
+/// Settings of PostgreSQL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postgresql {
+    /// Its parameters, by name.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// What is made when the first server starts.

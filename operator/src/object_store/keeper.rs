@@ -579,7 +579,7 @@ impl<S: ObjectStore> Inner<S> {
 fn after(failure: &Failure, failures: u32, key: &BucketKey) -> Duration {
     match failure.retry() {
         Retry::Soon | Retry::WhenReached => backoff::wait(failures, &key.drive),
-        Retry::OnChange => backoff::longest(&key.drive),
+        Retry::OnChange | Retry::Never => backoff::longest(&key.drive),
     }
 }
 

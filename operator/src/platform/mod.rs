@@ -1,13 +1,17 @@
 //! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
 
 mod object_store;
+pub mod reload;
+mod resources;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ras_crds::spec::{IssuerKind, StoreKind};
 use serde::{Deserialize, Serialize};
 
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
+pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
 
 /// The version of the settings that this program reads.
 pub const API_VERSION: &str = "ras.dev/platform/v1";
@@ -25,6 +29,9 @@ pub struct PlatformConfig {
     /// It stands in the pod template of every service with files. A service keeps the image it runs with until
     /// something else of it changes, so an upgrade of the operator restarts nothing.
     pub operator_image: String,
+    /// The containers that the operator adds to drives and runs its own image in: the step that renders files, and the Job
+    /// that prepares databases.
+    pub operator_containers: ContainersConfig,
     /// Names of Secrets with which images are pulled, in addition to the drive's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<String>,
@@ -50,6 +57,7 @@ impl Default for PlatformConfig {
         Self {
             api_version: None,
             operator_image: concat!("ras-operator:", env!("CARGO_PKG_VERSION")).to_owned(),
+            operator_containers: ContainersConfig::default(),
             image_pull_secrets: Vec::new(),
             ingress: IngressConfig::default(),
             storage: StorageConfig::default(),
@@ -95,12 +103,16 @@ pub struct StorageConfig {
 pub struct CacheConfig {
     /// Image with the program `valkey-server`. Absent: the official one, of the 8.1 series.
     pub image: String,
+    /// What its container asks for besides memory, which the drive says. Absent: a request of 50m CPU.
+    #[serde(skip_serializing_if = "ResourcesConfig::is_empty")]
+    pub resources: ResourcesConfig,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
             image: "docker.io/valkey/valkey:8.1-alpine".to_owned(),
+            resources: ResourcesConfig::default(),
         }
     }
 }
@@ -173,7 +185,7 @@ pub enum PlatformError {
         /// Path of the field.
         field: &'static str,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: Cow<'static, str>,
     },
 }
 
@@ -191,16 +203,10 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
     }
     let config: PlatformConfig = serde_yaml::from_str::<Option<PlatformConfig>>(text)?.unwrap_or_default();
     if config.operator_image.trim().is_empty() {
-        return Err(PlatformError::Unusable {
-            field: "operatorImage",
-            problem: "is empty: leave it out or name an image",
-        });
+        return unusable("operatorImage", "is empty: leave it out or name an image");
     }
     if config.image_pull_secrets.iter().any(String::is_empty) {
-        return Err(PlatformError::Unusable {
-            field: "imagePullSecrets",
-            problem: "contains an empty name",
-        });
+        return unusable("imagePullSecrets", "contains an empty name");
     }
     for (field, image) in [
         ("database.image", &config.database.image),
@@ -210,26 +216,26 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         if !image.is_empty() && !image.contains([' ', '@']) && !is_tagged {
             continue;
         }
-        return Err(PlatformError::Unusable {
+        return unusable(
             field,
-            problem: "is a repository without tag or digest, such as registry.example.com/postgres: the version is the tag",
-        });
+            "is a repository without tag or digest, such as registry.example.com/postgres: the version is the tag",
+        );
     }
     let labels = &config.monitoring.labels;
     if labels
         .keys()
         .any(|key| key.starts_with("ras.dev/") || key.starts_with("app.kubernetes.io/"))
     {
-        return Err(PlatformError::Unusable {
-            field: "monitoring.labels",
-            problem: "may not set ras.dev/… or app.kubernetes.io/…: the operator finds its objects by them",
-        });
+        return unusable(
+            "monitoring.labels",
+            "may not set ras.dev/… or app.kubernetes.io/…: the operator finds its objects by them",
+        );
     }
     if config.cache.image.trim().is_empty() {
-        return Err(PlatformError::Unusable {
-            field: "cache.image",
-            problem: "is empty: leave it out or name an image with valkey-server",
-        });
+        return unusable(
+            "cache.image",
+            "is empty: leave it out or name an image with valkey-server",
+        );
     }
     if config
         .secrets
@@ -237,15 +243,45 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         .as_ref()
         .is_some_and(|store| store.trim().is_empty())
     {
-        return Err(PlatformError::Unusable {
-            field: "secrets.store",
-            problem: "is empty: leave it out or name a store",
-        });
+        return unusable("secrets.store", "is empty: leave it out or name a store");
     }
+    // The API server refuses the NetworkPolicy of every service that these are part of.
+    for (field, namespace) in [
+        ("ingress.controllerNamespace", &config.ingress.controller_namespace),
+        ("monitoring.namespace", &config.monitoring.namespace),
+    ] {
+        if let Some(name) = namespace
+            && !is_namespace(name)
+        {
+            return unusable(
+                field,
+                format!(
+                    "{name:?} is no name of a namespace: write at most 63 of a-z, 0-9 and '-', as in ingress-nginx"
+                ),
+            );
+        }
+    }
+    resources::check(&config)?;
     if let Some(store) = &config.object_store {
         object_store::check(store)?;
     }
     Ok(config)
+}
+
+/// A value that cannot work.
+fn unusable<T>(field: &'static str, problem: impl Into<Cow<'static, str>>) -> Result<T, PlatformError> {
+    let problem = problem.into();
+    Err(PlatformError::Unusable { field, problem })
+}
+
+/// Whether a namespace can have this name.
+fn is_namespace(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 #[cfg(test)]
@@ -305,6 +341,19 @@ mod tests {
     fn an_empty_image_is_refused() {
         let error = parse("operatorImage: ''").unwrap_err().to_string();
         assert!(error.contains("operatorImage"), "{error}");
+    }
+
+    #[test]
+    fn a_namespace_that_cannot_be_is_refused_before_every_network_policy_is() {
+        for (text, field) in [
+            ("ingress: {controllerNamespace: Ingress}", "ingress.controllerNamespace"),
+            ("ingress: {controllerNamespace: ''}", "ingress.controllerNamespace"),
+            ("monitoring: {namespace: 'kube system'}", "monitoring.namespace"),
+            ("monitoring: {namespace: -monitoring}", "monitoring.namespace"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(field), "{text}: {error}");
+        }
     }
 
     #[test]

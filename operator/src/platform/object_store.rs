@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use ras_crds::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::PlatformError;
+use super::{PlatformError, unusable};
+use crate::cidr;
 
 /// Region of S3-compatible servers that know none, and of AWS when nothing is said.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -119,7 +120,6 @@ pub struct ProgramsConfig {
 
 /// Refuses what cannot work.
 pub(super) fn check(store: &ObjectStoreConfig) -> Result<(), PlatformError> {
-    let unusable = |field, problem| Err(PlatformError::Unusable { field, problem });
     for (field, address) in [
         ("objectStore.endpoint", &store.endpoint),
         ("objectStore.programEndpoint", &store.program_endpoint),
@@ -158,11 +158,11 @@ pub(super) fn check(store: &ObjectStoreConfig) -> Result<(), PlatformError> {
     if store.usage.as_ref().is_some_and(|usage| usage.max_pages == 0) {
         return unusable("objectStore.usage.maxPages", "is 0: name at least 1");
     }
-    if store.programs.cidrs.iter().any(|cidr| !cidr.contains('/')) {
-        return unusable(
-            "objectStore.programs.cidrs",
-            "contains something that is no network: write it like 203.0.113.0/24",
-        );
+    // One that the API server refuses would hold every service that restricts its egress and uses a bucket.
+    for range in &store.programs.cidrs {
+        if let Err(why) = cidr::check(range) {
+            return unusable("objectStore.programs.cidrs", format!("{range:?} {why}"));
+        }
     }
     Ok(())
 }
@@ -210,6 +210,11 @@ mod tests {
             ("{giveUpAfter: 0s}", "objectStore.giveUpAfter"),
             ("{usage: {maxPages: 0}}", "objectStore.usage.maxPages"),
             ("{programs: {cidrs: [everywhere]}}", "objectStore.programs.cidrs"),
+            ("{programs: {cidrs: [10.0.0.0/33]}}", "objectStore.programs.cidrs"),
+            (
+                "{programs: {cidrs: [10.0.0.0/8, 10.20.0.5/24]}}",
+                "write 10.20.0.0/24 or 10.20.0.5/32",
+            ),
         ] {
             let error = parse(&format!("objectStore: {text}")).unwrap_err().to_string();
             assert!(error.contains(field), "{text}: {error}");

@@ -82,6 +82,7 @@ pub struct Metrics {
     leader: Gauge,
     lease_transitions: Gauge,
     renewals_failed: Counter,
+    platform_valid: Gauge,
     reconciles: Family<OutcomeLabel, Counter>,
     durations: Histogram,
     writes: Family<WriteLabels, Counter>,
@@ -109,6 +110,12 @@ impl Default for Metrics {
             "lease_renewals_failed",
             "Tries to renew the lease that failed",
             renewals_failed.clone(),
+        );
+        let platform_valid = Gauge::default();
+        registry.register(
+            "platform_settings_valid",
+            "1 when the platform's settings are as their file says, 0 when that cannot be used and earlier ones are in force",
+            platform_valid.clone(),
         );
         let reconciles = Family::default();
         let durations = Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
@@ -139,7 +146,7 @@ impl Default for Metrics {
         );
         registry.register(
             "service_ready_replicas",
-            "Pods of the present version that are ready",
+            "Pods that run the version asked for and are ready",
             service_ready.clone(),
         );
         registry.register(
@@ -174,6 +181,7 @@ impl Default for Metrics {
             leader,
             lease_transitions,
             renewals_failed,
+            platform_valid,
             reconciles,
             durations,
             writes,
@@ -203,6 +211,11 @@ impl Metrics {
     /// Counts a try to renew the lease that failed.
     pub fn renewal_failed(&self) {
         self.renewals_failed.inc();
+    }
+
+    /// Tells whether the platform's settings are as their file says.
+    pub fn platform_settings_are_used(&self, are_used: bool) {
+        self.platform_valid.set(i64::from(are_used));
     }
 
     /// Counts a reconcile that took `seconds`.

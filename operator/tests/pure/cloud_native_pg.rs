@@ -37,6 +37,7 @@ fn said(ready: bool, message: &str) -> ForeignState {
         message: message.to_owned(),
         primary: Some("d-database-1".to_owned()),
         backup: BackupState::default(),
+        storage: None,
     }
 }
 
@@ -324,4 +325,18 @@ fn a_name_that_cloud_native_pg_refuses_is_told_before_it_does() {
     long.metadata.name = Some("d".repeat(45));
     let problems = validate(&long, &facts_for(&long), &PlatformConfig::default()).unwrap_err();
     assert!(problems.to_string().contains("50 characters"), "{problems}");
+}
+
+#[test]
+fn parameters_are_cloud_native_pgs_and_absent_without_any() {
+    let postgresql = |managed: &str| {
+        let drive = drive(managed, "");
+        let desired = built(&drive, &fresh(&drive, None), &PlatformConfig::default());
+        serde_json::to_value(&desired.clusters[0]).unwrap()["spec"]["postgresql"].clone()
+    };
+    assert_eq!(postgresql(MANAGED), json!(null));
+    assert_eq!(
+        postgresql(&format!("{MANAGED}, parameters: {{max_connections: '300'}}")),
+        json!({"parameters": {"max_connections": "300"}})
+    );
 }

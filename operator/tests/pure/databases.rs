@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{EnvVar, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::{
-    ConditionType, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Reason, RecruitmentDrive,
+    ConditionType, DatabaseLoginStatus, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Reason, RecruitmentDrive,
     RecruitmentDriveStatus,
 };
 use ras_operator::database::report::{Cause, Problem, Report};
@@ -114,6 +114,42 @@ fn the_first_of_several_databases_has_the_plain_names_and_a_service_learns_of_no
     assert_eq!(all["DATABASE_OLD_FILES_USER"], "keeper");
     assert_eq!(all["DATABASE_PORTAL_PASSWORD"], "<d-database-role-portal/password>");
     assert!(all.keys().all(|name| !name.contains("PAYROLL")), "{all:?}");
+}
+
+#[test]
+fn a_program_that_makes_user_names_of_a_suffix_follows_a_rotation() {
+    let suffix = "env: [{name: SUFFIX, database: {name: rc, key: userSuffix}}]";
+    let drive = drive(suffix, STANDALONE, "{name: rc, owner: rcadmin}");
+    let mut fetched = facts_for(&drive);
+    assert!(environment(&built(&drive, &fetched)).contains(&("SUFFIX".to_owned(), "admin".to_owned())));
+
+    fetched.database.recorded.login = Some(DatabaseLoginStatus {
+        generation: 1,
+        ..DatabaseLoginStatus::default()
+    });
+    let second = SecretFacts {
+        generation: Some(1),
+        ..SecretFacts::default()
+    };
+    fetched.secrets.insert("d-database-second-rcadmin".to_owned(), second);
+    assert!(environment(&built(&drive, &fetched)).contains(&("SUFFIX".to_owned(), "admin_2".to_owned())));
+}
+
+#[test]
+fn a_suffix_exists_only_where_the_user_s_name_begins_with_the_database_s() {
+    let suffix = "env: [{name: SUFFIX, database: {name: rc, key: userSuffix}}]";
+    for (database, suffix_is) in [("{name: rc}", ""), ("{name: rc, user: rc_app}", "_app")] {
+        let drive = drive(suffix, STANDALONE, database);
+        let found = environment(&built(&drive, &facts_for(&drive)));
+        assert!(
+            found.contains(&("SUFFIX".to_owned(), suffix_is.to_owned())),
+            "{database}: {found:?}"
+        );
+    }
+    let told = problems(&drive(suffix, STANDALONE, "{name: rc, owner: keeper}"));
+    assert!(told.contains("spec.services[0].env[0].database.key"), "{told}");
+    assert!(told.contains("\"keeper\" does not begin with \"rc\""), "{told}");
+    assert!(told.contains("named rc<suffix>"), "{told}");
 }
 
 #[test]
@@ -929,4 +965,114 @@ fn status_of_a_drive_without_databases_has_none() {
     let drive = with_spec("{services: [{name: portal, image: 'portal:1'}]}");
     let valid = valid(&drive, &facts_for(&drive));
     assert_eq!(report::database::status(&valid), None::<DatabaseStatus>);
+}
+
+#[test]
+fn the_job_learns_which_passwords_programs_get_in_a_url() {
+    let asked = |drive: &RecruitmentDrive, writer: &str| -> Request {
+        let mut fetched = facts_for(drive);
+        let facts = fetched.secrets.get_mut("d-database-role-portal").unwrap();
+        facts.keys = Some(BTreeMap::from([("password".to_owned(), writer.to_owned())]));
+        preparation::of(&valid(drive, &fetched)).unwrap().request
+    };
+    let by_url = "uses: {databases: [portal]}";
+    let by_parts = "env: [{name: PGPASSWORD, database: {name: portal, key: password}}]";
+    let own_url = "env: [{name: P, database: {name: portal, key: password}}, {name: U, value: 'pg://portal:$(P)@x'}]";
+    let in_file = "env: [{name: P, database: {name: portal, key: password}}], files: [{path: /etc/p, content: 'u = pg://$(P)@x'}]";
+    let (ours, theirs) = (
+        "ras-operator/Update/2026-01-01T00:00:00Z;",
+        "kubectl-edit/Update/2026-01-01T00:00:00Z;",
+    );
+    for (service, writer, in_url) in [
+        // What the operator generated is letters and digits.
+        (by_url, ours.to_owned(), false),
+        (by_url, theirs.to_owned(), true),
+        (by_url, format!("{ours}{theirs}"), true),
+        (by_parts, theirs.to_owned(), false),
+        (own_url, theirs.to_owned(), true),
+        (in_file, theirs.to_owned(), true),
+    ] {
+        let drive = drive(service, STANDALONE, "{name: portal}");
+        assert_eq!(asked(&drive, &writer).logins[0].in_url, in_url, "{service} {writer}");
+    }
+    for (service, in_no_url) in [(by_url, false), (by_parts, true)] {
+        let drive = drive(service, EXTERNAL, "{name: portal}");
+        assert_eq!(asked(&drive, ours).host_in_no_url, in_no_url, "{service}");
+    }
+}
+
+#[test]
+fn parameters_reach_the_server_and_nothing_changes_without_them() {
+    let with = |parameters: &str| {
+        let managed = format!("managed: {{provider: Standalone, version: 17, size: 10Gi{parameters}}}");
+        drive("uses: {databases: [portal]}", &managed, "{name: portal}")
+    };
+    let server = |drive: &RecruitmentDrive| {
+        let desired = built(drive, &facts_for(drive));
+        let template = desired.stateful_sets[0].spec.clone().unwrap().template;
+        template.spec.unwrap().containers[0].clone()
+    };
+    assert_eq!(server(&with("")).args, None);
+    assert_eq!(server(&with("")), server(&with(", parameters: {}")));
+    let set = with(", parameters: {max_connections: '300', shared_buffers: 256MB}");
+    assert_eq!(
+        server(&set).args.unwrap(),
+        ["-c", "max_connections=300", "-c", "shared_buffers=256MB"]
+    );
+    for (parameters, words) in [
+        (
+            "{archive_command: 'rm -rf /'}",
+            "\"archive_command\" is not a parameter that a drive may set",
+        ),
+        ("{max_connections: many}", "a whole number from 20 to 10000"),
+        ("{shared_buffers: 256Mi}", "such as 64MB"),
+    ] {
+        let said = problems(&with(&format!(", parameters: {parameters}")));
+        assert!(
+            said.contains("spec.database.managed.parameters") && said.contains(words),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn the_operators_own_containers_ask_for_what_the_platform_says() {
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+    let all = "uses: {databases: [portal], cache: true}, files: [{path: /etc/p, content: x}]";
+    let drive = with_spec(&format!(
+        "{{services: [{{name: portal, image: 'portal:1', {all}}}], cache: {{}}, database: {{{STANDALONE}, databases: [{{name: portal}}]}}}}"
+    ));
+    let amounts = |of: Option<BTreeMap<String, Quantity>>| {
+        let all = of.unwrap_or_default().into_iter();
+        all.map(|(name, amount)| format!("{name}={}", amount.0))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let resources = |text: &str| {
+        let platform = ras_operator::platform::parse(text).unwrap();
+        let desired = build(&validate(&drive, &facts_for(&drive), &platform).unwrap());
+        let pods = desired.deployments.iter().map(|one| one.spec.clone().unwrap().template);
+        let jobs = desired.jobs.iter().map(|one| one.spec.clone().unwrap().template);
+        let mut found = BTreeMap::new();
+        for spec in pods.chain(jobs).filter_map(|template| template.spec) {
+            let all = spec.init_containers.into_iter().flatten().chain(spec.containers);
+            for container in all.filter(|one| one.name != "portal") {
+                let resources = container.resources.unwrap();
+                let text = format!("{} | {}", amounts(resources.requests), amounts(resources.limits));
+                found.insert(container.name, text);
+            }
+        }
+        found
+    };
+    let before = resources("");
+    assert_eq!(before["render-files"], "cpu=10m memory=32Mi | memory=64Mi");
+    assert_eq!(before["prepare-database"], before["render-files"]);
+    assert_eq!(before["cache"], "cpu=50m memory=128Mi | memory=128Mi");
+    let after = resources(
+        "operatorContainers: {resources: {requests: {cpu: 100m}, limits: {cpu: 200m, memory: 128Mi}}}\n\
+         cache: {resources: {limits: {cpu: 500m}}}",
+    );
+    assert_eq!(after["render-files"], "cpu=100m memory=32Mi | cpu=200m memory=128Mi");
+    assert_eq!(after["prepare-database"], after["render-files"]);
+    assert_eq!(after["cache"], "cpu=50m memory=128Mi | cpu=500m memory=128Mi");
 }

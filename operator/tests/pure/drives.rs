@@ -154,7 +154,7 @@ fn wild(tame: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> 
 }
 
 fn quantity() -> BoxedStrategy<Quantity> {
-    prop_oneof![20 => "[1-9][0-9]{0,2}(m|Mi|Gi|)", 1 => "[0-9.eE+-]{0,6}", 1 => "\\PC{0,4}"]
+    prop_oneof![20 => "[1-9][0-9]{0,2}(Mi|Gi|)", 1 => "[1-9][0-9]{0,4}m", 1 => "[0-9.eE+-]{0,6}", 1 => "\\PC{0,4}"]
         .prop_map(Quantity::new)
         .boxed()
 }
@@ -695,6 +695,8 @@ fn mend(drive: &mut RecruitmentDrive, field: &str) {
             service.resources = None;
         } else if field.contains(".rollout") {
             service.rollout = None;
+        } else if field.contains(".preStopSleepSeconds") {
+            service.pre_stop_sleep_seconds = None;
         } else if field.contains(".termination") {
             service.termination_grace_period_seconds = None;
         } else if field.contains(".podSecurity") {

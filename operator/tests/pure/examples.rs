@@ -91,7 +91,7 @@ fn examples_say_nothing_that_the_contract_drops() {
 }
 
 /// The UID is what `read` adds; amounts are texts once they are read.
-fn without_defaults(value: &Value, metadata: bool) -> Value {
+pub(crate) fn without_defaults(value: &Value, metadata: bool) -> Value {
     match value {
         Value::Object(map) => map
             .iter()

@@ -786,7 +786,7 @@ fn a_drive_is_ready_all_the_time_that_its_next_logins_are_made() {
     let told = |world: &World| {
         let valid = world.valid(Memory::Whole);
         let before = RecruitmentDriveStatus::default();
-        report::database::finding(&valid, &Observed::default(), &[], &before).unwrap()
+        report::database::finding(&valid, &Observed::default(), None, &[], &before).unwrap()
     };
     world.wish(1);
     for _ in 0..3 {

@@ -9,6 +9,8 @@ mod cloud_native_pg;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod drives;
 #[cfg(test)]
 mod examples;
@@ -20,6 +22,8 @@ mod migrations;
 mod pods;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod readiness;
 #[cfg(test)]
 mod replicas;
 #[cfg(test)]

@@ -532,7 +532,7 @@ fn a_suspended_drive_starts_none_and_keeps_the_version_before() {
     let desired = world.walk();
     assert!(desired.jobs.is_empty());
     assert_eq!(desired.held["d-api"].condition, ConditionType::MigrationsReady);
-    let finding = migrations::finding(&world.valid()).unwrap();
+    let finding = migrations::finding(&world.valid(), None).unwrap();
     assert_eq!((finding.status, finding.reason), (true, Reason::Suspended));
     world.drive.spec.suspend = None;
     let desired = world.walk();
@@ -564,7 +564,7 @@ fn a_failed_one_is_told_with_its_job_what_it_said_and_the_next_step() {
     let job = world.last();
     world.ends(&job, false);
     world.walk();
-    let finding = migrations::finding(&world.valid()).unwrap();
+    let finding = migrations::finding(&world.valid(), None).unwrap();
     assert_eq!(
         (finding.type_, finding.status, finding.reason),
         (ConditionType::MigrationsReady, false, Reason::MigrationFailed)

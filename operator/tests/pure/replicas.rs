@@ -139,3 +139,91 @@ fn a_version_whose_successor_waits_stops_with_its_drive_and_comes_back_with_it()
     assert_eq!(scaled(SCALED, false, &live(0, None)), None);
     assert_eq!(scaled(OPEN, false, &live(0, Some(0))), None);
 }
+
+const PACED: &str = "services: [{name: s, image: portal:1, replicas: 3, rollout: OneAtATime}]";
+const PACED_OPEN: &str = "services: [{name: s, image: portal:1, rollout: OneAtATime}]";
+const PACED_SCALED: &str = "services: [{name: s, image: portal:1, rollout: OneAtATime, \
+     autoscaling: {minReplicas: 3, maxReplicas: 5, targetCPUUtilization: 70}}]";
+
+/// Pods that all serve.
+fn serving(replicas: i32, before: Option<i32>) -> Fetched {
+    let mut fetched = live(replicas, before);
+    for facts in fetched.deployments.values_mut() {
+        facts.complete = true;
+    }
+    fetched
+}
+
+/// Fewest and most pods of the autoscaler.
+fn bounds(drive: &RecruitmentDrive, fetched: &Fetched) -> (Option<i32>, i32) {
+    let spec = built(drive, fetched).autoscalers.remove(0).spec.unwrap();
+    (spec.min_replicas, spec.max_replicas)
+}
+
+#[test]
+fn one_at_a_time_holds_for_the_first_start_and_for_more_replicas_too() {
+    let drive = with_spec(PACED);
+    assert_eq!(sent(&drive, &Fetched::default()), Some(1));
+    assert_eq!(sent(&drive, &live(1, None)), Some(1), "it does not serve yet");
+    assert_eq!(sent(&drive, &serving(1, None)), Some(2));
+    assert_eq!(sent(&drive, &live(2, None)), Some(2));
+    assert_eq!(sent(&drive, &serving(2, None)), Some(3));
+    assert_eq!(sent(&drive, &live(3, None)), Some(3));
+    assert_eq!(sent(&drive, &live(5, None)), Some(3), "fewer pods need no pace");
+    assert_eq!(sent(&drive, &live(0, None)), Some(1));
+}
+
+#[test]
+fn the_other_strategies_start_all_replicas_at_once() {
+    for spec in [FIXED, &FIXED.replace("replicas: 3", "replicas: 3, rollout: Recreate")] {
+        assert_eq!(sent(&with_spec(spec), &Fetched::default()), Some(3));
+        assert_eq!(sent(&with_spec(spec), &live(1, None)), Some(3));
+    }
+}
+
+#[test]
+fn a_service_that_nobody_numbered_comes_back_one_at_a_time_to_what_it_had() {
+    let drive = with_spec(PACED_OPEN);
+    assert_eq!(sent(&drive, &Fetched::default()), None);
+    assert_eq!(sent(&drive, &live(4, None)), None, "a running one is left alone");
+    assert_eq!(
+        sent(&drive, &live(0, None)),
+        None,
+        "and so is one that a person stopped"
+    );
+    assert_eq!(sent(&drive, &live(0, Some(3))), Some(1));
+    assert_eq!(sent(&drive, &live(1, Some(3))), Some(1));
+    assert_eq!(sent(&drive, &serving(1, Some(3))), Some(2));
+    assert_eq!(remembered(&drive, &serving(1, Some(3))).as_deref(), Some("3"));
+    assert_eq!(
+        remembered(&suspended(PACED_OPEN), &live(1, Some(3))).as_deref(),
+        Some("3")
+    );
+    assert_eq!(sent(&drive, &serving(2, Some(3))), Some(3));
+    assert_eq!(sent(&drive, &live(3, Some(3))), None, "all are back");
+    assert_eq!(remembered(&drive, &live(3, Some(3))), None);
+    assert_eq!(handed_over(&drive, &live(3, Some(3))), Some(3));
+}
+
+#[test]
+fn an_autoscaler_adds_no_pods_while_they_start_one_at_a_time() {
+    let drive = with_spec(PACED_SCALED);
+    assert_eq!(sent(&drive, &Fetched::default()), Some(1));
+    assert_eq!(bounds(&drive, &Fetched::default()), (Some(1), 1));
+    assert_eq!(
+        (sent(&drive, &live(1, None)), bounds(&drive, &live(1, None))),
+        (Some(1), (Some(1), 1))
+    );
+    assert_eq!(
+        (sent(&drive, &serving(2, None)), bounds(&drive, &serving(2, None))),
+        (Some(3), (Some(3), 3))
+    );
+    // From here on it decides.
+    for fetched in [live(3, None), live(4, None)] {
+        assert_eq!((sent(&drive, &fetched), bounds(&drive, &fetched)), (None, (Some(3), 5)));
+    }
+    assert_eq!(sent(&drive, &live(0, Some(4))), Some(1), "resumed");
+    assert_eq!(sent(&drive, &serving(3, Some(4))), Some(4));
+    assert_eq!(sent(&drive, &live(4, Some(4))), None);
+    assert_eq!(sent(&drive, &live(0, None)), None, "switched off by a person");
+}

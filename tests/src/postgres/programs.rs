@@ -54,6 +54,11 @@ impl Programs {
         major(&self.folder)
     }
 
+    /// PostgreSQL's own client. Debian's `psql` on the path would choose among servers first.
+    pub(super) fn client(&self) -> PathBuf {
+        self.folder.join("psql")
+    }
+
     /// A program with the arguments it takes to run `name` as the right user.
     pub(super) fn command(&self, name: &str) -> (PathBuf, Vec<String>) {
         let program = self.folder.join(name);

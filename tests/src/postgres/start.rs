@@ -125,6 +125,56 @@ impl PostgresServer {
         self.authority.as_deref()
     }
 
+    /// Serves another certificate (PEM, with what comes after it in its chain) to connections from now on.
+    pub async fn serve(&self, certificate: &str, key: &str) -> Result<(), Error> {
+        let served = self.folder.path().join("certificates");
+        // It refuses a key that others may read, and keeps the certificate it has when the key does not fit.
+        write(&served.join("public.crt"), certificate)?;
+        write(&served.join("private.key"), key)?;
+        self.reload().await
+    }
+
+    /// Has it read its settings and files again, and waits until it has.
+    pub async fn reload(&self) -> Result<(), Error> {
+        let loaded = "SELECT pg_conf_load_time()";
+        let before = self.column("postgres", loaded).await?;
+        self.execute("postgres", "SELECT pg_reload_conf()").await?;
+        let started = Instant::now();
+        while self.column("postgres", loaded).await? == before {
+            if started.elapsed() > START_LIMIT {
+                return Err(Error::Postgres(format!("it does not reload: {}", self.log())));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// What PostgreSQL's own client says when it connects with these parameters of libpq, as the superuser [`ADMIN`].
+    /// Nothing: it connects.
+    pub async fn refusal_of_psql(&self, parameters: &[(&str, &str)]) -> Result<Option<String>, Error> {
+        let port = self.port.to_string();
+        let own = [
+            ("user", ADMIN),
+            ("dbname", "postgres"),
+            ("password", self.password()),
+            ("port", &port),
+        ];
+        let quoted = own
+            .iter()
+            .chain(parameters)
+            .map(|(name, value)| format!("{name}='{value}'"));
+        let output = tokio::process::Command::new(self.programs.client())
+            .args(["--no-psqlrc", "--command=SELECT 1"])
+            .arg(quoted.collect::<Vec<_>>().join(" "))
+            .env_clear()
+            // Certificates of whoever runs the tests are not looked for.
+            .env("HOME", "/nonexistent")
+            .output()
+            .await
+            .map_err(Error::io("starting psql"))?;
+        Ok((!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
     /// What it wrote since it was last started: with every statement.
     pub fn log(&self) -> String {
         self.process.log()

@@ -44,11 +44,10 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     };
     let running = specs().await?;
 
-    // Three mistakes that the API server does not see, and a new version that must not be mixed with them.
+    // Two mistakes that the API server does not see, and a new version that must not be mixed with them.
     let before = mark(&season).await?;
     let bad = GOOD
         .replace("secret: {name: jwt, key: key}", "secret: {name: jwt, key: kye}")
-        .replace("memory: 64Mi", "memory: 0")
         .replace("path: /help", "path: /api")
         .replace("api:1", "api:2");
     season.apply(&bad).await?;
@@ -56,7 +55,6 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     assert_eq!(told.status, "True");
     for field in [
         "spec.services[0].env[0].secret.key",
-        "spec.services[1].resources.limits.memory",
         "spec.services[1].sidecars[0].ports[0].path",
     ] {
         assert!(told.message.contains(field), "{field}: {}", told.message);

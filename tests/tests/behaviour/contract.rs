@@ -49,8 +49,11 @@ struct Row {
     before: Option<Change>,
     #[serde(default)]
     accepted: Changes,
+    #[serde(default)]
     refused: Changes,
+    #[serde(default)]
     field: String,
+    #[serde(default)]
     says: String,
 }
 
@@ -280,7 +283,11 @@ fn no_rule_is_without_its_test() {
 
     let promises: Vec<Row> = serde_yaml::from_str(PROMISES).unwrap();
     let tested: BTreeSet<String> = promises.into_iter().map(|promise| promise.says).collect();
-    let untested: Vec<_> = messages.difference(&tested).collect();
+    // Those that stand at many fields have a test that tries each field: see schema/sentences.rs.
+    let untested: Vec<_> = messages
+        .difference(&tested)
+        .filter(|message| !ras_crds::sentences::is_shared(message))
+        .collect();
     assert!(
         untested.is_empty(),
         "tests/tests/behaviour/contract.yaml has no row that says: {untested:#?}"

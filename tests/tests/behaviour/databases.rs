@@ -310,6 +310,43 @@ async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result
 }
 
 #[tokio::test]
+async fn a_value_that_programs_could_not_use_as_the_job_does_is_named_with_its_secret_and_key() -> Result<(), Error> {
+    let databases = Databases::start("db-bytes").await?;
+    databases.connection(databases.server.password()).await?;
+    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases.ready("spring").await?;
+    let write = async |secret: &str, key: &str, value: &str| {
+        let patch = json!({"stringData": {key: value}}).to_string();
+        kubectl(&databases.season, &["patch", "secret", secret, "--patch", &patch])
+            .await
+            .map(drop)
+    };
+    let refused = async |secret: &str, key: &str, words: &str| -> Result<(), Error> {
+        let (type_, reason) = (ConditionType::DatabaseReady, Reason::DatabaseRefused);
+        let told = because(&databases.season, "spring", type_, reason).await?;
+        for word in [format!("{secret:?}"), format!("`{key}`"), words.to_owned()] {
+            assert!(told.message.contains(&word), "{word} is not in: {}", told.message);
+        }
+        assert!(!told.message.contains("p%41ss"), "{}", told.message);
+        Ok(())
+    };
+
+    // As `--from-file` writes it: programs would get the newline in DATABASE_HOST.
+    write("campus", "host", "127.0.0.1\n").await?;
+    refused("campus", "host", "ends with a newline").await?;
+    write("campus", "host", "127.0.0.1").await?;
+    databases.ready("spring").await?;
+
+    // It would be another password in DATABASE_URL.
+    let secret = secret_of("spring", &databases.name("portal"));
+    write(&secret, "password", "p%41ss").await?;
+    refused(&secret, "password", "percent-encoded").await?;
+    write(&secret, "password", "own-pass.word").await?;
+    databases.ready("spring").await?;
+    databases.works("spring", "portal", "students").await
+}
+
+#[tokio::test]
 async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_once_it_is_whole() -> Result<(), Error>
 {
     let databases = Databases::start("db-secret").await?;

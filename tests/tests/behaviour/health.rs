@@ -1,19 +1,16 @@
 //! What the program tells of itself: health, metrics, how it ends, and why it does not begin.
 
-use std::{
-    io::Write as _,
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::{io::Write as _, net::TcpListener, time::Instant};
 
 use futures::future::join_all;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, networking::v1::Ingress};
 use ras_tests::{
-    Cluster, Error, JobRunner, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, eventually, program_beside,
+    Cluster, Error, JobRunner, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually,
+    program_beside,
 };
 use tokio::{process::Command, time::timeout};
 
-use crate::seen::{kubectl, restart_operator};
+use crate::seen::{kubectl, look, restart_operator};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -210,6 +207,90 @@ async fn settings_that_cannot_be_read_are_told_by_their_field() {
     }
     let said = refusal(&[ANY_PORT, "--platform-config=/nowhere/platform.yaml"], "/nowhere").await;
     assert!(said.contains("/nowhere/platform.yaml"), "{said}");
+}
+
+/// Replaces a file as kubelet does when a ConfigMap changed.
+fn replace(path: &std::path::Path, text: &str) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, text).unwrap();
+    std::fs::rename(&next, path).unwrap();
+}
+
+#[tokio::test]
+async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones_change_nothing() -> Result<(), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("platform.yaml");
+    let settings = |class: &str| format!("ingress: {{className: {class}}}\n");
+    replace(&path, &settings("one"));
+    let options = OperatorOptions::with_roles(ROLES)
+        .argument("--platform-config")
+        .argument(path.display().to_string());
+    let mut season = Season::with(Shared::All(cluster().await?), "reload", &options).await?;
+    let drive = "{apiVersion: ras.dev/v1alpha1, kind: RecruitmentDrive, metadata: {name: spring}, spec: {services: \
+         [{name: web, image: registry.example.com/web:1, ports: [{name: http, port: 8080, path: /}]}], \
+         exposure: {host: spring.example.edu}}}";
+    season.apply(drive).await?;
+    season.ready("spring").await?;
+    let classes = async |season: &Season, class: &str| {
+        eventually(
+            PATIENCE,
+            &format!("the Ingress to be of the class {class}"),
+            async || {
+                let ingress = look::<Ingress>(season, "spring").await?.unwrap_or_default();
+                match ingress.pointer("/spec/ingressClassName") {
+                    Some(found) if found == class => Ok(()),
+                    other => Err(format!("{other:?}").into()),
+                }
+            },
+        )
+        .await
+        .map_err(|error| error.with_log(&season.operator.log()))
+    };
+    classes(&season, "one").await?;
+    assert!(
+        season
+            .operator
+            .get("/metrics")
+            .await?
+            .1
+            .contains("\nras_platform_settings_valid 1\n")
+    );
+
+    replace(&path, &settings("two"));
+    classes(&season, "two").await?;
+    replace(&path, "ingress: {clasName: three}\n");
+    season.operator.logs(PATIENCE, "those before stay in force").await?;
+    assert!(season.operator.log().contains("clasName"), "the field is named");
+    assert!(
+        season
+            .operator
+            .get("/metrics")
+            .await?
+            .1
+            .contains("\nras_platform_settings_valid 0\n")
+    );
+    classes(&season, "two").await?;
+    season.ready("spring").await?;
+
+    replace(&path, &settings("four"));
+    classes(&season, "four").await?;
+    assert!(
+        season
+            .operator
+            .get("/metrics")
+            .await?
+            .1
+            .contains("\nras_platform_settings_valid 1\n")
+    );
+    replace(
+        &path,
+        "{ingress: {className: five}, objectStore: {endpoint: 'http://127.0.0.1:9'}}\n",
+    );
+    season
+        .operator
+        .logs(PATIENCE, "but for objectStore: restart the operator")
+        .await?;
+    classes(&season, "five").await
 }
 
 #[tokio::test]

@@ -3,12 +3,15 @@
 // A test fails by panicking; clippy's own exception for tests does not reach the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod admission;
 mod at_rest;
 mod bad_input;
 mod bindings;
 mod charts;
 mod children;
 mod cloud_native_pg;
+mod co_owners;
+mod conflicts;
 mod contract;
 mod credentials;
 mod data_loss;
@@ -30,6 +33,7 @@ mod object_stores;
 mod optional_apis;
 mod passwords;
 mod postgres;
+mod readiness;
 mod removal;
 mod replicas;
 mod rights;

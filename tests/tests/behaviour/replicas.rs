@@ -1,8 +1,16 @@
 //! How many pods: what the drive says, what an autoscaler or a person says, and the moments in between.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
 use futures::{StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler};
-use kube::api::{WatchEvent, WatchParams};
+use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, WatchEvent, WatchParams},
+};
 use ras_tests::{AuditEvent, Error, OperatorOptions, PATIENCE, ROLES, Season, eventually};
 use serde_json::{Value, json};
 
@@ -227,5 +235,143 @@ async fn kubectl_rollout_restart_survives() -> Result<(), Error> {
     season.apply(&drive("3", "replicas: 2")).await?;
     becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
     assert_eq!(of_deployment(&season, "spring-web", RESTARTED).await?, restarted);
+    Ok(())
+}
+
+/// What the pods of the namespace were like whenever another one was created.
+#[derive(Clone, Default)]
+struct Starts {
+    /// How many were created.
+    created: usize,
+    /// Those that did not serve when another one was created.
+    early: Vec<String>,
+}
+
+/// Watches the pods from now on, until the test ends.
+async fn watch_starts(season: &Season) -> Result<Arc<Mutex<Starts>>, Error> {
+    let failed = |error: kube::Error| Error::Api {
+        what: "watching the pods".to_owned(),
+        message: error.to_string(),
+    };
+    let api = season.namespace.api::<Pod>();
+    let version = api.list(&ListParams::default()).await.map_err(failed)?.metadata;
+    let version = version.resource_version.unwrap_or_default();
+    let mut stream = api
+        .watch(&WatchParams::default(), &version)
+        .await
+        .map_err(failed)?
+        .boxed();
+    let starts = Arc::new(Mutex::new(Starts::default()));
+    let shared = Arc::clone(&starts);
+    tokio::spawn(async move {
+        let mut serving: BTreeMap<String, bool> = BTreeMap::new();
+        while let Ok(Some(event)) = stream.try_next().await {
+            match event {
+                WatchEvent::Added(pod) => {
+                    let mut starts = shared.lock().unwrap();
+                    starts.created += 1;
+                    let others = serving.iter().filter(|(_, serves)| !**serves);
+                    let early: Vec<String> = others
+                        .map(|(other, _)| format!("{} before {other}", pod.name_any()))
+                        .collect();
+                    starts.early.extend(early);
+                    serving.insert(pod.name_any(), false);
+                }
+                WatchEvent::Modified(pod) if pod.metadata.deletion_timestamp.is_none() => {
+                    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+                    let ready = conditions
+                        .into_iter()
+                        .flatten()
+                        .any(|one| one.type_ == "Ready" && one.status == "True");
+                    serving.insert(pod.name_any(), ready);
+                }
+                WatchEvent::Modified(pod) | WatchEvent::Deleted(pod) => drop(serving.remove(&pod.name_any())),
+                WatchEvent::Bookmark(_) | WatchEvent::Error(_) => {}
+            }
+        }
+    });
+    Ok(starts)
+}
+
+#[tokio::test]
+async fn pods_start_one_at_a_time_also_the_first_ones_those_after_a_suspension_and_further_ones() -> Result<(), Error> {
+    let mut season = Season::start("one-at-a-time").await?;
+    let starts = watch_starts(&season).await?;
+    let seen = || starts.lock().unwrap().clone();
+    let paced = |replicas: i32| format!("replicas: {replicas}\n    rollout: OneAtATime");
+    let suspend = async |season: &Season, value: bool| {
+        let patch = format!("{{\"spec\": {{\"suspend\": {value}}}}}");
+        kubectl(season, &["patch", "drive", "spring", "--type=merge", "--patch", &patch]).await
+    };
+    season.apply(&drive("1", &paced(3))).await?;
+    season.ready("spring").await?;
+    assert_eq!((seen().created, seen().early), (3, Vec::new()), "the first start");
+    assert_eq!(
+        of_deployment(&season, "spring-web", REPLICAS).await?,
+        3,
+        "Ready means all of them"
+    );
+
+    suspend(&season, true).await?;
+    eventually(PATIENCE, "no pod to be left", async || {
+        match look::<Deployment>(&season, "spring-web")
+            .await?
+            .unwrap_or_default()
+            .pointer("/status/replicas")
+        {
+            None => Ok(()),
+            Some(left) => Err(left.to_string().into()),
+        }
+    })
+    .await?;
+    suspend(&season, false).await?;
+    // An operator that begins in the middle goes by what there is.
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    season.ready("spring").await?;
+    assert_eq!((seen().created, seen().early), (6, Vec::new()), "after the suspension");
+
+    season.apply(&drive("2", &paced(5))).await?;
+    season.ready("spring").await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 5);
+    assert_eq!(
+        of_deployment(&season, "spring-web", IMAGE).await?,
+        "registry.example.com/web:2"
+    );
+    assert_eq!(
+        (seen().created, seen().early),
+        (11, Vec::new()),
+        "three of the new version in place of the old ones, and then two more"
+    );
+
+    let before = mark(&season).await?;
+    season.apply(&drive("2", &paced(2))).await?;
+    season.ready("spring").await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 2);
+    let written = asked(&season, before, writes_children).await?;
+    assert_eq!(written.len(), 1, "fewer pods need no pace: {written:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_autoscaled_service_starts_its_fewest_pods_one_at_a_time_too() -> Result<(), Error> {
+    let season = Season::start("one-at-a-time-scaled").await?;
+    let starts = watch_starts(&season).await?;
+    let said = format!(
+        "{}\n    rollout: OneAtATime",
+        AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")
+    );
+    season.apply(&drive("1", &said)).await?;
+    season.ready("spring").await?;
+    settled(&season, false, true).await?;
+    let bounds = look::<HorizontalPodAutoscaler>(&season, "spring-web")
+        .await?
+        .unwrap_or_default();
+    assert_eq!(
+        (&bounds["spec"]["minReplicas"], &bounds["spec"]["maxReplicas"]),
+        (&json!(3), &json!(8))
+    );
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 3);
+    let seen = starts.lock().unwrap().clone();
+    assert_eq!((seen.created, seen.early), (3, Vec::new()));
     Ok(())
 }

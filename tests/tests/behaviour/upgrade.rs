@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
+use kube::api::{ListParams, Patch, PatchParams};
 use ras_tests::{Error, Operator, OperatorOptions, PATIENCE, ROLES, Season, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
-    children::at_rest,
+    children::{at_rest, failed},
     seen::{asked, look, mark},
 };
 
@@ -53,6 +54,117 @@ async fn an_upgrade_of_the_operator_restarts_nothing_and_comes_with_the_next_cha
         },
     )
     .await
+}
+
+/// Writes what a kubelet would: the step that renders files in this pod cannot pull its image.
+async fn cannot_pull(season: &Season, pod: &Pod) -> Result<(), Error> {
+    let containers = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.init_containers.as_ref())
+        .unwrap();
+    let render = &containers[0];
+    let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
+    let status = json!({"status": {
+        "conditions": [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "False"}],
+        "initContainerStatuses": [{"name": render.name, "image": render.image, "imageID": "", "ready": false,
+            "restartCount": 0, "state": waiting}],
+    }});
+    season
+        .namespace
+        .api::<Pod>()
+        .patch_status(
+            pod.metadata.name.as_deref().unwrap(),
+            &PatchParams::default(),
+            &Patch::Strategic(&status),
+        )
+        .await
+        .map(drop)
+        .map_err(failed("writing a pod's status"))
+}
+
+/// The only pod with this label.
+async fn pod_with(season: &Season, label: &str) -> Result<Pod, Error> {
+    eventually(PATIENCE, &format!("a pod with {label}"), async || {
+        let with_label = ListParams::default().labels(label);
+        let pods = season.namespace.api::<Pod>().list(&with_label).await?.items;
+        pods.into_iter().next().ok_or_else(|| "none".into())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_operator_image_that_cannot_be_pulled_any_more_makes_way_for_the_present_one() -> Result<(), Error> {
+    let (_old, options) = version("registry.example.com/ras-operator:1");
+    let mut season = Season::with(
+        ras_tests::Shared::All(ras_tests::cluster().await?),
+        "upgrade-gone",
+        &options,
+    )
+    .await?;
+    season.apply(DRIVE).await?;
+    season.ready("season").await?;
+    season.operator.stop().await?;
+    let (_new, options) = version("registry.example.com/ras-operator:2");
+    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
+    season.operator.logs(PATIENCE, r#""message":"ready""#).await?;
+    season.ready("season").await?;
+    assert_eq!(
+        render_image(&season).await?.as_deref(),
+        Some("registry.example.com/ras-operator:1"),
+        "as long as it works"
+    );
+
+    // A pod was replaced, and the registry has the old image no more.
+    cannot_pull(&season, &pod_with(&season, "ras.dev/service=portal").await?).await?;
+    eventually(PATIENCE, "the present image", async || {
+        match render_image(&season).await?.as_deref() {
+            Some("registry.example.com/ras-operator:2") => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    season.ready("season").await.map(drop)
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_pull_a_wrong_operator_image_is_made_again_with_the_corrected_one() -> Result<(), Error> {
+    let (_old, options) = version("registry.example.com/typo:1");
+    let mut season = Season::with(
+        ras_tests::Shared::All(ras_tests::cluster().await?),
+        "upgrade-job",
+        &options,
+    )
+    .await?;
+    // Its pods fit on no node, so no kubelet here completes them.
+    let migrating = DRIVE.replace(
+        "portal:1\n",
+        "portal:1\n    migrate: {command: [portal, migrate]}\n    scheduling: {nodeSelector: {example.com/pool: none}}\n",
+    );
+    season.apply(&migrating).await?;
+    let pod = pod_with(&season, "ras.dev/job=migrate").await?;
+    cannot_pull(&season, &pod).await?;
+    season.operator.stop().await?;
+    let (_new, options) = version("registry.example.com/ras-operator:1");
+    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
+    eventually(PATIENCE, "a Job with the corrected image", async || {
+        let jobs = season.namespace.api::<Job>().list(&ListParams::default()).await?.items;
+        let images: Vec<_> = jobs
+            .iter()
+            .filter_map(|job| {
+                job.spec.as_ref()?.template.spec.as_ref()?.init_containers.as_ref()?[0]
+                    .image
+                    .clone()
+            })
+            .collect();
+        match images.as_slice() {
+            [image] if image == "registry.example.com/ras-operator:1" => Ok(()),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
 }
 
 /// How an operator of a version runs: its chart names its own image as the one that renders files.

@@ -77,11 +77,22 @@ impl<'a> Server<'a> {
 
     /// Connects.
     pub async fn connect(&self, credentials: Credentials<'_>) -> Result<Client, Fault> {
-        let mode = match self.admin.sslmode {
-            SslMode::Disable => ClientMode::Disable,
-            SslMode::Prefer => ClientMode::Prefer,
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => ClientMode::Require,
-        };
+        match self.admin.sslmode {
+            SslMode::Disable => self.attempt(&credentials, ClientMode::Disable).await,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+                self.attempt(&credentials, ClientMode::Require).await
+            }
+            // As libpq: where it does not work with TLS, it is tried without.
+            SslMode::Prefer => match self.attempt(&credentials, ClientMode::Prefer).await {
+                Err(fault) if depends_on_tls(&fault) => {
+                    self.attempt(&credentials, ClientMode::Disable).await.map_err(|_| fault)
+                }
+                other => other,
+            },
+        }
+    }
+
+    async fn attempt(&self, credentials: &Credentials<'_>, mode: ClientMode) -> Result<Client, Fault> {
         let mut config = Config::new();
         config
             .host(self.admin.host.as_str())
@@ -99,6 +110,16 @@ impl<'a> Server<'a> {
         // It ends with the client, and what ends it otherwise is told to whoever asks the client next.
         tokio::spawn(connection);
         Ok(client)
+    }
+}
+
+/// Whether a connection without TLS may work where this happened with TLS.
+fn depends_on_tls(fault: &Fault) -> bool {
+    match fault {
+        Fault::Certificate(_) | Fault::Tls(_) => true,
+        // The rules in pg_hba.conf may be for connections without TLS only.
+        Fault::Answer { code, .. } => code == "28000",
+        Fault::NoConnection(_) | Fault::TimedOut | Fault::Closed | Fault::TlsUnsupported | Fault::Other(_) => false,
     }
 }
 

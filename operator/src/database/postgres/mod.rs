@@ -1,9 +1,11 @@
 //! The only place that speaks to a PostgreSQL server, and the only user of its client.
 
+mod certificate;
 mod connection;
 mod errors;
 mod observe;
 mod tls;
+mod x509;
 
 use std::collections::BTreeMap;
 
@@ -66,7 +68,8 @@ impl<'a> Postgres<'a> {
                 problem.message.push_str(if admin.password.is_empty() {
                     ". The key `password` of its Secret is empty, which PostgreSQL takes for no password"
                 } else if admin.password.ends_with_line_break() {
-                    ". It ends with a line break, which is part of it"
+                    ". The value of the key `password` ends with a line break (newline), which is part of it: write the password \
+                     without it"
                 } else {
                     ""
                 });

@@ -1,5 +1,5 @@
-//! TLS for connections to PostgreSQL, by rustls. Small enough to be ours; what is published for it brings a parser of
-//! certificates along, for the channel binding that servers never insist on.
+//! TLS for connections to PostgreSQL, by rustls. Which certificates are trusted is decided as libpq does, and not as browsers
+//! do: see [`super::certificate`].
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -7,16 +7,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
+use super::certificate::{Untrusted, check_chain, check_name};
+use super::x509::Certificate;
 use crate::database::inputs::Admin;
 use crate::database::report::{Cause, Problem};
 use crate::database::request::SslMode;
@@ -39,31 +42,31 @@ impl Tls {
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let is_verified = matches!(admin.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
-        let authorities = match &admin.ca {
+        let trusted = match &admin.ca {
+            // libpq does not read it either.
+            _ if admin.sslmode == SslMode::Disable => None,
             Some(pem) => Some(parse(pem).map_err(|why| {
                 unusable(format!(
-                    "what the administrator's Secret holds in `ca` cannot be used ({why}): put the authority's certificate \
+                    "the value of the key `ca` of the administrator's Secret cannot be used ({why}): put the CA certificate \
                      there, as PEM"
                 ))
             })?),
-            None if is_verified => Some(systems()),
+            None if is_verified => {
+                let known = systems();
+                if known.is_empty() {
+                    return Err(unusable(
+                        "sslmode asks for a verified certificate and there is no CA certificate to verify it with: put the CA \
+                         certificate into the key `ca` of the administrator's Secret"
+                            .to_owned(),
+                    ));
+                }
+                Some(known)
+            }
             None => None,
         };
-        let chain = authorities
-            .map(|authorities| {
-                WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), Arc::clone(&provider))
-                    .build()
-                    .map_err(|why| {
-                        unusable(format!(
-                            "sslmode asks for a verified certificate and there is no authority to verify it by ({why}): put \
-                             the authority's certificate into the key `ca` of the administrator's Secret"
-                        ))
-                    })
-            })
-            .transpose()?;
         let verifier = Verifier {
-            chain,
-            checks_name: admin.sslmode == SslMode::VerifyFull,
+            trusted,
+            host: (admin.sslmode == SslMode::VerifyFull).then(|| admin.host.clone()),
             provider: Arc::clone(&provider),
         };
         let config = ClientConfig::builder_with_provider(provider)
@@ -72,18 +75,8 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        let host = match ServerName::try_from(admin.host.clone()) {
-            Ok(host) => host,
-            Err(_) if admin.sslmode == SslMode::VerifyFull => {
-                return Err(unusable(
-                    "what the administrator's Secret holds in `host` cannot be in a certificate: name the server as its \
-                     certificate does"
-                        .to_owned(),
-                ));
-            }
-            // A name that is not looked at.
-            Err(_) => ServerName::from(Ipv4Addr::LOCALHOST),
-        };
+        // Only for the server name indication, which addresses do not have: the verifier has the name that it checks.
+        let host = ServerName::try_from(admin.host.clone()).unwrap_or(ServerName::from(Ipv4Addr::LOCALHOST));
         Ok(Self {
             config: Arc::new(config),
             host,
@@ -91,32 +84,47 @@ impl Tls {
     }
 }
 
-fn parse(pem: &[u8]) -> Result<RootCertStore, String> {
-    let mut store = RootCertStore::empty();
+fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut all = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        store.add(certificate).map_err(|error| error.to_string())?;
+        let certificate = certificate.map_err(|_| "it is not valid PEM".to_owned())?;
+        if Certificate::parse(&certificate).is_none() {
+            return Err(format!(
+                "its certificate number {} cannot be decoded as an X.509 certificate",
+                all.len() + 1
+            ));
+        }
+        all.push(certificate);
     }
-    if store.is_empty() {
+    if all.is_empty() {
         return Err("there is no certificate in it".to_owned());
     }
-    Ok(store)
+    Ok(all)
 }
 
 /// The authorities of the image.
-fn systems() -> RootCertStore {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    store
+fn systems() -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_native_certs().certs
 }
 
-/// Believes certificates as `sslmode` says.
+/// Trusts certificates as `sslmode` says.
 #[derive(Debug)]
 struct Verifier {
-    /// Absent: anybody's certificate will do.
-    chain: Option<Arc<WebPkiServerVerifier>>,
-    checks_name: bool,
+    /// Absent: any certificate is accepted.
+    trusted: Option<Vec<CertificateDer<'static>>>,
+    /// The name that has to be in the certificate. Absent: any name is accepted.
+    host: Option<String>,
     provider: Arc<CryptoProvider>,
+}
+
+fn untrusted(why: Untrusted) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
+}
+
+/// The server's key. rustls would decode the certificate by stricter rules than libpq's.
+fn key_of(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    let certificate = Certificate::parse(certificate).ok_or_else(|| untrusted(Untrusted::Malformed))?;
+    Ok(SubjectPublicKeyInfoDer::from(certificate.key.to_vec()))
 }
 
 impl ServerCertVerifier for Verifier {
@@ -124,20 +132,20 @@ impl ServerCertVerifier for Verifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _: &ServerName<'_>,
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(chain) = &self.chain else {
+        let Some(trusted) = &self.trusted else {
             return Ok(ServerCertVerified::assertion());
         };
-        match chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The chain is looked at before the name.
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
-            other => other,
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        check_chain(end_entity, intermediates, trusted, algorithms, now).map_err(untrusted)?;
+        if let Some(host) = &self.host {
+            check_name(end_entity, host).map_err(untrusted)?;
         }
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -146,8 +154,19 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+        let refused = || Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme);
+        let certificate = Certificate::parse(cert).ok_or_else(|| untrusted(Untrusted::Malformed))?;
+        let known = self.provider.signature_verification_algorithms.mapping.iter();
+        // In TLS 1.2 a scheme does not say the curve: the key does.
+        let algorithm = known
+            .filter(|(scheme, _)| *scheme == dss.scheme)
+            .flat_map(|(_, algorithms)| algorithms.iter())
+            .find(|algorithm| algorithm.public_key_alg_id().as_ref() == certificate.key_algorithm)
+            .ok_or_else(refused)?;
+        algorithm
+            .verify_signature(certificate.public_key, message, dss.signature())
+            .map_err(|_| CertificateError::BadSignature)?;
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
@@ -157,7 +176,7 @@ impl ServerCertVerifier for Verifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+        rustls::crypto::verify_tls13_signature_with_raw_key(message, &key_of(cert)?, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -34,6 +34,7 @@ fn login(role: &str, owner: &str) -> Login {
         role: role.to_owned(),
         owner: owner.to_owned(),
         password_file: format!("{owner}/password"),
+        in_url: false,
     }
 }
 
@@ -42,6 +43,7 @@ fn request(databases: Vec<Database>, logins: Vec<Login>) -> Request {
         drive: drive("spring", "1"),
         minimum_version: None,
         sslmode: None,
+        host_in_no_url: false,
         databases,
         logins,
     }

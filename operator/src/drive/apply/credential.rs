@@ -8,10 +8,11 @@ use ras_crds::labels::{LOGIN_GENERATION, ROTATED_AT, ROTATED_FOR};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{Detail, Record};
+use crate::drive::apply::contest::Judgement;
 use crate::drive::apply::decide::{Asker, Step, decide, may_prune};
 use crate::drive::apply::hands::{Hands, is_conflict};
 use crate::drive::apply::item::{Item, ItemError};
-use crate::drive::apply::{Blocked, Done, LOOKS, foreign, random, waiting};
+use crate::drive::apply::{Blocked, Done, LOOKS, foreign, judge, random, waiting};
 use crate::drive::build::{CredentialNotes, Desired, Prepared};
 use crate::drive::error::{Retry, refusal};
 use crate::drive::valid::Recipe;
@@ -48,6 +49,7 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
     let key = &credential.item.key;
     let mut record = hands.store.get(key);
     let mut updated = false;
+    let mut taken = Vec::new();
     for _ in 0..LOOKS {
         if let Some(known) = record
             .as_ref()
@@ -67,7 +69,7 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
         let step = decide(&credential.item, record.as_ref(), asker);
         let tried = match (&step, &record) {
             (Step::Wait, _) => return waiting(key),
-            (Step::Foreign { whose }, _) => return foreign(key, whose),
+            (Step::Foreign { whose }, found) => return foreign(key, whose, found.as_ref(), asker),
             (Step::Create, _) | (_, None) => create(hands, credential).await,
             (Step::Nothing { verified }, Some(known)) => {
                 if let Some(digest) = verified {
@@ -85,6 +87,14 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                     };
                 }
                 add(hands, credential, known, &lacking).await
+            }
+            (Step::Update { drifted: true, .. }, Some(known))
+                if matches!(
+                    judge(hands, &credential.item, Some(known), &mut taken).await,
+                    Judgement::Hold
+                ) =>
+            {
+                return Done::Nothing;
             }
             (Step::Unlabel { uid }, Some(_)) => match hands.unlabel(key, uid).await {
                 Ok(()) => {

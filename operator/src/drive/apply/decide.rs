@@ -69,7 +69,8 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
         drifted,
     };
     if record.applied.as_deref() != Some(item.hash.as_str()) {
-        return update(record.applied.is_none());
+        // What this process wrote is not what is there any more, and is still asked for.
+        return update(record.applied.is_none() || record.written.as_deref() == Some(item.hash.as_str()));
     }
     if is_taken_for_an_application(item, record) {
         return Step::Unlabel {
@@ -94,13 +95,18 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
 /// Whether an object that holds data has the label by which Argo CD would prune it.
 pub fn is_taken_for_an_application(item: &Item, record: &Record) -> bool {
     let asked = item.body.pointer("/metadata/labels");
-    record.is_instance && asked.is_some_and(|labels| labels.get(INSTANCE).is_none())
+    record.marks.is_instance && asked.is_some_and(|labels| labels.get(INSTANCE).is_none())
 }
 
 /// Whether a child that is no longer desired may be removed: only what this very drive owns. What is
 /// retained has no owner and stays.
 pub fn may_prune(record: &Record, asker: Asker<'_>) -> bool {
     !record.deleting && matches!(&record.owner, Owner::Drive { uid, .. } if **uid == *asker.uid)
+}
+
+/// Whether a child is there to be used: it is the drive's, and it stays.
+pub fn is_usable(record: &Record, asker: Asker<'_>) -> bool {
+    !record.deleting && matches!(belonging(record, asker), Belonging::Ours)
 }
 
 enum Belonging {
@@ -128,7 +134,7 @@ fn belonging(record: &Record, asker: Asker<'_>) -> Belonging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::record::{Detail, Fields};
+    use crate::cluster::record::{Detail, Fields, Marks};
     use serde_json::json;
 
     const ME: Asker<'_> = Asker { name: "me", uid: "1" };
@@ -148,14 +154,15 @@ mod tests {
             deleting: false,
             drive: drive.map(Into::into),
             watched: true,
-            is_instance: false,
-            is_bound: false,
+            marks: Marks::default(),
             touched: false,
             owner,
             applied: Some(item().hash.into()),
+            written: None,
             fields: Fields {
                 digest: 7,
                 unverified: None,
+                shared: None,
             },
             detail: Detail::None,
         }
@@ -193,6 +200,21 @@ mod tests {
     }
 
     #[test]
+    fn what_another_operator_applied_over_what_this_one_wrote_is_drift_and_a_change_of_the_drive_is_none() {
+        let drifted = |written: Option<&str>| {
+            let mut known = mine();
+            known.applied = Some("other".into());
+            known.written = written.map(Into::into);
+            match decide(&item(), Some(&known), ME) {
+                Step::Update { drifted, .. } => drifted,
+                step => panic!("{step:?}"),
+            }
+        };
+        assert!(drifted(Some(&item().hash)));
+        assert!(!drifted(Some("other")) && !drifted(None));
+    }
+
+    #[test]
     fn a_job_is_made_once_and_never_changed() {
         let object = json!({"metadata": {"name": "j", "namespace": "n"}, "spec": {"backoffLimit": 0}});
         let job = Item::new(Kind::Job, &object).unwrap();
@@ -220,12 +242,12 @@ mod tests {
         ] {
             let mut known = mine();
             known.applied = Some(item.hash.as_str().into());
-            known.is_instance = is_instance;
+            known.marks.is_instance = is_instance;
             assert_eq!(decide(item, Some(&known), ME), step);
         }
         // The apply that an upgrade brings comes first: it takes the label away where an apply has set it.
         let mut known = mine();
-        known.is_instance = true;
+        known.marks.is_instance = true;
         assert!(matches!(decide(&data, Some(&known), ME), Step::Update { .. }));
     }
 

@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::ACCEPT;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::{DynamicObject, PartialObjectMeta, Request, Resource};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::cluster::co_owners;
 use crate::cluster::observe;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::Store;
-use crate::drive::build::labels::{APPLIED, INSTANCE};
+use crate::cluster::takers::{self, Taken};
+use crate::drive::apply::contest::Contests;
+use crate::drive::build::labels::{APPLIED, INSTANCE, MANAGED_BY, MANAGER};
 use crate::object_store::keeper::Keeper;
 use crate::telemetry::metrics::Metrics;
 
@@ -36,6 +40,8 @@ pub struct Hands {
     pub store: Arc<Store>,
     /// Counts writes.
     pub metrics: Metrics,
+    /// Remembers fields that others insist on.
+    pub contests: Arc<Contests>,
     /// Looks after buckets, where the platform has an object store.
     pub keeper: Option<Keeper>,
 }
@@ -61,8 +67,14 @@ impl Hands {
         Ok(())
     }
 
-    /// Applies an object over the one with this UID, whatever others say about our fields.
+    /// Applies an object over the one with this UID, whatever others say about our fields. What it leaves out goes, whoever
+    /// owns it with us.
     pub async fn update(&self, key: &ChildKey, mut body: Value, uid: &str) -> Result<(), kube::Error> {
+        let shared = self.store.get(key).and_then(|record| record.fields.shared);
+        let shared = shared.and_then(|shared| serde_json::from_str(&shared).ok());
+        if shared.is_some_and(|shared| co_owners::keep_what_is_dropped(&shared, &body)) {
+            self.release(key, &body, uid).await?;
+        }
         set_metadata(&mut body, "uid", uid);
         let answer = self
             .api(key)
@@ -70,6 +82,21 @@ impl Hands {
             .await?;
         self.learn(key, "apply", &answer);
         Ok(())
+    }
+
+    /// Makes us the only owner of what an apply of `body` leaves out, in the object with this UID. 409 means that it changed
+    /// meanwhile.
+    async fn release(&self, key: &ChildKey, body: &Value, uid: &str) -> Result<(), kube::Error> {
+        let Some(found) = self.api(key).get_metadata_opt(&key.name).await? else {
+            return Ok(());
+        };
+        let managed = found.metadata.managed_fields.as_deref().unwrap_or_default();
+        let Some(entries) = co_owners::released(managed, body) else {
+            return Ok(());
+        };
+        let version = &found.metadata.resource_version;
+        let metadata = json!({"uid": uid, "resourceVersion": version, "managedFields": entries});
+        self.patch(key, &Patch::Merge(&json!({"metadata": metadata}))).await
     }
 
     /// Creates a Secret with values. It is a plain create and not an apply, so that applying its metadata
@@ -187,6 +214,28 @@ impl Hands {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Who took which fields of `body` in the object that is there.
+    pub async fn taken(&self, key: &ChildKey, body: &Value) -> Result<Vec<Taken>, kube::Error> {
+        let found = self.api(key).get_metadata_opt(&key.name).await?;
+        let managed = found
+            .and_then(|found| found.metadata.managed_fields)
+            .unwrap_or_default();
+        Ok(takers::taken(&managed, body))
+    }
+
+    /// An autoscaler of somebody else's that scales this Deployment.
+    pub async fn autoscaler(&self, key: &ChildKey) -> Result<Option<String>, kube::Error> {
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &key.namespace);
+        let scales = |found: &HorizontalPodAutoscaler| {
+            let target = found.spec.as_ref().map(|spec| &spec.scale_target_ref);
+            let is_ours = found.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
+            target.is_some_and(|target| target.kind == "Deployment" && target.name == *key.name)
+                && is_ours.is_none_or(|manager| manager != MANAGER)
+        };
+        let found = api.list(&ListParams::default()).await?.items.into_iter().find(scales);
+        Ok(found.and_then(|found| found.metadata.name))
     }
 
     /// Looks at an object that the informers do not tell of, and remembers it.

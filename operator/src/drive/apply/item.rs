@@ -55,6 +55,33 @@ impl Item {
         })
     }
 
+    /// How many pods a Deployment asks for, where it replaces them one at a time.
+    pub fn one_at_a_time(&self) -> Option<i64> {
+        let number = |pointer: &str| self.body.pointer(pointer).and_then(Value::as_i64);
+        // The other strategies have a share, or none.
+        (number("/spec/strategy/rollingUpdate/maxSurge") == Some(1)).then_some(())?;
+        number("/spec/replicas")
+    }
+
+    /// The same Deployment, with another number of pods, or none that is ours.
+    #[must_use]
+    pub fn with_replicas(&self, replicas: Option<i32>) -> Self {
+        let mut body = self.body.clone();
+        if let Some(spec) = body.get_mut("spec").and_then(Value::as_object_mut) {
+            match replicas {
+                Some(count) => drop(spec.insert("replicas".to_owned(), count.into())),
+                None => drop(spec.remove("replicas")),
+            }
+        }
+        self.changed(body)
+    }
+
+    /// Whether it is a workload that is to have no pods.
+    pub fn asks_for_no_pods(&self) -> bool {
+        matches!(self.key.kind, Kind::Deployment | Kind::StatefulSet)
+            && self.body.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0)
+    }
+
     /// The same Deployment, with its files rendered by another image of ours.
     ///
     /// The image is the operator's own, so each upgrade of the operator would change every pod template and
@@ -72,6 +99,20 @@ impl Item {
                 container.insert("image".to_owned(), image.into());
             }
         }
+        self.changed(body)
+    }
+
+    /// The same without a number of replicas, which is somebody else's then.
+    #[must_use]
+    pub fn without_replicas(&self) -> Self {
+        let mut body = self.body.clone();
+        if let Some(spec) = body.pointer_mut("/spec").and_then(Value::as_object_mut) {
+            spec.remove("replicas");
+        }
+        self.changed(body)
+    }
+
+    fn changed(&self, mut body: Value) -> Self {
         disannotate(&mut body);
         // Written before as JSON, so it can be written again.
         let hash = hash(&serde_json::to_vec(&body).unwrap_or_default());
@@ -157,5 +198,13 @@ mod tests {
         );
         assert_ne!(old.hash, new.hash);
         assert_eq!(new.rendered_by("ras-operator:1"), old);
+    }
+
+    #[test]
+    fn without_a_number_of_replicas_it_is_the_item_that_never_had_one() {
+        let with = json!({"metadata": {"name": "d", "namespace": "n"}, "spec": {"paused": true, "replicas": 3}});
+        let without = json!({"metadata": {"name": "d", "namespace": "n"}, "spec": {"paused": true}});
+        let item = |object: &Value| Item::new(Kind::Deployment, object).unwrap();
+        assert_eq!(item(&with).without_replicas(), item(&without));
     }
 }

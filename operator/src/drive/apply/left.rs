@@ -65,7 +65,7 @@ pub fn left(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::record::{Detail, Fields, Owner};
+    use crate::cluster::record::{Detail, Fields, Marks, Owner};
     use ras_crds::Reason;
     use serde_json::json;
 
@@ -80,17 +80,18 @@ mod tests {
             deleting: false,
             drive: None,
             watched: true,
-            is_instance: false,
-            is_bound: false,
+            marks: Marks::default(),
             touched: true,
             owner: Owner::Drive {
                 name: "d".into(),
                 uid: "1".into(),
             },
             applied: Some(applied.into()),
+            written: None,
             fields: Fields {
                 digest: 0,
                 unverified: None,
+                shared: None,
             },
             detail: Detail::None,
         }

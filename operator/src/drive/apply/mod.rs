@@ -1,34 +1,44 @@
 //! Room 4, `apply`: the only place that writes children.
 //!
-//! A child that is as it should be costs no request. One that cannot be written holds up no other: what is
-//! in the way is collected and told all at once.
+//! A child that is as it should be costs no request. One that cannot be written holds up only those that need it (see
+//! [`uses`]): what is in the way is collected and told all at once.
 
 pub mod buckets;
+pub mod contest;
 mod credential;
 pub mod decide;
 mod frozen;
 pub mod hands;
 pub mod item;
 mod left;
+mod pace;
 pub mod random;
 mod scale;
 mod uses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use futures::StreamExt;
 use ras_crds::Reason;
+use serde_json::Value;
 
 use crate::cluster::facts::ExternalSecretsVersion;
 use crate::cluster::kind::Kind;
+use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 use crate::cluster::store::DriveKey;
-use crate::drive::build::{Applied, Desired, Prepared};
+use crate::cluster::takers::Taken;
+use crate::drive::build::labels::{APPLIED, DRIVE};
+use crate::drive::build::{Applied, Desired, Prepared, names};
 use crate::drive::data::Data;
 use crate::drive::error::{Refusal, Retry, refusal};
 
 use buckets::Recorded;
-use decide::{Asker, Step, decide, is_taken_for_an_application, may_prune};
+use contest::{Conflict, Judgement};
+use decide::{Asker, Step, decide, is_taken_for_an_application, is_usable, may_prune};
 use hands::{Hands, is_conflict};
 use item::{Item, ItemError};
 
@@ -46,8 +56,34 @@ pub struct Outcome {
     pub changes: Changes,
     /// What could not be.
     pub blocked: Vec<Blocked>,
+    /// Fields that somebody else insists on.
+    pub conflicts: Vec<Conflict>,
+    /// What is left as it is because it needs something that could not be written, with all of that.
+    pub waiting: BTreeMap<ChildKey, BTreeSet<ChildKey>>,
     /// What is known of the buckets.
     pub buckets: buckets::Buckets,
+}
+
+impl Outcome {
+    /// Whether the namespace is being deleted, and nothing more can be written in it.
+    pub fn is_final(&self) -> bool {
+        self.blocked.iter().any(|one| one.retry == Retry::Never)
+    }
+
+    /// Why this child is not as it was asked for: it could not be written, or something that it needs could not.
+    pub fn obstacle(&self, kind: Kind, name: &str) -> Option<(Reason, String)> {
+        let is_it = |child: &ChildKey| child.kind == kind && *child.name == *name;
+        if let Some(one) = self.blocked.iter().find(|one| is_it(&one.child)) {
+            return Some((one.reason, one.told()));
+        }
+        let (child, needed) = self.waiting.iter().find(|(child, _)| is_it(child))?;
+        let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
+        let first = self.blocked.iter().find(|one| needed.contains(&one.child));
+        Some((
+            first.map_or(Reason::Progressing, |one| one.reason),
+            format!("{child} waits for {}: see condition Ready", names.join(", ")),
+        ))
+    }
 }
 
 /// What came of the generated credentials, which come before everything else.
@@ -75,6 +111,8 @@ pub struct Changes {
     pub updated: Vec<ChildKey>,
     /// Put back after somebody else changed them.
     pub repaired: Vec<ChildKey>,
+    /// What they changed in these, as far as that can be told.
+    pub taken: BTreeMap<ChildKey, Vec<Taken>>,
     /// Credentials that were drawn anew.
     pub rotated: Vec<ChildKey>,
     /// Removed because the drive no longer asks for them.
@@ -106,6 +144,16 @@ pub struct Blocked {
 }
 
 impl Blocked {
+    /// The child and why it could not be written.
+    pub fn told(&self) -> String {
+        let child = self.child.to_string();
+        if self.message.starts_with(&child) {
+            self.message.clone()
+        } else {
+            format!("{child}: {}", self.message)
+        }
+    }
+
     fn of(child: &ChildKey, refusal: Refusal) -> Self {
         Self {
             child: child.clone(),
@@ -121,7 +169,7 @@ enum Done {
     Nothing,
     Created(ChildKey),
     Updated(ChildKey),
-    Repaired(ChildKey),
+    Repaired(ChildKey, Vec<Taken>),
     Rotated(ChildKey),
     Removed(ChildKey),
     Blocked(Blocked),
@@ -134,11 +182,76 @@ impl Done {
         (blocked.reason == Reason::ForeignObject).then_some(&blocked.child)
     }
 
-    /// The child that could not be written, for whatever reason.
+    /// Whether nothing more can be written in the namespace.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Blocked(blocked) if blocked.retry == Retry::Never)
+    }
+
+    /// The child that could not be written, whatever the reason.
     fn blocked(&self) -> Option<&ChildKey> {
         let Self::Blocked(blocked) = self else { return None };
         Some(&blocked.child)
     }
+}
+
+/// Children that could not be written, and hold up those that need them.
+#[derive(Debug, Default)]
+struct InTheWay {
+    /// Those whose names somebody else has.
+    strangers: BTreeSet<ChildKey>,
+    /// All without which a workload cannot start.
+    blocked: BTreeSet<ChildKey>,
+}
+
+impl InTheWay {
+    fn of(done: &[Done], known: impl Fn(&ChildKey) -> Option<Record>, asker: Asker<'_>) -> Self {
+        let does = |child: &ChildKey| {
+            uses::does_as_it_is(child.kind) && known(child).is_some_and(|record| is_usable(&record, asker))
+        };
+        Self {
+            strangers: done.iter().filter_map(Done::stranger).cloned().collect(),
+            blocked: done
+                .iter()
+                .filter_map(Done::blocked)
+                .filter(|child| !does(child))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// What `item` has to wait for, given what is remembered of it.
+    fn of_item(
+        &self,
+        hands: &Hands,
+        item: &Item,
+        items: &[Item],
+        record: Option<&Record>,
+        asker: Asker<'_>,
+    ) -> BTreeSet<ChildKey> {
+        let in_the_way = if uses::is_workload(item.key.kind) {
+            &self.blocked
+        } else {
+            &self.strangers
+        };
+        // Nothing starts where no pod is asked for, and nothing that runs changes where the same is asked for again.
+        let is_as_asked = |record: &Record| {
+            // A Job is never changed.
+            let is_same = item.key.kind == Kind::Job
+                || is_applied(item, record)
+                || as_it_renders(hands, item, record, asker).is_some();
+            is_usable(record, asker) && is_same
+        };
+        if in_the_way.is_empty() || item.asks_for_no_pods() || record.is_some_and(is_as_asked) {
+            return BTreeSet::new();
+        }
+        let needs = uses::needs(item, items);
+        needs.intersection(in_the_way).cloned().collect()
+    }
+}
+
+/// Whether just this was applied last.
+fn is_applied(item: &Item, record: &Record) -> bool {
+    record.applied.as_deref() == Some(item.hash.as_str())
 }
 
 /// Brings the generated credentials of the drive `key` with this `uid` to what is desired.
@@ -189,6 +302,7 @@ pub async fn apply(
     );
 
     // Programs start only after what they use is there; who points at them comes last.
+    let mut waiting: BTreeMap<ChildKey, BTreeSet<ChildKey>> = BTreeMap::new();
     for stage in [
         [
             Kind::ServiceAccount,
@@ -212,27 +326,26 @@ pub async fn apply(
             Kind::PrometheusRule,
         ],
     ] {
-        let strangers: BTreeSet<ChildKey> = done.iter().filter_map(Done::stranger).cloned().collect();
-        let blocked: BTreeSet<ChildKey> = done.iter().filter_map(Done::blocked).cloned().collect();
-        let mut work = Vec::new();
-        for item in &items {
-            // A Job runs once, so it must not find what a drive of before has left and what is about to go.
-            let in_the_way = if item.key.kind == Kind::Job {
-                &blocked
+        if done.iter().any(Done::is_final) {
+            break;
+        }
+        let in_the_way = InTheWay::of(&done, |key| hands.store.get(key), asker);
+        let (mut work, mut held) = (Vec::new(), Vec::new());
+        for item in items.iter().filter(|item| stage.contains(&item.key.kind)) {
+            if left.contains(&item.key) {
+                continue;
+            }
+            let lacking = in_the_way.of_item(hands, item, &items, hands.store.get(&item.key).as_ref(), asker);
+            if lacking.is_empty() {
+                let handover = desired.replica_handovers.get(&*item.key.name).copied();
+                work.push(place(hands, item, asker, handover));
             } else {
-                &strangers
-            };
-            let is_free = in_the_way.is_empty() || uses::uses(item).is_disjoint(in_the_way);
-            if stage.contains(&item.key.kind) && is_free && !left.contains(&item.key) {
-                work.push(place(
-                    hands,
-                    item,
-                    asker,
-                    desired.replica_handovers.get(&*item.key.name).copied(),
-                ));
+                held.push(stranger(hands, item, asker));
+                waiting.insert(item.key.clone(), lacking);
             }
         }
         done.extend(all(work).await);
+        done.extend(all(held).await);
     }
     let mut work = Vec::new();
     let is_frozen = |name: &str| frozen.contains(&ChildKey::new(Kind::Deployment, &key.namespace, name));
@@ -241,12 +354,28 @@ pub async fn apply(
     }
     done.extend(all(work).await);
     done.extend(prune(hands, key, &wanted, asker).await);
-    Ok(outcome(desired.applied(), done, buckets))
+    let conflicts = hands.contests.of(wanted.iter(), Instant::now());
+    Ok(outcome(desired.applied(), done, waiting, conflicts, buckets))
 }
 
-/// Does some work, a few pieces at a time.
+/// Does some work, a few pieces at a time. None of it begins once the namespace takes nothing new any more.
 async fn all(work: Vec<impl Future<Output = Done>>) -> Vec<Done> {
-    futures::stream::iter(work).buffer_unordered(AT_A_TIME).collect().await
+    let closed = AtomicBool::new(false);
+    let closed = &closed;
+    let pieces = work.into_iter().map(|piece| async move {
+        if closed.load(Ordering::Relaxed) {
+            return Done::Nothing;
+        }
+        let done = piece.await;
+        if done.is_final() {
+            closed.store(true, Ordering::Relaxed);
+        }
+        done
+    });
+    futures::stream::iter(pieces)
+        .buffer_unordered(AT_A_TIME)
+        .collect()
+        .await
 }
 
 /// Every child but the credentials. Destructured without `..`, so that a new kind of child cannot be forgotten.
@@ -330,6 +459,22 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
     Ok(items)
 }
 
+/// Looks whether somebody else has the name of what has to wait: all that is in the way is told at once.
+async fn stranger(hands: &Hands, item: &Item, asker: Asker<'_>) -> Done {
+    let known = hands.store.get(&item.key).filter(|record| record.watched);
+    let found = match known {
+        Some(known) => Some(known),
+        None => match hands.look(&item.key).await {
+            Ok(found) => found,
+            Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+        },
+    };
+    match decide(item, found.as_ref(), asker) {
+        Step::Foreign { whose } => foreign(&item.key, &whose, found.as_ref(), asker),
+        Step::Nothing { .. } | Step::Create | Step::Update { .. } | Step::Unlabel { .. } | Step::Wait => Done::Nothing,
+    }
+}
+
 async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i32>) -> Done {
     if let Some(twin) = twin(hands, &item.key, asker) {
         return Done::Blocked(Blocked {
@@ -340,8 +485,18 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
         });
     }
     let mut record = hands.store.get(&item.key);
-    let kept = record.as_ref().and_then(|record| as_it_renders(item, record));
+    let kept = record
+        .as_ref()
+        .and_then(|record| as_it_renders(hands, item, record, asker));
     let item = kept.as_ref().unwrap_or(item);
+    let paced = record.as_ref().and_then(|record| pace::paced(item, record));
+    let item = paced.as_ref().unwrap_or(item);
+    let scaled = match as_it_is_scaled(hands, item, record.as_ref()).await {
+        Ok(scaled) => scaled,
+        Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+    };
+    let item = scaled.as_ref().unwrap_or(item);
+    let mut taken = Vec::new();
     let mut looked = record.as_ref().is_none_or(|record| record.watched);
     for _ in 0..LOOKS {
         let step = decide(item, record.as_ref(), asker);
@@ -361,8 +516,13 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
                 return Done::Nothing;
             }
             Step::Wait => return waiting(&item.key),
-            Step::Foreign { whose } => return foreign(&item.key, whose),
+            Step::Foreign { whose } => return foreign(&item.key, whose, record.as_ref(), asker),
             Step::Create => hands.create(&item.key, item.body.clone()).await,
+            Step::Update { drifted: true, .. }
+                if matches!(judge(hands, item, record.as_ref(), &mut taken).await, Judgement::Hold) =>
+            {
+                return Done::Nothing;
+            }
             Step::Update { uid, .. } => update(hands, item, uid, record.as_ref(), handover).await,
             Step::Unlabel { uid } => hands.unlabel(&item.key, uid).await,
         };
@@ -378,7 +538,7 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
                 }
                 return match step {
                     Step::Create => Done::Created(item.key.clone()),
-                    Step::Update { drifted: true, .. } => Done::Repaired(item.key.clone()),
+                    Step::Update { drifted: true, .. } => Done::Repaired(item.key.clone(), taken),
                     Step::Update { .. }
                     | Step::Unlabel { .. }
                     | Step::Nothing { .. }
@@ -402,6 +562,63 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
     })
 }
 
+/// Whether what others changed in a child is put back now, with what they changed. Told is who took which field: what cannot be
+/// found out is put back all the same.
+async fn judge(hands: &Hands, item: &Item, record: Option<&Record>, taken: &mut Vec<Taken>) -> Judgement {
+    let Some(record) = record else {
+        return Judgement::Repair;
+    };
+    let (digest, now) = (record.fields.digest, Instant::now());
+    if hands.contests.holds(&item.key, digest, now) {
+        return Judgement::Hold;
+    }
+    *taken = hands.taken(&item.key, &item.body).await.unwrap_or_default();
+    if taken.is_empty() && record.written.as_deref() == Some(item.hash.as_str()) && record.applied != record.written {
+        taken.push(Taken {
+            field: format!("metadata.annotations[{APPLIED}]"),
+            managers: vec![format!("{FIELD_MANAGER} of another operator")],
+        });
+    }
+    hands.contests.judge(&item.key, taken, digest, now)
+}
+
+/// The Deployment without a number of replicas, where an autoscaler that is not the drive's sets it. Whoever puts such a number
+/// back ends pods that are needed, again and again. It is looked for only when we have no hand on the number, and not each time.
+async fn as_it_is_scaled(hands: &Hands, item: &Item, record: Option<&Record>) -> Result<Option<Item>, kube::Error> {
+    let Some(record) = record.filter(|record| record.stopped().is_none()) else {
+        return Ok(None);
+    };
+    let Detail::Deployment(live) = &record.detail else {
+        return Ok(None);
+    };
+    let asked = item.body.pointer("/spec/replicas").and_then(Value::as_i64);
+    if live.applies_replicas || record.applied.is_none() || asked.is_none_or(|asked| asked == 0) {
+        return Ok(None);
+    }
+    let now = Instant::now();
+    if !hands.contests.scaler(&item.key, now) {
+        let found = hands.autoscaler(&item.key).await?;
+        let name = found.map(|name| format!("HorizontalPodAutoscaler {name}"));
+        let is_scaled = name.is_some();
+        let name = match name {
+            Some(name) => {
+                let taken = hands.taken(&item.key, &item.body).await?;
+                let number = taken.into_iter().find(|one| one.field == "spec.replicas");
+                let managers = number
+                    .map(|one| one.managers.join(" and "))
+                    .filter(|names| !names.is_empty());
+                Some(managers.map_or_else(|| name.clone(), |managers| format!("{name} (field manager {managers})")))
+            }
+            None => None,
+        };
+        hands.contests.scaled_by(&item.key, name, now);
+        if !is_scaled {
+            return Ok(None);
+        }
+    }
+    Ok(Some(item.without_replicas()))
+}
+
 /// What runs the pods that this child is to run, under the same name and of another kind: a database server that was
 /// written as a service. Two servers on one volume would destroy it.
 fn twin(hands: &Hands, child: &ChildKey, asker: Asker<'_>) -> Option<ChildKey> {
@@ -419,16 +636,25 @@ fn twin_of(child: &ChildKey) -> Option<ChildKey> {
     Some(ChildKey::new(kind, &child.namespace, &child.name))
 }
 
-/// The item with the image that renders files now, when that image is all that would change.
-fn as_it_renders(item: &Item, record: &Record) -> Option<Item> {
-    if record.applied.as_deref() == Some(item.hash.as_str()) {
+/// The item with the image that renders files now, when that image is all that would change, and as long as none of its pods
+/// fails on it: once a registry has dropped an image, no pod that is replaced would start any more.
+fn as_it_renders(hands: &Hands, item: &Item, record: &Record, asker: Asker<'_>) -> Option<Item> {
+    if is_applied(item, record) {
         // Nothing would change, as at rest: no need to write and hash it once more.
         return None;
     }
     let Detail::Deployment(live) = &record.detail else {
         return None;
     };
-    let kept = item.rendered_by(live.render_image.as_deref()?);
+    let image = live.render_image.as_deref()?;
+    let troubles = hands.store.troubles(&DriveKey::new(&item.key.namespace, asker.name));
+    let fails = |trouble: &PodTrouble| {
+        trouble.unpulled.as_deref() == Some(image) && *names::of_service(asker.name, &trouble.service) == *item.key.name
+    };
+    if troubles.iter().any(fails) {
+        return None;
+    }
+    let kept = item.rendered_by(image);
     (record.applied.as_deref() == Some(kept.hash.as_str())).then_some(kept)
 }
 
@@ -483,18 +709,38 @@ fn waiting(child: &ChildKey) -> Done {
     })
 }
 
-fn foreign(child: &ChildKey, whose: &str) -> Done {
+fn foreign(child: &ChildKey, whose: &str, record: Option<&Record>, asker: Asker<'_>) -> Done {
+    // Deleting a Secret or a volume loses what is in it, and a password that a role has already can come in no other way.
+    let keeps_data = matches!(child.kind, Kind::Secret | Kind::PersistentVolumeClaim);
+    let can_be_given = record.is_some_and(|record| record.owner == Owner::Nobody && record.drive.is_none());
+    let give = if keeps_data && can_be_given {
+        format!(
+            ". To let the drive use it with what is in it: `kubectl -n {} label {} {} {DRIVE}={}`",
+            child.namespace,
+            child.kind.resource().plural.trim_end_matches('s'),
+            child.name,
+            asker.name
+        )
+    } else {
+        String::new()
+    };
     Done::Blocked(Blocked {
         child: child.clone(),
         reason: Reason::ForeignObject,
         message: format!(
-            "{child} exists and {whose}, so it is left alone: delete or rename it, or give the drive another name"
+            "{child} exists and {whose}, so it is left alone: delete or rename it, or give the drive another name{give}"
         ),
         retry: Retry::Soon,
     })
 }
 
-fn outcome(desired: Desired<Applied>, done: Vec<Done>, buckets: buckets::Buckets) -> Outcome {
+fn outcome(
+    desired: Desired<Applied>,
+    done: Vec<Done>,
+    waiting: BTreeMap<ChildKey, BTreeSet<ChildKey>>,
+    conflicts: Vec<Conflict>,
+    buckets: buckets::Buckets,
+) -> Outcome {
     let mut changes = Changes::default();
     let mut blocked = Vec::new();
     for one in done {
@@ -502,7 +748,10 @@ fn outcome(desired: Desired<Applied>, done: Vec<Done>, buckets: buckets::Buckets
             Done::Nothing => {}
             Done::Created(key) => changes.created.push(key),
             Done::Updated(key) => changes.updated.push(key),
-            Done::Repaired(key) => changes.repaired.push(key),
+            Done::Repaired(key, taken) => {
+                changes.taken.insert(key.clone(), taken);
+                changes.repaired.push(key);
+            }
             Done::Rotated(key) => changes.rotated.push(key),
             Done::Removed(key) => changes.removed.push(key),
             Done::Blocked(one) => blocked.push(one),
@@ -513,6 +762,8 @@ fn outcome(desired: Desired<Applied>, done: Vec<Done>, buckets: buckets::Buckets
         desired,
         changes,
         blocked,
+        conflicts,
+        waiting,
         buckets,
     }
 }

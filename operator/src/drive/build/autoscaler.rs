@@ -6,13 +6,14 @@ use k8s_openapi::api::autoscaling::v2::{
     ResourceMetricSource,
 };
 
-use super::metadata;
+use super::{metadata, replicas};
 use crate::drive::valid::{Replicas, ValidDrive, ValidService};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<HorizontalPodAutoscaler> {
     let Replicas::Autoscaled { min, max, cpu, memory } = &service.replicas else {
         return None;
     };
+    let step = replicas::step(drive, service);
     let targets = [("cpu", cpu), ("memory", memory)];
     let metrics = targets
         .into_iter()
@@ -26,8 +27,9 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<Horizo
                 kind: "Deployment".to_owned(),
                 name: service.child.clone(),
             },
-            min_replicas: Some(*min),
-            max_replicas: *max,
+            // While pods start one at a time it would add the others at once.
+            min_replicas: Some(step.map_or(*min, |step| step.next)),
+            max_replicas: step.map_or(*max, |step| step.next),
             metrics: Some(metrics),
             behavior: None,
         }),

@@ -46,6 +46,7 @@ fn common(container: &ValidContainer, security: &PodSecurity) -> Container {
         image_pull_policy: container.image_pull_policy.map(|policy| policy.as_str().to_owned()),
         command: unless_empty(container.command.iter().cloned()),
         args: unless_empty(container.args.iter().cloned()),
+        working_dir: container.working_dir.clone(),
         env: unless_empty(env(container)),
         env_from: unless_empty(env_from(container)),
         ports: unless_empty(container.ports.iter().map(|port| ContainerPort {
@@ -66,13 +67,6 @@ pub(super) fn render_files(drive: &ValidDrive, service: &ValidService) -> Option
     if service.files.is_empty() {
         return None;
     }
-    let small = |cpu: Option<&str>, memory: &str| {
-        let amounts = [("cpu", cpu), ("memory", Some(memory))];
-        amounts
-            .into_iter()
-            .filter_map(|(name, amount)| Some((name.to_owned(), amount?.to_owned())))
-            .collect()
-    };
     Some(Container {
         name: names::RENDER_CONTAINER.to_owned(),
         image: Some(drive.operator_image.clone()),
@@ -90,7 +84,7 @@ pub(super) fn render_files(drive: &ValidDrive, service: &ValidService) -> Option
         env: unless_empty(env(&service.container)),
         env_from: unless_empty(env_from(&service.container)),
         // The files are in memory and count against this limit until the program has started.
-        resources: Some(resources(&small(Some("10m"), "32Mi"), &small(None, "64Mi"))),
+        resources: Some(of_operator(drive)),
         security_context: Some(SecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(RENDER_USER),
@@ -140,6 +134,11 @@ fn env_from(container: &ValidContainer) -> Vec<EnvFromSource> {
             config_map_ref: None,
         })
         .collect()
+}
+
+/// What a container with the operator's own image asks for.
+pub(super) fn of_operator(drive: &ValidDrive) -> ResourceRequirements {
+    resources(&drive.operator_resources.requests, &drive.operator_resources.limits)
 }
 
 pub(super) fn resources(

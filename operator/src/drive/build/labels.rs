@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 pub use ras_crds::labels::{
     APPLIED, ARGO_CD_KEEP, ARGO_CD_SYNC_OPTIONS, DRIVE, DRIVE_UID, FILES_HASH, FLUX_KEEP, FLUX_PRUNE, INSTANCE, JOB,
-    JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SECRETS_KNOWN, SERVICE, WORK,
+    JOB_OF, MANAGED_BY, MANAGER, REPLICAS_BEFORE_SUSPEND, SECRETS_HASH, SECRETS_KNOWN, SERVICE, VOLUME, WORK,
 };
 
 use crate::drive::valid::ValidDrive;
@@ -29,6 +29,13 @@ pub fn of_service(drive: &ValidDrive, service: &str) -> BTreeMap<String, String>
     let mut labels = of_drive(drive);
     labels.insert("app.kubernetes.io/name".to_owned(), service.to_owned());
     labels.insert(SERVICE.to_owned(), service.to_owned());
+    labels
+}
+
+/// Labels of a PVC of a service, by which it is found whatever hash is in its name.
+pub fn of_volume(drive: &ValidDrive, service: &str, volume: &str) -> BTreeMap<String, String> {
+    let mut labels = of_service(drive, service);
+    labels.insert(VOLUME.to_owned(), volume.to_owned());
     labels
 }
 

@@ -34,7 +34,7 @@ pub(super) fn part(drive: &ValidDrive, name: String, labels: BTreeMap<String, St
 /// Of an object that a drive may leave behind. What stays has no owner, or the garbage collector would take
 /// it with the drive; it is found again by name and labels.
 ///
-/// GitOps tools must not take such an object for one of theirs, so it has no [`labels::INSTANCE`] and says to both in their own
+/// `GitOps` tools must not take such an object for one of theirs, so it has no [`labels::INSTANCE`] and says to both in their own
 /// words that it stays. This does not depend on the policy: an object loses its owner when the policy changes, and when
 /// somebody deletes the drive with `--cascade=orphan`.
 pub(super) fn kept(

@@ -112,6 +112,8 @@ fn as_it_runs(migrating: &Migrating<'_>, job: String) -> ValidService {
         sidecars: Vec::new(),
         probe: Probe::None,
         metrics: None,
+        // Its pod ends by itself. One that is stopped early should stop at once.
+        pre_stop_sleep_seconds: Some(0),
         volumes: shared_volumes(service).cloned().collect(),
         databases: migrating.migration.databases.clone(),
         database_authority: migrating.migration.database_authority.clone(),

@@ -25,7 +25,7 @@ mod pod;
 mod pod_volumes;
 mod probe;
 mod prometheus_rule;
-mod replicas;
+pub mod replicas;
 mod secret;
 mod secrets_hash;
 mod service;

@@ -11,6 +11,7 @@ use ras_crds::spec::{Database, DatabaseCredentials, DatabaseProvider, LogicalDat
 
 use crate::drive::cache;
 use crate::object_store::model::Owner;
+use crate::platform::CacheConfig;
 
 /// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
 const MAX: usize = 63;
@@ -168,7 +169,7 @@ pub fn children(drive: &RecruitmentDrive) -> BTreeSet<String> {
 
 /// As [`children`], with what is claimed twice twice.
 pub(crate) fn claims(drive: &RecruitmentDrive) -> Vec<String> {
-    let drive = cache::expanded(drive, "");
+    let drive = cache::expanded(drive, &CacheConfig::default());
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let spec = &drive.spec;
     let mut all = vec![format!("ServiceAccount/{}", of_drive(name))];
@@ -357,6 +358,29 @@ mod tests {
         let long = bucket(Some("ras"), &owner(&"d".repeat(40), "a"));
         assert!(long.len() <= MAX_BUCKET && !long.contains("--"), "{long}");
         assert_ne!(long, bucket(Some("ras"), &owner(&"d".repeat(40), "b")));
+    }
+
+    /// Users write these names into `existing.claimName`, and data is found by them: they are documented, and never change.
+    #[test]
+    fn the_names_of_claims_are_those_that_are_documented() {
+        let long = "s".repeat(40);
+        for (parts, name) in [
+            (["placements-2026", "cdn", "files"], "placements-2026-cdn-files"),
+            (["d", "file-server", "files"], "d-file-server-files-cc1340"),
+            (["d", "cdn", "old-files"], "d-cdn-old-files-3824bb"),
+            (
+                ["placements-2026", &long, "files"],
+                "placements-2026-ssssssssssssssssssssssssssssssssssssssss-files",
+            ),
+            (
+                ["placements-2026", "a-b", &long],
+                "placements-2026-a-b-ssssssssssssssssssssssssssssssssss-264a1891",
+            ),
+        ] {
+            let [drive, service, volume] = parts;
+            assert_eq!(volume_claim(drive, service, volume), name, "{parts:?}");
+        }
+        assert_eq!(database_claim("placements-2026"), "placements-2026-database-data");
     }
 
     #[test]

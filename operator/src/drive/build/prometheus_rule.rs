@@ -77,7 +77,9 @@ fn service_not_ready(drive: &ValidDrive, monitoring: &ValidMonitoring) -> Rule {
         for_: Some(duration(monitoring.not_ready_for)),
         labels: labels("warning", []),
         annotations: annotations(
-            &format!("Service {{{{ $labels.service }}}} of the recruitment drive {name} lacks pods."),
+            &format!(
+                "Service {{{{ $labels.service }}}} of the recruitment drive {name} has fewer ready pods of the version asked for than it should have."
+            ),
             &format!(
                 "Look at its pods: kubectl -n {namespace} get pods -l ras.dev/drive={name},ras.dev/service={{{{ $labels.service }}}} \
                  and describe those that are not ready."
@@ -123,7 +125,8 @@ fn migration_failed(drive: &ValidDrive) -> Rule {
                 "The migration of service {{{{ $labels.service }}}} of the recruitment drive {name} failed: its new version waits."
             ),
             &format!(
-                "The version before goes on serving. Read the condition MigrationsReady, which names the Job and the next step:                  kubectl -n {namespace} describe recruitmentdrive {name}"
+                "The version before goes on serving. Read the condition MigrationsReady, which names the Job and the next step: \
+                 kubectl -n {namespace} describe recruitmentdrive {name}"
             ),
         ),
     }

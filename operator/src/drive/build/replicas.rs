@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ras_crds::ConditionType;
+use ras_crds::spec::RolloutStrategy;
 
 use super::{Scale, Waiting};
 use crate::drive::fetched::DeploymentFacts;
@@ -14,6 +15,9 @@ pub(super) fn sent(drive: &ValidDrive, service: &ValidService) -> Option<i32> {
     if drive.suspended {
         return Some(0);
     }
+    if let Some(step) = step(drive, service) {
+        return Some(step.next);
+    }
     match &service.replicas {
         Replicas::Fixed(count) => Some(*count),
         Replicas::Open | Replicas::Autoscaled { .. } => {
@@ -24,10 +28,49 @@ pub(super) fn sent(drive: &ValidDrive, service: &ValidService) -> Option<i32> {
     }
 }
 
+/// A service whose pods start one at a time, and that has fewer than it is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How many pods there should be now.
+    pub next: i32,
+    /// How many there should be in the end.
+    pub last: i32,
+}
+
+/// Kubernetes replaces pods one at a time with [`RolloutStrategy::OneAtATime`], but starts all that are missing at once: when
+/// a service starts for the first time, when it comes back from suspension, and when it gets more replicas. So the number
+/// grows by one whenever every pod that there is serves in the present version. It never falls here.
+pub fn step(drive: &ValidDrive, service: &ValidService) -> Option<Step> {
+    if drive.suspended || service.rollout != RolloutStrategy::OneAtATime {
+        return None;
+    }
+    let live = drive.deployments.get(&service.child);
+    let there = live.map_or(0, |live| live.replicas);
+    let before = live.and_then(|live| live.replicas_before_suspend);
+    let last = match &service.replicas {
+        Replicas::Fixed(count) => *count,
+        Replicas::Open => before?,
+        // An autoscaler at nothing was switched off by a person.
+        Replicas::Autoscaled { .. } if live.is_some() && there == 0 && before.is_none() => return None,
+        Replicas::Autoscaled { min, max, .. } => before.unwrap_or(*min).clamp(*min, (*max).max(*min)),
+    };
+    if there >= last || (live.is_none() && last == 1) {
+        return None;
+    }
+    let serves = there == 0 || live.is_some_and(|live| live.complete);
+    let next = if serves { there.saturating_add(1) } else { there };
+    Some(Step { next, last })
+}
+
 /// While suspended: the count to come back with, where the spec does not tell it.
 pub(super) fn before_suspend(drive: &ValidDrive, service: &ValidService) -> Option<i32> {
-    if !drive.suspended || matches!(service.replicas, Replicas::Fixed(_)) {
+    if matches!(service.replicas, Replicas::Fixed(_)) {
         return None;
+    }
+    if !drive.suspended {
+        // Until all of them are back.
+        step(drive, service)?;
+        return drive.deployments.get(&service.child)?.replicas_before_suspend;
     }
     // A Deployment that is made while the drive is suspended never had a count: it begins as any other.
     Some(

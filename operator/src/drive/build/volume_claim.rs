@@ -9,7 +9,7 @@ use super::{labels, metadata};
 use crate::drive::valid::{ValidDrive, ValidService, VolumeSource};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Vec<PersistentVolumeClaim> {
-    let claim = |source: &VolumeSource| match source {
+    let claim = |name: &str, source: &VolumeSource| match source {
         VolumeSource::Claim {
             claim,
             size,
@@ -20,7 +20,7 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Vec<Persisten
             metadata: metadata::kept(
                 drive,
                 claim.clone(),
-                labels::of_service(drive, &service.name),
+                labels::of_volume(drive, &service.name, name),
                 *deletion_policy,
             ),
             spec: Some(PersistentVolumeClaimSpec {
@@ -39,6 +39,6 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Vec<Persisten
     service
         .volumes
         .iter()
-        .filter_map(|volume| claim(&volume.source))
+        .filter_map(|volume| claim(&volume.name, &volume.source))
         .collect()
 }

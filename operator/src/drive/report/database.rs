@@ -5,11 +5,13 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, DatabaseBackupStatus, DatabaseState, DatabaseStatus, Reason, RecruitmentDriveStatus};
 
 use super::{Finding, Observed, logins};
+use crate::cluster::kind::Kind;
+use crate::cluster::pods::worst;
 use crate::cluster::record::ChildKey;
 use crate::database::report::Report;
-use crate::drive::apply::Blocked;
+use crate::drive::apply::{Blocked, Outcome};
 use crate::drive::fetched::JobOutcome;
-use crate::drive::preparation::{self, Preparation, Progress};
+use crate::drive::preparation::{self, Preparation, Progress, SERVER_DOWN};
 use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};
 
 /// How it is set going once more.
@@ -21,8 +23,16 @@ pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
     let database = valid.database.as_ref()?;
     let preparation = preparation::of(valid)?;
     let recorded = &database.facts.recorded;
+    let mut databases = preparation.databases(database);
+    if is_down(valid, database) {
+        let ready = databases.iter_mut().filter(|line| line.state == DatabaseState::Ready);
+        for line in ready {
+            line.state = DatabaseState::Failing;
+            line.message = Some(SERVER_DOWN.to_owned());
+        }
+    }
     let mut status = DatabaseStatus {
-        databases: preparation.databases(database),
+        databases,
         ..recorded.clone()
     };
     match &preparation.progress {
@@ -41,7 +51,7 @@ pub fn status(valid: &ValidDrive) -> Option<DatabaseStatus> {
         }
         Progress::Failed { report, .. } => {
             status.failed = Some(preparation.work.clone());
-            status.message = Some(failure(&preparation).1);
+            status.message = Some(failure(&preparation, database).1);
             if let Some(report) = report {
                 status.done = done(report);
             }
@@ -88,16 +98,24 @@ fn done(report: &Report) -> Vec<String> {
 pub fn finding(
     valid: &ValidDrive,
     observed: &Observed,
+    outcome: Option<&Outcome>,
     blocked: &[&Blocked],
     before: &RecruitmentDriveStatus,
 ) -> Option<Finding> {
     let type_ = ConditionType::DatabaseReady;
     let database = valid.database.as_ref()?;
     let preparation = preparation::of(valid)?;
-    if let Some((reason, message)) = server(database, observed, blocked, valid) {
-        return Some(Finding::new(type_, false, reason, message));
+    if valid.suspended && database.is_managed() {
+        let message = "the database server is stopped while the drive is suspended; its data is kept";
+        return Some(Finding::new(type_, false, Reason::Suspended, message));
+    }
+    if let Some(finding) = server(database, observed, blocked, valid) {
+        return Some(finding);
     }
     let finding = |reason, message: String| Some(Finding::new(type_, false, reason, message));
+    if let Some(one) = password(&preparation, database, blocked) {
+        return finding(one.reason, one.told());
+    }
     match &preparation.progress {
         Progress::Recorded | Progress::Checking => {
             Some(available(valid, database, database.facts.recorded.checked_at.as_ref()))
@@ -117,7 +135,8 @@ pub fn finding(
             ) && let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == told.reason)
             {
                 // The same is tried once more: nothing is better before it is known to be.
-                return finding(*reason, message.clone());
+                let stalls = message.starts_with(&never_ran(&preparation));
+                return finding(*reason, message.clone()).map(|finding| finding.stalling(stalls));
             }
             match why {
                 _ if is_beside_what_works(&preparation, database) => {
@@ -129,25 +148,59 @@ pub fn finding(
                         "Job {} prepares the databases and has not started: {why}",
                         preparation.job
                     ),
-                ),
-                None => finding(
-                    Reason::DatabasePending,
-                    format!("Job {} prepares the databases", preparation.job),
-                ),
+                )
+                .map(|finding| finding.stalling(preparation.is_stalled(valid))),
+                None => {
+                    let (reason, message) = job(valid, &preparation, outcome);
+                    finding(reason, message)
+                }
             }
         }
         Progress::Failed { .. } => {
-            let (reason, message) = failure(&preparation);
-            finding(reason, message)
+            let (reason, message) = failure(&preparation, database);
+            let stalls = message.starts_with(&never_ran(&preparation));
+            finding(reason, message).map(|finding| finding.stalling(stalls))
         }
     }
+}
+
+/// A Secret with a password that the Job needs and that could not be written. One that is there serves those who have it
+/// until something has to be prepared with it, unless somebody else put it there.
+fn password<'a>(preparation: &Preparation, database: &ValidDatabase, blocked: &[&'a Blocked]) -> Option<&'a Blocked> {
+    let is_done = matches!(
+        preparation.progress,
+        Progress::Recorded | Progress::Checking | Progress::Done(_)
+    );
+    let keys = preparation::keys_of(database);
+    let needed = |one: &&&Blocked| {
+        one.child.kind == Kind::Secret
+            && (one.reason == Reason::ForeignObject || !is_done)
+            && keys.iter().any(|(name, _)| **name == *one.child.name)
+    };
+    blocked.iter().find(needed).copied()
+}
+
+/// What the Job does, or why it is not there.
+fn job(valid: &ValidDrive, preparation: &Preparation, outcome: Option<&Outcome>) -> (Reason, String) {
+    let name = &preparation.job;
+    if let Some(obstacle) = outcome.and_then(|outcome| outcome.obstacle(Kind::Job, name)) {
+        return obstacle;
+    }
+    let is_it = |child: &ChildKey| child.kind == Kind::Job && *child.name == **name;
+    let is_created = outcome.is_some_and(|outcome| outcome.changes.created.iter().any(is_it));
+    let message = if is_created || valid.jobs.get(name).is_some_and(|job| !job.deleting) {
+        format!("Job {name} prepares the databases")
+    } else {
+        format!("Job {name}, which prepares the databases, has not been created yet")
+    };
+    (Reason::DatabasePending, message)
 }
 
 /// What is told when all is well. A backup that fails takes nothing from those who use the portal, so it is told beside it.
 fn available(valid: &ValidDrive, database: &ValidDatabase, checked_at: Option<&Time>) -> Finding {
     let mut message = "every database is there, and its login works".to_owned();
     if let Some(checked_at) = checked_at {
-        message.push_str(&format!(" (checked at {})", checked_at.0));
+        message = format!("{message} (checked at {})", checked_at.0);
     }
     if let Some(more) = logins::message(valid, database) {
         message.push_str("; passwords: ");
@@ -173,47 +226,79 @@ fn is_beside_what_works(preparation: &Preparation, database: &ValidDatabase) -> 
             .all(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Retained))
 }
 
-/// What is wrong with a server of the drive's own, if anything is.
-fn server(
-    database: &ValidDatabase,
-    observed: &Observed,
-    blocked: &[&Blocked],
-    valid: &ValidDrive,
-) -> Option<(Reason, String)> {
-    if !database.is_managed() || database.facts.serves || valid.suspended {
+/// Whether a server of the drive's own should run and is not ready.
+pub fn is_down(valid: &ValidDrive, database: &ValidDatabase) -> bool {
+    database.is_managed() && !database.facts.serves && !valid.suspended
+}
+
+/// What is wrong with a server of the drive's own, if anything is. One that is not ready is not available, whatever the cause.
+fn server(database: &ValidDatabase, observed: &Observed, blocked: &[&Blocked], valid: &ValidDrive) -> Option<Finding> {
+    let finding = |reason, message| Finding::new(ConditionType::DatabaseReady, false, reason, message);
+    if !is_down(valid, database) {
         return None;
     }
     let in_the_way = blocked.iter().find(|one| is_named(&one.child, &database.child));
     if let Some(one) = in_the_way {
-        return Some((one.reason, format!("the database server: {}", one.message)));
+        return Some(finding(one.reason, format!("the database server: {}", one.told())));
     }
     if matches!(database.server, DatabaseServer::CloudNativePG(_)) {
-        return Some(preparation::cluster_trouble(valid, database));
+        let (reason, message) = preparation::cluster_trouble(valid, database);
+        return Some(finding(reason, message));
     }
-    let trouble = observed
-        .troubles
-        .iter()
-        .find(|trouble| trouble.service == preparation::OF)?;
-    Some((
-        Reason::DatabaseFailing,
-        format!(
-            "the database server: pod {}: {}: {}",
-            trouble.pod, trouble.reason, trouble.message
-        ),
-    ))
+    let now = valid.calendar.now;
+    let written = observed.server.as_ref().and_then(|server| server.written_at);
+    let troubles = observed.troubles.iter();
+    let trouble = worst(troubles.filter(|trouble| trouble.service == preparation::OF));
+    let is_first_start = database.facts.recorded.prepared.is_none();
+    match trouble {
+        Some(trouble) if trouble.is_shown(now) => {
+            let message = format!("{SERVER_DOWN}: {}", trouble.text());
+            let stalls = trouble.is_lasting(written, now);
+            Some(finding(Reason::DatabaseFailing, message).stalling(stalls))
+        }
+        // The Job that prepares the databases waits for it, and says so.
+        _ if is_first_start => None,
+        Some(trouble) => {
+            let message = format!("{SERVER_DOWN}: {}", trouble.text());
+            Some(finding(Reason::DatabasePending, message))
+        }
+        None => {
+            let message = format!(
+                "{SERVER_DOWN}: it has no pod that runs; `kubectl -n {} describe statefulset {}` shows why",
+                valid.namespace, database.child
+            );
+            Some(finding(Reason::DatabasePending, message))
+        }
+    }
 }
 
 fn is_named(child: &ChildKey, name: &str) -> bool {
     *child.name == *name
 }
 
+/// The Job sees the administrator's Secret as a directory, so the name of the Secret is added here.
+fn with_secret(message: &str, database: &ValidDatabase) -> String {
+    let name = match &database.server {
+        DatabaseServer::External(external) => &external.secret.secret_name,
+        DatabaseServer::Standalone(standalone) => &standalone.superuser.secret_name,
+        DatabaseServer::CloudNativePG(cluster) => &cluster.admin,
+    };
+    let known = "the administrator's Secret";
+    message.replacen(known, &format!("{known} {name:?}"), 1)
+}
+
+/// How the message on a Job begins that ended without a report: its program did not start, or not to its end.
+fn never_ran(preparation: &Preparation) -> String {
+    format!("Job {} failed", preparation.job)
+}
+
 /// Why the Job did not do what is asked.
-fn failure(preparation: &Preparation) -> (Reason, String) {
+fn failure(preparation: &Preparation, database: &ValidDatabase) -> (Reason, String) {
     let Progress::Failed { report, said } = &preparation.progress else {
         return (Reason::DatabasePending, String::new());
     };
     let Some(report) = report else {
-        let message = format!("Job {} failed: {said}; {AGAIN}", preparation.job);
+        let message = format!("{}: {said}; {AGAIN}", never_ran(preparation));
         return (Reason::DatabaseRefused, message);
     };
     let mut messages: Vec<&str> = report.problems.iter().map(|problem| problem.message.as_str()).collect();
@@ -226,5 +311,6 @@ fn failure(preparation: &Preparation) -> (Reason, String) {
         .problems
         .first()
         .map_or(Reason::DatabaseRefused, |problem| preparation::reason(problem.cause));
-    (reason, format!("{}{more}; {AGAIN}", messages.join("; ")))
+    let message = format!("{}{more}; {AGAIN}", messages.join("; "));
+    (reason, with_secret(&message, database))
 }

@@ -5,6 +5,8 @@ use ras_crds::labels::RUN_MIGRATION;
 use ras_crds::{ConditionType, Migrated, MigrationState, MigrationStatus, Reason};
 
 use super::Finding;
+use crate::cluster::kind::Kind;
+use crate::drive::apply::Outcome;
 use crate::drive::migration::{Failure, Identity, Migrating, REMEMBERED, Standing, all};
 use crate::drive::valid::ValidDrive;
 
@@ -72,18 +74,23 @@ fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &Standin
 }
 
 /// `MigrationsReady`, where a service has a migration.
-pub fn finding(valid: &ValidDrive) -> Option<Finding> {
+pub fn finding(valid: &ValidDrive, outcome: Option<&Outcome>) -> Option<Finding> {
     let type_ = ConditionType::MigrationsReady;
     let mut failed = Vec::new();
     let mut open = Vec::new();
     let mut count = 0;
+    let mut stalls = false;
     for migrating in all(valid) {
         count += 1;
         let of = &migrating.service.name;
         match migrating.standing() {
             Standing::Done { .. } => {}
             Standing::Failed { job, failure } => failed.push(told(&migrating, &job, &failure)),
-            Standing::Due => open.push(format!("the migration of service {of} has not begun")),
+            Standing::Due => {
+                let why = outcome.and_then(|outcome| outcome.obstacle(Kind::Job, &migrating.identity().job));
+                let why = why.map_or_else(String::new, |(_, why)| format!(": {why}"));
+                open.push(format!("the migration of service {of} has not begun{why}"));
+            }
             Standing::Behind { job } => {
                 open.push(format!(
                     "the migration of service {of} waits for an earlier one to end (Job {job})"
@@ -93,6 +100,7 @@ pub fn finding(valid: &ValidDrive) -> Option<Finding> {
                 open.push(format!("the migration of service {of} runs (Job {job})"));
             }
             Standing::Running { job, waits: Some(why) } => {
+                stalls |= migrating.is_stalled(&job);
                 open.push(format!(
                     "the migration of service {of} (Job {job}) does not start: {why}"
                 ));
@@ -103,7 +111,7 @@ pub fn finding(valid: &ValidDrive) -> Option<Finding> {
         return None;
     }
     Some(if !failed.is_empty() {
-        Finding::new(type_, false, Reason::MigrationFailed, failed.join("; "))
+        Finding::new(type_, false, Reason::MigrationFailed, failed.join("; ")).stalling(true)
     } else if open.is_empty() {
         Finding::new(
             type_,
@@ -115,7 +123,7 @@ pub fn finding(valid: &ValidDrive) -> Option<Finding> {
         let message = "nothing is migrated while the drive is suspended";
         Finding::new(type_, true, Reason::Suspended, message)
     } else {
-        Finding::new(type_, false, Reason::MigrationRunning, open.join("; "))
+        Finding::new(type_, false, Reason::MigrationRunning, open.join("; ")).stalling(stalls)
     })
 }
 

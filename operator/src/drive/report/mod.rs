@@ -8,15 +8,17 @@ pub mod parts;
 pub mod secrets;
 pub mod services;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::{
     BucketStatus, Condition, ConditionType, DataStatus, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus,
 };
 
+use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
-use crate::cluster::record::DeploymentState;
+use crate::cluster::record::{ChildKey, DeploymentState, StatefulSetState};
 use crate::drive::apply::{Blocked, Outcome};
 use crate::drive::build::{Waiting, names};
 use crate::drive::data::Data;
@@ -32,6 +34,50 @@ pub struct Observed {
     pub troubles: Vec<PodTrouble>,
     /// Whether the data that it uses is still there.
     pub data: Data,
+    /// Its own database server, where the operator runs one.
+    pub server: Option<StatefulSetState>,
+    /// When events are read next of a part that has no pod.
+    pub reads_at: Option<Timestamp>,
+    /// What of a paused drive exists and stays, of the kinds whose presence a condition claims.
+    pub children: BTreeSet<ChildKey>,
+}
+
+impl Observed {
+    /// When what is reported changes next although nothing else does: a start takes too long, or waiting did not help.
+    pub fn changes_at(
+        &self,
+        drive: &RecruitmentDrive,
+        valid: Option<&ValidDrive>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let name = drive.metadata.name.as_deref().unwrap_or_default();
+        let pods = self.troubles.iter().filter_map(|trouble| {
+            let changed = if trouble.service == crate::drive::preparation::OF {
+                self.server.as_ref().and_then(|server| server.written_at)
+            } else {
+                let child = names::of_service(name, &trouble.service);
+                self.deployments.get(&child).and_then(|state| state.written_at)
+            };
+            trouble.changes_at(changed, now)
+        });
+        let refused = self.deployments.values().filter_map(services::refused_for_good_at);
+        let jobs = valid.into_iter().flat_map(|valid| valid.jobs.values());
+        let jobs = jobs.filter_map(|job| job.trouble.as_ref()?.changes_at(None, now));
+        pods.chain(refused)
+            .chain(jobs)
+            .chain(self.reads_at)
+            .filter(|at| *at > now)
+            .min()
+    }
+
+    /// Kinds whose presence a condition claims though nothing more of them is watched.
+    pub const KINDS: [Kind; 4] = [Kind::Service, Kind::Ingress, Kind::ServiceMonitor, Kind::PrometheusRule];
+
+    /// Whether this child exists and stays.
+    pub fn has(&self, kind: Kind, name: &str) -> bool {
+        let mut children = self.children.iter();
+        children.any(|child| child.kind == kind && *child.name == *name)
+    }
 }
 
 /// How far the walk came.
@@ -64,6 +110,8 @@ pub struct Finding {
     pub reason: Reason,
     /// Why, for people.
     pub message: String,
+    /// Whether it stays so until a person changes something.
+    pub stalls: bool,
 }
 
 impl Finding {
@@ -73,7 +121,13 @@ impl Finding {
             status,
             reason,
             message: message.into(),
+            stalls: false,
         }
+    }
+
+    /// The same; `stalls` tells whether it stays so until a person changes something.
+    fn stalling(self, stalls: bool) -> Self {
+        Self { stalls, ..self }
     }
 }
 
@@ -85,8 +139,10 @@ pub fn status(
     before: &RecruitmentDriveStatus,
     now: &Time,
 ) -> RecruitmentDriveStatus {
-    let services = services::statuses(drive, observed, verdict, before);
-    let complete = services.iter().filter(|service| service.complete).count();
+    let services = services::statuses(drive, observed, verdict, before, now.0);
+    // Nothing is ready of a portal that is suspended, although all of it is as the spec says.
+    let is_ready = |service: &&services::Shown| service.complete && !drive.spec.is_suspended();
+    let complete = services.iter().filter(is_ready).count();
     let findings = findings(drive, observed, verdict, &services, before);
     let buckets = match verdict {
         Verdict::Applied { valid, outcome } => buckets::statuses(valid, outcome),
@@ -223,16 +279,18 @@ fn findings(
     let mut gates = Vec::new();
     if let Some(valid) = valid {
         // A store that gives no news holds up nobody who has what it gave before.
-        let is_held = held.is_some_and(|held| held.values().any(|one| one.condition == ConditionType::SecretsReady));
+        let is_held = held.is_some_and(|held| held.values().any(|one| one.condition == ConditionType::SecretsReady))
+            || blocked.iter().any(|one| secrets::is_of(valid, &one.child));
         let place = if is_held { &mut gates } else { &mut found };
-        place.extend(secrets::finding(valid, held));
-        let database = database::finding(valid, observed, &blocked, before);
+        place.extend(secrets::finding(valid, held, &blocked));
+        let database = database::finding(valid, observed, outcome, &blocked, before);
         gates.extend(database.map(|found| of_database(drive, observed).unwrap_or(found)));
         gates.extend(buckets::storage(valid, outcome));
-        gates.extend(migrations::finding(valid));
+        gates.extend(migrations::finding(valid, outcome));
         gates.push(programs);
-        gates.extend(parts::exposure(valid));
-        found.extend(parts::monitoring(valid, &beside));
+        gates.extend(parts::exposure(valid, observed, outcome));
+        found.extend(parts::monitoring(valid, observed, outcome, &beside));
+        found.extend(outcome.and_then(conflict));
         found.extend(outcome.and_then(|outcome| buckets::blocked(valid, outcome)));
     } else {
         gates.push(programs);
@@ -246,12 +304,43 @@ fn findings(
     all
 }
 
-/// DatabaseReady, while the data of the drive's own server is being deleted or is gone.
+/// `DatabaseReady`, while the data of the drive's own server is being deleted or is gone.
 fn of_database(drive: &RecruitmentDrive, observed: &Observed) -> Option<Finding> {
     let server = names::database(drive.metadata.name.as_deref().unwrap_or_default());
     let (of_server, of_cluster) = (observed.data.freezes(&server), observed.data.of_cluster(&server));
     let (reason, message) = of_server.or(of_cluster)?;
     Some(Finding::new(ConditionType::DatabaseReady, false, reason, message))
+}
+
+/// `FieldConflict`. It never holds up Ready: the drive serves with the other manager's value, too.
+fn conflict(outcome: &Outcome) -> Option<Finding> {
+    let told: Vec<&str> = outcome.conflicts.iter().map(|one| one.message.as_str()).collect();
+    (!told.is_empty()).then(|| {
+        Finding::new(
+            ConditionType::FieldConflict,
+            true,
+            Reason::FieldConflict,
+            told.join("; "),
+        )
+    })
+}
+
+/// Ready, Reconciling and Stalled while data is being deleted or is gone. It comes before anything else, and of a paused drive, too:
+/// whatever else is wrong can wait, and data cannot.
+fn head_at_risk(verdict: &Verdict<'_>, blocked: &[&Blocked], reason: Reason, message: &str) -> Vec<Finding> {
+    use ConditionType::{Ready, Reconciling, Stalled};
+    let besides = match verdict {
+        Verdict::Invalid(problems) => format!("; {problems}"),
+        Verdict::Applied { .. } if !blocked.is_empty() => format!("; {}", told(blocked)),
+        Verdict::Applied { .. } | Verdict::Paused { .. } => String::new(),
+    };
+    let message = format!("{message}{besides}");
+    let next = "manual action required: see condition Stalled";
+    vec![
+        Finding::new(Ready, false, reason, message.clone()),
+        Finding::new(Reconciling, false, reason, next),
+        Finding::new(Stalled, true, reason, message),
+    ]
 }
 
 /// Ready, Reconciling and Stalled, as kstatus reads them: Stalled wants a person, Reconciling wants time.
@@ -263,24 +352,8 @@ fn head(
     at_risk: Option<&(Reason, String)>,
 ) -> Vec<Finding> {
     use ConditionType::{Ready, Reconciling, Stalled};
-    // Before anything else, and of a paused drive, too: whatever else is wrong can wait, and data cannot.
     if let Some((reason, message)) = at_risk {
-        let besides = match verdict {
-            Verdict::Invalid(problems) => format!("; {problems}"),
-            Verdict::Applied { .. } if !blocked.is_empty() => format!("; {}", told(blocked)),
-            Verdict::Applied { .. } | Verdict::Paused { .. } => String::new(),
-        };
-        let message = format!("{message}{besides}");
-        return vec![
-            Finding::new(Ready, false, *reason, message.clone()),
-            Finding::new(
-                Reconciling,
-                false,
-                *reason,
-                "manual action required: see condition Stalled",
-            ),
-            Finding::new(Stalled, true, *reason, message),
-        ];
+        return head_at_risk(verdict, blocked, *reason, message);
     }
     if let Verdict::Invalid(problems) = verdict {
         let message = format!("{problems}. What runs goes on running as it is");
@@ -317,11 +390,11 @@ fn head(
         ];
     }
     // Unlike what starts, or is waited for, it never gets better by itself.
-    if gates.iter().any(|gate| gate.reason == Reason::MigrationFailed) {
-        let open = gates.iter().filter(|gate| !gate.status);
+    if let Some(stalled) = gates.iter().find(|gate| gate.stalls) {
+        let open = gates.iter().filter(|gate| is_open(gate));
         let message: Vec<&str> = open.map(|gate| gate.message.as_str()).collect();
         let message = message.join("; ");
-        let reason = Reason::MigrationFailed;
+        let reason = stalled.reason;
         return vec![
             Finding::new(Ready, false, reason, message.clone()),
             Finding::new(Reconciling, false, reason, "a person is needed"),
@@ -337,10 +410,10 @@ fn head(
             not_stalled,
         ];
     }
-    if let Some(gate) = gates.iter().find(|gate| !gate.status) {
+    if let Some(gate) = gates.iter().find(|gate| is_open(gate)) {
         let message: Vec<&str> = gates
             .iter()
-            .filter(|gate| !gate.status)
+            .filter(|gate| is_open(gate))
             .map(|gate| gate.message.as_str())
             .collect();
         return vec![
@@ -370,6 +443,11 @@ fn head(
     ]
 }
 
+/// Whether something is not as the spec says. What stands still because the drive is suspended is.
+fn is_open(gate: &Finding) -> bool {
+    !gate.status && gate.reason != Reason::Suspended
+}
+
 fn wants_a_person(blocked: &Blocked) -> bool {
     matches!(
         blocked.reason,
@@ -379,17 +457,7 @@ fn wants_a_person(blocked: &Blocked) -> bool {
 
 /// What is in the way, all of it.
 fn told(blocked: &[&Blocked]) -> String {
-    let lines: Vec<String> = blocked
-        .iter()
-        .map(|one| {
-            let child = one.child.to_string();
-            if one.message.starts_with(&child) {
-                one.message.clone()
-            } else {
-                format!("{child}: {}", one.message)
-            }
-        })
-        .collect();
+    let lines: Vec<String> = blocked.iter().map(|one| one.told()).collect();
     lines.join("; ")
 }
 

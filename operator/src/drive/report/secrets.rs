@@ -7,14 +7,36 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason, SecretStatus};
 
 use super::Finding;
+use crate::cluster::kind::Kind;
+use crate::cluster::record::ChildKey;
+use crate::drive::apply::Blocked;
 use crate::drive::build::Waiting;
 use crate::drive::external;
 use crate::drive::rotation::Verdict;
 use crate::drive::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
 
+/// Whether a child is a secret of the drive, or what fills one. Passwords of databases are told of with the databases.
+pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
+    match child.kind {
+        Kind::Secret => valid
+            .generated_secrets
+            .iter()
+            .any(|secret| *secret.secret_name == *child.name),
+        Kind::ExternalSecret | Kind::ExternalSecretBeta => true,
+        _ => false,
+    }
+}
+
 /// SecretsReady, where the drive has secrets.
-pub fn finding(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>) -> Option<Finding> {
+pub fn finding(valid: &ValidDrive, held: Option<&BTreeMap<String, Waiting>>, blocked: &[&Blocked]) -> Option<Finding> {
     let type_ = ConditionType::SecretsReady;
+    // Before what waits for them: what is in the way is why they are not there.
+    let mut refused = blocked.iter().filter(|one| is_of(valid, &one.child)).peekable();
+    if let Some(first) = refused.peek() {
+        let reason = first.reason;
+        let message: Vec<String> = refused.map(|one| one.told()).collect();
+        return Some(Finding::new(type_, false, reason, message.join("; ")));
+    }
     let mut waiting: Vec<&Waiting> = held
         .into_iter()
         .flat_map(BTreeMap::values)

@@ -1,10 +1,19 @@
 //! What is told about the services.
 
-use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus, ServiceStatus};
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::spec::{Service, Volume};
+use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus, ServiceStatus, VolumeStatus};
 
 use super::{Finding, Observed, Verdict, migrations};
-use crate::drive::build::names;
+use crate::cluster::kind::Kind;
+use crate::cluster::pods::{self, Course, PodTrouble, worst};
+use crate::cluster::record::DeploymentState;
+use crate::drive::build::{names, replicas};
 use crate::drive::migration;
+use crate::drive::valid::ValidDrive;
+
+/// The message on a service that has no other trouble.
+const STARTING: &str = "its pods are starting";
 
 /// One service as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +24,18 @@ pub struct Shown {
     pub complete: bool,
     /// Why it is not, when it is not.
     reason: Reason,
+    /// Whether it stays so until a person changes something.
+    stalls: bool,
 }
 
 /// Every service of the drive, in the spec's order.
+#[allow(clippy::too_many_lines)] // One branch for each state of a service, the one that hides the others first.
 pub fn statuses(
     drive: &RecruitmentDrive,
     observed: &Observed,
     verdict: &Verdict<'_>,
     before: &RecruitmentDriveStatus,
+    now: Timestamp,
 ) -> Vec<Shown> {
     let (valid, held) = match verdict {
         Verdict::Applied { valid, outcome } => (Some(*valid), Some(&outcome.desired.held)),
@@ -53,78 +66,168 @@ pub fn statuses(
                 name: service.name.clone(),
                 image: service.image.clone(),
                 migration: migration(&service.name),
+                volumes: volumes(drive_name, service),
                 ..ServiceStatus::default()
+            };
+            let obstacle = match verdict {
+                Verdict::Applied { outcome, .. } => outcome.obstacle(Kind::Deployment, &child),
+                Verdict::Paused { .. } | Verdict::Invalid(_) => None,
             };
             // With no pods there is no version that could be the wrong one.
             let suspended = drive.spec.is_suspended() && waiting.is_some();
+            let unfinished = |status| Shown {
+                status,
+                complete: false,
+                reason: Reason::RollingOut,
+                stalls: false,
+            };
             let Some(state) = deployment else {
+                status.desired = desired(drive, valid, service);
                 if let Some((reason, message)) = observed.data.freezes(&child) {
                     status.message = Some(format!("its Deployment is not created: {message}"));
                     return Shown {
-                        status,
-                        complete: false,
                         reason,
+                        ..unfinished(status)
                     };
                 }
-                status.message = Some(waiting.map_or_else(
-                    || "its Deployment has not been made yet".to_owned(),
-                    |waiting| waiting.message.clone(),
-                ));
+                let waits = waiting.map(|waiting| (Reason::RollingOut, waiting.message.clone()));
+                let (reason, message) = waits
+                    .or(obstacle)
+                    .unwrap_or_else(|| (Reason::RollingOut, "its Deployment has not been created yet".to_owned()));
+                status.message = Some(message);
                 return Shown {
-                    status,
                     complete: suspended,
-                    reason: Reason::RollingOut,
+                    reason,
+                    ..unfinished(status)
                 };
             };
-            status.ready = state.ready_of_present();
             status.desired = state.replicas;
             if let Some((reason, message)) = observed.data.freezes(&child) {
+                status.ready = state.ready_of_present();
                 status.message = Some(format!("it is not changed: {message}"));
                 return Shown {
-                    status,
-                    complete: false,
                     reason,
+                    ..unfinished(status)
                 };
             }
             if let Some(waiting) = waiting.filter(|_| !suspended) {
+                // Whatever is ready is of the version before.
                 status.message = Some(format!(
                     "the version asked for is not rolled out yet: {}",
                     waiting.message
                 ));
+                return unfinished(status);
+            }
+            let step = valid.and_then(|valid| {
+                let service = valid.services.iter().find(|one| one.name == service.name)?;
+                replicas::step(valid, service)
+            });
+            if let Some(step) = step {
+                status.desired = step.last;
+            }
+            if let Some((reason, why)) = obstacle {
+                status.message = Some(format!("the version asked for is not rolled out: {why}"));
                 return Shown {
-                    status,
-                    complete: false,
-                    reason: Reason::RollingOut,
+                    reason,
+                    ..unfinished(status)
                 };
             }
-            if state.is_complete() {
+            status.ready = state.ready_of_present();
+            if state.is_complete() && step.is_none() {
                 return Shown {
-                    status,
                     complete: true,
                     reason: Reason::ServicesAvailable,
+                    ..unfinished(status)
                 };
             }
-            let trouble = observed.troubles.iter().find(|trouble| trouble.service == service.name);
-            let (reason, message) = if let Some(trouble) = trouble {
-                (
-                    Reason::PodsFailing,
-                    format!("pod {}: {}: {}", trouble.pod, trouble.reason, trouble.message),
-                )
-            } else if let Some(why) = &state.cannot_create {
-                (Reason::PodsFailing, format!("its pods cannot be made: {why}"))
-            } else if let Some(why) = &state.stuck {
-                (Reason::RolloutStuck, format!("{why} See `kubectl describe deployment`"))
-            } else {
-                (Reason::RollingOut, "its pods are starting".to_owned())
-            };
+            let (reason, mut message, stalls) = trouble(&service.name, state, observed, now);
+            if step.is_some() && message == STARTING {
+                "its pods start one at a time (rollout: OneAtATime)".clone_into(&mut message);
+            }
             status.message = Some(message);
             Shown {
-                status,
-                complete: false,
                 reason,
+                stalls,
+                ..unfinished(status)
             }
         })
         .collect()
+}
+
+/// The PVCs of a service, by their volumes.
+fn volumes(drive: &str, service: &Service) -> Vec<VolumeStatus> {
+    let claim = |volume: &Volume| match (&volume.size, &volume.existing) {
+        (Some(_), _) => Some(names::volume_claim(drive, &service.name, &volume.name)),
+        (None, Some(existing)) => Some(existing.claim_name.clone()),
+        (None, None) => None,
+    };
+    let volumes = service.volumes.iter();
+    volumes
+        .filter_map(|volume| {
+            Some(VolumeStatus {
+                name: volume.name.clone(),
+                claim_name: claim(volume)?,
+            })
+        })
+        .collect()
+}
+
+/// Pods that there are to be of a service whose Deployment has yet to be made.
+fn desired(drive: &RecruitmentDrive, valid: Option<&ValidDrive>, service: &Service) -> i32 {
+    if drive.spec.is_suspended() {
+        return 0;
+    }
+    let of_valid = valid.and_then(|valid| valid.services.iter().find(|one| one.name == service.name));
+    of_valid.map_or_else(
+        || {
+            let least = service
+                .autoscaling
+                .as_ref()
+                .and_then(|autoscaling| autoscaling.min_replicas);
+            least.or(service.replicas).unwrap_or(1)
+        },
+        |service| service.replicas.initial(),
+    )
+}
+
+/// When it counts as lasting that the API server does not accept a Deployment's pods.
+pub(super) fn refused_for_good_at(state: &DeploymentState) -> Option<Timestamp> {
+    state.cannot_create.as_ref()?;
+    let begin = state.cannot_create_since.max(state.written_at)?;
+    Some(pods::after(begin, Course::Refused.patience()?))
+}
+
+/// Why a service is not complete, in words, and whether waiting does not help.
+fn trouble(name: &str, state: &DeploymentState, observed: &Observed, now: Timestamp) -> (Reason, String, bool) {
+    let is_seen = state.observed_generation >= state.generation;
+    let is_stuck = is_seen && state.stuck.is_some();
+    let of_service = observed.troubles.iter().filter(|trouble| trouble.service == name);
+    let shown = worst(of_service.filter(|trouble| trouble.is_shown(now)));
+    if let Some(trouble) = shown.filter(|trouble| trouble.course < Course::Creating) {
+        let stalls = is_stuck || trouble.is_lasting(state.written_at, now);
+        return (Reason::PodsFailing, trouble.text(), stalls);
+    }
+    if let Some(why) = &state.cannot_create {
+        let stalls = is_stuck || refused_for_good_at(state).is_some_and(|at| is_seen && at <= now);
+        return (Reason::PodsFailing, format!("its pods cannot be made: {why}"), stalls);
+    }
+    let slow = shown.map(PodTrouble::text);
+    if let Some(why) = state.stuck.as_ref().filter(|_| is_seen) {
+        let detail = slow.unwrap_or_else(|| "See `kubectl describe deployment`".to_owned());
+        return (Reason::RolloutStuck, format!("{why} {detail}"), true);
+    }
+    let message = slow.unwrap_or_else(|| {
+        let is_ready = is_seen && state.ready_of_present() >= state.replicas;
+        if is_ready && state.current > state.updated {
+            "pods of the version before are being stopped".to_owned()
+        } else if is_ready && state.current > state.replicas {
+            "pods that are no longer asked for are being stopped".to_owned()
+        } else {
+            STARTING.to_owned()
+        }
+    });
+    let stalls = shown.is_some_and(|trouble| trouble.is_lasting(state.written_at, now));
+    (Reason::RollingOut, message, stalls)
 }
 
 /// ServicesReady.
@@ -150,6 +253,10 @@ pub fn finding(drive: &RecruitmentDrive, services: &[Shown]) -> Finding {
     ]
     .into_iter()
     .find(|bad| lacking.iter().any(|service| service.reason == *bad))
+    .or_else(|| {
+        let mut others = lacking.iter().map(|service| service.reason);
+        others.find(|reason| *reason != Reason::RollingOut)
+    })
     .unwrap_or(Reason::RollingOut);
     let message: Vec<String> = lacking
         .iter()
@@ -162,5 +269,6 @@ pub fn finding(drive: &RecruitmentDrive, services: &[Shown]) -> Finding {
             )
         })
         .collect();
-    Finding::new(ConditionType::ServicesReady, false, reason, message.join("; "))
+    let stalls = lacking.iter().any(|service| service.stalls);
+    Finding::new(ConditionType::ServicesReady, false, reason, message.join("; ")).stalling(stalls)
 }

@@ -1,5 +1,7 @@
 //! A drive's database server, and what is on it.
 
+use std::collections::BTreeMap;
+
 use ras_crds::spec::DeletionPolicy;
 
 use super::{UsedSecret, ValidResources};
@@ -87,6 +89,8 @@ pub struct ValidStandalone {
     pub storage_class: Option<String>,
     /// CPU and memory.
     pub resources: ValidResources,
+    /// Parameters of the server, by name.
+    pub parameters: BTreeMap<String, String>,
     /// Secret with the administrator's password, which is made.
     pub superuser: UsedSecret,
     /// What happens to the volume and to that Secret in the end.
@@ -106,6 +110,8 @@ pub struct ValidCluster {
     pub storage_class: Option<String>,
     /// CPU and memory of each.
     pub resources: ValidResources,
+    /// Parameters of the server, by name.
+    pub parameters: BTreeMap<String, String>,
     /// Name of the Secret with the administrator's password, which CloudNativePG makes.
     pub admin: String,
     /// Name of the Secret with the authority that signs the servers' certificates, which CloudNativePG makes.

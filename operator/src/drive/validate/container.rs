@@ -18,6 +18,7 @@ pub(super) fn program(field: &str, service: &Service, sources: &Sources<'_>, fou
         image_pull_policy: service.image_pull_policy,
         command: service.command.clone(),
         args: service.args.clone(),
+        working_dir: working_dir(field, service.working_dir.as_deref(), found),
         env: env_with_defaults(field, service.uses.as_ref(), &service.env, sources, found),
         env_from: env_from(field, &service.env_from, sources, found),
         ports: ports(field, &service.ports, found),
@@ -69,6 +70,7 @@ fn helper(
         image_pull_policy: None,
         command: sidecar.command.clone(),
         args: sidecar.args.clone(),
+        working_dir: working_dir(field, sidecar.working_dir.as_deref(), found),
         env: env_of_helper(field, sidecar, sources, found),
         env_from: Vec::new(),
         ports: ports(field, &sidecar.ports, found),
@@ -83,6 +85,18 @@ fn image(field: &str, image: &str, found: &mut Found) {
             format!("{image:?} is no image: write it like registry.example.com/portal:1.0"),
         );
     }
+}
+
+/// Where a container starts.
+pub(super) fn working_dir(field: &str, asked: Option<&str>, found: &mut Found) -> Option<String> {
+    let asked = asked?;
+    if !asked.starts_with('/') || asked.contains('\0') || asked.split('/').any(|part| part == "..") {
+        found.invalid(
+            format!("{field}.workingDir"),
+            format!("{asked:?} must be an absolute path without '..': write it like /var/lib/ras"),
+        );
+    }
+    Some(asked.to_owned())
 }
 
 /// A helper's variables. It uses nothing by default, and its own may need others before them.
@@ -124,10 +138,14 @@ pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, foun
     let mut valid = Vec::new();
     for (index, variable) in variables.iter().enumerate() {
         let field = format!("{field}.env[{index}]");
-        if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
+        if variable.name.is_empty() || !variable.name.chars().all(|c| matches!(c, ' '..='~') && c != '=') {
             found.invalid(
                 format!("{field}.name"),
-                format!("{:?} is no name of a variable", variable.name),
+                format!(
+                    "{:?} is no name of a variable, which has only printable ASCII characters other than '=': write it like \
+                     DATABASE_URL",
+                    variable.name
+                ),
             );
         }
         let EnvVar {

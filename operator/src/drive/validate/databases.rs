@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::RecruitmentDrive;
 use ras_crds::labels::{PREPARE_DATABASE, ROTATE_DATABASE};
+use ras_crds::spec::parameters::parameter;
 use ras_crds::spec::{Database, DatabaseCredentials, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
 
 use super::quantity::Defaults;
-use super::{Found, database_backup, quantity, rotation};
+use super::{Found, claims, database_backup, quantity, rotation};
 use crate::drive::build::names as child;
 use crate::drive::fetched::Fetched;
 use crate::drive::login::{self, SUFFIX};
@@ -80,7 +81,16 @@ impl Databases {
     pub(super) fn variable(&self, field: &str, name: &str, key: DatabaseKey, found: &mut Found) -> Option<EnvSource> {
         let (server, database) = self.find(&format!("{field}.database.name"), name, found)?;
         let part = self.part(server, database, key);
-        if part.is_none() {
+        if part.is_none() && key == DatabaseKey::UserSuffix {
+            found.invalid(
+                format!("{field}.database.key"),
+                format!(
+                    "userSuffix is what follows the database's name in the name of its role, and {:?} does not begin with {name:?}: \
+                     use key user, or a database whose owner (or user) is named {name}<suffix>",
+                    database.user()
+                ),
+            );
+        } else if part.is_none() {
             found.invalid(
                 format!("{field}.database.key"),
                 "the database server has no certificates of its own: remove this variable, or add the key `ca` to the Secret \
@@ -216,6 +226,7 @@ impl Databases {
             },
             DatabaseKey::Name => text(&database.name),
             DatabaseKey::User => text(&login?.role),
+            DatabaseKey::UserSuffix => text(login?.role.strip_prefix(&database.name)?),
             DatabaseKey::Password => Some(EnvSource::Secret {
                 secret: password(login?),
                 key: PASSWORD.to_owned(),
@@ -321,9 +332,9 @@ fn read(
     let databases = databases(spec, found);
     let server = match (&spec.managed, &spec.external) {
         (Some(managed), None) if managed.provider == DatabaseProvider::CloudNativePG => {
-            cluster(name, spec, managed, platform, found)
+            cluster(name, spec, managed, fetched, platform, found)
         }
-        (Some(managed), None) => standalone(name, spec, managed, platform, found),
+        (Some(managed), None) => standalone(name, spec, managed, fetched, platform, found),
         (None, Some(external)) => {
             if spec.deletion_policy.is_some() {
                 found.invalid(
@@ -421,6 +432,7 @@ fn standalone(
     drive: &str,
     spec: &Database,
     managed: &ManagedDatabase,
+    fetched: &Fetched,
     platform: &PlatformConfig,
     found: &mut Found,
 ) -> DatabaseServer {
@@ -434,16 +446,21 @@ fn standalone(
     known_version(managed, found);
     database_backup::refuse(field, managed, found);
     let secret_name = child::database_superuser(drive);
+    let claim = child::database_claim(drive);
+    let live = fetched.claims.get(&claim);
+    let size = quantity::storage(&format!("{field}.size"), &managed.size, found);
+    let (asked, default) = (
+        managed.storage_class_name.as_ref(),
+        platform.storage.class_name.as_ref(),
+    );
     DatabaseServer::Standalone(ValidStandalone {
         image: format!("{}:{}", platform.database.image, managed.version),
         version: managed.version,
-        claim: child::database_claim(drive),
-        size: quantity::storage(&format!("{field}.size"), &managed.size, found),
-        storage_class: managed
-            .storage_class_name
-            .clone()
-            .or_else(|| platform.storage.class_name.clone()),
+        size: claims::size(field, size, live, found),
+        storage_class: claims::class(field, asked, default, live, found),
+        claim,
         resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
+        parameters: parameters(field, managed, found),
         superuser: UsedSecret {
             name: "postgres".to_owned(),
             secret_name,
@@ -451,6 +468,27 @@ fn standalone(
         },
         deletion_policy: spec.deletion_policy.unwrap_or_default(),
     })
+}
+
+/// The server's parameters. What the definition refuses since may be in objects that were stored before.
+fn parameters(field: &str, managed: &ManagedDatabase, found: &mut Found) -> BTreeMap<String, String> {
+    for (name, value) in &managed.parameters {
+        let field = format!("{field}.parameters");
+        match parameter(name) {
+            None => found.invalid(
+                field,
+                format!(
+                    "{name:?} is not a parameter that a drive may set: remove it (docs/databases.md lists those that may be set)"
+                ),
+            ),
+            Some(kind) if !kind.is(value) => found.invalid(
+                field,
+                format!("{name} is {value:?}, and has to be {}: correct the value", kind.words()),
+            ),
+            Some(_) => {}
+        }
+    }
+    managed.parameters.clone()
 }
 
 fn known_version(managed: &ManagedDatabase, found: &mut Found) {
@@ -466,6 +504,7 @@ fn cluster(
     drive: &str,
     spec: &Database,
     managed: &ManagedDatabase,
+    fetched: &Fetched,
     platform: &PlatformConfig,
     found: &mut Found,
 ) -> DatabaseServer {
@@ -489,15 +528,23 @@ fn cluster(
             );
         }
     }
+    let live = fetched
+        .database
+        .cluster
+        .as_ref()
+        .and_then(|cluster| cluster.storage.as_ref());
+    let size = quantity::storage(&format!("{field}.size"), &managed.size, found);
+    let (asked, default) = (
+        managed.storage_class_name.as_ref(),
+        platform.storage.class_name.as_ref(),
+    );
     DatabaseServer::CloudNativePG(ValidCluster {
         image: format!("{}:{}", platform.database.cloud_native_pg_image, managed.version),
         instances: managed.instances.unwrap_or(1),
-        size: quantity::storage(&format!("{field}.size"), &managed.size, found),
-        storage_class: managed
-            .storage_class_name
-            .clone()
-            .or_else(|| platform.storage.class_name.clone()),
+        size: claims::cluster_size(field, size, live, found),
+        storage_class: claims::cluster_class(field, asked, default, live, found),
         resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
+        parameters: parameters(field, managed, found),
         admin: child::cluster_admin(&name),
         authority: child::cluster_authority(&name),
         backup: database_backup::read(field, managed, found),

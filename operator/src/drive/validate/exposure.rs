@@ -111,6 +111,14 @@ fn paths(spec: &RecruitmentDriveSpec, found: &mut Found) -> bool {
             if !path.starts_with('/') {
                 found.invalid(field.clone(), format!("{path:?} must begin with '/'"));
             }
+            if !is_ingress_path(path) {
+                found.invalid(
+                    field.clone(),
+                    format!(
+                        "{path:?} is no path of an Ingress: write it without '//', '.', '..' and %2F, like /portal"
+                    ),
+                );
+            }
             if let Some((other_service, other_port)) =
                 seen.insert(path.trim_end_matches('/'), (&service.name, &port.name))
             {
@@ -126,6 +134,12 @@ fn paths(spec: &RecruitmentDriveSpec, found: &mut Found) -> bool {
         }
     }
     !seen.is_empty()
+}
+
+/// Whether an Ingress accepts the path as a prefix.
+fn is_ingress_path(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    !lower.contains("%2f") && !path.contains("//") && !path.split('/').any(|part| matches!(part, "." | ".."))
 }
 
 fn is_host(host: &str) -> bool {

@@ -75,6 +75,8 @@ pub(super) fn read(
             name: PURPOSE.to_owned(),
             command: migrate.command.clone(),
             args: migrate.args.clone(),
+            working_dir: container::working_dir(&field, migrate.working_dir.as_deref(), found)
+                .or_else(|| program.working_dir.clone()),
             env: env(&field, uses, &variables, &origins, sources, found),
             ports: Vec::new(),
             resources: match &migrate.resources {

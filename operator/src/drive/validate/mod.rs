@@ -8,6 +8,7 @@
 pub(crate) mod bindings;
 mod buckets;
 mod cache;
+mod claims;
 mod container;
 mod database_backup;
 pub(crate) mod databases;
@@ -27,7 +28,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::RecruitmentDrive;
 
@@ -36,7 +37,7 @@ pub use problem::{Problem, Problems};
 
 use super::cache::expanded;
 use super::departure::{Departure, Wishes, fate};
-use super::fetched::Fetched;
+use super::fetched::{Fetched, LiveClaim};
 use super::valid::{ValidBinding, ValidDrive};
 use crate::platform::PlatformConfig;
 
@@ -47,6 +48,8 @@ struct Sources<'a> {
     buckets: &'a buckets::Buckets<'a>,
     databases: &'a databases::Databases,
     cache: Option<&'a cache::Cache>,
+    /// Volumes that exist.
+    claims: &'a BTreeMap<String, LiveClaim>,
     /// Those of the service that is read.
     bindings: &'a [ValidBinding],
 }
@@ -62,7 +65,7 @@ pub fn validate(
 ) -> Result<ValidDrive, Problems> {
     let mut found = Found::default();
     let cache = cache::Cache::read(drive, &mut found);
-    let drive = &*expanded(drive, &platform.cache.image);
+    let drive = &*expanded(drive, &platform.cache);
     let spec = &drive.spec;
     let name = drive.metadata.name.clone().unwrap_or_default();
 
@@ -76,6 +79,7 @@ pub fn validate(
         buckets: &buckets,
         databases: &databases,
         cache: cache.as_ref(),
+        claims: &fetched.claims,
         bindings: &[],
     };
     let services: Vec<_> = spec
@@ -122,6 +126,7 @@ pub fn validate(
         monitoring,
         image_pull_secrets,
         operator_image: platform.operator_image.clone(),
+        operator_resources: quantity::given(platform.operator_containers.amounts()),
         apis: fetched.apis,
         secrets: fetched.secrets.clone(),
         deployments: fetched.deployments.clone(),

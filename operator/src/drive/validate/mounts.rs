@@ -87,6 +87,10 @@ fn legal(field: &str, path: &[&str], found: &mut Found) {
             field,
             "needs a path below '/': mounting over '/' would hide the program",
         ),
+        ["ras", ..] => found.invalid(
+            field,
+            format!("{whole} is where the operator mounts its own files: choose a path outside of /ras"),
+        ),
         ["proc" | "sys", ..] | ["dev"] => {
             found.invalid(field, format!("{whole} belongs to the system: choose another path"));
         }

@@ -7,6 +7,7 @@ use ras_crds::{Duration, Quantity};
 
 use super::Found;
 use crate::drive::valid::ValidResources;
+use crate::platform::Amounts;
 
 /// Defaults of a container that says nothing: CPU request, memory request, memory limit.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,18 @@ pub(super) fn resources(
                 );
             }
         }
+        for (resource, request) in &asked.requests {
+            let is_device = resource.contains('/');
+            let limit = asked.limits.get(resource);
+            if (is_device || resource.starts_with("hugepages-"))
+                && limit.is_none_or(|limit| limit.millis() != request.millis())
+            {
+                found.invalid(
+                    format!("{field}.requests.{resource}"),
+                    format!("needs a limit equal to the request {request}: set limits.{resource} to it, or remove the request"),
+                );
+            }
+        }
         if asked
             .limits
             .get("memory")
@@ -82,9 +95,35 @@ pub(super) fn resources(
     valid
 }
 
+/// Amounts that the platform gave, and that were checked when its settings were read.
+pub(super) fn given((requests, limits): Amounts) -> ValidResources {
+    let texts = |amounts: BTreeMap<String, Quantity>| {
+        amounts
+            .into_iter()
+            .map(|(name, amount)| (name, amount.as_str().to_owned()))
+            .collect()
+    };
+    ValidResources {
+        requests: texts(requests),
+        limits: texts(limits),
+    }
+}
+
 fn texts(field: &str, amounts: &BTreeMap<String, Quantity>, found: &mut Found) -> BTreeMap<String, String> {
     for (resource, amount) in amounts {
-        readable(&format!("{field}.{resource}"), amount, found);
+        let field = format!("{field}.{resource}");
+        readable(&field, amount, found);
+        let millis = amount.millis().unwrap_or_default();
+        if resource.contains('/') {
+            if millis % 1_000 != 0 {
+                found.invalid(
+                    field,
+                    format!("{amount} is no whole number of devices: write a whole number such as 1"),
+                );
+            }
+        } else if resource != "cpu" && (1..1_000).contains(&millis) {
+            found.invalid(field, less_than_a_byte(amount));
+        }
     }
     amounts
         .iter()
@@ -92,9 +131,16 @@ fn texts(field: &str, amounts: &BTreeMap<String, Quantity>, found: &mut Found) -
         .collect()
 }
 
-/// Complains unless the amount is one that Kubernetes can read.
+fn less_than_a_byte(amount: &Quantity) -> String {
+    format!(
+        "{amount} is less than a byte, because m means thousandths of one: write 512Mi instead of 512m, for instance"
+    )
+}
+
+/// Complains unless the amount is one that Kubernetes can read, below 8Ei.
 fn readable(field: &str, amount: &Quantity, found: &mut Found) {
-    if amount.millis().is_none_or(|millis| millis < 0) {
+    const LIMIT: i128 = 8 * 1024_i128.pow(6) * 1_000;
+    if amount.millis().is_none_or(|millis| !(0..LIMIT).contains(&millis)) {
         found.invalid(
             field,
             format!(
@@ -110,6 +156,8 @@ pub(super) fn storage(field: &str, amount: &Quantity, found: &mut Found) -> Stri
     readable(field, amount, found);
     if amount.millis() == Some(0) {
         found.invalid(field, "0 holds nothing: name an amount like 20Gi");
+    } else if amount.millis().is_some_and(|millis| (1..1_000).contains(&millis)) {
+        found.invalid(field, less_than_a_byte(amount));
     }
     amount.as_str().to_owned()
 }

@@ -1,14 +1,14 @@
 //! One service: how many pods, how they are replaced, where they keep data and how they are probed.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ras_crds::spec::{
     Autoscaling, EgressRule, EnvVar, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Sidecar, Uses,
     Volume,
 };
 
-use super::{Found, Sources, bindings, container, migration, mounts, names, quantity};
+use super::{Found, Sources, bindings, claims, container, migration, mounts, names, quantity};
+use crate::cidr;
 use crate::drive::build::names::{self as child, RENDER_CONTAINER};
 use crate::drive::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
 use crate::platform::PlatformConfig;
@@ -59,6 +59,7 @@ pub(super) fn read(
                 &format!("{field}.volumes[{index}]"),
                 service,
                 volume,
+                sources,
                 platform,
                 found,
             )
@@ -91,6 +92,7 @@ pub(super) fn read(
             .as_ref()
             .and_then(|metrics| read_metrics(&field, metrics, &program.ports, found)),
         termination_grace_period_seconds: grace.clamp(0, 86_400),
+        pre_stop_sleep_seconds: pre_stop_sleep(&field, service, grace, found),
         scheduling: service.scheduling.clone().unwrap_or_default(),
         pod_security: service.pod_security.clone().unwrap_or_default(),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
@@ -103,6 +105,21 @@ pub(super) fn read(
         sidecars,
         volumes,
     }
+}
+
+/// The pause before SIGTERM is part of the time to stop: one that uses all of it would leave the program none.
+fn pre_stop_sleep(field: &str, service: &Service, grace: i64, found: &mut Found) -> Option<i64> {
+    let asked = service.pre_stop_sleep_seconds?;
+    if asked != 0 && !(1..grace).contains(&asked) {
+        found.invalid(
+            format!("{field}.preStopSleepSeconds"),
+            format!(
+                "{asked} must be less than terminationGracePeriodSeconds, which is {grace} and includes it: raise \
+                 terminationGracePeriodSeconds or lower preStopSleepSeconds"
+            ),
+        );
+    }
+    Some(asked)
 }
 
 /// Buckets that programs use, by whichever way.
@@ -244,21 +261,27 @@ fn read_volume(
     field: &str,
     service: &Service,
     volume: &Volume,
+    sources: &Sources<'_>,
     platform: &PlatformConfig,
     found: &mut Found,
 ) -> Option<ValidVolume> {
     names::label(&format!("{field}.name"), &volume.name, found);
     let source = match (&volume.size, &volume.existing, &volume.scratch) {
-        (Some(size), None, None) => VolumeSource::Claim {
-            claim: child::volume_claim(drive, &service.name, &volume.name),
-            size: quantity::storage(&format!("{field}.size"), size, found),
-            storage_class: volume
-                .storage_class_name
-                .clone()
-                .or_else(|| platform.storage.class_name.clone()),
-            access_mode: volume.access_mode.unwrap_or_default(),
-            deletion_policy: volume.deletion_policy.unwrap_or_default(),
-        },
+        (Some(size), None, None) => {
+            let claim = child::volume_claim(drive, &service.name, &volume.name);
+            let live = sources.claims.get(&claim);
+            let size = quantity::storage(&format!("{field}.size"), size, found);
+            let access_mode = volume.access_mode.unwrap_or_default();
+            claims::access_mode(field, access_mode, live, found);
+            let (asked, default) = (volume.storage_class_name.as_ref(), platform.storage.class_name.as_ref());
+            VolumeSource::Claim {
+                size: claims::size(field, size, live, found),
+                storage_class: claims::class(field, asked, default, live, found),
+                claim,
+                access_mode,
+                deletion_policy: volume.deletion_policy.unwrap_or_default(),
+            }
+        }
         (None, Some(existing), None) => VolumeSource::Existing {
             claim: existing.claim_name.clone(),
         },
@@ -343,30 +366,16 @@ fn tcp_port(field: &str, name: &str, ports: &[ValidPort], found: &mut Found) -> 
 
 fn egress(field: &str, service: &Service, found: &mut Found) {
     for (index, rule) in service.egress.iter().flatten().enumerate() {
-        if !is_cidr(&rule.cidr) {
+        if let Err(why) = cidr::check(&rule.cidr) {
             found.invalid(
                 format!("{field}.egress[{index}].cidr"),
-                format!(
-                    "{:?} is no address range: write it like 203.0.113.0/24, or 203.0.113.5/32 for one address",
-                    rule.cidr
-                ),
+                format!("{:?} {why}", rule.cidr),
             );
         }
         if rule.port.is_some_and(|port| !(1..=65_535).contains(&port)) {
             found.invalid(format!("{field}.egress[{index}].port"), "is no port: 1 to 65535");
         }
     }
-}
-
-fn is_cidr(text: &str) -> bool {
-    let Some((address, length)) = text.split_once('/') else {
-        return false;
-    };
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return false;
-    };
-    let max = if address.is_ipv4() { 32 } else { 128 };
-    length.parse::<u8>().is_ok_and(|length| length <= max) && !length.starts_with('+')
 }
 
 fn security(field: &str, service: &Service, found: &mut Found) {

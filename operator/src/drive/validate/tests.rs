@@ -165,6 +165,11 @@ fn mistakes_are_named_with_their_field() {
             "address range",
         ),
         (
+            &service("egress: [{cidr: 10.20.0.0/16}, {cidr: 10.20.0.5/24}]"),
+            "spec.services[0].egress[1].cidr",
+            "write 10.20.0.0/24 or 10.20.0.5/32",
+        ),
+        (
             &service("podSecurity: {runAsUser: 0}"),
             "spec.services[0].podSecurity.runAsUser",
             "allowRoot",

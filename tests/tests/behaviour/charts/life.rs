@@ -5,7 +5,11 @@ use std::{fs, path::Path, time::Duration};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, ResourceExt as _};
 use ras_crds::RecruitmentDrive;
-use ras_tests::{Cluster, Error, Helm, PATIENCE, documents, eventually, program_beside, repository};
+use ras_tests::{
+    Cluster, Error, Helm, PATIENCE,
+    control_plane::{KubernetesVersion, Tools},
+    documents, eventually, program_beside, repository,
+};
 use serde_json::{Value, json};
 
 use super::{CRDS, OPERATOR};
@@ -128,21 +132,133 @@ async fn an_upgrade_keeps_drives_and_uninstalling_leaves_them_and_the_definition
     helm.done(&again).await.map(drop)
 }
 
+/// What `-k` of kubectl takes: the CRD, and the operator.
+fn folders() -> [String; 2] {
+    ["crds", "deploy"].map(|folder| repository().join(folder).display().to_string())
+}
+
 #[tokio::test]
 async fn kubectl_apply_k_installs_everything_and_a_second_time_changes_nothing() -> Result<(), Error> {
     let cluster = Cluster::start().await?;
-    let deploy = repository().join("deploy").display().to_string();
     for arguments in [
-        ["apply", "--kustomize", &deploy].as_slice(),
-        &["apply", "--server-side", "--force-conflicts", "--kustomize", &deploy],
+        ["apply", "--kustomize"].as_slice(),
+        &["apply", "--server-side", "--force-conflicts", "--kustomize"],
     ] {
-        let output = cluster.kubectl(arguments).await?;
-        assert!(output.success, "{}", output.stderr);
-        assert!(!output.stderr.contains("Warning"), "{}", output.stderr);
+        for folder in folders() {
+            let output = cluster.kubectl(&[arguments, &[&folder]].concat()).await?;
+            assert!(output.success, "{}", output.stderr);
+            assert!(!output.stderr.contains("Warning"), "{}", output.stderr);
+        }
     }
     two_pods(&cluster, "ras-system").await?;
-    let arguments = ["diff", "--server-side", "--force-conflicts", "--kustomize", &deploy];
-    let output = cluster.kubectl(&arguments).await?;
-    assert!(output.success, "{}{}", output.stdout, output.stderr);
+    for folder in folders() {
+        let arguments = ["diff", "--server-side", "--force-conflicts", "--kustomize", &folder];
+        let output = cluster.kubectl(&arguments).await?;
+        assert!(output.success, "{}{}", output.stdout, output.stderr);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn kubectl_delete_k_takes_the_operator_away_and_leaves_every_drive() -> Result<(), Error> {
+    let cluster = Cluster::start().await?;
+    let [crds, deploy] = folders();
+    for folder in [&crds, &deploy] {
+        let output = cluster
+            .kubectl(&["apply", "--server-side", "--kustomize", folder])
+            .await?;
+        assert!(output.success, "{}", output.stderr);
+    }
+    two_pods(&cluster, "ras-system").await?;
+    let drives: Api<RecruitmentDrive> = Api::namespaced(cluster.client()?, "default");
+    let before = eventually(PATIENCE, "a drive to be accepted", async || {
+        let applied = cluster.kubectl_with_input(&["apply", "--filename=-"], DRIVE).await?;
+        if !applied.success {
+            return Err(applied.stderr.into());
+        }
+        Ok(drives.get("spring").await?)
+    })
+    .await?;
+
+    let output = cluster
+        .kubectl(&["delete", "--kustomize", &deploy, "--timeout=60s"])
+        .await?;
+    assert!(output.success, "{}", output.stderr);
+    assert!(!output.stdout.contains("customresourcedefinition"), "{}", output.stdout);
+    let left = drives.get("spring").await.expect("the drive");
+    assert_eq!((left.uid(), left.metadata.deletion_timestamp), (before.uid(), None));
+
+    let output = cluster
+        .kubectl(&["apply", "--server-side", "--kustomize", &deploy])
+        .await?;
+    assert!(output.success, "installed again: {}", output.stderr);
+    two_pods(&cluster, "ras-system").await
+}
+
+#[tokio::test]
+async fn the_image_in_the_kustomization_renders_files_too() -> Result<(), Error> {
+    let tools = Tools::find(KubernetesVersion::from_environment()?)?;
+    let copy = tempfile::tempdir().unwrap();
+    let built = async |folder: &str| {
+        let mut kubectl = tokio::process::Command::new(tools.path("kubectl")?);
+        let output = kubectl
+            .arg("kustomize")
+            .arg(copy.path().join(folder))
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let made = documents(&String::from_utf8_lossy(&output.stdout))?;
+        let find = |kind: &str| made.iter().find(|object| object["kind"] == kind).cloned();
+        assert_eq!(
+            find("CustomResourceDefinition"),
+            None,
+            "{folder} would delete every drive"
+        );
+        let pod = find("Deployment").unwrap()["spec"]["template"]["spec"].clone();
+        let text = find("ConfigMap").unwrap()["data"]["platform.yaml"].clone();
+        let settings = ras_operator::platform::parse(text.as_str().unwrap()).unwrap();
+        Ok::<_, Error>((pod["containers"][0]["image"].clone(), settings))
+    };
+    let copied = tokio::process::Command::new("cp")
+        .arg("-r")
+        .arg(repository().join("deploy"))
+        .arg(copy.path())
+        .status();
+    assert!(copied.await.unwrap().success());
+    let (image, settings) = built("deploy").await?;
+    assert_eq!(image, settings.operator_image.as_str());
+
+    // Settings of one's own below, and an image.
+    let platform = copy.path().join("deploy/platform.yaml");
+    let own = "    storage: {className: \"fast\"}\n";
+    fs::write(&platform, fs::read_to_string(&platform).unwrap() + own).unwrap();
+    let kustomization = copy.path().join("deploy/kustomization.yaml");
+    let images = "images: [{name: ras-operator, newName: registry.example.com/ras-operator, newTag: \"9\"}]\n";
+    fs::write(&kustomization, fs::read_to_string(&kustomization).unwrap() + images).unwrap();
+    let (image, settings) = built("deploy").await?;
+    assert_eq!(image, "registry.example.com/ras-operator:9");
+    assert_eq!(image, settings.operator_image.as_str());
+    assert_eq!(settings.storage.class_name.as_deref(), Some("fast"));
+
+    // An overlay as docs/operations.md shows it.
+    let docs = fs::read_to_string(repository().join("docs/operations.md")).unwrap();
+    let overlay = docs
+        .split("```yaml\n")
+        .find(|block| block.starts_with("# overlay/kustomization.yaml"))
+        .unwrap();
+    let overlay = overlay.split("```").next().unwrap();
+    fs::create_dir(copy.path().join("overlay")).unwrap();
+    fs::write(
+        copy.path().join("overlay/kustomization.yaml"),
+        overlay.replace(
+            "name: ras-operator, newName",
+            "name: registry.example.com/ras-operator, newName",
+        ),
+    )
+    .unwrap();
+    let (image, settings) = built("overlay").await?;
+    assert_eq!(image, "registry.example.com/ras-operator:0.1.0");
+    assert_eq!(image, settings.operator_image.as_str());
     Ok(())
 }

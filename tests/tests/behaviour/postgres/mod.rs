@@ -8,4 +8,5 @@ mod preparing;
 mod rights;
 mod rotation;
 mod secrecy;
+mod tls;
 mod users;

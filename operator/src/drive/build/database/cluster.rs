@@ -11,7 +11,7 @@ use super::backup;
 use crate::drive::build::{container, labels, metadata};
 use crate::drive::valid::{ValidCluster, ValidDatabase, ValidDrive};
 use crate::drive::validate::databases::CLUSTER_ADMIN;
-use crate::foreign::cloud_native_pg::{Bootstrap, Cluster, ClusterSpec, InitDb, Monitoring, Storage};
+use crate::foreign::cloud_native_pg::{Bootstrap, Cluster, ClusterSpec, InitDb, Monitoring, Postgresql, Storage};
 
 /// Stops the servers and keeps their volumes: <https://cloudnative-pg.io/documentation/current/declarative_hibernation/>.
 const HIBERNATION: &str = "cnpg.io/hibernation";
@@ -53,6 +53,9 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &Vali
                 storage_class: cluster.storage_class.clone(),
             },
             resources: container::resources(&cluster.resources.requests, &cluster.resources.limits),
+            postgresql: (!cluster.parameters.is_empty()).then(|| Postgresql {
+                parameters: cluster.parameters.clone(),
+            }),
             monitoring: (drive.monitoring.is_some() && drive.apis.service_monitors).then_some(Monitoring {
                 enable_pod_monitor: true,
             }),

@@ -111,13 +111,6 @@ fn pod(drive: &ValidDrive, database: &ValidDatabase) -> PodSpec {
 }
 
 fn program(drive: &ValidDrive) -> Container {
-    let small = |cpu: Option<&str>, memory: &str| -> BTreeMap<String, String> {
-        let amounts = [("cpu", cpu), ("memory", Some(memory))];
-        amounts
-            .into_iter()
-            .filter_map(|(name, amount)| Some((name.to_owned(), amount?.to_owned())))
-            .collect()
-    };
     let request = format!("{REQUEST_PATH}/{REQUEST_FILE}");
     let arguments = [
         "prepare-database",
@@ -138,7 +131,7 @@ fn program(drive: &ValidDrive) -> Container {
         name: "prepare-database".to_owned(),
         image: Some(drive.operator_image.clone()),
         args: Some(arguments.map(str::to_owned).to_vec()),
-        resources: Some(container::resources(&small(Some("10m"), "32Mi"), &small(None, "64Mi"))),
+        resources: Some(container::of_operator(drive)),
         security_context: Some(SecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(container::RENDER_USER),

@@ -54,13 +54,14 @@ pub(super) fn build(drive: &ValidDrive) -> Parts {
         return Parts::default();
     };
     let preparation = preparation::of(drive);
-    let job = preparation.as_ref().filter(|all| all.needs_job());
+    let wanted = preparation.as_ref().filter(|all| !all.is_outdated(drive));
+    let job = wanted.filter(|all| all.needs_job());
     let mut parts = Parts {
         credentials: passwords(drive, database),
         config_map: preparation.as_ref().map(|all| job::config_map(drive, database, all)),
         job: job.map(|all| job::build(drive, database, all)),
         // It is evidence for as long as Kubernetes keeps it.
-        kept_job: preparation.as_ref().map(|all| all.job.clone()),
+        kept_job: wanted.map(|all| all.job.clone()),
         ..Parts::default()
     };
     if let DatabaseServer::Standalone(standalone) = &database.server {

@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::PodSecurity;
 
 use super::{PORT, PORT_NAME, SERVICE};
-use crate::drive::build::{container, labels, metadata, pod, secrets_hash};
+use crate::drive::build::{container, labels, metadata, pod, secrets_hash, unless_empty};
 use crate::drive::valid::{ValidDatabase, ValidDrive, ValidStandalone};
 use crate::drive::validate::databases::PASSWORD;
 
@@ -155,6 +155,13 @@ fn server(standalone: &ValidStandalone) -> Container {
     Container {
         name: "postgres".to_owned(),
         image: Some(standalone.image.clone()),
+        // The image's entry point takes arguments that begin with `-` for those of `postgres`.
+        args: unless_empty(
+            standalone
+                .parameters
+                .iter()
+                .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]),
+        ),
         env: Some(vec![
             variable("PGDATA", FILES),
             EnvVar {

@@ -1,0 +1,213 @@
+//! Other controllers that insist on what the drive sets: who they are is told, and nobody fights without end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use ras_crds::{ConditionType, Reason};
+use ras_tests::{Error, OperatorOptions, ROLES, Season, eventually};
+use serde_json::json;
+
+use crate::{
+    children::{at_rest, failed},
+    seen::{
+        asked, because, becomes, becomes_within, kubectl, kubectl_with_input, mark, of_deployment, restart_operator,
+        writes_children,
+    },
+};
+
+const REPLICAS: &str = "/spec/replicas";
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+fn drive(image: u32) -> String {
+    format!(
+        "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {{name: spring}}
+spec:
+  services:
+  - name: web
+    image: registry.example.com/web:{image}
+    replicas: 1
+    ports: [{{name: http, port: 8080}}]
+"
+    )
+}
+
+const AUTOSCALER: &str = "
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: somebodys}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: spring-web}
+  minReplicas: 3
+  maxReplicas: 5
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
+";
+
+/// The longest pause that a test may meet, and some patience.
+const A_PAUSE: Duration = Duration::from_secs(150);
+
+async fn settles_with_three(season: &Season) -> Result<(), Error> {
+    becomes(season, "spring-web", REPLICAS, &json!(3)).await?;
+    season.ready("spring").await?;
+    let told = because(season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
+    for word in [
+        "Deployment/spring-web",
+        "somebodys",
+        "kube-controller-manager",
+        "spec.replicas",
+        "autoscaling",
+    ] {
+        assert!(told.message.contains(word), "{word}: {}", told.message);
+    }
+    at_rest(season, "spring").await.map(drop)
+}
+
+#[tokio::test]
+async fn somebodys_own_autoscaler_is_named_and_keeps_the_number_and_the_drive_stays_ready() -> Result<(), Error> {
+    let mut season = Season::start("fight-scale").await?;
+    season.apply(&drive(1)).await?;
+    season.ready("spring").await?;
+    kubectl_with_input(&season, &["apply", "-f", "-"], AUTOSCALER).await?;
+    settles_with_three(&season).await?;
+    let ready = season.ready("spring").await?;
+    let since = mark(&season).await?;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let written = asked(&season, since, writes_children).await?;
+    assert!(written.is_empty(), "{written:#?}");
+    assert_eq!(
+        season.ready("spring").await?.last_transition_time,
+        ready.last_transition_time
+    );
+
+    // What else the drive changes is applied, and the number stays.
+    season.apply(&drive(2)).await?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 3);
+    settles_with_three(&season).await?;
+
+    // Another operator, which remembers nothing, ends no pod either.
+    let since = mark(&season).await?;
+    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    settles_with_three(&season).await?;
+    let written = asked(&season, since, writes_children).await?;
+    assert!(written.is_empty(), "{written:#?}");
+
+    kubectl(&season, &["delete", "hpa", "somebodys"]).await?;
+    becomes_within(A_PAUSE, &season, "spring-web", REPLICAS, &json!(1)).await?;
+    no_conflict(&season).await
+}
+
+async fn no_conflict(season: &Season) -> Result<(), Error> {
+    eventually(A_PAUSE, "the conflict to be over", async || {
+        let status = season.drives().get("spring").await?.status.unwrap_or_default();
+        let mut conditions = status.conditions.into_iter();
+        match conditions.find(|one| one.type_ == ConditionType::FieldConflict.as_str()) {
+            None => Ok(()),
+            Some(condition) => Err(condition.message.into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))
+}
+
+/// Sets a label of the Deployment whenever it has another value, as long as it is wanted.
+async fn insist(deployments: Api<Deployment>, wanted: Arc<AtomicBool>) {
+    let params = PatchParams {
+        field_manager: Some("cost-tool".to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "cost-center"}}}));
+    while wanted.load(Ordering::Acquire) {
+        let _ = deployments.patch("spring-web", &params, &patch).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_another_controller_insists_on_is_put_back_less_and_less_often_and_both_are_named()
+-> Result<(), Error> {
+    const LABEL: &str = "/metadata/labels/app.kubernetes.io~1part-of";
+    let season = Season::start("fight-label").await?;
+    season.apply(&drive(1)).await?;
+    let ready = season.ready("spring").await?;
+    let right = of_deployment(&season, "spring-web", LABEL).await?;
+    let since = mark(&season).await?;
+    let wanted = Arc::new(AtomicBool::new(true));
+    let tool = tokio::spawn(insist(season.namespace.api(), Arc::clone(&wanted)));
+    let told = because(&season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
+    for word in [
+        "Deployment/spring-web",
+        "cost-tool",
+        "metadata.labels[app.kubernetes.io/part-of]",
+    ] {
+        assert!(told.message.contains(word), "{word}: {}", told.message);
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let written = asked(&season, since, writes_children).await?;
+    assert!((3..=4).contains(&written.len()), "{written:#?}");
+    assert_eq!(
+        season.ready("spring").await?.last_transition_time,
+        ready.last_transition_time
+    );
+    let events = kubectl(&season, &["get", "events", "--output=yaml"]).await?;
+    assert!(
+        events.contains("reason: FieldConflict") && events.contains("type: Warning"),
+        "{events}"
+    );
+
+    // Another child is no part of it.
+    let elsewhere = r#"--patch={"spec":{"selector":{"ras.dev/service":"elsewhere"}}}"#;
+    kubectl(&season, &["patch", "service", "spring-web", "--type=merge", elsewhere]).await?;
+    eventually(ras_tests::PATIENCE, "the Service to be put back", async || {
+        let service = kubectl(&season, &["get", "service", "spring-web", "--output=json"]).await?;
+        if service.contains("elsewhere") {
+            Err(service.into())
+        } else {
+            Ok(())
+        }
+    })
+    .await?;
+
+    wanted.store(false, Ordering::Release);
+    tool.await.unwrap();
+    becomes_within(A_PAUSE, &season, "spring-web", LABEL, &right).await?;
+    no_conflict(&season).await
+}
+
+#[tokio::test]
+async fn a_change_by_hand_is_put_back_at_once_and_the_event_says_whose_it_was() -> Result<(), Error> {
+    let season = Season::start("drift-who").await?;
+    season.apply(&drive(1)).await?;
+    season.ready("spring").await?;
+    let deployments: Api<Deployment> = season.namespace.api();
+    let params = PatchParams {
+        field_manager: Some("somebody".to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": [
+        {"name": "web", "image": "registry.example.com/evil:1"}]}}}}));
+    let patched = deployments.patch("spring-web", &params, &patch).await;
+    patched.map_err(failed("changing the image"))?;
+    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:1")).await?;
+    eventually(ras_tests::PATIENCE, "an event that says who", async || {
+        let events = kubectl(&season, &["get", "events", "--output=json"]).await?;
+        if events.contains("spec.template.spec.containers[web].image by somebody") {
+            Ok(())
+        } else {
+            Err(events.into())
+        }
+    })
+    .await
+}

@@ -1,0 +1,267 @@
+//! Every drive that the API server accepts builds children that the API server accepts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, stream};
+use kube::{
+    Api, Client, Error as KubeError,
+    api::{ApiResource, DynamicObject, Patch, PatchParams, TypeMeta, ValidationDirective},
+};
+use ras_crds::{DatabaseState, DatabaseStatus, LogicalDatabaseStatus, RecruitmentDrive};
+use ras_operator::{
+    drive::{
+        build::{build, names},
+        fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched},
+        validate::validate,
+    },
+    platform::{PlatformConfig, parse},
+};
+use ras_tests::Error;
+use serde_json::Value;
+
+use super::{
+    cluster::{accepted, drives, schema_cluster, spec_schema},
+    random::Random,
+};
+
+/// Drives that are tried.
+const LEAST: usize = 320;
+/// Attempts to generate one; from some no drive comes that the API server accepts.
+const MOST: u64 = 1_500;
+const AT_A_TIME: usize = 4;
+
+/// Problems that a drive alone does not have: the platform's settings or the cluster decide.
+const OF_THE_PLATFORM: &[&str] = &["platform", "the store", "object store"];
+
+/// What a drive came to.
+#[derive(Debug)]
+enum Outcome {
+    NoDrive,
+    Fine { children: BTreeSet<String> },
+    Wrong(String),
+}
+
+#[tokio::test]
+async fn every_drive_that_is_accepted_builds_children_that_are_accepted() -> Result<(), Error> {
+    let cluster = schema_cluster().await?;
+    let namespace = cluster.namespace("generated").await?;
+    let drives = drives(&namespace);
+    let schema = spec_schema();
+    let seed = Random::seed();
+    println!("SCHEMA_SEED={seed}");
+    let only: Option<u64> = std::env::var("SCHEMA_CASE").ok().map(|text| text.parse().unwrap());
+    let platform =
+        parse("objectStore: {endpoint: 'http://minio.storage:9000', programs: {secretName: s3, cidrs: [10.1.0.0/16]}}")
+            .unwrap();
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut fine, mut wrong) = (0, Vec::new());
+    let mut outcomes = stream::iter(0..MOST)
+        .filter(|case| std::future::ready(only.is_none_or(|only| only == *case)))
+        .map(|case| {
+            let (drives, schema, platform, client) = (&drives, &schema, &platform, namespace.client());
+            async move {
+                match accepted(drives, schema, seed, case).await {
+                    None => Outcome::NoDrive,
+                    Some(stored) => outcome(case, &stored, platform, client).await,
+                }
+            }
+        })
+        .buffer_unordered(AT_A_TIME)
+        .boxed_local();
+    while fine < LEAST && wrong.len() < 20 {
+        match outcomes.next().await {
+            None => break,
+            Some(Outcome::NoDrive) => {}
+            Some(Outcome::Fine { children }) => {
+                fine += 1;
+                children
+                    .into_iter()
+                    .for_each(|kind| *kinds.entry(kind).or_default() += 1);
+            }
+            Some(Outcome::Wrong(what)) => wrong.push(what),
+        }
+    }
+    drop(outcomes);
+    println!("{fine} drives; kinds of their children: {kinds:?}");
+    assert!(
+        wrong.is_empty(),
+        "SCHEMA_SEED={seed}, {} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
+    assert!(
+        only.is_some() || fine >= LEAST,
+        "SCHEMA_SEED={seed}: {fine} drives are too few to say anything"
+    );
+    assert!(
+        only.is_some() || kinds.len() >= 15,
+        "SCHEMA_SEED={seed}: some kinds are never built: {kinds:?}"
+    );
+    namespace.delete().await
+}
+
+async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, client: Client) -> Outcome {
+    let json = serde_json::to_value(stored).unwrap();
+    let spec = serde_json::to_string(&json["spec"]).unwrap();
+    let mut drive: RecruitmentDrive = match serde_json::from_value(json) {
+        Ok(drive) => drive,
+        Err(error) => return Outcome::Wrong(format!("case {case}: the operator cannot read it: {error}: {spec}")),
+    };
+    drive
+        .metadata
+        .uid
+        .get_or_insert_with(|| "6f1e7a52-0b1c-4c4e-9d57-3a6f0c2b9e11".to_owned());
+    let valid = match validate(&drive, &facts(&drive), platform) {
+        Ok(valid) => valid,
+        Err(problems) => {
+            let own: Vec<String> = problems
+                .iter()
+                .map(ToString::to_string)
+                .filter(|problem| !OF_THE_PLATFORM.iter().any(|word| problem.contains(word)))
+                .collect();
+            if own.is_empty() {
+                return Outcome::NoDrive;
+            }
+            return Outcome::Wrong(format!(
+                "case {case}: the API server accepts it, the operator says {own:?}: {spec}"
+            ));
+        }
+    };
+    let namespace = drive.metadata.namespace.clone().unwrap_or_default();
+    let mut children = BTreeSet::new();
+    for child in build(&valid).manifests().unwrap() {
+        children.insert(child["kind"].as_str().unwrap_or_default().to_owned());
+        if let Err(refused) = applied(&client, &namespace, &child).await {
+            return Outcome::Wrong(format!("case {case}: {refused}\n  child: {child}\n  spec: {spec}"));
+        }
+    }
+    Outcome::Fine { children }
+}
+
+/// Applies a child as the operator does, without storing it.
+async fn applied(client: &Client, namespace: &str, child: &Value) -> Result<(), KubeError> {
+    let types = TypeMeta {
+        api_version: child["apiVersion"].as_str().unwrap().to_owned(),
+        kind: child["kind"].as_str().unwrap().to_owned(),
+    };
+    let kind = kube::api::GroupVersionKind::try_from(&types).unwrap();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind));
+    let params = PatchParams {
+        dry_run: true,
+        force: true,
+        field_manager: Some("test".to_owned()),
+        field_validation: Some(ValidationDirective::Strict),
+    };
+    let name = child["metadata"]["name"].as_str().unwrap();
+    api.patch(name, &params, &Patch::Apply(child)).await.map(drop)
+}
+
+/// Facts of a cluster in which everything that the drive uses is there.
+fn facts(drive: &RecruitmentDrive) -> Fetched {
+    let stamp = || "2026-07-01T00:00:00Z".to_owned();
+    let name = drive.metadata.name.as_deref().unwrap_or_default();
+    let mut keys: BTreeSet<String> = [
+        "password",
+        "ca.crt",
+        "host",
+        "port",
+        "username",
+        "whole",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ]
+    .map(str::to_owned)
+    .into();
+    let mut secrets: BTreeSet<String> = [names::secret(name, "cache"), "s3".to_owned()].into();
+    for secret in &drive.spec.secrets {
+        secrets.insert(match &secret.existing {
+            Some(existing) => existing.secret_name.clone(),
+            None => names::secret(name, &secret.name),
+        });
+    }
+    for bucket in &drive.spec.buckets {
+        secrets.extend(
+            bucket
+                .credentials
+                .iter()
+                .map(|credentials| credentials.secret_name.clone()),
+        );
+    }
+    if let Some(database) = &drive.spec.database {
+        secrets.extend(names::database_secrets(name, database));
+        secrets.extend(database.external.iter().map(|external| external.secret_name.clone()));
+    }
+    for service in &drive.spec.services {
+        let uses = service
+            .uses
+            .iter()
+            .chain(service.migrate.iter().filter_map(|migrate| migrate.uses.as_ref()));
+        for binding in uses.flat_map(|uses| &uses.bindings) {
+            secrets.extend(binding.secret_name.clone());
+            keys.extend(binding.keys.iter().map(|key| key.from.clone()));
+        }
+        let env = service
+            .env
+            .iter()
+            .chain(service.sidecars.iter().flat_map(|sidecar| &sidecar.env))
+            .chain(service.migrate.iter().flat_map(|migrate| &migrate.env));
+        for variable in env {
+            keys.extend(variable.secret.iter().map(|secret| secret.key.clone()));
+            keys.extend(variable.binding.iter().map(|binding| binding.key.clone()));
+        }
+    }
+    for generate in drive.spec.secrets.iter().filter_map(|secret| secret.generate.as_ref()) {
+        for key in &generate.keys {
+            keys.extend([key.clone(), format!("{key}.key"), format!("{key}.pub")]);
+        }
+    }
+    let mut fetched = Fetched {
+        buckets: drive
+            .spec
+            .buckets
+            .iter()
+            .map(|bucket| {
+                let there = BucketFacts {
+                    there: true,
+                    ..BucketFacts::default()
+                };
+                (bucket.name.clone(), there)
+            })
+            .collect(),
+        database: DatabaseFacts {
+            serves: true,
+            recorded: DatabaseStatus {
+                databases: drive
+                    .spec
+                    .database
+                    .iter()
+                    .flat_map(|database| &database.databases)
+                    .map(|database| LogicalDatabaseStatus {
+                        name: database.name.clone(),
+                        state: DatabaseState::Ready,
+                        ..LogicalDatabaseStatus::default()
+                    })
+                    .collect(),
+                ..DatabaseStatus::default()
+            },
+            ..DatabaseFacts::default()
+        },
+        apis: Apis {
+            service_monitors: true,
+            prometheus_rules: true,
+            certificates: true,
+            clusters: true,
+            scheduled_backups: true,
+            external_secrets: Some(ExternalSecretsVersion::V1),
+        },
+        ..Fetched::default()
+    };
+    for secret in secrets {
+        let facts = fetched.secrets.entry(secret).or_default();
+        facts
+            .keys
+            .get_or_insert_default()
+            .extend(keys.iter().map(|key| (key.clone(), stamp())));
+    }
+    fetched
+}
