@@ -48,7 +48,12 @@ pub(crate) fn current_program() -> Result<PathBuf, Error> {
 fn newer_source(program: &Path) -> Result<Option<PathBuf>, Error> {
     let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
     let list = program.with_extension("d");
-    let sources = fs::read_to_string(&list).map_err(Error::io(format!("reading {}", list.display())))?;
+    let sources = match fs::read_to_string(&list) {
+        Ok(sources) => sources,
+        // Only `cargo build` writes the list: without it nothing shows what the program was built from.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(list)),
+        Err(error) => return Err(Error::io(format!("reading {}", list.display()))(error)),
+    };
     let built = modified(program).map_err(Error::io(format!("reading the time of {}", program.display())))?;
     // A source that no longer exists changed, too.
     let is_newer = |path: &PathBuf| modified(path).is_ok_and(|time: SystemTime| time > built) || !path.exists();

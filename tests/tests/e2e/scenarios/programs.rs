@@ -240,7 +240,10 @@ async fn files_outlive_pruning_by_label_and_no_rollout_releases_a_volume_in_dele
 
     let remembered = async || -> Result<Option<String>, Error> {
         let kept = drive.drives().get("kept").await;
-        let status = kept.map_err(Error::api("reading the drive"))?.status.unwrap_or_default();
+        let status = kept
+            .map_err(Error::api("reading the drive"))?
+            .status
+            .unwrap_or_default();
         let one = status
             .data
             .into_iter()
