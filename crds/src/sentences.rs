@@ -260,7 +260,7 @@ const LISTS: &[List] = &[
         name: "parameters",
         what: "parameters",
         next: "leave out those that have PostgreSQL's default",
-        room: 0,
+        room: 6,
     },
     List {
         name: "ports",

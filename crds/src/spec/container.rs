@@ -26,6 +26,8 @@ use crate::Quantity;
     .message("resources named with a domain, such as nvidia.com/gpu, and hugepages need a limit equal to the request: set the amount in limits, and in requests the same or nothing"))]
 #[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, !k.contains('/') || !isQuantity(string(m[k])) || quantity(string(m[k])).isInteger()))")
     .message("resources named with a domain, such as nvidia.com/gpu, are whole devices: write a whole number such as 1"))]
+#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, !k.startsWith('hugepages-') || !isQuantity(string(m[k])) || (isQuantity(k.substring(10)) && quantity(k.substring(10)).isInteger() && quantity(k.substring(10)).asInteger() > 0 && quantity(string(m[k])).isInteger() && quantity(string(m[k])).asInteger() % quantity(k.substring(10)).asInteger() == 0)))")
+    .message("resources named hugepages-<size> have a size such as 2Mi and whole pages of it: write hugepages-2Mi: 64Mi, for instance"))]
 pub struct Resources {
     /// What a pod is promised: `cpu`, `memory`, `ephemeral-storage`. A fraction needs quotes (`"0.5"`) or a smaller unit
     /// (`500m`), because YAML reads `0.5` as a floating-point number, which Kubernetes does not accept as an amount.

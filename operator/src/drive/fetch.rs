@@ -282,10 +282,15 @@ fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveSt
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     let used = data::used(drive);
     // What belongs to others is in the way, and told elsewhere; what an earlier drive of the name owned goes with that.
+    // Data that lost its label is still the drive's when status remembers it; a stranger's never was.
+    let is_remembered = |uid: &str| before.data.iter().any(|one| one.uid == *uid);
     let is_ours = |record: &Record| match &record.owner {
         Owner::Drive { uid: owner, .. } => **owner == *uid,
         Owner::Other { .. } => false,
-        Owner::Nobody => record.drive.as_deref().is_none_or(|name| *name == *key.name),
+        Owner::Nobody => match record.drive.as_deref() {
+            Some(name) => *name == *key.name,
+            None => record.touched || is_remembered(&record.uid),
+        },
     };
     let was_ready = |child: &String| {
         let kinds = [Kind::Deployment, Kind::StatefulSet].into_iter();

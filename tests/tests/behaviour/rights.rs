@@ -100,6 +100,11 @@ async fn the_shipped_role_is_enough_for_the_whole_life_of_a_drive() -> Result<()
         .await?;
     }
     all_there(&season).await?;
+    // Otherwise the volume stays away until a person accepts the loss.
+    let claim = "spring-store-data";
+    let uid = kubectl(&season, &["get", "pvc", claim, "--output=jsonpath={.metadata.uid}"]).await?;
+    let accepted = format!("ras.dev/accept-data-loss={claim}@{uid}");
+    kubectl(&season, &["annotate", "drive", "spring", &accepted]).await?;
     for child in CHILDREN {
         kubectl(&season, &["delete", child, "--wait=false"]).await?;
     }

@@ -69,6 +69,14 @@ pub(super) fn resources(
                 );
             }
         }
+        for (part, amounts) in [("requests", &asked.requests), ("limits", &asked.limits)] {
+            for (resource, amount) in amounts.iter().filter(|(name, amount)| !are_whole_pages(name, amount)) {
+                found.invalid(
+                    format!("{field}.{part}.{resource}"),
+                    format!("{amount} is not a number of whole pages: write hugepages-2Mi: 64Mi, for instance"),
+                );
+            }
+        }
         if asked
             .limits
             .get("memory")
@@ -182,5 +190,18 @@ pub(super) fn seconds(field: &str, duration: &Duration, found: &mut Found) -> u6
             );
             1
         }
+    }
+}
+
+/// Whether an amount of huge pages is made of pages of the size that their name has. Of other resources it is.
+fn are_whole_pages(resource: &str, amount: &Quantity) -> bool {
+    let Some(size) = resource.strip_prefix("hugepages-") else {
+        return true;
+    };
+    match (Quantity::new(size).millis(), amount.millis()) {
+        (Some(page), Some(amount)) => page > 0 && page % 1000 == 0 && amount % page == 0,
+        // That an amount is none is reported elsewhere.
+        (Some(page), None) => page > 0,
+        (None, _) => false,
     }
 }

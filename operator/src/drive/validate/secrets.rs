@@ -1,6 +1,6 @@
 //! The drive's secrets: where each comes from, and who uses which key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::RecruitmentDrive;
 use ras_crds::labels::{ROTATE, ROTATE_DATABASE};
@@ -19,6 +19,8 @@ const DEFAULT_LENGTH: i32 = 32;
 /// The drive's secrets by their names in the drive.
 pub(super) struct Secrets<'a> {
     by_name: BTreeMap<&'a str, Known>,
+    /// Entries with a problem of their own, which is reported once and not at each use.
+    wrong: BTreeSet<&'a str>,
     fetched: &'a Fetched,
 }
 
@@ -38,19 +40,25 @@ impl<'a> Secrets<'a> {
         platform: &PlatformConfig,
         found: &mut Found,
     ) -> Self {
-        let mut by_name = BTreeMap::new();
+        let (mut by_name, mut wrong) = (BTreeMap::new(), BTreeSet::new());
         for (index, source) in drive.spec.secrets.iter().enumerate() {
             let field = format!("spec.secrets[{index}]");
             names::label(&format!("{field}.name"), &source.name, found);
             if let Some(known) = read(drive, &field, source, fetched, calendar, platform, found) {
                 by_name.insert(source.name.as_str(), known);
+            } else {
+                wrong.insert(source.name.as_str());
             }
         }
         calendar.together(by_name.values_mut().filter_map(|known| match known {
             Known::Generated(secret, policy) => Some((&mut secret.rotation, *policy)),
             Known::Existing(_) | Known::External(_) => None,
         }));
-        Self { by_name, fetched }
+        Self {
+            by_name,
+            wrong,
+            fetched,
+        }
     }
 
     /// What stands in annotations and means nothing.
@@ -79,6 +87,7 @@ impl<'a> Secrets<'a> {
                 secret_name: secret.secret_name.clone(),
                 origin: SecretOrigin::Generated,
             }),
+            None if self.wrong.contains(name) => None,
             None => {
                 found.invalid(
                     field,
