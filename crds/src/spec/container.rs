@@ -16,7 +16,7 @@ use crate::Quantity;
     .message("resources.requests may not exceed resources.limits: lower the request or raise the limit"))]
 #[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, !isQuantity(string(m[k])) || (quantity(string(m[k])).compareTo(quantity('0')) >= 0 && quantity(string(m[k])).isLessThan(quantity('8Ei')))))")
     .message("resources must be 0 or more and less than 8Ei: correct the amount"))]
-#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || ((k.startsWith('hugepages-') || (k.contains('/') && !k.contains('kubernetes.io/'))) && !format.qualifiedName().validate(k).hasValue())))")
+#[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || ((k.startsWith('hugepages-') || (k.contains('/') && !k.contains('kubernetes.io/'))) && !k.startsWith('requests.') && !format.qualifiedName().validate('requests.' + k).hasValue())))")
     .message("resources are cpu, memory, ephemeral-storage, hugepages-<size>, or named with a domain such as nvidia.com/gpu: correct the name"))]
 #[x_kube(validation = Rule::new("[has(self.requests) ? self.requests : {}, has(self.limits) ? self.limits : {}].all(m, m.all(k, k == 'cpu' || k.contains('/') || !isQuantity(string(m[k])) || quantity(string(m[k])).compareTo(quantity('0')) <= 0 || quantity(string(m[k])).compareTo(quantity('1')) >= 0))")
     .message("resources of memory and storage are counted in bytes, and m means thousandths of one: write 512Mi instead of 512m"))]
@@ -105,6 +105,8 @@ pub struct Sidecar {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(q, q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))")
+        .message("sidecars[].ports[].port must be a number that no other port of this helper has: change one of them"))]
     pub ports: Vec<Port>,
 
     /// CPU and memory. Absent: requests of 10m CPU and 32Mi memory, a limit of 128Mi memory.

@@ -16,6 +16,9 @@ pub struct SecretFacts {
     pub keys: Option<BTreeMap<String, String>>,
     /// Stamp of the whole object, for where `keys` cannot tell.
     pub version: String,
+    /// The metadata that people touch without writing a value: labels, owners, finalizers. Annotations are not part of
+    /// it, because programs that write values note a checksum there. Empty where `keys` tell.
+    pub touch: String,
     /// When its values were drawn, as far as is recorded: when they last rotated, or when it was made.
     pub drawn_at: Option<Timestamp>,
     /// The wish to rotate that was done last.

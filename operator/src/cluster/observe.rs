@@ -354,19 +354,27 @@ fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
 }
 
 /// Whether `managedFields` tell of what a Secret is, and not only of labels that were written after they were cleared. A
-/// tool that restores or moves objects may clear them; what is written later is told again.
+/// tool that restores or moves objects may clear them; what is written later is told again. The first apply after that adds
+/// an entry [`BEFORE_FIRST_APPLY`] with everything that was there and the time of the apply: it tells of no write.
 fn tell_of_content(managed: &[ManagedFieldsEntry]) -> bool {
-    let has = |name: &str| managed.iter().any(|entry| owns(entry, name));
-    has("f:data") || has("f:stringData") || tell_of_creation(managed)
+    let mut writers = writers(managed);
+    writers.any(|entry| owns(entry, "f:data") || owns(entry, "f:stringData")) || tell_of_creation(managed)
 }
 
 /// Whether the entry of who created the Secret is there: a create, or an update of the whole, says its type. What is not
 /// among the keys of such a Secret is not in it.
 fn tell_of_creation(managed: &[ManagedFieldsEntry]) -> bool {
-    let mut updates = managed
+    writers(managed).any(|entry| entry.operation.as_deref() == Some("Update") && owns(entry, "f:type"))
+}
+
+/// The manager under which the API server puts all fields of an object that had no `managedFields` when it was applied.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// The entries of who wrote something.
+fn writers(managed: &[ManagedFieldsEntry]) -> impl Iterator<Item = &ManagedFieldsEntry> {
+    managed
         .iter()
-        .filter(|entry| entry.operation.as_deref() == Some("Update"));
-    updates.any(|entry| owns(entry, "f:type"))
+        .filter(|entry| entry.manager.as_deref() != Some(BEFORE_FIRST_APPLY))
 }
 
 fn owns(entry: &ManagedFieldsEntry, field: &str) -> bool {
@@ -374,6 +382,17 @@ fn owns(entry: &ManagedFieldsEntry, field: &str) -> bool {
         .fields_v1
         .as_ref()
         .is_some_and(|fields| fields.0.get(field).is_some())
+}
+
+/// The metadata that people touch without writing a value.
+fn touch(meta: &ObjectMeta) -> String {
+    let touched = (
+        &meta.labels,
+        &meta.finalizers,
+        &meta.owner_references,
+        &meta.deletion_timestamp,
+    );
+    serde_json::to_string(&touched).unwrap_or_default()
 }
 
 /// Keys of a Secret and a stamp of each, from `managedFields` alone.
@@ -397,6 +416,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         return SecretFacts {
             keys: None,
             version,
+            touch: touch(meta),
             drawn_at,
             rotated_for,
             generation,
@@ -429,6 +449,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     SecretFacts {
         keys: Some(keys),
         version: String::new(),
+        touch: String::new(),
         drawn_at,
         rotated_for,
         generation,

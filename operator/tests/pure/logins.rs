@@ -209,6 +209,7 @@ impl World {
             let version = known.map_or(0, |stored| stored.version) + 1;
             let stamps = BTreeMap::from([("password".to_owned(), self.now.to_string())]);
             let facts = SecretFacts {
+                touch: String::new(),
                 keys: Some(stamps),
                 version: String::new(),
                 drawn_at: Some(self.now),

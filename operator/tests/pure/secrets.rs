@@ -154,6 +154,9 @@ fn a_secret_whose_managed_fields_were_cleared_is_not_taken_for_one_without_keys(
         json!([]),
         json!([entry("Update", label.clone())]),
         json!([entry("Apply", json!({"f:metadata": {}, "f:type": {}}))]),
+        // The API server's own entry, at the first apply after they were cleared.
+        json!([{"manager": "before-first-apply", "operation": "Update", "apiVersion": "v1", "time": "2026-07-01T00:00:00Z",
+            "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:a": {}}, "f:type": {}}}]),
     ] {
         let facts = told(entries);
         assert_eq!((facts.keys, facts.is_complete), (None, false));
@@ -189,12 +192,19 @@ fn running(facts: &Fetched, before: &Fetched) -> Fetched {
 fn pods_stay_when_managed_fields_are_cleared_and_follow_what_is_written_later() {
     let silent = |version: &str| SecretFacts {
         version: version.to_owned(),
+        touch: format!("touched at {version}"),
         ..SecretFacts::default()
     };
     let with = |facts: &Fetched, mail: SecretFacts| {
         let mut facts = facts.clone();
         facts.secrets.insert("campus-mail".to_owned(), mail);
         facts
+    };
+    let changed = |now: &Fetched, before: &BTreeMap<String, Option<String>>| -> Vec<String> {
+        let now = hashes(now).into_iter();
+        now.filter(|(name, hash)| before.get(name) != Some(hash))
+            .map(|(name, _)| name)
+            .collect()
     };
     let before = hashes(&all());
     let cleared = running(&with(&all(), silent("7")), &all());
@@ -203,16 +213,20 @@ fn pods_stay_when_managed_fields_are_cleared_and_follow_what_is_written_later() 
     let touched = running(&with(&all(), silent("8")), &cleared);
     assert_eq!(hashes(&touched), before);
 
+    // Nothing that people touch is different, so a value was written.
+    let mail = SecretFacts {
+        version: "9".to_owned(),
+        ..silent("8")
+    };
+    let written = with(&touched, mail);
+    assert_eq!(changed(&written, &before), ["d-two", "d-whole"]);
+    let rolled = running(&written, &written);
+    assert!(changed(&rolled, &hashes(&written)).is_empty(), "once");
+
     // What is known of the others is followed as before, once.
     let mut rotated = touched.clone();
     let jwt = rotated.secrets.get_mut("d-jwt").unwrap().keys.as_mut().unwrap();
     jwt.insert("key".to_owned(), "2".to_owned());
-    let changed = |now: &Fetched, before: &BTreeMap<String, Option<String>>| -> Vec<String> {
-        let now = hashes(now).into_iter();
-        now.filter(|(name, hash)| before.get(name) != Some(hash))
-            .map(|(name, _)| name)
-            .collect()
-    };
     assert_eq!(changed(&rotated, &before), ["d-one"]);
     let rolled = running(&rotated, &rotated);
     assert!(

@@ -1,6 +1,7 @@
 //! Tells from metadata alone when the values of the secrets a service uses were written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::labels::SECRETS_KNOWN;
 use super::names;
@@ -74,8 +75,9 @@ pub(super) fn hash_of_keys<'a>(
     hashes(drive, of_keys(drive, keys).collect(), Some(live))
 }
 
-/// The hash of all stamps. Of a Secret whose `managedFields` were cleared there is none, and its version changes with each
-/// label: as long as nothing else that is known changes, pods that run keep the hash that they were started with.
+/// The hash of all stamps. Of a Secret whose `managedFields` were cleared there are none: its version changes with each
+/// write, and the API server records no writer until somebody applies the Secret. Pods that run keep the hash that they were
+/// started with until something else that is known changes, or until such a Secret was [written](Known::is_written).
 fn hashes(drive: &ValidDrive, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Hashes {
     let is_known = |name: &str| drive.secrets.get(name).is_none_or(|facts| facts.keys.is_some());
     if stamps.iter().all(|[name, ..]| is_known(name)) {
@@ -85,23 +87,81 @@ fn hashes(drive: &ValidDrive, stamps: Stamps<'_>, live: Option<&StartedBy>) -> H
         };
     }
     let told: Stamps<'_> = stamps.iter().filter(|[name, ..]| is_known(name)).copied().collect();
-    let known = hash(told).unwrap_or_else(|| "none".to_owned());
+    let known = Known {
+        told: hash(told).unwrap_or_else(|| "none".to_owned()),
+        silent: stamps
+            .iter()
+            .filter(|[name, ..]| !is_known(name))
+            .filter_map(|[name, ..]| {
+                let facts = drive.secrets.get(*name)?;
+                Some((
+                    (*name).to_owned(),
+                    (facts.version.clone(), names::hash(&[&facts.touch], 8)),
+                ))
+            })
+            .collect(),
+    };
     let template = match live {
         Some(StartedBy {
             hash: Some(live),
             known: before,
-        }) => {
-            if before.as_ref().is_none_or(|before| *before == known) {
-                Some(live.clone())
-            } else {
-                Some(names::hash(&[live, &known], 16))
+        }) => match before {
+            Some(before) if known.is_written(&Known::parse(before)) => {
+                Some(names::hash(&[live, &known.to_string()], 16))
             }
-        }
+            _ => Some(live.clone()),
+        },
         _ => hash(stamps),
     };
     Hashes {
         template,
-        known: Some(known),
+        known: Some(known.to_string()),
+    }
+}
+
+/// What a workload's annotation remembers of its Secrets, while some of them have no `managedFields`.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    /// The hash of the stamps of the others.
+    told: String,
+    /// Version and touch of each that has none.
+    silent: BTreeMap<String, (String, String)>,
+}
+
+impl Known {
+    fn parse(text: &str) -> Self {
+        let mut parts = text.split(' ');
+        Self {
+            told: parts.next().unwrap_or_default().to_owned(),
+            silent: parts
+                .filter_map(|part| {
+                    let (name, stamp) = part.split_once('=')?;
+                    let (version, touch) = stamp.split_once('/')?;
+                    Some((name.to_owned(), (version.to_owned(), touch.to_owned())))
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether a value was written since: a Secret has another version, and nothing of what people touch is different.
+    fn is_written(&self, before: &Self) -> bool {
+        let is_written = |(name, (version, touch)): (&String, &(String, String))| {
+            before
+                .silent
+                .get(name)
+                .is_some_and(|(old_version, old_touch)| old_version != version && old_touch == touch)
+        };
+        self.told != before.told || self.silent.iter().any(is_written)
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told)?;
+        for (name, (version, touch)) in &self.silent {
+            write!(f, " {name}={version}/{touch}")?;
+        }
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn read(
         .as_ref()
         .map(|interval| quantity::seconds("spec.monitoring.scrapeInterval", interval, found));
     let not_ready_for = alerts.not_ready_for.as_ref().map_or(NOT_READY_FOR, |duration| {
-        quantity::seconds("spec.monitoring.alerts.notReadyFor", duration, found)
+        quantity::seconds_or_none("spec.monitoring.alerts.notReadyFor", duration, found)
     });
     let restarts_per_hour = alerts.restarts_per_hour.unwrap_or(RESTARTS_PER_HOUR);
     if restarts_per_hour < 1 {

@@ -172,12 +172,24 @@ pub(super) fn storage(field: &str, amount: &Quantity, found: &mut Found) -> Stri
 
 /// A length of time, which has to be more than nothing.
 pub(super) fn seconds(field: &str, duration: &Duration, found: &mut Found) -> u64 {
+    seconds_from(1, field, duration, found)
+}
+
+/// A length of time, which may be nothing.
+pub(super) fn seconds_or_none(field: &str, duration: &Duration, found: &mut Found) -> u64 {
+    seconds_from(0, field, duration, found)
+}
+
+fn seconds_from(least: u64, field: &str, duration: &Duration, found: &mut Found) -> u64 {
     // A year: what is longer is a mistake, and Prometheus counts in nanoseconds.
     const MAX: u64 = 366 * 86_400;
     match duration.seconds() {
-        Some(seconds) if (1..=MAX).contains(&seconds) => seconds,
+        Some(seconds) if (least..=MAX).contains(&seconds) => seconds,
         Some(_) => {
-            found.invalid(field, format!("{duration} is out of range: at least 1s, at most 366d"));
+            found.invalid(
+                field,
+                format!("{duration} is out of range: at least {least}s, at most 366d"),
+            );
             1
         }
         None => {

@@ -97,7 +97,7 @@ fn cases() -> Vec<Emptied> {
 }
 
 /// Each object is stored under the schema that had no atomic objects, then the new schema comes, then the object loses its
-/// last field: what a GitOps tool with server-side apply does around an upgrade.
+/// last field: what a `GitOps` tool with server-side apply does around an upgrade.
 #[tokio::test]
 async fn server_side_apply_empties_what_it_filled_under_this_schema_and_under_the_one_before() -> Result<(), Error> {
     let cluster = cluster().await?;
