@@ -95,12 +95,6 @@ pub(super) fn places(field: &str, service: &ras_crds::spec::Service, bindings: &
     if bindings.is_empty() {
         return;
     }
-    if service.env.iter().any(|variable| variable.name == ROOT_VARIABLE) {
-        found.invalid(
-            format!("{field}.env"),
-            format!("{ROOT_VARIABLE} is set by uses.bindings: remove the variable"),
-        );
-    }
     let volumes = service.volumes.iter().map(|volume| &volume.path);
     if volumes
         .chain(service.files.iter().map(|file| &file.path))
@@ -113,9 +107,24 @@ pub(super) fn places(field: &str, service: &ras_crds::spec::Service, bindings: &
     }
 }
 
-/// The variable that comes before a program's own.
-pub(super) fn defaults(bindings: &[ValidBinding]) -> Option<ValidEnv> {
-    (!bindings.is_empty()).then(|| ValidEnv {
+/// The variable that comes before a program's own, which may not set it, too.
+pub(super) fn defaults(
+    field: &str,
+    bindings: &[ValidBinding],
+    is_set: impl Fn(&str) -> bool,
+    found: &mut Found,
+) -> Option<ValidEnv> {
+    if bindings.is_empty() {
+        return None;
+    }
+    if is_set(ROOT_VARIABLE) {
+        found.invalid(
+            format!("{field}.env"),
+            format!("{ROOT_VARIABLE} is set by uses.bindings: remove the variable"),
+        );
+        return None;
+    }
+    Some(ValidEnv {
         name: ROOT_VARIABLE.to_owned(),
         source: EnvSource::Value(ROOT.to_owned()),
     })
