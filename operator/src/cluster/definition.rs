@@ -45,7 +45,7 @@ pub struct Older {
     pub missing: BTreeSet<String>,
 }
 
-/// Waits until the API server serves the kind: [`SERVED_WITHIN`] at most while it answers that it does not, and as long as it
+/// Waits until the API server serves the kind: `SERVED_WITHIN` at most while it answers that it does not, and as long as it
 /// takes while it does not answer at all.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Room 4, `apply`: the only place that writes children.
 //!
 //! A child that is as it should be costs no request. One that cannot be written holds up only those that need it (see
-//! [`uses`]): what is in the way is collected and told all at once.
+//! `uses`): what is in the way is collected and told all at once.
 
 pub mod buckets;
 pub mod contest;

@@ -117,7 +117,7 @@ pub(super) fn env_with_defaults(
 ) -> Vec<ValidEnv> {
     let buckets = uses.map_or(&[][..], |uses| &uses.buckets);
     let set = |name: &str| own.iter().any(|variable| variable.name == name);
-    let mut variables = sources.buckets.defaults(field, buckets, &set, found);
+    let mut variables = sources.buckets.defaults(field, buckets, set, found);
     let databases = uses.map_or(&[][..], |uses| &uses.databases);
     variables.extend(sources.databases.defaults(field, databases, own, found));
     if uses.is_some_and(|uses| uses.cache == Some(true)) && sources.cache.is_none() {
