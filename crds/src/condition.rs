@@ -111,6 +111,9 @@ words! {
         MigrationsReady,
         /// Every service runs the version asked for, with all its pods ready.
         ServicesReady,
+        /// Every TCP port that services declare accepts connections. Absent when each service has at most the port of its readiness
+        /// probe, or when the platform does not check. Unknown, which never holds up Ready, when the ports do not answer the operator.
+        ListenersReady,
         /// The route and its certificate are there. Absent without `spec.exposure`.
         ExposureReady,
         /// Metrics and alerts are set up. Absent without `spec.monitoring`; never holds up Ready.
@@ -149,6 +152,14 @@ words! {
         SecretsAvailable,
         /// All services run as asked.
         ServicesAvailable,
+        /// Every declared TCP port accepts connections.
+        PortsListening,
+        /// A pod that is ready refuses connections to a port that its service declares.
+        PortNotListening,
+        /// The operator gets no answer from pods that are ready, so it does not know whether they listen.
+        PortsUnreachable,
+        /// The ports have not been checked since the last rollout.
+        PortsUnchecked,
         /// Every migration has succeeded.
         MigrationsSucceeded,
         /// A migration runs, or waits until it may.
@@ -262,6 +273,8 @@ impl Reason {
             | Self::ExternalSecretPending
             | Self::SecretsAvailable
             | Self::ServicesAvailable
+            | Self::PortsListening
+            | Self::PortsUnchecked
             | Self::MigrationsSucceeded
             | Self::MigrationRunning
             | Self::RouteConfigured
@@ -279,6 +292,8 @@ impl Reason {
             | Self::NotStalled => false,
             Self::PodsFailing
             | Self::RolloutStuck
+            | Self::PortNotListening
+            | Self::PortsUnreachable
             | Self::SecretMissing
             | Self::SecretKeyMissing
             | Self::ExternalSecretsMissing

@@ -31,6 +31,7 @@ use crate::cluster::lease;
 use crate::cluster::lease::election::{Election, Kept, Lost};
 use crate::cluster::lease::tenure::Tenure;
 use crate::cluster::listener::Listener;
+use crate::cluster::own::OwnPods;
 use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::reach::Reach;
 use crate::cluster::store::{DriveKey, Store};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub metrics_address: SocketAddr,
     /// Drives worked on at a time.
     pub concurrency: u16,
+    /// The operator's own pods. Absent: the ports of services are not checked, because nothing would let the operator in.
+    pub own_pods: Option<OwnPods>,
     /// How this replica takes part in the election. Absent: it is the only one.
     pub election: Option<lease::Settings>,
 }
@@ -202,9 +205,12 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         reach: news.reach.clone(),
         memory: drive::context::Memory::default(),
         began: Timestamp::now(),
+        own_pods: settings.own_pods.clone(),
+        listeners: drive::listeners::Listeners::default(),
         rejections: drive::rejections::Rejections::default(),
     });
     tasks.spawn(again::look_again(Arc::clone(&context)));
+    tasks.spawn(drive::listeners::ask(Arc::clone(&context)));
     if let Some(path) = settings.platform_file.clone() {
         metrics.platform_settings_are_used(true);
         let (context, news) = (Arc::clone(&context), news.clone());

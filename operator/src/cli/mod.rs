@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::cluster::informers::Scope;
 use crate::cluster::lease;
 use crate::cluster::lease::timing::Timing;
+use crate::cluster::own::OwnPods;
 use crate::database;
 use crate::platform::{PlatformConfig, reload};
 use crate::run::{self, Settings};
@@ -46,6 +47,10 @@ enum Command {
         /// How many drives are worked on at a time.
         #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
         concurrency: u16,
+        /// Labels of the operator's own pods, such as app.kubernetes.io/name=ras-operator. With them and `POD_NAMESPACE` drives let
+        /// the operator connect to their ports. Absent: ports are not checked.
+        #[arg(long, value_name = "NAME=VALUE,…")]
+        pod_labels: Option<String>,
         #[command(flatten)]
         election: ElectionFlags,
     },
@@ -149,10 +154,15 @@ impl Cli {
                 platform_config,
                 metrics_address,
                 concurrency,
+                pod_labels,
                 election,
             } => {
                 logging::start();
-                operate(namespaces, platform_config, metrics_address, concurrency, election).await
+                let pod_namespace = std::env::var("POD_NAMESPACE").ok();
+                match OwnPods::read(pod_namespace.as_deref(), pod_labels.as_deref()) {
+                    Ok(own) => operate(namespaces, platform_config, metrics_address, concurrency, own, election).await,
+                    Err(error) => Err(error),
+                }
             }
             Command::Render { from, to } => crate::render::render(&from, &to, |name| std::env::var(name).ok())
                 .map(drop)
@@ -192,6 +202,7 @@ async fn operate(
     platform_config: Option<PathBuf>,
     metrics_address: SocketAddr,
     concurrency: u16,
+    own_pods: Option<OwnPods>,
     election: ElectionFlags,
 ) -> Result<(), String> {
     let election = election.settings()?;
@@ -205,6 +216,7 @@ async fn operate(
         platform_file: platform_config,
         metrics_address,
         concurrency,
+        own_pods,
         election,
     };
     run::run(settings).await.map_err(|error| error.to_string())

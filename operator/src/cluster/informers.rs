@@ -212,12 +212,14 @@ fn pod_news(store: &Store, pod: &Pod, exists: bool) -> Wake {
     let (Some(drive), Some(service)) = (all.get(labels::DRIVE), all.get(labels::SERVICE)) else {
         return Wake::new();
     };
-    let trouble = if exists { pods::trouble(service, pod) } else { None };
-    store.pod(
-        &DriveKey::new(&pod.namespace().unwrap_or_default(), drive),
-        &pod.name_any(),
-        trouble,
-    )
+    let drive = DriveKey::new(&pod.namespace().unwrap_or_default(), drive);
+    let (trouble, ready) = if exists {
+        (pods::trouble(service, pod), pods::ready(service, pod))
+    } else {
+        (None, None)
+    };
+    store.pod_is_ready(&drive, &pod.name_any(), ready);
+    store.pod(&drive, &pod.name_any(), trouble)
 }
 
 /// Objects in one page of a list. With kube's 500 the lists of 1,000 drives took twice the memory that the operator needs

@@ -15,6 +15,7 @@ pub mod kind;
 pub mod lease;
 pub mod listener;
 pub mod observe;
+pub mod own;
 pub mod ownership;
 pub mod pods;
 pub mod reach;

@@ -1,5 +1,7 @@
 //! Why a pod does not serve, since when, and whether waiting helps. Pure.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
@@ -25,6 +27,15 @@ pub struct PodTrouble {
     pub since: Option<Timestamp>,
     /// The image that cannot be pulled, where that is the trouble.
     pub unpulled: Option<String>,
+}
+
+/// A pod that is ready, and where it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadyPod {
+    /// The service it belongs to.
+    pub service: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
 }
 
 /// Whether waiting helps.
@@ -138,6 +149,19 @@ const MOST: usize = 300;
 /// The kubelet keeps this many bytes or lines of a log at most, and no more than fits: what reaches either was cut.
 const KUBELET_BYTES: usize = 2_048;
 const KUBELET_LINES: usize = 80;
+
+/// Where this pod of `service` is reached, when it is ready and stays.
+pub fn ready(service: &str, pod: &Pod) -> Option<ReadyPod> {
+    let status = pod.status.as_ref()?;
+    let is_ready = condition(status, "Ready").is_some_and(|ready| ready.status == "True");
+    if !is_ready || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    Some(ReadyPod {
+        service: service.into(),
+        address: status.pod_ip.as_deref()?.parse().ok()?,
+    })
+}
 
 /// What is wrong with this pod of `service`, if anything is.
 pub fn trouble(service: &str, pod: &Pod) -> Option<PodTrouble> {
@@ -507,6 +531,20 @@ mod tests {
             trouble("backend", &pod(&json!({"phase": "Failed", "reason": "Evicted"}))),
             None
         );
+    }
+
+    #[test]
+    fn a_pod_has_an_address_for_checks_while_it_is_ready_and_stays() {
+        let with = |ready: &str| pod(&json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": ready}]}));
+        let known = ready("backend", &with("True")).unwrap();
+        assert_eq!(
+            (&*known.service, known.address.to_string()),
+            ("backend", "10.0.0.7".to_owned())
+        );
+        assert_eq!(ready("backend", &with("False")), None);
+        let mut going = with("True");
+        going.metadata.deletion_timestamp = Some(Time(at("2026-07-01T10:00:00Z")));
+        assert_eq!(ready("backend", &going), None);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The informers' memory of all children, and who has to be told when one of them changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::gone::Gone;
 use crate::cluster::facts::{JobFacts, JobPod, SecretFacts};
 use crate::cluster::jobs::KnownPod;
 use crate::cluster::kind::Kind;
-use crate::cluster::pods::{PodTrouble, worst};
+use crate::cluster::pods::{PodTrouble, ReadyPod, worst};
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 
 /// Names one drive.
@@ -54,6 +55,8 @@ struct Inner {
     users: HashMap<ChildKey, BTreeSet<DriveKey>>,
     used: HashMap<DriveKey, BTreeSet<ChildKey>>,
     pods: HashMap<DriveKey, HashMap<Arc<str>, PodTrouble>>,
+    /// Pods of services that are ready, by their names.
+    ready: HashMap<DriveKey, BTreeMap<Arc<str>, ReadyPod>>,
     /// Pods of Jobs, by their names.
     job_pods: HashMap<DriveKey, BTreeMap<Arc<str>, KnownPod>>,
 }
@@ -229,6 +232,30 @@ impl Store {
         Wake::from([drive.clone()])
     }
 
+    /// Takes news of where a pod is reached; nothing means that it is not ready. Nobody is woken: a Deployment counts its ready pods.
+    pub fn pod_is_ready(&self, drive: &DriveKey, name: &str, pod: Option<ReadyPod>) {
+        let mut inner = self.lock();
+        let Some(pod) = pod else {
+            if let Some(pods) = inner.ready.get_mut(drive) {
+                pods.remove(name);
+                if pods.is_empty() {
+                    inner.ready.remove(drive);
+                }
+            }
+            return;
+        };
+        inner.ready.entry(drive.clone()).or_default().insert(name.into(), pod);
+    }
+
+    /// The pods of a service that are ready, with their names.
+    pub fn ready_pods(&self, drive: &DriveKey, service: &str) -> Vec<(Arc<str>, IpAddr)> {
+        let inner = self.lock();
+        let pods = inner.ready.get(drive).into_iter().flatten();
+        pods.filter(|(_, pod)| *pod.service == *service)
+            .map(|(name, pod)| (Arc::clone(name), pod.address))
+            .collect()
+    }
+
     /// Takes news of a Job's pod; nothing means that it is gone.
     pub fn job_pod(&self, drive: &DriveKey, name: &str, pod: Option<KnownPod>) -> Wake {
         let mut inner = self.lock();
@@ -314,13 +341,21 @@ impl Store {
                 .job_pods
                 .iter()
                 .flat_map(|(drive, pods)| pods.keys().map(move |pod| (drive, pod)));
+            let ready = inner
+                .ready
+                .iter()
+                .flat_map(|(drive, pods)| pods.keys().map(move |pod| (drive, pod)));
             known
                 .chain(of_jobs)
+                .chain(ready)
                 .filter(|(drive, _)| namespace.is_none_or(|ns| ns == &*drive.namespace))
                 .filter(|(drive, pod)| !listed.contains(&(Arc::clone(&drive.namespace), Arc::clone(pod))))
                 .map(|(drive, pod)| (drive.clone(), Arc::clone(pod)))
                 .collect()
         };
+        for (drive, pod) in &gone {
+            self.pod_is_ready(drive, pod, None);
+        }
         gone.iter()
             .flat_map(|(drive, pod)| &self.pod(drive, pod, None) | &self.job_pod(drive, pod, None))
             .collect()

@@ -13,10 +13,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::cluster::claims::Claims;
 use crate::cluster::lease::tenure::Tenure;
+use crate::cluster::own::OwnPods;
 use crate::cluster::reach::Reach;
 use crate::cluster::store::DriveKey;
 use crate::drive::apply::hands::Hands;
 use crate::drive::fetched::Apis;
+use crate::drive::listeners::Listeners;
 use crate::drive::rejections::Rejections;
 use crate::drive::told::Told;
 use crate::platform::reload::InForce;
@@ -45,6 +47,10 @@ pub struct Context {
     pub memory: Memory,
     /// Since when this process watches.
     pub began: Timestamp,
+    /// This operator's own pods, where they are known.
+    pub own_pods: Option<OwnPods>,
+    /// What is known of the ports of services.
+    pub listeners: Listeners,
     /// Parts of drives whose pods the API server does not accept.
     pub rejections: Rejections,
 }

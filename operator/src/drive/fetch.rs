@@ -391,6 +391,7 @@ pub fn fetch(
             .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
             .collect(),
         elders: context.claims.elders(key),
+        operator_pods: context.own_pods.clone(),
         apis,
         external: external_of(key, drive, apis, context),
         claims: claims_of(key, drive, context),
@@ -417,6 +418,8 @@ pub fn fetch(
             } else {
                 BTreeSet::new()
             },
+            listeners: None,
+            refused_before: None,
         },
     )
 }

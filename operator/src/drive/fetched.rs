@@ -10,6 +10,8 @@ pub use crate::cluster::facts::{
     JobPod, PodEnd, PodRun, SecretFacts, StartedBy,
 };
 
+pub use crate::cluster::own::OwnPods;
+
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
 /// concerned: no value ever gets here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Fetched {
     pub migrations: BTreeMap<String, MigrationStatus>,
     /// Names that older drives of the same namespace give to their children.
     pub elders: Vec<Elder>,
+    /// The operator's own pods, where it knows them.
+    pub operator_pods: Option<OwnPods>,
     /// Which optional APIs the cluster serves.
     pub apis: Apis,
     /// What is known of the Secrets that come from a store outside the cluster, by their name in Kubernetes.

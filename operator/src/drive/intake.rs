@@ -52,6 +52,7 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
             let key = key(drive);
             news.store.uses(&key, BTreeSet::new());
             context.rejections.forget(&key);
+            context.listeners.forget(&key);
             if let Some(known) = context.memory.forget(&key) {
                 context.hands.metrics.forget(&key, &known.told.status);
             }

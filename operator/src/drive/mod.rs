@@ -21,6 +21,7 @@ pub mod fetch;
 pub mod fetched;
 pub mod finalizer;
 pub mod intake;
+pub mod listeners;
 pub mod login;
 pub mod migration;
 pub mod preparation;
@@ -156,21 +157,19 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let validated = validate::validate(drive_as_written, &fetched, &platform);
     // What is told is told of all its services, the cache among them.
     let drive = &*whole;
-    let asleep = |valid| {
-        let again = observed.changes_at(drive, valid, now.0);
-        (Counted::Blocked, sleep_until(again, now.0))
-    };
     if drive.spec.is_paused() {
         if let Some(keeper) = &context.hands.keeper {
             keeper.forget(key);
         }
         let valid = validated.as_ref().ok();
+        let observed = look_at_listeners(key, valid, observed, &before, context);
         let asked = valid.map(|valid| (valid, build::build(valid).held));
         let verdict = Verdict::Paused {
             asked: asked.as_ref().map(|(valid, held)| (*valid, held)),
         };
         tell(key, drive, &observed, &verdict, &before, &now, context).await?;
-        return Ok(asleep(valid));
+        let again = observed.changes_at(drive, valid, now.0);
+        return Ok((Counted::Blocked, sleep_until(again, now.0)));
     }
     let valid = match &validated {
         Ok(valid) => valid,
@@ -185,7 +184,8 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
                 context,
             )
             .await?;
-            return Ok(asleep(None));
+            let again = observed.changes_at(drive, None, now.0);
+            return Ok((Counted::Blocked, sleep_until(again, now.0)));
         }
     };
     if !finalizer::set(key, &drive.metadata, finalizer::is_needed(valid), context).await? {
@@ -226,6 +226,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     } else {
         fetch::fetch(key, drive, &before, &now, context).1
     };
+    let observed = look_at_listeners(key, Some(valid), observed, &before, context);
     let verdict = Verdict::Applied {
         valid,
         outcome: &outcome,
@@ -234,7 +235,8 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     // Names of buckets have to be in status before they are made, and whose turn it is to log in before they may.
     let is_awaited = outcome.buckets.are_unrecorded() || login::standing(valid).goes_on();
     let may_wait = !is_awaited && outcome.blocked.is_empty() && keeps_the_record(&before, &status);
-    if may_wait && (is_unsettled(&observed) || has_just_stopped(&observed, &before)) {
+    let changes_soon = is_unsettled(&observed) || has_just_stopped(&observed, &before) || is_being_checked(&observed);
+    if may_wait && changes_soon {
         let waited = context.memory.waits_to_tell(key, uid);
         if waited < SETTLE {
             context.memory.succeeded(key);
@@ -276,6 +278,32 @@ fn is_unsettled(observed: &Observed) -> bool {
     let server = observed.server.as_ref();
     observed.deployments.values().any(is_behind)
         || server.is_some_and(|server| server.observed_generation < server.generation)
+}
+
+/// Has the ports of the drive's services checked, and adds what is known of them.
+fn look_at_listeners(
+    key: &DriveKey,
+    valid: Option<&ValidDrive>,
+    observed: Observed,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> Observed {
+    let listeners = valid.and_then(|valid| listeners::follow(key, valid, &observed.deployments, before, context));
+    Observed {
+        refused_before: report::listeners::refused_since(before),
+        listeners,
+        ..observed
+    }
+}
+
+/// Whether ports are being checked for the first time since a rollout. Mostly that takes milliseconds.
+fn is_being_checked(observed: &Observed) -> bool {
+    let mut services = observed
+        .listeners
+        .iter()
+        .filter(|seen| !seen.keeps)
+        .flat_map(|seen| seen.services.values());
+    services.any(|known| *known == listeners::Known::Unchecked)
 }
 
 /// Whether the database server was there when that was told last, and has no ready pod now. One that is back within moments is

@@ -13,7 +13,7 @@ use ras_crds::spec::{
 };
 
 use super::departure::Departure;
-use super::fetched::{Apis, BucketFacts, DeploymentFacts, ForeignState, JobFacts, JobPod, SecretFacts};
+use super::fetched::{Apis, BucketFacts, DeploymentFacts, ForeignState, JobFacts, JobPod, OwnPods, SecretFacts};
 use super::login;
 use super::rotation::{Calendar, Verdict};
 use crate::object_store::model::BucketRequest;
@@ -62,6 +62,8 @@ pub struct ValidDrive {
     pub operator_image: String,
     /// CPU and memory of the containers with that image.
     pub operator_resources: ValidResources,
+    /// The operator's pods, from which the ports of services are checked. Absent: they are not.
+    pub operator_pods: Option<OwnPods>,
     /// Optional APIs that the cluster serves.
     pub apis: Apis,
     /// Secrets as they are, by their name in Kubernetes.

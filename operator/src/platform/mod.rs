@@ -7,6 +7,7 @@ mod resources;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use ras_crds::Duration;
 use ras_crds::spec::{IssuerKind, StoreKind};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,8 @@ pub struct PlatformConfig {
     pub secrets: SecretsConfig,
     /// What drives' caches run.
     pub cache: CacheConfig,
+    /// How the ports of services are checked.
+    pub listener_checks: ListenerChecksConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -65,6 +68,7 @@ impl Default for PlatformConfig {
             database: DatabaseConfig::default(),
             secrets: SecretsConfig::default(),
             cache: CacheConfig::default(),
+            listener_checks: ListenerChecksConfig::default(),
             object_store: None,
         }
     }
@@ -126,6 +130,25 @@ pub struct SecretsConfig {
     pub store: Option<String>,
     /// Kind of that store, and of stores that drives name without a kind. Absent: `ClusterSecretStore`.
     pub store_kind: StoreKind,
+}
+
+/// How the operator checks that services listen on the ports they declare: it opens a TCP connection to each, and closes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ListenerChecksConfig {
+    /// Whether it does. Absent: `true`. An operator that does not know its own namespace and labels never does.
+    pub enabled: bool,
+    /// How often, or up to a tenth sooner, besides once after each rollout. Absent: `5m`.
+    pub every: Duration,
+}
+
+impl Default for ListenerChecksConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            every: Duration::new("5m"),
+        }
+    }
 }
 
 /// How Prometheus finds what drives export.
@@ -245,6 +268,14 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
     {
         return unusable("secrets.store", "is empty: leave it out or name a store");
     }
+    if config
+        .listener_checks
+        .every
+        .seconds()
+        .is_none_or(|seconds| seconds == 0)
+    {
+        return unusable("listenerChecks.every", "is no duration: write it like 5m or 90s");
+    }
     // The API server refuses the NetworkPolicy of every service that these are part of.
     for (field, namespace) in [
         ("ingress.controllerNamespace", &config.ingress.controller_namespace),
@@ -335,6 +366,23 @@ mod tests {
     fn a_misspelt_field_is_named() {
         let error = parse("ingress: {clasName: nginx}").unwrap_err().to_string();
         assert!(error.contains("clasName") && error.contains("ingress"), "{error}");
+    }
+
+    #[test]
+    fn ports_are_checked_every_five_minutes_unless_the_platform_says_otherwise() {
+        let checks = |text: &str| parse(text).map(|config| config.listener_checks);
+        assert_eq!(
+            checks("").unwrap(),
+            ListenerChecksConfig {
+                enabled: true,
+                every: Duration::new("5m")
+            }
+        );
+        assert!(!checks("listenerChecks: {enabled: false}").unwrap().enabled);
+        for text in ["listenerChecks: {every: 0s}", "listenerChecks: {every: often}"] {
+            let error = checks(text).unwrap_err().to_string();
+            assert!(error.contains("listenerChecks.every"), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::{EgressRule, Protocol};
 
 use super::{labels, metadata, unless_empty};
+use crate::drive::fetched::OwnPods;
+use crate::drive::listeners::judge::ports as listeners;
 use crate::drive::valid::{ValidDrive, ValidPort, ValidService};
 
 /// Label that Kubernetes gives every namespace.
@@ -82,7 +84,31 @@ fn ingress(drive: &ValidDrive, service: &ValidService) -> Vec<NetworkPolicyIngre
             ports: Some(vec![port(&metrics.port)]),
         });
     }
+    // Of a service that is checked the operator asks the port of its readiness probe, too: see `listeners::judge`.
+    if let Some(operator) = &drive.operator_pods
+        && let Some(ports) = unless_empty(
+            listeners(service)
+                .into_iter()
+                .map(|port| number(port.number.into(), Protocol::Tcp)),
+        )
+    {
+        rules.push(NetworkPolicyIngressRule {
+            from: Some(vec![operators(operator)]),
+            ports: Some(ports),
+        });
+    }
     rules
+}
+
+fn operators(operator: &OwnPods) -> NetworkPolicyPeer {
+    let selector = LabelSelector {
+        match_labels: Some(operator.labels.clone()),
+        ..LabelSelector::default()
+    };
+    NetworkPolicyPeer {
+        pod_selector: Some(selector),
+        ..namespace(&operator.namespace)
+    }
 }
 
 fn egress(drive: &ValidDrive, asked: &[EgressRule]) -> Vec<NetworkPolicyEgressRule> {

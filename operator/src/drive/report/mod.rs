@@ -2,6 +2,7 @@
 
 pub mod buckets;
 pub mod database;
+pub mod listeners;
 pub mod logins;
 pub mod migrations;
 pub mod parts;
@@ -22,6 +23,7 @@ use crate::cluster::record::{ChildKey, DeploymentState, StatefulSetState};
 use crate::drive::apply::{Blocked, Outcome};
 use crate::drive::build::{Waiting, names};
 use crate::drive::data::Data;
+use crate::drive::listeners::Seen;
 use crate::drive::valid::ValidDrive;
 use crate::drive::validate::Problems;
 
@@ -40,6 +42,10 @@ pub struct Observed {
     pub reads_at: Option<Timestamp>,
     /// What of a paused drive exists and stays, of the kinds whose presence a condition claims.
     pub children: BTreeSet<ChildKey>,
+    /// What is known of the ports of its services. Absent: they are not checked.
+    pub listeners: Option<Seen>,
+    /// Since when status says that a port refuses connections.
+    pub refused_before: Option<Timestamp>,
 }
 
 impl Observed {
@@ -63,8 +69,11 @@ impl Observed {
         let refused = self.deployments.values().filter_map(services::refused_for_good_at);
         let jobs = valid.into_iter().flat_map(|valid| valid.jobs.values());
         let jobs = jobs.filter_map(|job| job.trouble.as_ref()?.changes_at(None, now));
+        let listeners = self.listeners.as_ref();
+        let listeners = listeners.and_then(|seen| listeners::stalls_at(seen, self.refused_before));
         pods.chain(refused)
             .chain(jobs)
+            .chain(listeners)
             .chain(self.reads_at)
             .filter(|at| *at > now)
             .min()
@@ -106,6 +115,8 @@ pub struct Finding {
     pub type_: ConditionType,
     /// Whether it is so.
     pub status: bool,
+    /// Whether that is not known. `status` is false then.
+    pub unknown: bool,
     /// Why.
     pub reason: Reason,
     /// Why, for people.
@@ -119,9 +130,17 @@ impl Finding {
         Self {
             type_,
             status,
+            unknown: false,
             reason,
             message: message.into(),
             stalls: false,
+        }
+    }
+
+    fn unknown(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            unknown: true,
+            ..Self::new(type_, false, reason, message)
         }
     }
 
@@ -143,7 +162,7 @@ pub fn status(
     // Nothing is ready of a portal that is suspended, although all of it is as the spec says.
     let is_ready = |service: &&services::Shown| service.complete && !drive.spec.is_suspended();
     let complete = services.iter().filter(is_ready).count();
-    let findings = findings(drive, observed, verdict, &services, before);
+    let findings = findings(drive, observed, verdict, &services, before, now.0);
     let buckets = match verdict {
         Verdict::Applied { valid, outcome } => buckets::statuses(valid, outcome),
         Verdict::Paused { .. } | Verdict::Invalid(_) => before.buckets.clone(),
@@ -261,6 +280,7 @@ fn findings(
     verdict: &Verdict<'_>,
     services: &[services::Shown],
     before: &RecruitmentDriveStatus,
+    now: Timestamp,
 ) -> Vec<Finding> {
     let programs = services::finding(drive, services);
     let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
@@ -288,6 +308,9 @@ fn findings(
         gates.extend(buckets::storage(valid, outcome));
         gates.extend(migrations::finding(valid, outcome));
         gates.push(programs);
+        let listeners = listeners::told(drive, observed.listeners.as_ref(), before, now);
+        let place = if listeners.gates { &mut gates } else { &mut found };
+        place.extend(listeners.finding);
         gates.extend(parts::exposure(valid, observed, outcome));
         found.extend(parts::monitoring(valid, observed, outcome, &beside));
         found.extend(outcome.and_then(conflict));
@@ -479,6 +502,9 @@ fn conditions(
                 generation,
                 now,
             );
+            if found.unknown {
+                "Unknown".clone_into(&mut condition.status);
+            }
             if let Some(old) = before
                 .conditions
                 .iter()

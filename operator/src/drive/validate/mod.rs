@@ -127,6 +127,10 @@ pub fn validate(
         image_pull_secrets,
         operator_image: platform.operator_image.clone(),
         operator_resources: quantity::given(platform.operator_containers.amounts()),
+        operator_pods: fetched
+            .operator_pods
+            .clone()
+            .filter(|_| platform.listener_checks.enabled),
         apis: fetched.apis,
         secrets: fetched.secrets.clone(),
         deployments: fetched.deployments.clone(),
