@@ -27,6 +27,7 @@ mod handover;
 mod harness;
 mod health;
 mod leader;
+mod listeners;
 mod migrations;
 mod network;
 mod object_stores;

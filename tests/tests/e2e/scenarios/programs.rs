@@ -29,6 +29,7 @@ pub fn all() -> Vec<Scenario> {
         a_bad_image_never_takes_the_old_version_down,
         a_drive_goes_from_nothing_to_ready_and_answers_under_its_name,
         a_program_that_crashes_is_started_again,
+        a_declared_port_on_which_nobody_listens_is_found,
     ]
 }
 
@@ -99,6 +100,30 @@ async fn a_program_that_crashes_is_started_again(world: Arc<World>, steps: Steps
         "in the same pod"
     );
     steps.done("crashed, and Ready again");
+    Ok(())
+}
+
+async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, steps: Steps) -> Outcome {
+    let drive = Drive::new(&world, "listeners").await?;
+    let with = |port: &str, more: &str| portal(PORTAL[0], more).replace("path: /}]", &format!("path: /}}{port}]"));
+    drive.apply(&with(", {name: metrics, port: 9100}", "")).await?;
+    let told = drive.condition(ConditionType::ListenersReady, "False").await?;
+    assert!(told.contains("service portal: port metrics (9100)"), "{told}");
+    assert_eq!(drive.condition(ConditionType::Ready, "False").await?, told);
+    steps.done("nobody listens on a port, and the drive is not Ready");
+
+    let exporter = format!(
+        "    sidecars:
+    - name: exporter
+      image: {BUSYBOX}
+      command: [httpd, -f, -p, '9100', -h, /tmp]
+      ports: [{{name: metrics, port: 9100}}]
+"
+    );
+    drive.apply(&with("", &exporter)).await?;
+    drive.condition(ConditionType::ListenersReady, "True").await?;
+    drive.ready().await?;
+    steps.done("a helper listens on it, and the drive is Ready");
     Ok(())
 }
 
