@@ -1,4 +1,4 @@
-//! The operator's own pods, as NetworkPolicies name them.
+//! The pods that the operator itself runs in, as a network policy names them.
 
 use std::collections::BTreeMap;
 

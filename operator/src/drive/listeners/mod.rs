@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
 use ras_crds::RecruitmentDriveStatus;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -316,6 +317,12 @@ pub async fn ask(context: Arc<Context>) {
 
 async fn one(check: Due, permit: OwnedSemaphorePermit, at_a_time: Arc<Semaphore>, context: Arc<Context>) {
     let pods = || context.hands.store.ready_pods(&check.drive, &check.service);
+    let drive = ObjectRef::new(&check.drive.name).within(&check.drive.namespace);
+    if context.drives.get(&drive).is_none() {
+        // A walk that was under way when it was deleted may have brought it back.
+        context.listeners.forget(&check.drive);
+        return;
+    }
     let first = pods();
     if context.listeners.waits_for_pods(&check, first.len()) {
         context.listeners.changed.notify_one();

@@ -61,7 +61,9 @@ pub fn told(drive: &RecruitmentDrive, seen: Option<&Seen>, before: &RecruitmentD
     let refused = refusals(seen);
     if !refused.is_empty() {
         let stalls = stalls_at(seen, refused_since(before)).is_some_and(|at| at <= now);
-        let finding = Finding::new(TYPE, false, Reason::PortNotListening, refused.join("; ")).stalling(stalls);
+        let next = "The program must listen on it on all addresses (0.0.0.0), or remove the port from ports";
+        let message = format!("{}. {next}", refused.join("; "));
+        let finding = Finding::new(TYPE, false, Reason::PortNotListening, message).stalling(stalls);
         return Told {
             finding: Some(finding),
             gates: true,
@@ -130,10 +132,7 @@ fn checked(seen: &Seen) -> impl Iterator<Item = (&String, &Found)> {
 fn refusals(seen: &Seen) -> Vec<String> {
     let told = |name: &str, (port, pods): &(Port, usize), of: usize| {
         let Port { name: port, number, .. } = port;
-        format!(
-            "service {name}: port {port} ({number}) refuses connections in {pods} of {of} ready pods: the program must listen on it \
-             on all addresses (0.0.0.0), or remove the port from ports"
-        )
+        format!("service {name}: port {port} ({number}) refuses connections in {pods} of {of} ready pods")
     };
     checked(seen)
         .flat_map(|(name, found)| found.refused.iter().map(move |one| told(name, one, found.pods)))

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::portal;
 use crate::{
     drive::{Drive, PATIENCE, uids},
-    images::{BUSYBOX, PORTAL},
+    images::{BUSYBOX, FRONTEND, PORTAL},
     runner::{Outcome, Scenario, Steps},
     scenarios,
     world::World,
@@ -106,18 +106,17 @@ async fn a_program_that_crashes_is_started_again(world: Arc<World>, steps: Steps
 async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, steps: Steps) -> Outcome {
     let drive = Drive::new(&world, "listeners").await?;
     let with = |port: &str, more: &str| portal(PORTAL[0], more).replace("path: /}]", &format!("path: /}}{port}]"));
-    drive.apply(&with(", {name: metrics, port: 9100}", "")).await?;
+    drive.apply(&with(", {name: metrics, port: 3000}", "")).await?;
     let told = drive.condition(ConditionType::ListenersReady, "False").await?;
-    assert!(told.contains("service portal: port metrics (9100)"), "{told}");
+    assert!(told.contains("service portal: port metrics (3000)"), "{told}");
     assert_eq!(drive.condition(ConditionType::Ready, "False").await?, told);
     steps.done("nobody listens on a port, and the drive is not Ready");
 
     let exporter = format!(
         "    sidecars:
     - name: exporter
-      image: {BUSYBOX}
-      command: [httpd, -f, -p, '9100', -h, /tmp]
-      ports: [{{name: metrics, port: 9100}}]
+      image: {FRONTEND}
+      ports: [{{name: metrics, port: 3000}}]
 "
     );
     drive.apply(&with("", &exporter)).await?;
