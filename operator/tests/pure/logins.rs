@@ -10,7 +10,7 @@ use ras_crds::spec::DatabaseCredentials;
 use ras_crds::{DatabaseLoginStatus, DatabaseStatus, RecruitmentDrive, RecruitmentDriveStatus};
 use ras_operator::database::report::{Cause, Problem, Report};
 use ras_operator::database::request::Request;
-use ras_operator::drive::build::{build, names};
+use ras_operator::drive::build::{Credential, build, names};
 use ras_operator::drive::fetched::{
     Crash, DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
 };
@@ -229,6 +229,59 @@ impl World {
         login::standing(&self.valid(Memory::Whole))
     }
 
+    /// Whether a Secret is to be written.
+    fn lacks(&self, credential: &Credential) -> bool {
+        let known = self.secrets.get(credential.secret.metadata.name.as_ref().unwrap());
+        let Some(facts) = known.map(|stored| &stored.facts) else {
+            return true;
+        };
+        let asked = credential.notes.generation;
+        if credential.roll_back {
+            return facts.generation == asked && facts.rolled_back != asked;
+        }
+        credential.rotate && facts.generation.unwrap_or_default() < asked.unwrap_or_default()
+    }
+
+    /// Writes a Secret: new values, or that their rotation is rolled back.
+    fn place(&mut self, credential: &Credential) {
+        let name = credential.secret.metadata.name.clone().unwrap();
+        let known = self.secrets.get(&name).cloned();
+        let version = known.as_ref().map_or(0, |stored| stored.version) + 1;
+        // Who writes a note moves the times of all that it wrote, and notes are merged into what is there.
+        let keys = Some(BTreeMap::from([("password".to_owned(), self.now.to_string())]));
+        let rolled_back = known.as_ref().and_then(|stored| stored.facts.rolled_back);
+        let stored = match known {
+            Some(stored) if credential.roll_back => Stored {
+                value: stored.value,
+                version,
+                facts: SecretFacts {
+                    keys,
+                    rolled_back: credential.notes.generation,
+                    ..stored.facts
+                },
+            },
+            _ => {
+                self.drawn += 1;
+                let facts = SecretFacts {
+                    touch: String::new(),
+                    keys,
+                    version: String::new(),
+                    drawn_at: Some(self.now),
+                    rotated_for: credential.notes.wish.clone(),
+                    generation: credential.notes.generation,
+                    rolled_back,
+                    is_complete: true,
+                };
+                Stored {
+                    value: self.drawn,
+                    version,
+                    facts,
+                }
+            }
+        };
+        self.secrets.insert(name, stored);
+    }
+
     /// One walk of the operator, which dies after so many writes.
     fn walk(&mut self, memory: Memory, mut writes: usize) {
         let valid = self.valid(memory);
@@ -240,48 +293,14 @@ impl World {
         };
         let mut made = false;
         for credential in &desired.credentials {
-            let name = credential.secret.metadata.name.clone().unwrap();
-            let known = self.secrets.get(&name);
-            let is_drawn = |stored: &Stored| {
-                stored.facts.generation.unwrap_or_default() >= credential.notes.generation.unwrap_or_default()
-            };
-            if credential.roll_back {
-                let stored = self.secrets.get_mut(&name).unwrap();
-                if stored.facts.generation == credential.notes.generation
-                    && stored.facts.rolled_back != stored.facts.generation
-                {
-                    if !may_write() {
-                        return;
-                    }
-                    stored.facts.rolled_back = stored.facts.generation;
-                    stored.version += 1;
-                    made = true;
-                }
+            if !self.lacks(credential) {
                 continue;
             }
-            match known {
-                Some(stored) if !credential.rotate || is_drawn(stored) => continue,
-                _ if !may_write() => return,
-                _ => {}
+            if !may_write() {
+                return;
             }
+            self.place(credential);
             made = true;
-            self.drawn += 1;
-            let version = known.map_or(0, |stored| stored.version) + 1;
-            // Notes are merged into what is there.
-            let rolled_back = known.and_then(|stored| stored.facts.rolled_back);
-            let stamps = BTreeMap::from([("password".to_owned(), self.now.to_string())]);
-            let facts = SecretFacts {
-                touch: String::new(),
-                keys: Some(stamps),
-                version: String::new(),
-                drawn_at: Some(self.now),
-                rotated_for: credential.notes.wish.clone(),
-                generation: credential.notes.generation,
-                rolled_back,
-                is_complete: true,
-            };
-            let value = self.drawn;
-            self.secrets.insert(name, Stored { value, version, facts });
         }
         let preparation = preparation::of(&valid).unwrap();
         for job in &desired.jobs {
