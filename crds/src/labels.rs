@@ -57,6 +57,9 @@ pub const ROTATED_FOR: &str = "ras.dev/rotated-for";
 /// On the Secret of a database login: by which rotation its password was drawn. Absent: by none, it is the first. Written
 /// with the password; it is what a drive whose status was lost finds its way by.
 pub const LOGIN_GENERATION: &str = "ras.dev/login-generation";
+/// On the Secret of a database login: the rotation that was rolled back, because pods crashed with this login. It counts
+/// only as long as [`LOGIN_GENERATION`] is the same number.
+pub const LOGIN_ROLLED_BACK: &str = "ras.dev/login-rolled-back";
 /// On a drive, set by people: generated secrets (separated by commas) whose values are to be drawn anew, each as `name` or
 /// `name@mark`; [`ROTATE_DATABASE`] stands for the passwords of the drive's databases. Each wish is done once; another mark
 /// makes another wish.

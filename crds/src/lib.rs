@@ -23,8 +23,8 @@ pub use duration::Duration;
 pub use quantity::Quantity;
 pub use status::{
     BucketState, BucketStatus, BucketUsage, DataKind, DataState, DataStatus, DatabaseBackupStatus, DatabaseLoginStatus,
-    DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Migrated, MigrationState, MigrationStatus, Phase,
-    RecruitmentDriveStatus, SecretStatus, ServiceStatus, VolumeStatus,
+    DatabaseRollbackStatus, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Migrated, MigrationState,
+    MigrationStatus, Phase, RecruitmentDriveStatus, SecretStatus, ServiceStatus, VolumeStatus,
 };
 
 /// API group of the kind.

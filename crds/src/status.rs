@@ -372,6 +372,14 @@ pub struct DatabaseLoginStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub settled_at: Option<Time>,
+    /// Services that worked with the login before and are not ready with this one yet. The rotation is rolled back if pods of
+    /// one of them crash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub awaits: Vec<String>,
+    /// The rotation before this generation, if it was rolled back: services use the login before it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<DatabaseRollbackStatus>,
     /// The last wish of the annotation `ras.dev/rotate` that was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<String>,
@@ -382,6 +390,21 @@ pub struct DatabaseLoginStatus {
     /// How far a rotation is, or what one that is due waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// A rotation of database logins that was rolled back.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseRollbackStatus {
+    /// Its number.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// When it was rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub at: Option<Time>,
+    /// Which pod crashed, and what it printed last.
+    pub message: String,
 }
 
 /// What CloudNativePG says of its backups.

@@ -25,6 +25,8 @@ pub struct SecretFacts {
     pub rotated_for: Option<String>,
     /// By which rotation the password of a database login was drawn. `None`: by none.
     pub generation: Option<u64>,
+    /// The rotation that was rolled back because pods crashed with this password.
+    pub rolled_back: Option<u64>,
     /// Whether a key that is not in `keys` is certainly not there. It may be where `managedFields` were cleared.
     pub is_complete: bool,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::DynamicObject;
@@ -123,7 +123,7 @@ pub fn deployment(object: &Deployment) -> Record {
     if let Detail::Deployment(state) = &mut record.detail {
         state.replicas = object.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         state.render_image = render_image(object).map(Into::into);
-        state.passwords = passwords(object);
+        state.passwords = passwords(object.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()));
         state.started_by = started_by(&object.metadata, object.spec.as_ref().map(|spec| &spec.template));
         if let Some(status) = &object.status {
             state.observed_generation = status.observed_generation.unwrap_or_default();
@@ -279,9 +279,8 @@ fn render_image(object: &Deployment) -> Option<&str> {
         .as_deref()
 }
 
-/// Names of the Secrets of which a Deployment's pods take the password.
-fn passwords(object: &Deployment) -> Box<[Arc<str>]> {
-    let pod = object.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+/// Names of the Secrets of which a pod takes the password.
+pub(super) fn passwords(pod: Option<&PodSpec>) -> Box<[Arc<str>]> {
     let names: BTreeSet<&str> = pod
         .into_iter()
         .flat_map(|pod| pod.init_containers.iter().flatten().chain(&pod.containers))
@@ -407,7 +406,9 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     let version = meta.resource_version.clone().unwrap_or_default();
     let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
     let rotated_for = annotation(labels::ROTATED_FOR).cloned();
-    let generation = annotation(labels::LOGIN_GENERATION).and_then(|text| text.parse().ok());
+    let number = |name: &str| annotation(name).and_then(|text| text.parse().ok());
+    let generation = number(labels::LOGIN_GENERATION);
+    let rolled_back = number(labels::LOGIN_ROLLED_BACK);
     let drawn_at = annotation(labels::ROTATED_AT)
         .and_then(|text| text.parse().ok())
         .or(meta.creation_timestamp.as_ref().map(|time| time.0));
@@ -420,6 +421,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
             drawn_at,
             rotated_for,
             generation,
+            rolled_back,
             is_complete: false,
         };
     }
@@ -453,6 +455,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         drawn_at,
         rotated_for,
         generation,
+        rolled_back,
         is_complete: tell_of_creation(managed),
     }
 }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Conta
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use crate::cluster::observe::passwords;
 use crate::cluster::redaction::last_words;
 
 /// What is wrong with one pod.
@@ -27,6 +28,8 @@ pub struct PodTrouble {
     pub since: Option<Timestamp>,
     /// The image that cannot be pulled, where that is the trouble.
     pub unpulled: Option<String>,
+    /// Secrets of which the pod takes a password, where its program crashes.
+    pub passwords: Box<[Arc<str>]>,
 }
 
 /// A pod that is ready, and where it is reached.
@@ -182,6 +185,7 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodTrouble> {
         course,
         since: since.or(pod.metadata.creation_timestamp.as_ref().map(|time| time.0)),
         unpulled: None,
+        passwords: Box::default(),
     };
     let changed = |name: &str| changed(status, name);
     let containers = status
@@ -196,6 +200,9 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodTrouble> {
         let mut found = found(&wrong.reason, wrong.message, wrong.course, since);
         if wrong.course == Course::Unpulled {
             found.unpulled = image_of(pod, &container.name).map(str::to_owned);
+        }
+        if wrong.course == Course::Crashing {
+            found.passwords = passwords(pod.spec.as_ref());
         }
         return Some(found);
     }

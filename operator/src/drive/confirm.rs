@@ -1,4 +1,5 @@
-//! A live read before anything that cannot be taken back: a password that is drawn over another, a Job that starts, a
+//! A live read before anything that cannot be taken back: a password that is drawn over another, a rotation that is rolled
+//! back, a Job that starts, a
 //! bucket that is removed.
 //!
 //! Informers lag, and those of a replica that has just become the leader may lag by more than the last writes of the leader
@@ -29,7 +30,7 @@ use crate::cluster::store::DriveKey;
 /// How long an informer is given to catch up.
 pub const CATCH_UP: Duration = Duration::from_secs(1);
 
-/// Whether values may be drawn over others: everything that it was decided by is current.
+/// Whether values may be drawn over others, and a rotation rolled back: everything that it was decided by is current.
 pub async fn may_draw(
     key: &DriveKey,
     drive: &RecruitmentDrive,
@@ -40,7 +41,7 @@ pub async fn may_draw(
     let draws: Vec<_> = desired
         .credentials
         .iter()
-        .filter(|credential| credential.rotate)
+        .filter(|credential| credential.rotate || credential.roll_back)
         .collect();
     let draws_login = draws.iter().any(|credential| credential.notes.generation.is_some());
     if draws.is_empty() {

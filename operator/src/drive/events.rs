@@ -5,7 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
 use kube::runtime::events::{Event, EventType};
 use ras_crds::{
-    BucketStatus, Condition, ConditionType, DataKind, DataStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus,
+    BucketStatus, Condition, ConditionType, DataKind, DataStatus, DatabaseRollbackStatus, Reason, RecruitmentDrive,
+    RecruitmentDriveStatus,
 };
 
 use crate::cluster::kind::Kind;
@@ -16,6 +17,7 @@ use crate::drive::apply::buckets::Known;
 use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
 use crate::drive::data::{child_kind, reason};
+use crate::drive::report::logins::after_rollback;
 use crate::object_store::keeper::NewsKind;
 
 /// Longest note the API server takes, in bytes.
@@ -277,7 +279,7 @@ pub fn regenerated(
     }
 }
 
-/// Tells when services get other logins.
+/// Tells when services get other logins, or those before again.
 pub fn logins(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
@@ -290,6 +292,23 @@ pub fn logins(
         return;
     };
     if now.generation <= old.generation {
+        return;
+    }
+    let is_new = |rolled_back: &&DatabaseRollbackStatus| old.rolled_back.as_ref() != Some(*rolled_back);
+    if let Some(rolled_back) = now.rolled_back.as_ref().filter(is_new) {
+        let note = format!("database passwords: {}", after_rollback(rolled_back));
+        tracing::warn!(drive = %key, outcome = "DatabaseLoginsRolledBack", "{note}");
+        let type_ = EventType::Warning;
+        publish(
+            type_,
+            "DatabaseLoginsRolledBack",
+            "Rotate",
+            note,
+            None,
+            meta,
+            key,
+            context,
+        );
         return;
     }
     let note = format!(

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::DatabaseProvider;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::cluster::kind::Kind;
-use crate::cluster::pods::after;
+use crate::cluster::pods::{Course, after};
 use crate::cluster::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
 use crate::cluster::store::DriveKey;
 use crate::drive::build::names;
@@ -15,8 +16,8 @@ use crate::drive::cache;
 use crate::drive::context::Context;
 use crate::drive::data::{self, Data};
 use crate::drive::fetched::{
-    Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState,
-    JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
+    Apis, BucketFacts, Crash, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched,
+    ForeignState, JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
 };
 use crate::drive::report::Observed;
 use crate::object_store::model::Owner as BucketOwner;
@@ -178,6 +179,7 @@ fn database_of(
     key: &DriveKey,
     drive: &RecruitmentDrive,
     before: &RecruitmentDriveStatus,
+    now: Timestamp,
     context: &Context,
 ) -> DatabaseFacts {
     let cluster = database_cluster(key, context);
@@ -191,7 +193,7 @@ fn database_of(
             since: context.began,
             drives: u64::try_from(context.drives.len()).unwrap_or(u64::MAX),
         }),
-        programs: programs_of(key, context),
+        programs: programs_of(key, drive, now, context),
     }
 }
 
@@ -207,7 +209,25 @@ fn database_storage(key: &DriveKey, drive: &RecruitmentDrive, context: &Context)
 }
 
 /// The passwords that the drive's Deployments use. One that is going may have pods for as long as it is there.
-fn programs_of(key: &DriveKey, context: &Context) -> BTreeMap<String, ProgramFacts> {
+fn programs_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    now: Timestamp,
+    context: &Context,
+) -> BTreeMap<String, ProgramFacts> {
+    let troubles = context.hands.store.troubles(key);
+    let crashes = |child: &str, state: &DeploymentState| {
+        let services = drive.spec.services.iter();
+        let service = services.filter(|service| names::of_service(&key.name, &service.name) == child);
+        let of_service = service.flat_map(|service| troubles.iter().filter(|trouble| trouble.service == service.name));
+        of_service
+            .filter(|trouble| trouble.course == Course::Crashing && trouble.is_lasting(state.written_at, now))
+            .map(|trouble| Crash {
+                passwords: trouble.passwords.iter().map(ToString::to_string).collect(),
+                text: trouble.text(),
+            })
+            .collect()
+    };
     let children = context.hands.store.of_drive(key).into_iter();
     children
         .filter_map(|(child, record)| match record.detail {
@@ -215,6 +235,9 @@ fn programs_of(key: &DriveKey, context: &Context) -> BTreeMap<String, ProgramFac
                 let facts = ProgramFacts {
                     passwords: state.passwords.iter().map(ToString::to_string).collect(),
                     settled: state.is_settled() && !record.deleting,
+                    wanted: state.replicas > 0 || state.replicas_before_suspend.is_some_and(|before| before > 0),
+                    serves: state.replicas > 0 && state.is_complete() && !record.deleting,
+                    crashes: crashes(&child.name, &state),
                 };
                 Some((child.name.to_string(), facts))
             }
@@ -397,7 +420,7 @@ pub fn fetch(
         claims: claims_of(key, drive, context),
         buckets: buckets_of(key, drive, before, context),
         database: match drive.spec.database {
-            Some(_) => database_of(key, drive, before, context),
+            Some(_) => database_of(key, drive, before, now.0, context),
             None => DatabaseFacts::default(),
         },
     };

@@ -88,6 +88,21 @@ pub struct ProgramFacts {
     pub passwords: BTreeSet<String>,
     /// Whether no pod of an earlier version is left.
     pub settled: bool,
+    /// Whether it has pods, or has them again once the drive is no longer suspended.
+    pub wanted: bool,
+    /// Whether it has pods, and all of them are ready in the present version.
+    pub serves: bool,
+    /// Its pods that crash although they had time to recover.
+    pub crashes: Vec<Crash>,
+}
+
+/// A pod that crashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Crash {
+    /// Secrets of which it takes a password.
+    pub passwords: BTreeSet<String>,
+    /// The pod and what it printed last, for people. Credentials are taken out of it.
+    pub text: String,
 }
 
 /// What is known of a Secret that comes from a store outside the cluster.

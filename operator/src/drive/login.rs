@@ -13,17 +13,38 @@
 //! - No Deployment is changed to logins of which neither status nor the Job says that they work.
 //! - Before a password is drawn over another the drive, its Deployments and its Jobs are read live: see
 //!   [`confirm`](super::confirm).
+//!
+//! A rotation whose pods crash is rolled back. That is a further generation, with the passwords of the one before: numbers grow
+//! here, too, and everything above holds. In this table services have generation `n`, and `n + 2` is drawn over the
+//! passwords of `n`.
+//!
+//! | state | what says so | next, and when |
+//! |---|---|---|
+//! | `n` in use | no Secret has a higher number | *drawing*: a rotation is due or requested, and nothing is in the way |
+//! | drawing | status has `n` | *preparing*: each Secret of `n + 1` has its number |
+//! | preparing | a Secret has `n + 1`, and status has `n` | *ready*: the Job has found that each login works |
+//! | ready | the same | *moving*: the calendar permits it |
+//! | moving | status has `n + 1`; its `awaits` are the services that were ready before | `n + 1` *in use*: each of them is ready. *Rolling back*: a pod of one of them that has the login of `n + 1` crashes, the logins of `n` work, nothing is drawn over them |
+//! | rolling back | a pod crashes | *rolled back*: a Secret of `n + 1` says so |
+//! | rolled back | a Secret of `n + 1` says so, and none has a higher number; status follows and has `n + 2` | like `n + 2` *in use*, with the passwords of `n`. The request of `n + 1` counts as done, and its period begins with `n + 1`. The next rotation draws `n + 3` over the passwords of `n + 1` |
+//!
+//! - The note on a Secret comes first, and is refused if the Secret changed. Status may be lost or old: while the note is there, no
+//!   service gets the login of `n + 1` again, so no pod starts with a login that the next rotation draws.
+//! - The passwords of `n` are in force: `n + 2` would have been drawn over them, and no Secret has that number. Once one has it, a
+//!   note on a Secret of `n + 1` counts for nothing.
+//! - As after each rotation, nothing is drawn before the pods with the login of `n + 1` have ended.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use ras_crds::DatabaseLoginStatus;
 
-use super::fetched::{JobFacts, JobOutcome, PodRun, SecretFacts};
+use super::fetched::{Crash, JobFacts, JobOutcome, PodRun, SecretFacts};
 use super::migration;
 use super::preparation::{self, Preparation, Progress};
 use super::rotation::{Policy, Verdict};
 use super::valid::{DatabaseLogin, ValidDatabase, ValidDrive};
+use super::validate::databases::PASSWORD;
 use crate::cluster::jobs::PREPARE;
 use crate::database::report::Report;
 
@@ -45,6 +66,8 @@ pub enum Standing {
     Ready(Verdict),
     /// They work, and services get them once status says so.
     Moving,
+    /// Services have them, and pods crash with them: services get the logins before again.
+    RollingBack,
 }
 
 impl Standing {
@@ -52,7 +75,7 @@ impl Standing {
     pub fn next(&self) -> Option<Timestamp> {
         match self {
             Self::InUse(verdict) | Self::Ready(verdict) => verdict.next(),
-            Self::Unrecorded | Self::Drawing | Self::Preparing | Self::Moving => None,
+            Self::Unrecorded | Self::Drawing | Self::Preparing | Self::Moving | Self::RollingBack => None,
         }
     }
 
@@ -112,6 +135,8 @@ pub struct LoginSecret<'a> {
     pub generation: u64,
     /// Whether a new password is drawn though it has one.
     pub draw: bool,
+    /// Whether it is noted that this rotation is rolled back.
+    pub roll_back: bool,
 }
 
 /// The Secrets that there have to be, each once.
@@ -144,6 +169,9 @@ pub fn secrets<'a>(drive: &ValidDrive, database: &'a ValidDatabase, standing: &S
             draw: may_draw
                 && facts.is_some_and(|facts| facts.generation.unwrap_or_default() < generation)
                 && !is_used(database, &login.secret_name),
+            roll_back: *standing == Standing::RollingBack
+                && generation == rotation.current
+                && facts.is_some_and(|facts| facts.generation == Some(generation)),
         });
     }
     all.sort_by_key(|secret| secret.name);
@@ -159,7 +187,12 @@ pub fn standing(drive: &ValidDrive) -> Standing {
     if rotation.drawn > rotation.current {
         return under_way(drive, database, &preparation);
     }
-    let Some(last) = drawn_at(drive, database) else {
+    if crash(drive, database).is_some() && works(&preparation.progress) {
+        return Standing::RollingBack;
+    }
+    // What was rolled back is not tried again before its own period is over.
+    let rolled_back = rolled_back(drive, database).filter_map(|facts| facts.drawn_at);
+    let Some(last) = drawn_at(drive, database).into_iter().chain(rolled_back).max() else {
         return Standing::InUse(Verdict::Unscheduled);
     };
     let asked = is_asked(drive, database);
@@ -279,7 +312,98 @@ fn is_asked(drive: &ValidDrive, database: &ValidDatabase) -> bool {
     let in_status = recorded(database).and_then(|login| login.answered.as_ref());
     // The Secrets tell it when status was lost. One alone may be that of an owner who was added since.
     let on_secrets = facts_of(drive, &database.logins).all(|facts| facts.rotated_for.as_ref() == Some(wish));
-    in_status != Some(wish) && !on_secrets
+    let was_rolled_back = rolled_back(drive, database).any(|facts| facts.rotated_for.as_ref() == Some(wish));
+    in_status != Some(wish) && !on_secrets && !was_rolled_back
+}
+
+/// The Secrets of the rotation that was rolled back, if it is the last one.
+fn rolled_back<'a>(drive: &'a ValidDrive, database: &'a ValidDatabase) -> impl Iterator<Item = &'a SecretFacts> {
+    let number = database.rotation.rolled_back;
+    facts_of(drive, &database.others).filter(move |facts| number.is_some() && facts.generation == number)
+}
+
+/// The pod that crashes with a login of the last rotation, where that can be rolled back.
+fn crash<'a>(drive: &'a ValidDrive, database: &'a ValidDatabase) -> Option<&'a Crash> {
+    let rotation = &database.rotation;
+    let is_there = |login: &DatabaseLogin| {
+        let facts = drive.secrets.get(&login.secret_name);
+        facts.is_some_and(|facts| facts.keys.as_ref().is_none_or(|keys| keys.contains_key(PASSWORD)))
+    };
+    let can = rotation.current > 0
+        && rotation.drawn == rotation.current
+        && rotation.rolled_back.is_none()
+        && !drive.suspended
+        // Programs that wait for their server crash, too.
+        && (!database.is_managed() || database.facts.serves)
+        && database.others.iter().all(is_there);
+    let awaits = awaits(drive, database);
+    let awaited = drive.services.iter().filter(|service| awaits.contains(&service.name));
+    awaited
+        .filter_map(|service| crash_of(database, &service.child, &database.logins))
+        .find(|_| can)
+}
+
+/// A pod of a program that crashes with one of these logins.
+fn crash_of<'a>(database: &'a ValidDatabase, child: &str, logins: &[DatabaseLogin]) -> Option<&'a Crash> {
+    let secrets = names(logins);
+    let mut crashes = database.facts.programs.get(child)?.crashes.iter();
+    crashes.find(|crash| crash.passwords.iter().any(|name| secrets.contains(name.as_str())))
+}
+
+/// Why the last rotation was rolled back, in words, as far as it can still be seen.
+pub fn why_rolled_back(drive: &ValidDrive, database: &ValidDatabase) -> String {
+    let mut crashes = drive.services.iter().filter_map(|service| {
+        let crash = crash_of(database, &service.child, &database.others)?;
+        let mut databases = database.databases.iter();
+        let owner = databases.find(|one| service.databases.contains(&one.name))?.user();
+        let used = database.others.iter().find(|login| login.owner == owner);
+        let role = used.map(|login| login.role.as_str()).unwrap_or_default();
+        Some(format!(
+            "service {:?} crashed with the login {role:?}: {}",
+            service.name, crash.text
+        ))
+    });
+    let unknown = || {
+        let roles: Vec<&str> = database.others.iter().map(|login| login.role.as_str()).collect();
+        format!("a service crashed with the login {}", roles.join(" or "))
+    };
+    crashes.next().unwrap_or_else(unknown)
+}
+
+/// Services that were ready before the last rotation, and are not yet with its logins.
+pub fn awaits(drive: &ValidDrive, database: &ValidDatabase) -> Vec<String> {
+    let recorded = recorded(database)
+        .map(|login| login.awaits.as_slice())
+        .unwrap_or_default();
+    let is_awaited = |child: &String| {
+        let program = database.facts.programs.get(child);
+        program.is_some_and(|program| {
+            let has = |logins: &[DatabaseLogin]| {
+                logins
+                    .iter()
+                    .any(|login| program.passwords.contains(&login.secret_name))
+            };
+            program.wanted && (has(&database.others) || has(&database.logins) && !program.serves)
+        })
+    };
+    let services = drive.services.iter().filter(|service| recorded.contains(&service.name));
+    services
+        .filter(|service| is_awaited(&service.child))
+        .map(|service| service.name.clone())
+        .collect()
+}
+
+/// Services that are ready now, and get the logins of the next rotation.
+pub fn will_await(drive: &ValidDrive, database: &ValidDatabase) -> Vec<String> {
+    let secrets = names(&database.logins);
+    let services = drive.services.iter().filter(|service| {
+        let program = database.facts.programs.get(&service.child);
+        program.is_some_and(|program| {
+            let is_ready = program.serves || drive.suspended && program.wanted;
+            is_ready && program.passwords.iter().any(|name| secrets.contains(name.as_str()))
+        })
+    });
+    services.map(|service| service.name.clone()).collect()
 }
 
 fn facts_of<'a>(drive: &'a ValidDrive, logins: &'a [DatabaseLogin]) -> impl Iterator<Item = &'a SecretFacts> {
@@ -300,7 +424,12 @@ fn obstacle(drive: &ValidDrive, database: &ValidDatabase) -> Option<String> {
     if let Some(job) = at_work(drive, migration::PURPOSE) {
         return Some(format!("waits for Job {job}, which migrates, to end"));
     }
-    unsettled(drive, database).map(|why| format!("waits: {why}"))
+    let awaited = || {
+        let service = awaits(drive, database).into_iter().next()?;
+        Some(format!("service {service:?} is not ready with the present login yet"))
+    };
+    let why = unsettled(drive, database).or_else(awaited);
+    why.map(|why| format!("waits: {why}"))
 }
 
 /// A Job of this purpose that is not over. One that ended late with a password of before would set that one again.

@@ -198,6 +198,7 @@ fn newest(events: &[Event], part: &Podless) -> Option<PodTrouble> {
         course: Course::Refused,
         since: first_seen(event),
         unpulled: None,
+        passwords: Box::default(),
     })
 }
 

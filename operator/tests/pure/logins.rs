@@ -10,9 +10,9 @@ use ras_crds::spec::DatabaseCredentials;
 use ras_crds::{DatabaseLoginStatus, DatabaseStatus, RecruitmentDrive, RecruitmentDriveStatus};
 use ras_operator::database::report::{Cause, Problem, Report};
 use ras_operator::database::request::Request;
-use ras_operator::drive::build::{build, names};
+use ras_operator::drive::build::{Credential, build, names};
 use ras_operator::drive::fetched::{
-    DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
+    Crash, DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
 };
 use ras_operator::drive::login::{self, Standing};
 use ras_operator::drive::preparation;
@@ -53,6 +53,8 @@ struct Pod {
     has: BTreeMap<String, u32>,
     /// When it has ended, of one that was replaced.
     ends: Option<Timestamp>,
+    /// Whether its program crashes, for a reason of its own.
+    crashes: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ struct World {
     history: Vec<DatabaseStatus>,
     /// Who could not log in while all went its way.
     trouble: Option<String>,
+    /// Whether programs crash with the second login, because they make up the name of their user.
+    follows_no_login: bool,
 }
 
 /// Which status an operator that has just started finds.
@@ -117,6 +121,7 @@ impl World {
             status: DatabaseStatus::default(),
             history: Vec::new(),
             trouble: None,
+            follows_no_login: false,
         }
     }
 
@@ -143,6 +148,18 @@ impl World {
                 settled: self.pods[child]
                     .iter()
                     .all(|pod| pod.ends.is_some() || pod.told == *told),
+                wanted: true,
+                serves: self
+                    .living(child)
+                    .all(|pod| pod.told == *told && !self.has_crashed(pod)),
+                crashes: self
+                    .living(child)
+                    .filter(|pod| self.has_crashed(pod))
+                    .map(|pod| Crash {
+                        passwords: pod.told.values().cloned().collect(),
+                        text: "pod p: CrashLoopBackOff: no user".to_owned(),
+                    })
+                    .collect(),
             };
             (child.clone(), facts)
         });
@@ -175,12 +192,94 @@ impl World {
         }
     }
 
+    fn living(&self, child: &str) -> impl Iterator<Item = &Pod> {
+        self.pods[child].iter().filter(|pod| pod.ends.is_none())
+    }
+
+    fn has_crashed(&self, pod: &Pod) -> bool {
+        let is_second = |user: &String| user.ends_with(login::SUFFIX);
+        pod.crashes || self.follows_no_login && pod.told.keys().any(is_second)
+    }
+
+    /// One pod crashes from now on, or no longer.
+    fn crash(&mut self, which: usize) {
+        let mut all: Vec<&mut Pod> = self
+            .pods
+            .values_mut()
+            .flatten()
+            .filter(|pod| pod.ends.is_none())
+            .collect();
+        let Some(at) = which.checked_rem(all.len()) else { return };
+        all[at].crashes = !all[at].crashes;
+    }
+
+    /// Every program works with every login.
+    fn mend(&mut self) {
+        self.follows_no_login = false;
+        for pod in self.pods.values_mut().flatten() {
+            pod.crashes = false;
+        }
+    }
+
     fn valid(&self, memory: Memory) -> ValidDrive {
         validate(&self.drive, &self.seen(memory), &PlatformConfig::default()).unwrap()
     }
 
     fn standing(&self) -> Standing {
         login::standing(&self.valid(Memory::Whole))
+    }
+
+    /// Whether a Secret is to be written.
+    fn lacks(&self, credential: &Credential) -> bool {
+        let known = self.secrets.get(credential.secret.metadata.name.as_ref().unwrap());
+        let Some(facts) = known.map(|stored| &stored.facts) else {
+            return true;
+        };
+        let asked = credential.notes.generation;
+        if credential.roll_back {
+            return facts.generation == asked && facts.rolled_back != asked;
+        }
+        credential.rotate && facts.generation.unwrap_or_default() < asked.unwrap_or_default()
+    }
+
+    /// Writes a Secret: new values, or that their rotation is rolled back.
+    fn place(&mut self, credential: &Credential) {
+        let name = credential.secret.metadata.name.clone().unwrap();
+        let known = self.secrets.get(&name).cloned();
+        let version = known.as_ref().map_or(0, |stored| stored.version) + 1;
+        // Who writes a note moves the times of all that it wrote, and notes are merged into what is there.
+        let keys = Some(BTreeMap::from([("password".to_owned(), self.now.to_string())]));
+        let rolled_back = known.as_ref().and_then(|stored| stored.facts.rolled_back);
+        let stored = match known {
+            Some(stored) if credential.roll_back => Stored {
+                value: stored.value,
+                version,
+                facts: SecretFacts {
+                    keys,
+                    rolled_back: credential.notes.generation,
+                    ..stored.facts
+                },
+            },
+            _ => {
+                self.drawn += 1;
+                let facts = SecretFacts {
+                    touch: String::new(),
+                    keys,
+                    version: String::new(),
+                    drawn_at: Some(self.now),
+                    rotated_for: credential.notes.wish.clone(),
+                    generation: credential.notes.generation,
+                    rolled_back,
+                    is_complete: true,
+                };
+                Stored {
+                    value: self.drawn,
+                    version,
+                    facts,
+                }
+            }
+        };
+        self.secrets.insert(name, stored);
     }
 
     /// One walk of the operator, which dies after so many writes.
@@ -194,31 +293,14 @@ impl World {
         };
         let mut made = false;
         for credential in &desired.credentials {
-            let name = credential.secret.metadata.name.clone().unwrap();
-            let known = self.secrets.get(&name);
-            let is_drawn = |stored: &Stored| {
-                stored.facts.generation.unwrap_or_default() >= credential.notes.generation.unwrap_or_default()
-            };
-            match known {
-                Some(stored) if !credential.rotate || is_drawn(stored) => continue,
-                _ if !may_write() => return,
-                _ => {}
+            if !self.lacks(credential) {
+                continue;
             }
+            if !may_write() {
+                return;
+            }
+            self.place(credential);
             made = true;
-            self.drawn += 1;
-            let version = known.map_or(0, |stored| stored.version) + 1;
-            let stamps = BTreeMap::from([("password".to_owned(), self.now.to_string())]);
-            let facts = SecretFacts {
-                touch: String::new(),
-                keys: Some(stamps),
-                version: String::new(),
-                drawn_at: Some(self.now),
-                rotated_for: credential.notes.wish.clone(),
-                generation: credential.notes.generation,
-                is_complete: true,
-            };
-            let value = self.drawn;
-            self.secrets.insert(name, Stored { value, version, facts });
         }
         let preparation = preparation::of(&valid).unwrap();
         for job in &desired.jobs {
@@ -296,6 +378,7 @@ impl World {
             told: told.clone(),
             has: has.collect(),
             ends: None,
+            crashes: false,
         }
     }
 
@@ -475,6 +558,8 @@ enum Happening {
     GoesItsWay(usize),
     Rolls(usize),
     Restarts(usize),
+    Crashes(usize),
+    FollowsNoLogin(bool),
     Wish(u8),
     Passes(i64),
 }
@@ -495,6 +580,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => (1..6_usize).prop_map(Happening::GoesItsWay),
         5 => (0..8_usize).prop_map(Happening::Rolls),
         3 => (0..8_usize).prop_map(Happening::Restarts),
+        1 => (0..8_usize).prop_map(Happening::Crashes),
+        2 => prop::bool::weighted(0.6).prop_map(Happening::FollowsNoLogin),
         2 => (0..4_u8).prop_map(Happening::Wish),
         2 => prop_oneof![Just(1_i64), Just(20), Just(40), Just(91 * 86_400)].prop_map(Happening::Passes),
     ]
@@ -514,6 +601,8 @@ fn happens(world: &mut World, happening: &Happening) {
         Happening::GoesItsWay(rounds) => world.runs(*rounds),
         Happening::Rolls(which) => world.roll(*which),
         Happening::Restarts(which) => world.restart(*which),
+        Happening::Crashes(which) => world.crash(*which),
+        Happening::FollowsNoLogin(crash) => world.follows_no_login = *crash,
         Happening::Wish(mark) => world.wish(*mark),
         Happening::Passes(seconds) => world.pass(*seconds),
     }
@@ -523,7 +612,7 @@ proptest! {
     #![proptest_config(run_of("no_pod_is_ever_locked_out_whatever_happens_in_whichever_order", 1_000))]
 
     /// Operators that die between any two writes, that find an old status or none, Jobs that linger, programs that start
-    /// at any time: whatever a pod was started with works for as long as it is there.
+    /// at any time, programs that crash with one login and rotations that are rolled back: whatever a pod was started with works for as long as it is there.
     #[test]
     fn no_pod_is_ever_locked_out_whatever_happens_in_whichever_order(
         shared in any::<bool>(),
@@ -539,6 +628,7 @@ proptest! {
             prop_assert!(out.is_none(), "{} cannot log in after {at}: {happening:?}\n{world:#?}", out.unwrap());
         }
         // And when nothing is in the way any more, what was asked for is done, once.
+        world.mend();
         world.wish(200);
         world.runs(24);
         prop_assert_eq!(world.trouble.take().or_else(|| world.locked_out()), None);
@@ -613,6 +703,92 @@ fn no_program_gets_a_login_of_which_nothing_says_that_it_works() {
     world.end_job(0, true);
     world.walk(Memory::Whole, usize::MAX);
     assert_ne!(world.programs["d-both"], before);
+}
+
+/// A world with a rotation that its programs cannot follow, and the programs from before.
+fn crashing() -> (World, BTreeMap<String, Told>) {
+    let mut world = World::settled(drive(", rotate: {every: 90d}"));
+    let before = world.programs.clone();
+    world.follows_no_login = true;
+    world.wish(1);
+    (world, before)
+}
+
+#[test]
+fn a_rotation_whose_pods_crash_is_rolled_back_once_and_waits_for_another_request() {
+    let (mut world, before) = crashing();
+    world.runs(20);
+    assert_eq!(world.trouble, None);
+    assert_eq!(world.programs, before);
+    let login = world.status.login.clone().unwrap();
+    assert_eq!((login.generation, login.answered.as_deref()), (2, Some("database@1")));
+    let rolled_back = login.rolled_back.unwrap();
+    assert_eq!(rolled_back.generation, 1);
+    for word in ["service \"api\"", "a_2", "no user"] {
+        assert!(rolled_back.message.contains(word), "{}", rolled_back.message);
+    }
+    assert!(login.next_rotation.unwrap().0 > world.now + SignedDuration::from_hours(89 * 24));
+
+    // Neither time nor another operator, with or without its status, tries it again.
+    let drawn = world.drawn;
+    world.runs(10);
+    world.status = DatabaseStatus::default();
+    world.runs(10);
+    for ago in 0..6 {
+        world.walk(Memory::Old(ago), usize::MAX);
+        assert_eq!(world.programs, before, "{ago}");
+    }
+    world.runs(5);
+    assert_eq!((&world.programs, world.drawn), (&before, drawn));
+    assert_eq!(world.trouble.take().or_else(|| world.locked_out()), None);
+
+    // The next request draws another password for the second login.
+    let second = names::second_password("d", DatabaseCredentials::PerDatabase, "a");
+    let password = world.secrets[&second].value;
+    world.mend();
+    world.wish(2);
+    world.runs(20);
+    assert_eq!(users(&world), BTreeSet::from(["a_2".to_owned(), "badmin_2".to_owned()]));
+    assert_ne!(world.secrets[&second].value, password);
+    let login = world.status.login.clone().unwrap();
+    assert_eq!((login.generation, login.rolled_back), (3, None));
+    assert_eq!(world.trouble.take().or_else(|| world.locked_out()), None);
+}
+
+#[test]
+fn a_rotation_that_was_rolled_back_begins_again_after_its_period() {
+    let (mut world, before) = crashing();
+    world.runs(20);
+    assert_eq!(world.programs, before);
+    world.mend();
+    world.pass(92 * 86_400);
+    world.runs(20);
+    assert_eq!(world.status.login.clone().unwrap().generation, 3);
+    assert_eq!(world.trouble.take().or_else(|| world.locked_out()), None);
+}
+
+#[test]
+fn what_crashed_before_a_rotation_or_after_it_rolls_nothing_back() {
+    let mut world = World::settled(drive(""));
+    let own = |world: &mut World, crash: bool| {
+        for pod in world.pods.get_mut("d-api").unwrap() {
+            pod.crashes = crash;
+        }
+    };
+    own(&mut world, true);
+    world.wish(1);
+    for _ in 0..20 {
+        world.runs(1);
+        own(&mut world, true);
+    }
+    assert_eq!(world.status.login.clone().unwrap().generation, 1, "it crashed before");
+    world.mend();
+    world.runs(3);
+    let login = world.status.login.clone().unwrap();
+    assert!(login.settled_at.is_some() && login.awaits.is_empty(), "{login:?}");
+    world.follows_no_login = true;
+    world.runs(10);
+    assert_eq!(world.status.login.clone().unwrap().generation, 1, "it worked since");
 }
 
 fn users(world: &World) -> BTreeSet<String> {

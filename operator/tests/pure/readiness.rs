@@ -40,6 +40,7 @@ fn trouble(service: &str, course: Course) -> PodTrouble {
         course,
         since: Some(at(0)),
         unpulled: None,
+        passwords: Box::default(),
     }
 }
 

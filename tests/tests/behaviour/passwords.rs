@@ -13,14 +13,18 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::{Api, ResourceExt as _, api::ListParams, runtime::watcher};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+    runtime::watcher,
+};
 use ras_crds::{ConditionType, DatabaseLoginStatus, Reason};
 use ras_operator::drive::build::names;
 use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, eventually, postgres::PostgresServer};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::children::at_rest;
+use crate::children::{at_rest, failed};
 use crate::databases::{Databases, secret_of};
 use crate::seen::{COLLECTED, asked, because, kubectl, look, mark, restart_operator};
 
@@ -323,6 +327,137 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
         );
     }
     Ok(())
+}
+
+/// Only on nodes with this label does the portal's next pod start: without it the test plays the kubelet.
+const POOL: &str = "ras.test/pw-rolled-back";
+
+/// Writes what a kubelet would of pods that crash with this user, and returns the name of one. The pod's own time lies so far
+/// back that it counts as lasting soon.
+async fn crash(databases: &Databases, user: &str) -> Result<String, Error> {
+    let pods: Api<Pod> = databases.season.namespace.api();
+    let of_portal = ListParams::default().labels("ras.dev/service=portal");
+    let pod = eventually(PATIENCE, "a pod with the next login", async || {
+        let has_it = |pod: &Pod| {
+            let env = pod
+                .spec
+                .iter()
+                .flat_map(|spec| &spec.containers)
+                .flat_map(|container| &container.env);
+            let mut user_of = env.flatten().filter(|variable| variable.name == "DATABASE_USER");
+            user_of.any(|variable| variable.value.as_deref() == Some(user))
+        };
+        let all = pods.list(&of_portal).await?.items;
+        all.into_iter().find(has_it).ok_or_else(|| "none".into())
+    })
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    let container = &pod.spec.as_ref().unwrap().containers[0];
+    let status = serde_json::json!({"status": {"phase": "Running", "containerStatuses": [{
+        "name": container.name, "image": container.image, "imageID": "", "ready": false, "restartCount": 4,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+        "lastState": {"terminated": {"exitCode": 3, "reason": "Error",
+            "message": "FATAL: role portaladmin is not permitted, password=hunter2secret"}},
+    }]}});
+    pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(&status))
+        .await
+        .map_err(failed("writing a pod's status"))?;
+    Ok(pod.name_any())
+}
+
+#[tokio::test]
+async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates() -> Result<(), Error> {
+    let mut databases = Databases::start("pw-crash").await?;
+    let nodes = async |label: &str| {
+        kubectl(&databases.season, &["label", "nodes", "--all", "--overwrite", label])
+            .await
+            .map(drop)
+    };
+    let (with, without) = (format!("{POOL}=here"), format!("{POOL}-"));
+    nodes(&with).await?;
+    databases.connection(databases.server.password()).await?;
+    let pinned = format!("portal:1', scheduling: {{nodeSelector: {{{POOL}: here}}}}, ");
+    let drive = drive(&databases, "").replace("portal:1', ", &pinned);
+    databases.season.apply(&drive).await?;
+    databases.ready("spring").await?;
+    let owner = databases.name("portal");
+    let first = databases.password(&secret_of("spring", &owner)).await?;
+    let gets_in = async |user: &str, password: &str| databases.server.connect(user, password, &owner).await.is_ok();
+    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    nodes(&without).await?;
+
+    let second_user = format!("{owner}_2");
+    wish(&databases, "1").await?;
+    let pod = crash(&databases, &second_user).await?;
+    let moved = login(&databases).await?;
+    assert_eq!((moved.generation, moved.awaits), (1, vec!["portal".to_owned()]));
+    let told = eventually(2 * PATIENCE, "the rotation to be rolled back", async || {
+        match login(&databases).await? {
+            login if login.rolled_back.is_some() => Ok(login),
+            other => Err(format!("{other:?}").into()),
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    assert_eq!(
+        (told.generation, told.answered.as_deref()),
+        (2, Some("database@1")),
+        "{told:?}"
+    );
+    let why = told.rolled_back.unwrap().message;
+    for word in ["service \"portal\"", &pod, &second_user, "FATAL: role portaladmin"] {
+        assert!(why.contains(word), "{word}: {why}");
+    }
+    assert!(!why.contains("hunter2secret"), "{why}");
+    databases.ready("spring").await?;
+    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    assert_eq!(after.pointer("/spec/template"), before.pointer("/spec/template"));
+    assert_eq!(databases.password(&secret_of("spring", &owner)).await?, first);
+    assert!(gets_in(&owner, &first).await, "the previous login works");
+    let ready = databases
+        .season
+        .condition("spring", ConditionType::DatabaseReady, "True")
+        .await?;
+    for word in ["rotation 1 was rolled back", &pod, "DATABASE_USER", "ras.dev/rotate"] {
+        assert!(ready.message.contains(word), "{word}: {}", ready.message);
+    }
+    eventually(PATIENCE, "a Warning", async || {
+        let events = kubectl(
+            &databases.season,
+            &[
+                "get",
+                "events",
+                "--field-selector=reason=DatabaseLoginsRolledBack",
+                "--output=jsonpath={.items[*].type}",
+            ],
+        )
+        .await?;
+        if events == "Warning" {
+            Ok(())
+        } else {
+            Err(events.into())
+        }
+    })
+    .await?;
+    at_rest(&databases.season, "spring").await?;
+
+    // Another operator does not try it again, and the next request does, with a password of its own.
+    let second = names::second_password("spring", ras_crds::spec::DatabaseCredentials::PerDatabase, &owner);
+    let unused = databases.password(&second).await?;
+    restart_operator(&mut databases.season, &OperatorOptions::with_roles(ROLES)).await?;
+    databases.ready("spring").await?;
+    at_rest(&databases.season, "spring").await?;
+    assert_eq!(login(&databases).await?.generation, 2);
+    kubectl(&databases.season, &["label", "nodes", "--all", "--overwrite", &with]).await?;
+    wish(&databases, "2").await?;
+    let told = rotated(&databases, 3).await?;
+    assert_eq!((told.rolled_back, told.answered.as_deref()), (None, Some("database@2")));
+    let drawn = databases.password(&second).await?;
+    assert_ne!(drawn, unused);
+    assert!(gets_in(&second_user, &drawn).await && gets_in(&owner, &first).await);
+    kubectl(&databases.season, &["label", "nodes", "--all", &without])
+        .await
+        .map(drop)
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use ras_crds::Reason;
-use ras_crds::labels::{LOGIN_GENERATION, ROTATED_AT, ROTATED_FOR};
+use ras_crds::labels::{LOGIN_GENERATION, LOGIN_ROLLED_BACK, ROTATED_AT, ROTATED_FOR};
 
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{Detail, Record};
@@ -24,6 +24,7 @@ pub struct CredentialItem {
     keys: Vec<String>,
     recipe: Recipe,
     rotate: bool,
+    roll_back: bool,
     notes: CredentialNotes,
 }
 
@@ -38,6 +39,7 @@ pub fn items(desired: &Desired<Prepared>) -> Result<Vec<CredentialItem>, ItemErr
                 keys: credential.keys.clone(),
                 recipe: credential.recipe,
                 rotate: credential.rotate,
+                roll_back: credential.roll_back,
                 notes: credential.notes.clone(),
             })
         })
@@ -77,6 +79,9 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 }
                 if credential.rotate && !is_drawn(credential, known) {
                     return rotate(hands, credential, known).await;
+                }
+                if credential.roll_back && may_roll_back(credential, known) {
+                    return roll_back(hands, credential, known).await;
                 }
                 let lacking = lacking(credential, known);
                 if lacking.is_empty() {
@@ -198,6 +203,23 @@ async fn rotate(hands: &Hands, credential: &CredentialItem, record: &Record) -> 
         Ok(()) => Done::Rotated(key.clone()),
         Err(error) => Done::Blocked(Blocked::of(key, refusal(&error))),
     }
+}
+
+/// Notes that the rotation that drew these values is rolled back. It is refused when the Secret is no longer as it was when that
+/// was decided: other values may have been drawn since.
+async fn roll_back(hands: &Hands, credential: &CredentialItem, record: &Record) -> Done {
+    let key = &credential.item.key;
+    let number = credential.notes.generation.unwrap_or_default().to_string();
+    match hands.annotate(key, record, &json!({(LOGIN_ROLLED_BACK): number})).await {
+        Ok(()) => Done::Updated(key.clone()),
+        Err(error) => Done::Blocked(Blocked::of(key, refusal(&error))),
+    }
+}
+
+/// Whether the values are still those of the rotation that is rolled back, and nothing is noted yet.
+fn may_roll_back(credential: &CredentialItem, record: &Record) -> bool {
+    let asked = credential.notes.generation;
+    matches!(&record.detail, Detail::Secret(facts) if facts.generation == asked && facts.rolled_back != asked)
 }
 
 /// What is written beside new values, however they come to be drawn.

@@ -132,6 +132,13 @@ impl Hands {
         self.patch(key, &Patch::Merge(&body)).await
     }
 
+    /// Annotates an object that is still as `record` says.
+    pub async fn annotate(&self, key: &ChildKey, record: &Record, notes: &Value) -> Result<(), kube::Error> {
+        let (uid, version) = (&*record.uid, record.version.to_string());
+        let body = json!({"metadata": {"uid": uid, "resourceVersion": version, "annotations": notes}});
+        self.patch(key, &Patch::Merge(&body)).await
+    }
+
     /// Takes the drive with the UID `drive` off the owners of an object with this UID. What a create has set no apply takes
     /// away by leaving it out, and other owners are not ours to remove.
     pub async fn disown(&self, key: &ChildKey, uid: &str, drive: &str) -> Result<(), kube::Error> {

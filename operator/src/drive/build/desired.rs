@@ -226,6 +226,8 @@ pub struct Credential {
     pub recipe: Recipe,
     /// Draws all values anew, though they are there.
     pub rotate: bool,
+    /// Notes that the rotation that drew its values is rolled back. The values stay.
+    pub roll_back: bool,
     /// Written beside new values: what asked for them, and when they were drawn if that is not the Secret's own age.
     pub notes: CredentialNotes,
 }

@@ -21,6 +21,7 @@ pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential 
         keys: secret.keys.clone(),
         recipe: secret.recipe,
         rotate: secret.rotation == Verdict::Now,
+        roll_back: false,
         notes: CredentialNotes {
             drawn_at: drive.calendar.now,
             wish: secret.wish.clone(),

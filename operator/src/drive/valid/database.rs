@@ -53,6 +53,9 @@ pub struct LoginRotation {
     pub current: u64,
     /// The last one for which passwords were drawn: `current`, or the next while that is under way.
     pub drawn: u64,
+    /// The rotation that was rolled back, if it is the last one: `current` is the number after it, and programs have the
+    /// passwords of the one before it.
+    pub rolled_back: Option<u64>,
     /// What is asked for.
     pub policy: Policy,
     /// Whether the spec says when.

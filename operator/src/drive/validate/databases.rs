@@ -381,7 +381,7 @@ fn read(
     });
     let (first, second) = (first.collect::<Vec<_>>(), second.collect::<Vec<_>>());
     let policy = rotation::policy("spec.database.rotate", spec.rotate.as_ref(), found);
-    let (current, drawn) = generations(&first, &second, fetched);
+    let (current, drawn, rolled_back) = generations(&first, &second, fetched);
     let (logins, others) = if login::is_first(current) {
         (first, second)
     } else {
@@ -397,6 +397,7 @@ fn read(
         rotation: LoginRotation {
             current,
             drawn,
+            rolled_back,
             policy,
             rotates: spec.rotate.is_some(),
             wish: rotation::wishes(drive).remove(ROTATE_DATABASE),
@@ -407,8 +408,8 @@ fn read(
     })
 }
 
-/// The generation of logins that services have, and the one that was drawn last.
-fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetched) -> (u64, u64) {
+/// The generation of logins that services have, the one that was drawn last, and the one that was rolled back if that is it.
+fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetched) -> (u64, u64, Option<u64>) {
     let facts = &fetched.database;
     let of = |is_first: bool| if is_first { first } else { second };
     let numbers = |is_first: bool| {
@@ -421,11 +422,21 @@ fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetc
     let newest = numbers(true).chain(numbers(false)).max().unwrap_or_default();
     let recorded = facts.recorded.login.as_ref();
     let recorded = recorded.and_then(|login| u64::try_from(login.generation).ok());
-    login::whereabouts(recorded, newest, |generation| {
+    let mut secrets = of(login::is_first(newest)).iter();
+    let is_rolled_back = secrets.any(|login| {
+        let facts = fetched.secrets.get(&login.secret_name);
+        facts.is_some_and(|facts| facts.generation == Some(newest) && facts.rolled_back == Some(newest))
+    });
+    let after = newest.saturating_add(1);
+    if is_rolled_back && recorded.is_none_or(|recorded| recorded <= after) {
+        return (after, after, Some(newest));
+    }
+    let (current, drawn) = login::whereabouts(recorded, newest, |generation| {
         let mut used = facts.programs.values().flat_map(|program| &program.passwords);
         let logins = of(login::is_first(generation));
         used.any(|name| logins.iter().any(|login| login.secret_name == *name))
-    })
+    });
+    (current, drawn, None)
 }
 
 fn standalone(

@@ -91,6 +91,7 @@ fn passwords(drive: &ValidDrive, database: &ValidDatabase) -> Vec<Credential> {
         .map(|asked| {
             let mut made = credential(drive, asked.name, deletion_policy);
             made.rotate = asked.draw;
+            made.roll_back = asked.roll_back;
             made.notes.wish.clone_from(&database.rotation.wish);
             made.notes.generation = (asked.generation > 0).then_some(asked.generation);
             made
