@@ -12,7 +12,7 @@ use ras_crds::{
 use ras_tests::{AuditEvent, Error, eventually, object_store::StoreKind};
 
 use super::{PATIENCE, Storage, look};
-use crate::seen::{kubectl, look as look_at, mark, restart_operator};
+use crate::seen::{look as look_at, mark, restart_operator};
 
 /// A bucket with everything that a store may be able to do.
 pub const EVERYTHING: &str = "{name: resumes, versioned: true, expireOldVersionsAfter: 90d, \
