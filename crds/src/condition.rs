@@ -210,6 +210,9 @@ words! {
         BucketNotOurs,
         /// An existing bucket that the drive names is not there.
         BucketMissing,
+        /// A bucket that was there is gone, or another one has its name. It is not made again, and services that use it are not
+        /// changed, before it is restored or a person accepts the loss.
+        BucketLost,
         /// A bucket is in another region than the platform's settings say.
         WrongRegion,
         /// The encryption key that a bucket asks for cannot be used.
@@ -316,6 +319,7 @@ impl Reason {
             | Self::QuotaExceeded
             | Self::BucketNotOurs
             | Self::BucketMissing
+            | Self::BucketLost
             | Self::WrongRegion
             | Self::KeyUnusable
             | Self::StoreNotConfigured

@@ -19,6 +19,8 @@ pub const DRIVE_UID: &str = "ras.dev/drive-uid";
 pub const NAMESPACE: &str = "ras.dev/namespace";
 /// Name of the bucket in the drive: a tag of buckets.
 pub const BUCKET: &str = "ras.dev/bucket";
+/// Which bucket it is among those that had its name, one after the other: a tag of buckets, random, written when one is made.
+pub const BUCKET_IDENTITY: &str = "ras.dev/bucket-identity";
 /// Who made it.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].

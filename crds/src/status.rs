@@ -250,6 +250,14 @@ pub struct BucketStatus {
     pub region: Option<String>,
     /// How far it is.
     pub state: BucketState,
+    /// Which bucket it is among those that had this name, one after the other: the value of its tag `ras.dev/bucket-identity`. Begins
+    /// with `untagged-` where the bucket has no such tag and is known by its name only. Absent: it was never there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// When it was last seen in the store. Written when its state changes, and about once a day otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub last_seen: Option<Time>,
     /// true: it was there before the drive, and is never deleted.
     #[serde(default, skip_serializing_if = "is_false")]
     pub existing: bool,
@@ -289,6 +297,10 @@ pub enum BucketState {
     Ready,
     /// It is there, and something of it is not as it should be.
     Failing,
+    /// It was there and is gone. It is not made again before a person accepts the loss.
+    Lost,
+    /// Another bucket has its name. That one is not used before a person accepts the loss.
+    Replaced,
     /// It is being removed, or waits for a confirmation.
     Removing,
     /// The drive no longer asks for it, and it is kept with all that is in it.

@@ -255,11 +255,14 @@ fn the_reference_has_every_rule_and_every_word() {
 
 #[test]
 fn condition_types_and_reasons_are_unique_and_explained() {
-    let words = ConditionType::ALL.iter().map(|word| (word.as_str(), word.meaning()));
-    let words = words.chain(Reason::ALL.iter().map(|word| (word.as_str(), word.meaning())));
+    let types = ConditionType::ALL
+        .iter()
+        .map(|word| ("type", word.as_str(), word.meaning()));
+    let reasons = Reason::ALL.iter().map(|word| ("reason", word.as_str(), word.meaning()));
     let (mut names, mut meanings) = (BTreeSet::new(), BTreeSet::new());
-    for (name, meaning) in words {
-        assert!(names.insert(name), "{name} is there twice");
+    for (list, name, meaning) in types.chain(reasons) {
+        // A condition and its reason may have one name.
+        assert!(names.insert((list, name)), "{name} is there twice");
         assert!(meanings.insert(meaning), "{name} says what another word says");
         assert!(meaning.ends_with('.'), "{name}: {meaning:?}");
         // The form that metav1.Condition demands of a reason, and that scripts can match.

@@ -345,13 +345,9 @@ fn keep_buckets(
     queue: mpsc::UnboundedSender<DriveKey>,
 ) -> Result<Keeper, RunError> {
     let seconds = |duration: &ras_crds::Duration| Duration::from_secs(duration.seconds().unwrap_or(u64::MAX));
-    let pace = Pace {
-        check_every: seconds(&config.check_every),
-        usage: config
-            .usage
-            .as_ref()
-            .map(|usage| (seconds(&usage.every), usage.max_pages)),
-    };
+    let usage = config.usage.as_ref();
+    let usage = usage.map(|usage| (seconds(&usage.every), usage.max_pages));
+    let pace = Pace::new(seconds(&config.check_every), usage);
     let gate = Arc::new(Gate::new(config.requests_per_second).only_during(tenure.clone()));
     let store = S3Store::connect(config, gate, Arc::new(metrics.clone()))?;
     tracing::info!(

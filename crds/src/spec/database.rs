@@ -132,7 +132,7 @@ pub struct ManagedDatabase {
     #[x_kube(validation = Rule::new(parameters::rule_of_names())
         .message("database.managed.parameters may hold only parameters for size, speed, time limits and logging, such as max_connections, because others run programs, read files or open the server: remove the others (docs/databases.md lists what may be set)"))]
     #[x_kube(validation = Rule::new(parameters::rule_of_values())
-        .message("database.managed.parameters must have values as PostgreSQL writes them and within its bounds, such as max_connections '200', shared_buffers 256MB, statement_timeout 30s, random_page_cost '1.1' and jit off: correct the value (docs/databases.md lists the kinds)"))]
+        .message("database.managed.parameters must have values as PostgreSQL writes them and within its bounds, such as max_connections '200', shared_buffers 256MB, statement_timeout 30s and jit off: correct the value (docs/databases.md lists the kinds)"))]
     pub parameters: BTreeMap<String, String>,
 
     /// Backups, of servers that CloudNativePG runs. Absent: none.

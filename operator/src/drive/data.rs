@@ -178,6 +178,11 @@ fn one(
     }
 }
 
+/// Whether a person accepts the loss of this very object or bucket.
+pub fn accepts(drive: &RecruitmentDrive, name: &str, uid: &str) -> bool {
+    !uid.is_empty() && accepted(drive).contains(&format!("{name}@{uid}"))
+}
+
 fn accepted(drive: &RecruitmentDrive) -> BTreeSet<String> {
     let annotations = drive.metadata.annotations.as_ref();
     let text = annotations.and_then(|all| all.get(ACCEPT_DATA_LOSS));
@@ -188,11 +193,13 @@ fn accepted(drive: &RecruitmentDrive) -> BTreeSet<String> {
 }
 
 fn command(drive: &RecruitmentDrive, name: &str, uid: &str) -> String {
-    format!(
-        "`kubectl annotate recruitmentdrive {} -n {} --overwrite {ACCEPT_DATA_LOSS}={name}@{uid}`",
-        drive.metadata.name.as_deref().unwrap_or_default(),
-        drive.metadata.namespace.as_deref().unwrap_or_default(),
-    )
+    let namespace = drive.metadata.namespace.as_deref().unwrap_or_default();
+    accepting(namespace, drive.metadata.name.as_deref().unwrap_or_default(), name, uid)
+}
+
+/// How a person accepts the loss of an object or bucket of a drive.
+pub fn accepting(namespace: &str, drive: &str, name: &str, uid: &str) -> String {
+    format!("`kubectl annotate recruitmentdrive {drive} -n {namespace} --overwrite {ACCEPT_DATA_LOSS}={name}@{uid}`")
 }
 
 fn deleting(drive: &RecruitmentDrive, kind: DataKind, name: &str, uid: &str, accepted: bool) -> String {

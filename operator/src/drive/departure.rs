@@ -133,6 +133,7 @@ pub fn settle(departure: &Departure, state: Option<&State>, asking: Asking<'_>) 
         (Fate::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
             (Progress::Gone, recorded.clone())
         }
+        (Fate::Released, Some(State::Lost { .. })) => (Progress::Gone, recorded.clone()),
         (Fate::Kept, _) if recorded.state == BucketState::Retained => (Progress::Kept, recorded.clone()),
         (Fate::Kept, _) => kept("it is kept with all that is in it".to_owned()),
         (Fate::Unconfirmed, _) => blocked(
@@ -184,6 +185,7 @@ pub fn settle(departure: &Departure, state: Option<&State>, asking: Asking<'_>) 
             Some(
                 State::Pending
                 | State::Changing
+                | State::Lost { .. }
                 | State::Ready { .. }
                 | State::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
             ),

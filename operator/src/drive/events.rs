@@ -17,6 +17,7 @@ use crate::drive::apply::buckets::Known;
 use crate::drive::apply::{Changes, Outcome};
 use crate::drive::context::Context;
 use crate::drive::data::{child_kind, reason};
+use crate::drive::report::buckets::is_lost;
 use crate::drive::report::logins::after_rollback;
 use crate::object_store::keeper::NewsKind;
 
@@ -123,12 +124,6 @@ pub fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, cont
                 "BucketRepaired",
                 "put back what somebody else changed:",
             ),
-            // Whoever lost what was in it has to hear of it.
-            NewsKind::Lost => (
-                EventType::Warning,
-                "BucketLost",
-                "it was gone, and is made anew, empty, with",
-            ),
         };
         let note = format!("bucket {name}: {done} {}", news.words.join(", "));
         tracing::info!(drive = %key, outcome = reason, "{note}");
@@ -183,9 +178,9 @@ pub fn readiness(
         return;
     }
     tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
-    let told_by_itself = [Reason::DataBeingDeleted, Reason::VolumeLost].map(Reason::as_str);
+    let told_by_itself = [Reason::DataBeingDeleted, Reason::VolumeLost, Reason::BucketLost].map(Reason::as_str);
     if told_by_itself.contains(&&*now.reason) {
-        // Each object has a Warning of its own: see `data`.
+        // Each object and bucket has a Warning of its own: see `data`.
         return;
     }
     if old.is_none() && now.reason == Reason::Suspended.as_str() {
@@ -215,6 +210,36 @@ fn is_warning(type_: EventType) -> bool {
     matches!(type_, EventType::Warning)
 }
 
+/// Warns of buckets that are found to be gone.
+fn lost_buckets(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
+    for one in status.buckets.iter().filter(|one| is_lost(one)) {
+        let is_same =
+            |old: &BucketStatus| (&old.name, &old.identity, old.state) == (&one.name, &one.identity, one.state);
+        let Some(message) = one.message.as_ref().filter(|_| !before.buckets.iter().any(is_same)) else {
+            continue;
+        };
+        let reason = Reason::BucketLost.as_str();
+        tracing::warn!(drive = %key, outcome = reason, "{message}");
+        let bucket = Some(reference_to_bucket(&one.name));
+        publish(
+            EventType::Warning,
+            reason,
+            "Keep",
+            message.clone(),
+            bucket,
+            meta,
+            key,
+            context,
+        );
+    }
+}
+
 /// Warns of data that begins to be deleted, or is found to be gone.
 pub fn data(
     status: &RecruitmentDriveStatus,
@@ -223,6 +248,7 @@ pub fn data(
     meta: &ObjectMeta,
     context: &Context,
 ) {
+    lost_buckets(status, before, key, meta, context);
     for one in &status.data {
         let is_same =
             |old: &DataStatus| (old.kind, &old.name, &old.uid, old.state) == (one.kind, &one.name, &one.uid, one.state);

@@ -20,6 +20,7 @@ use crate::drive::fetched::{
     ForeignState, JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
 };
 use crate::drive::report::Observed;
+use crate::object_store::keeper::State;
 use crate::object_store::model::Owner as BucketOwner;
 use crate::platform::{CacheConfig, PlatformConfig};
 
@@ -123,9 +124,17 @@ fn buckets_of(
         .buckets
         .iter()
         .map(|recorded| {
-            let was_there = matches!(recorded.state, BucketState::Ready | BucketState::Failing);
+            let (was_there, was_lost) = match recorded.state {
+                BucketState::Ready | BucketState::Failing => (true, false),
+                BucketState::Lost | BucketState::Replaced => (false, true),
+                BucketState::Pending | BucketState::Removing | BucketState::Retained => (false, false),
+            };
+            let known = known(recorded);
+            let lost = known.as_ref().map(|state| matches!(state, State::Lost { .. }));
             let facts = BucketFacts {
-                there: was_there || known(recorded).is_some_and(|state| state.is_there()),
+                there: lost != Some(true) && (was_there || known.as_ref().is_some_and(State::is_there)),
+                lost: lost.unwrap_or(was_lost),
+                accepted: data::accepts(drive, &recorded.name, recorded.identity.as_deref().unwrap_or_default()),
                 recorded: recorded.clone(),
             };
             (recorded.name.clone(), facts)

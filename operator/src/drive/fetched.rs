@@ -121,6 +121,10 @@ pub struct BucketFacts {
     pub recorded: BucketStatus,
     /// Whether it is known to be there, so that services may start.
     pub there: bool,
+    /// Whether it was there and is gone, or another one has its name.
+    pub lost: bool,
+    /// Whether a person accepts that this very bucket is lost.
+    pub accepted: bool,
 }
 
 /// What the later rooms need to know of a live Deployment.

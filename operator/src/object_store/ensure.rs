@@ -6,12 +6,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::time::sleep;
 
 use crate::object_store::capabilities::Capabilities;
 use crate::object_store::failure::Failure;
+use crate::object_store::identity::{self, Identity, check, mark};
 use crate::object_store::lifecycle;
-use crate::object_store::model::{BucketRequest, Encryption, Feature};
+use crate::object_store::model::{BucketRequest, Encryption, Feature, Owner};
 use crate::object_store::observed::Observed;
 use crate::object_store::plan::{Step, Wish, plan};
 use crate::object_store::store::ObjectStore;
@@ -23,6 +25,8 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
+/// How long after a first look that missed a bucket, or its tag, a second one is taken.
+const DOUBT: Duration = Duration::from_secs(2);
 /// Most looks at a bucket in one go. Eleven features can be found missing one after the other; more than that is
 /// somebody who changes the bucket while we do.
 const LOOKS: usize = 24;
@@ -38,6 +42,28 @@ pub struct Ensured {
     pub changed: Vec<String>,
     /// What was asked for and the store cannot do.
     pub unsupported: BTreeSet<Feature>,
+    /// Which bucket it is.
+    pub identity: Option<Identity>,
+}
+
+/// What is remembered of a bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Which bucket it was. Absent: it was never there, so it may be made.
+    pub identity: Option<Identity>,
+    /// The tag that it gets if it has none.
+    pub mark: String,
+}
+
+impl Remembered {
+    /// For a bucket of this owner.
+    pub fn new(identity: Option<Identity>, owner: &Owner, now: Timestamp) -> Self {
+        let mark = match &identity {
+            Some(Identity::Tag(mark)) => mark.clone(),
+            Some(Identity::Name(_)) | None => mark(owner, now),
+        };
+        Self { identity, mark }
+    }
 }
 
 /// Brings a bucket to what `request` asks. `known` is what was found out about the store, and learns.
@@ -48,18 +74,38 @@ pub async fn ensure<S: ObjectStore>(
     request: &BucketRequest,
     known: &Capabilities,
 ) -> Result<Ensured, Failure> {
-    ensure_after(store, request, &BTreeSet::new(), known).await
+    let remembered = Remembered::new(None, &request.owner, Timestamp::now());
+    ensure_after(store, request, &BTreeSet::new(), &remembered, known).await
 }
 
 /// As [`ensure`], for a bucket that was asked for other things `before`: what is left of them in a bucket of somebody
-/// else's is removed.
+/// else's is removed. One that is remembered and not there any more is never made: [`Failure::lost_to_another`].
 pub async fn ensure_after<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
     before: &BTreeSet<Feature>,
+    remembered: &Remembered,
     known: &Capabilities,
 ) -> Result<Ensured, Failure> {
-    ensure_waiting(store, request, before, known, &WAITS).await
+    ensure_waiting(store, request, before, remembered, known, &WAITS).await
+}
+
+/// Looks whether a bucket is still there, and still the same: one request where it has a tag, or is known by its name only.
+pub async fn verify<S: ObjectStore>(
+    store: &S,
+    bucket: &str,
+    identity: &Identity,
+    known: &Capabilities,
+) -> Result<(), Failure> {
+    let is_tagged = matches!(identity, Identity::Tag(_)) && !known.lacking().contains(&Feature::Tags);
+    let reads = is_tagged.then_some(Feature::Tags).into_iter().collect();
+    let observed = store.observe(bucket, &reads).await?;
+    if check(bucket, &observed, Some(identity)).is_ok() {
+        return Ok(());
+    }
+    sleep(DOUBT).await;
+    let observed = store.observe(bucket, &reads).await?;
+    check(bucket, &observed, Some(identity))
 }
 
 /// As [`ensure_after`], with the times that a setting is waited for.
@@ -67,6 +113,7 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
     before: &BTreeSet<Feature>,
+    remembered: &Remembered,
     known: &Capabilities,
     waits: &[Duration],
 ) -> Result<Ensured, Failure> {
@@ -74,6 +121,7 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
         store,
         request,
         before,
+        remembered,
         known,
         lacking: known.lacking(),
         given_up: BTreeSet::new(),
@@ -82,10 +130,19 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
         ensured: Ensured::default(),
     };
     let mut waits = waits.iter();
+    let mut doubt = true;
     for _ in 0..LOOKS {
         let observed = work.look().await?;
+        if let Err(lost) = check(&request.bucket, &observed, remembered.identity.as_ref()) {
+            match std::mem::take(&mut doubt).then(|| waits.next()).flatten() {
+                Some(wait) => sleep(*wait).await,
+                None => return Err(lost),
+            }
+            continue;
+        }
         let steps = work.plan(&observed)?;
         if steps.is_empty() {
+            work.ensured.identity = Some(identity::of(&observed, remembered.identity.as_ref(), &remembered.mark));
             return work.finish();
         }
         let new: Vec<&Step> = steps.iter().filter(|step| !work.done.contains(step)).collect();
@@ -113,6 +170,7 @@ struct Work<'a, S> {
     store: &'a S,
     request: &'a BucketRequest,
     before: &'a BTreeSet<Feature>,
+    remembered: &'a Remembered,
     known: &'a Capabilities,
     /// What the store cannot do.
     lacking: BTreeSet<Feature>,
@@ -285,6 +343,7 @@ impl<S: ObjectStore> Work<'_, S> {
             request: self.request,
             before: self.before,
             lacking,
+            mark: &self.remembered.mark,
         }
     }
 }

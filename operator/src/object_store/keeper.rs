@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::Reason;
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant as Clock;
 
 use crate::cluster::store::DriveKey;
 use crate::drive::backoff;
 use crate::drive::error::Retry;
 
 use super::capabilities::Capabilities;
-use super::ensure::ensure_after;
+use super::ensure::{Remembered, ensure_after, verify};
 use super::failure::Failure;
+use super::identity::Identity;
 use super::measure::{Usage, measure};
 use super::model::{BucketRequest, Feature, Origin, Owner};
 use super::remove::{Manner, Removal, remove};
@@ -36,6 +38,8 @@ const AT_A_TIME_OF_ONE_DRIVE: usize = 2;
 const LONG_AT_A_TIME: usize = 2;
 /// Shortest time between two words about how far emptying is.
 const PROGRESS: Duration = Duration::from_secs(2);
+/// How often a drive is woken to note that its bucket is still seen.
+const NOTE_SEEN: i64 = 86_400;
 /// How long it is remembered what the store cannot do: a server may be upgraded.
 const CAPABILITIES: Duration = Duration::from_secs(86_400);
 
@@ -44,8 +48,24 @@ const CAPABILITIES: Duration = Duration::from_secs(86_400);
 pub struct Pace {
     /// Time between two looks at a bucket's settings.
     pub check_every: Duration,
+    /// Longest time between two looks whether a bucket is still there, one request each.
+    pub verify_every: Duration,
+    /// Within this time after a start each bucket that status calls ready is looked for. They are not looked for all at once.
+    pub verify_first: Duration,
     /// Time between two counts of what is in a bucket, and the most requests for one; absent: nothing is counted.
     pub usage: Option<(Duration, u32)>,
+}
+
+impl Pace {
+    /// With the times for looking whether a bucket is there that docs/storage.md reckons with.
+    pub fn new(check_every: Duration, usage: Option<(Duration, u32)>) -> Self {
+        Self {
+            check_every,
+            verify_every: Duration::from_secs(3_600),
+            verify_first: Duration::from_secs(300),
+            usage,
+        }
+    }
 }
 
 /// What a drive wants of a bucket.
@@ -75,6 +95,11 @@ pub enum State {
     },
     /// It is there, and is being set up as it is asked for now.
     Changing,
+    /// It was there and is gone, or another bucket has its name.
+    Lost {
+        /// Whether another bucket has its name.
+        to_another: bool,
+    },
     /// It could not be looked at, set up or removed.
     Failed {
         /// Why.
@@ -111,8 +136,27 @@ pub struct View {
     pub state: State,
     /// What is in it, and when it was counted.
     pub usage: Option<(Usage, Timestamp)>,
+    /// Which bucket it is. Absent: it was never there, or its loss is accepted.
+    pub identity: Option<Identity>,
+    /// When it was last seen.
+    pub seen: Option<Timestamp>,
     /// What was done since this was last asked.
     pub news: Option<News>,
+}
+
+/// What is known of a bucket from before this program started.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recorded {
+    /// How it stood. A bucket that was ready, or lost, is shown as that until it was looked at.
+    pub state: Option<State>,
+    /// Whether it was there.
+    pub was_there: bool,
+    /// Which bucket it was.
+    pub identity: Option<Identity>,
+    /// When it was last seen.
+    pub seen: Option<Timestamp>,
+    /// The bucket whose loss a person accepts.
+    pub accepted: Option<Identity>,
 }
 
 /// What was done to a bucket.
@@ -133,8 +177,6 @@ pub enum NewsKind {
     Made,
     /// Somebody else had changed it.
     Repaired,
-    /// It was there once and no longer, so it was made anew, and what was in it is lost.
-    Lost,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -147,6 +189,10 @@ struct Entry {
     task: Task,
     state: State,
     usage: Option<(Usage, Timestamp)>,
+    identity: Option<Identity>,
+    seen: Option<Timestamp>,
+    /// When the drive was last woken to note when the bucket was seen.
+    noted: Option<Timestamp>,
     news: Option<News>,
     changed: Arc<Notify>,
     minder: tokio::task::AbortHandle,
@@ -201,9 +247,10 @@ impl<S: ObjectStore> Keeper<S> {
         }
     }
 
-    /// Wants a bucket to be there and set up. `recorded` is what was known before this program started: such a bucket
-    /// is taken for ready, and looked at in its turn.
-    pub fn keep(&self, drive: &DriveKey, request: &BucketRequest, recorded: Option<State>) -> View {
+    /// Wants a bucket to be there and set up. `recorded` is what was known before this program started: a bucket that was ready
+    /// is taken for that, and looked at in its turn. One that was there and is not any more is never made again, unless its loss
+    /// is accepted.
+    pub fn keep(&self, drive: &DriveKey, request: &BucketRequest, recorded: Recorded) -> View {
         let name = request.owner.bucket.clone();
         self.want(drive, &name, Task::Keep(Box::new(request.clone())), recorded)
     }
@@ -216,8 +263,11 @@ impl<S: ObjectStore> Keeper<S> {
             owner: owner.clone(),
             manner,
         };
-        let before = (removed > 0).then_some(State::Removing { removed });
-        self.want(drive, &owner.bucket, task, before)
+        let recorded = Recorded {
+            state: (removed > 0).then_some(State::Removing { removed }),
+            ..Recorded::default()
+        };
+        self.want(drive, &owner.bucket, task, recorded)
     }
 
     /// How a bucket stands that somebody wanted to be there.
@@ -247,42 +297,87 @@ impl<S: ObjectStore> Keeper<S> {
         self.inner.turns().clear();
     }
 
-    fn want(&self, drive: &DriveKey, name: &str, task: Task, recorded: Option<State>) -> View {
+    fn want(&self, drive: &DriveKey, name: &str, task: Task, recorded: Recorded) -> View {
         let key = BucketKey::new(drive, name);
         let mut entries = self.inner.entries();
         if let Some(entry) = entries.get_mut(&key) {
             if entry.task != task {
                 entry.state = entry.state.under(&entry.task, &task);
+                if !task.is_of_the_same(&entry.task) {
+                    (entry.identity, entry.seen) = task.remembers(&recorded);
+                }
                 entry.task = task;
                 entry.changed.notify_one();
             }
-            return View {
-                state: entry.state.clone(),
-                usage: entry.usage,
-                news: entry.news.take(),
-            };
+            entry.accept(recorded.accepted.as_ref());
+            return entry.view();
         }
         let changed = Arc::new(Notify::new());
-        let is_at_rest = recorded.as_ref().is_some_and(State::is_there);
-        let first = is_at_rest.then(|| somewhere_in(self.inner.pace.check_every, &key));
-        let state = recorded.unwrap_or(State::Pending);
+        let (identity, seen) = task.remembers(&recorded);
+        let is_at_rest = recorded.state.as_ref().is_some_and(State::is_there);
+        let first = is_at_rest.then(|| First {
+            look: somewhere_in(self.inner.pace.check_every, &key),
+            verify: somewhere_in(self.inner.pace.check_every.min(self.inner.pace.verify_first), &key),
+        });
+        let state = recorded.state.unwrap_or(State::Pending);
         let minder = tokio::spawn(mind(Arc::clone(&self.inner), key.clone(), Arc::clone(&changed), first));
-        entries.insert(
-            key,
-            Entry {
-                task,
-                state: state.clone(),
-                usage: None,
-                news: None,
-                changed,
-                minder: minder.abort_handle(),
-            },
-        );
-        View {
+        let mut entry = Entry {
+            task,
             state,
             usage: None,
+            identity,
+            seen,
+            noted: seen,
             news: None,
+            changed,
+            minder: minder.abort_handle(),
+        };
+        entry.accept(recorded.accepted.as_ref());
+        let view = entry.view();
+        entries.insert(key, entry);
+        view
+    }
+}
+
+impl Entry {
+    /// Forgets a lost bucket whose loss a person accepts, so that an empty one is made.
+    fn accept(&mut self, accepted: Option<&Identity>) {
+        let is_lost = matches!(self.state, State::Lost { .. });
+        if is_lost && self.identity.is_some() && self.identity.as_ref() == accepted {
+            (self.identity, self.seen) = (None, None);
+            self.state = State::Pending;
+            self.changed.notify_one();
         }
+    }
+
+    fn view(&mut self) -> View {
+        View {
+            state: self.state.clone(),
+            usage: self.usage,
+            identity: self.identity.clone(),
+            seen: self.seen,
+            news: self.news.take(),
+        }
+    }
+}
+
+impl Task {
+    /// Whether both want the same bucket to be there.
+    fn is_of_the_same(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Keep(one), Self::Keep(other)) if one.bucket == other.bucket)
+    }
+
+    /// Which bucket it was, and when it was seen. One that was there before the operator noted such things has its name only.
+    fn remembers(&self, recorded: &Recorded) -> (Option<Identity>, Option<Timestamp>) {
+        let Self::Keep(request) = self else { return (None, None) };
+        let by_name = || {
+            recorded
+                .was_there
+                .then(|| Identity::untagged(&request.owner, Timestamp::now()))
+        };
+        let identity = recorded.identity.clone().or_else(by_name);
+        let seen = recorded.seen.filter(|_| identity.is_some());
+        (identity, seen)
     }
 }
 
@@ -296,6 +391,8 @@ impl State {
             (Self::Ready { .. } | Self::Changing, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => {
                 Self::Changing
             }
+            // Other settings do not bring it back.
+            (Self::Lost { .. }, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => self.clone(),
             _ => Self::Pending,
         }
     }
@@ -336,9 +433,20 @@ impl BucketKey {
     }
 }
 
+/// When a bucket that is at rest is looked at first after a start.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    /// At its settings.
+    look: Duration,
+    /// Whether it is there.
+    verify: Duration,
+}
+
 /// The life of one bucket's task.
-async fn mind<S: ObjectStore>(inner: Arc<Inner<S>>, key: BucketKey, changed: Arc<Notify>, first: Option<Duration>) {
-    let mut wait = first;
+async fn mind<S: ObjectStore>(inner: Arc<Inner<S>>, key: BucketKey, changed: Arc<Notify>, first: Option<First>) {
+    let mut wait = first.map(|first| first.look.min(first.verify));
+    // When the settings are looked at next. Before that it is only looked whether the bucket is there.
+    let mut look_at = first.map(|first| Clock::now() + first.look);
     let mut failures = 0;
     let mut counted: Option<Instant> = None;
     let mut settled: Option<Task> = None;
@@ -347,16 +455,31 @@ async fn mind<S: ObjectStore>(inner: Arc<Inner<S>>, key: BucketKey, changed: Arc
             let news = tokio::time::timeout(wait, changed.notified()).await.is_ok();
             if news {
                 failures = 0;
+                look_at = None;
             }
         }
         let Some(task) = inner.task(&key) else { return };
         // Boxed, because a task sleeps nearly all its life and need not keep room for requests.
         let next = match &task {
             Task::Keep(request) => {
+                let verified = match look_at.filter(|at| *at > Clock::now()) {
+                    Some(_) => Box::pin(inner.verify(&key, request, &mut failures)).await,
+                    None => None,
+                };
+                if let Some(next) = verified {
+                    if failures > 0 {
+                        look_at = None;
+                    }
+                    wait = Some(next.min(until(look_at)));
+                    continue;
+                }
                 let is_settled = first.is_some() && settled.is_none() || settled.as_ref() == Some(&task);
-                Box::pin(inner.set_up(&key, request, is_settled, &mut failures, &mut counted)).await
+                let next = Box::pin(inner.set_up(&key, request, is_settled, &mut failures, &mut counted)).await;
+                look_at = next.filter(|_| failures == 0).map(|next| Clock::now() + next);
+                next.map(|next| next.min(about(inner.pace.verify_every, &key)))
             }
             Task::Remove { bucket, owner, manner } => {
+                look_at = None;
                 Box::pin(inner.take_away(&key, bucket, owner, *manner, &mut failures)).await
             }
         };
@@ -372,6 +495,11 @@ async fn mind<S: ObjectStore>(inner: Arc<Inner<S>>, key: BucketKey, changed: Arc
     }
 }
 
+/// How long it is until then; none at all if there is no such time.
+fn until(at: Option<Clock>) -> Duration {
+    at.map_or(Duration::MAX, |at| at.saturating_duration_since(Clock::now()))
+}
+
 impl<S: ObjectStore> Inner<S> {
     /// Sets a bucket up, and returns when to look again.
     async fn set_up(
@@ -382,14 +510,15 @@ impl<S: ObjectStore> Inner<S> {
         failures: &mut u32,
         counted: &mut Option<Instant>,
     ) -> Option<Duration> {
-        let was_there = self.entries().get(key).is_some_and(|entry| entry.state.is_there());
+        let identity = self.entries().get(key).and_then(|entry| entry.identity.clone());
+        let remembered = Remembered::new(identity, &request.owner, Timestamp::now());
         let done = {
             let turns = Arc::clone(self.turns().entry(key.drive.clone()).or_insert_with(turns_of_one_drive));
             let _turn = turns.acquire().await.ok()?;
             let _slot = self.short.acquire().await.ok()?;
             self.forget_capabilities();
             let before = before(request, is_settled);
-            ensure_after(&self.store, request, &before, &self.capabilities).await
+            ensure_after(&self.store, request, &before, &remembered, &self.capabilities).await
         };
         match done {
             Ok(done) => {
@@ -404,16 +533,16 @@ impl<S: ObjectStore> Inner<S> {
                     // Somebody wants something else meanwhile, which is done next.
                     State::Changing
                 };
-                let kind = match (done.created, was_there) {
-                    (true, true) => NewsKind::Lost,
-                    (true, false) => NewsKind::Made,
-                    (false, _) if is_settled => NewsKind::Repaired,
-                    (false, _) => NewsKind::Configured,
+                let kind = match done.created {
+                    true => NewsKind::Made,
+                    false if is_settled => NewsKind::Repaired,
+                    false => NewsKind::Configured,
                 };
                 let news = (done.created || !done.changed.is_empty()).then_some(News {
                     kind,
                     words: done.changed,
                 });
+                self.sees(key, &request.bucket, remembered.identity.as_ref(), done.identity);
                 self.tell(key, state, news);
                 if let Some((every, pages)) = self.pace.usage {
                     if counted.is_none_or(|then| then.elapsed() >= every) && self.count(key, request, pages).await {
@@ -429,6 +558,68 @@ impl<S: ObjectStore> Inner<S> {
                 self.fail(key, &failure);
                 Some(after(&failure, *failures, key))
             }
+        }
+    }
+
+    /// Looks whether a bucket that is ready is still there, and returns when to look again. Nothing: its settings have to be looked
+    /// at.
+    async fn verify(&self, key: &BucketKey, request: &BucketRequest, failures: &mut u32) -> Option<Duration> {
+        let identity = {
+            let entries = self.entries();
+            let entry = entries.get(key)?;
+            let is_ready = matches!(entry.state, State::Ready { .. });
+            entry.identity.clone().filter(|_| is_ready)?
+        };
+        if matches!(identity, Identity::Name(_)) && self.may_be_tagged(key, request) {
+            return None;
+        }
+        let verified = {
+            let turns = Arc::clone(self.turns().entry(key.drive.clone()).or_insert_with(turns_of_one_drive));
+            let _turn = turns.acquire().await.ok()?;
+            let _slot = self.short.acquire().await.ok()?;
+            verify(&self.store, &request.bucket, &identity, &self.capabilities).await
+        };
+        match verified {
+            Ok(()) => {
+                self.sees(key, &request.bucket, Some(&identity), Some(identity.clone()));
+                Some(about(self.pace.verify_every, key))
+            }
+            Err(failure) => {
+                *failures = failures.saturating_add(1);
+                self.fail(key, &failure);
+                Some(after(&failure, *failures, key))
+            }
+        }
+    }
+
+    /// Whether a bucket without a tag could have one: an earlier version of the operator wrote none.
+    fn may_be_tagged(&self, key: &BucketKey, request: &BucketRequest) -> bool {
+        let lacks = match self.entries().get(key).map(|entry| &entry.state) {
+            Some(State::Ready { unsupported, .. }) => unsupported.contains(&Feature::Tags),
+            _ => false,
+        };
+        request.origin == Origin::Made && !lacks
+    }
+
+    /// A bucket was seen just now, looked for as the one that was `known`. Its loss may have been accepted meanwhile, or another
+    /// bucket be wanted.
+    fn sees(&self, key: &BucketKey, bucket: &str, known: Option<&Identity>, identity: Option<Identity>) {
+        let now = Timestamp::now();
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(key) else { return };
+        let is_it = matches!(&entry.task, Task::Keep(request) if request.bucket == bucket);
+        if !is_it || entry.identity.as_ref() != known {
+            return;
+        }
+        entry.identity = identity;
+        entry.seen = Some(now);
+        let is_noted = entry
+            .noted
+            .is_some_and(|noted| now.as_second() - noted.as_second() < NOTE_SEEN);
+        if !is_noted {
+            entry.noted = Some(now);
+            drop(entries);
+            self.wake(key);
         }
     }
 
@@ -522,6 +713,16 @@ impl<S: ObjectStore> Inner<S> {
             Some(State::Removing { removed }) => (true, *removed),
             _ => (false, 0),
         };
+        if let Some(to_another) = failure.lost_to_another() {
+            tracing::warn!(drive = %key.drive, bucket = key.name, "{}", failure.sentence());
+            self.tell(key, State::Lost { to_another }, None);
+            return;
+        }
+        let is_lost = matches!(self.entries().get(key), Some(entry) if matches!(entry.state, State::Lost { .. }));
+        if is_lost && (failure.is_unreachable() || failure.is_throttled()) {
+            // Nothing new is known of it.
+            return;
+        }
         let trouble = Trouble::from(failure);
         tracing::info!(drive = %key.drive, bucket = key.name, reason = %trouble.reason, "{}", trouble.message);
         self.tell(

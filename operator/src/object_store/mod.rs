@@ -9,6 +9,7 @@ mod cors;
 pub mod ensure;
 pub mod failure;
 pub mod gate;
+pub mod identity;
 pub mod keeper;
 mod lifecycle;
 pub mod measure;

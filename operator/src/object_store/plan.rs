@@ -24,6 +24,8 @@ pub struct Wish<'a> {
     pub before: &'a BTreeSet<Feature>,
     /// What the store cannot do, and what is not to be touched.
     pub lacking: &'a BTreeSet<Feature>,
+    /// The tag that tells the bucket from others of its name, if it has none yet.
+    pub mark: &'a str,
 }
 
 impl Wish<'_> {
@@ -197,7 +199,7 @@ fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
     let may = |feature: Feature| reads.contains(&feature);
     let mut steps = Vec::new();
     if may(Feature::Tags) && request.origin == Origin::Made {
-        steps.extend(observed.tags.known().and_then(|tags| tag(request, tags)));
+        steps.extend(observed.tags.known().and_then(|tags| tag(wish, tags)));
     }
     if may(Feature::PublicAccessBlock) && observed.public_access_blocked == Seen::Is(false) {
         steps.push(Step::BlockPublicAccess);
@@ -245,8 +247,10 @@ fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
 }
 
 /// Owner's tags among those of others, which may be there for billing.
-fn tag(request: &BucketRequest, stored: &BTreeMap<String, String>) -> Option<Step> {
-    let desired = request.owner.tags();
+fn tag(wish: Wish<'_>, stored: &BTreeMap<String, String>) -> Option<Step> {
+    let mut desired = wish.request.owner.tags();
+    let mark = stored.get(labels::BUCKET_IDENTITY).map_or(wish.mark, String::as_str);
+    desired.insert(labels::BUCKET_IDENTITY.to_owned(), mark.to_owned());
     if desired.iter().all(|(key, value)| stored.get(key) == Some(value)) {
         return None;
     }

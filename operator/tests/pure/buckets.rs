@@ -40,6 +40,7 @@ fn facts(buckets: &[(&str, bool)]) -> Fetched {
             ..BucketStatus::default()
         },
         there,
+        ..BucketFacts::default()
     };
     Fetched {
         buckets: buckets

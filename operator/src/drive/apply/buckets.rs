@@ -9,7 +9,8 @@ use crate::cluster::store::DriveKey;
 use crate::drive::build::{Desired, Prepared};
 use crate::drive::departure::{Departure, Fate, settings_hash};
 use crate::drive::fetched::BucketFacts;
-use crate::object_store::keeper::{State, View};
+use crate::object_store::identity::Identity;
+use crate::object_store::keeper::{self, State, View};
 use crate::object_store::model::{BucketRequest, Feature, Origin, Owner, Settings};
 use crate::object_store::remove::Manner;
 
@@ -62,7 +63,7 @@ pub(super) fn ask(
     recorded: &Recorded,
 ) -> Buckets {
     let kept = desired.buckets.iter().map(|request| {
-        let facts = recorded.get(&request.owner.bucket).map(|facts| &facts.recorded);
+        let facts = recorded.get(&request.owner.bucket);
         (request.owner.bucket.clone(), keep(hands, key, request, facts))
     });
     let departing = desired.departures.iter().map(|departure| {
@@ -75,14 +76,46 @@ pub(super) fn ask(
     }
 }
 
-fn keep(hands: &Hands, key: &DriveKey, request: &BucketRequest, recorded: Option<&BucketStatus>) -> Known {
+fn keep(hands: &Hands, key: &DriveKey, request: &BucketRequest, facts: Option<&BucketFacts>) -> Known {
     let Some(keeper) = &hands.keeper else {
         return Known::NoStore;
     };
-    let Some(recorded) = recorded.filter(|recorded| recorded.bucket == request.bucket) else {
+    let Some(facts) = facts.filter(|facts| facts.recorded.bucket == request.bucket) else {
         return Known::Unrecorded;
     };
-    Known::View(keeper.keep(key, request, ready_before(request, recorded)))
+    Known::View(keeper.keep(key, request, recorded(request, facts)))
+}
+
+/// What status says of a bucket. What the drive itself was removing may be gone.
+fn recorded(request: &BucketRequest, facts: &BucketFacts) -> keeper::Recorded {
+    let recorded = &facts.recorded;
+    if recorded.state == BucketState::Removing {
+        return keeper::Recorded::default();
+    }
+    let identity = recorded.identity.as_deref().map(Identity::parse);
+    keeper::Recorded {
+        state: before(request, recorded),
+        was_there: matches!(
+            recorded.state,
+            BucketState::Ready | BucketState::Failing | BucketState::Lost | BucketState::Replaced
+        ),
+        accepted: identity.clone().filter(|_| facts.accepted),
+        identity,
+        seen: recorded.last_seen.as_ref().map(|seen| seen.0),
+    }
+}
+
+/// How a bucket stood before the operator started. One that is as it was set up is looked at in its turn.
+fn before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
+    match recorded.state {
+        BucketState::Lost => Some(State::Lost { to_another: false }),
+        BucketState::Replaced => Some(State::Lost { to_another: true }),
+        BucketState::Ready
+        | BucketState::Failing
+        | BucketState::Pending
+        | BucketState::Removing
+        | BucketState::Retained => ready_before(request, recorded),
+    }
 }
 
 /// What status says of a bucket that was set up like this before: a restarted operator asks nobody.
@@ -123,7 +156,7 @@ pub(in crate::drive) fn depart(hands: &Hands, key: &DriveKey, uid: &str, departu
                 origin: Origin::Existing,
                 settings: Settings::default(),
             };
-            return Known::View(keeper.keep(key, &request, None));
+            return Known::View(keeper.keep(key, &request, keeper::Recorded::default()));
         }
         Fate::RemovedIfEmpty => Manner::IfEmpty,
         Fate::Removed => Manner::WithObjects,

@@ -51,6 +51,7 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
     let key = &credential.item.key;
     let mut record = hands.store.get(key);
     let mut updated = false;
+    let mut repaired = false;
     let mut taken = Vec::new();
     for _ in 0..LOOKS {
         if let Some(known) = record
@@ -68,7 +69,12 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
             }
             continue;
         }
-        let step = decide(&credential.item, record.as_ref(), asker);
+        let mut step = decide(&credential.item, record.as_ref(), asker);
+        let drifted = matches!(step, Step::Update { drifted: true, .. });
+        if drifted && judge(hands, &credential.item, record.as_ref(), &mut taken).await == Judgement::Hold {
+            // Whoever insists on a label keeps no key from being added and no value from being drawn.
+            step = Step::Nothing { verified: None };
+        }
         let tried = match (&step, &record) {
             (Step::Wait, _) => return waiting(key),
             (Step::Foreign { whose }, found) => return foreign(key, whose, found.as_ref(), asker),
@@ -85,21 +91,15 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 }
                 let lacking = lacking(credential, known);
                 if lacking.is_empty() {
-                    return if updated {
+                    return if repaired {
+                        Done::Repaired(key.clone(), taken)
+                    } else if updated {
                         Done::Updated(key.clone())
                     } else {
                         Done::Nothing
                     };
                 }
                 add(hands, credential, known, &lacking).await
-            }
-            (Step::Update { drifted: true, .. }, Some(known))
-                if matches!(
-                    judge(hands, &credential.item, Some(known), &mut taken).await,
-                    Judgement::Hold
-                ) =>
-            {
-                return Done::Nothing;
             }
             (Step::Unlabel { uid }, Some(_)) => match hands.unlabel(key, uid).await {
                 Ok(()) => {
@@ -113,6 +113,7 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
             (Step::Update { uid, .. }, Some(_)) => match hands.update(key, credential.item.body.clone(), uid).await {
                 Ok(()) => {
                     updated = true;
+                    repaired |= drifted;
                     record = hands.store.get(key);
                     continue;
                 }

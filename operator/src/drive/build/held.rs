@@ -141,19 +141,29 @@ fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     })
 }
 
-/// A bucket that is not there yet. One that was there once holds up nothing: the program may well do without.
+/// A bucket that is not there yet, or is lost. One that was there once and is only not reached holds up nothing: the program may
+/// well do without.
 fn bucket(drive: &ValidDrive, service: &ValidService) -> Option<Waiting> {
     let is_there = |name: &String| drive.bucket_facts.get(name).is_some_and(|facts| facts.there);
     let of_migration = service.migration.iter().flat_map(|migration| &migration.buckets);
     let used: BTreeSet<&String> = service.buckets.iter().chain(of_migration).collect();
-    let missing: Vec<String> = used
+    let is_lost = |name: &String| {
+        let mut facts = drive.bucket_facts.get(name).into_iter();
+        facts.any(|facts| facts.lost)
+    };
+    let missing: Vec<&String> = used.into_iter().filter(|name| !is_there(name)).collect();
+    let reason = if missing.iter().any(|name| is_lost(name)) {
+        Reason::BucketLost
+    } else {
+        Reason::BucketsPending
+    };
+    let missing: Vec<String> = missing
         .into_iter()
-        .filter(|name| !is_there(name))
         .map(|name| format!("service {:?} waits for bucket {name:?}", service.name))
         .collect();
     (!missing.is_empty()).then(|| Waiting {
         condition: ConditionType::StorageReady,
-        reason: Reason::BucketsPending,
+        reason,
         message: missing.join("; "),
     })
 }

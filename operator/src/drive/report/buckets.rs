@@ -1,5 +1,7 @@
 //! What is told about buckets.
 
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::labels::BUCKET_IDENTITY;
 use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -7,11 +9,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::Finding;
 use crate::drive::apply::Outcome;
 use crate::drive::apply::buckets::Known;
+use crate::drive::data;
 use crate::drive::departure::{Asking, Progress, settings_hash, settle};
 use crate::drive::valid::{ValidBucket, ValidDrive};
+use crate::object_store::identity::Identity;
 use crate::object_store::keeper::{State, View};
 use crate::object_store::measure::Usage;
 use crate::object_store::model::Origin;
+
+/// Seconds for which the time in status at which a bucket was seen stays as it is.
+const NOTED_FOR: i64 = 86_400;
 
 /// Each bucket's line in status: those that are asked for, then those that were.
 pub fn statuses(valid: &ValidDrive, outcome: &Outcome) -> Vec<BucketStatus> {
@@ -43,11 +50,27 @@ pub fn blocked(valid: &ValidDrive, outcome: &Outcome) -> Option<Finding> {
     Some(Finding::new(ConditionType::DeletionBlocked, true, reason, message))
 }
 
+/// Whether it was there and is gone, or another one has its name.
+pub fn is_lost(bucket: &BucketStatus) -> bool {
+    matches!(bucket.state, BucketState::Lost | BucketState::Replaced)
+}
+
+/// Every bucket that is lost: why, and every message. As long as nobody looks, because the drive is paused or invalid, this is what
+/// was found last.
+pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
+    let lost = buckets.iter().filter(|bucket| is_lost(bucket));
+    let messages: Vec<&str> = lost.filter_map(|bucket| bucket.message.as_deref()).collect();
+    (!messages.is_empty()).then(|| (Reason::BucketLost, messages.join("; ")))
+}
+
 /// `StorageReady`, where the drive has buckets.
-pub fn storage(valid: &ValidDrive, outcome: Option<&Outcome>) -> Option<Finding> {
+pub fn storage(valid: &ValidDrive, outcome: Option<&Outcome>, at_risk: Option<&(Reason, String)>) -> Option<Finding> {
     let type_ = ConditionType::StorageReady;
     if valid.buckets.is_empty() {
         return None;
+    }
+    if let Some((reason, message)) = at_risk {
+        return Some(Finding::new(type_, false, *reason, message.clone()).stalling(true));
     }
     let Some(outcome) = outcome else {
         // Nobody asks while the drive is paused: what was known last is told.
@@ -97,6 +120,7 @@ pub fn storage(valid: &ValidDrive, outcome: Option<&Outcome>) -> Option<Finding>
                 }
                 over.extend(usage.as_ref().and_then(|(usage, _)| over_quota(bucket, usage)));
             }
+            // Those that are lost are told of above.
             Some(Known::Unrecorded | Known::View(_)) | None => pending.push(bucket.name.as_str()),
         }
     }
@@ -146,6 +170,8 @@ fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus
         deletion_policy: is_made.then_some(bucket.deletion_policy),
         region: before.and_then(|before| before.region.clone()),
         usage: before.and_then(|before| before.usage.clone()),
+        identity: before.and_then(|before| before.identity.clone()),
+        last_seen: before.and_then(|before| before.last_seen.clone()),
         state: if was_there {
             BucketState::Failing
         } else {
@@ -161,6 +187,8 @@ fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus
         }
         Known::Unrecorded => return line,
     };
+    line.last_seen = last_seen(view, before);
+    line.identity = view.identity.as_ref().map(ToString::to_string);
     if let Some((usage, counted_at)) = &view.usage {
         line.usage = Some(shown(usage, Time(*counted_at)));
     }
@@ -177,6 +205,14 @@ fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus
             }
             line.message = Some(trouble.message.clone());
         }
+        State::Lost { to_another } => {
+            line.state = if *to_another {
+                BucketState::Replaced
+            } else {
+                BucketState::Lost
+            };
+            line.message = Some(lost(valid, bucket, view, *to_another));
+        }
         State::Changing => {
             // Not Ready, and no hash of settings: a restarted operator has to finish this.
             line.state = BucketState::Failing;
@@ -187,6 +223,55 @@ fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus
         }
     }
     line
+}
+
+/// When a bucket was last seen. A bucket that is there is seen each hour, and the drive is not written each hour.
+fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
+    let seen = view.seen?;
+    let same = before.filter(|before| before.identity == view.identity.as_ref().map(ToString::to_string));
+    let noted = same.and_then(|before| before.last_seen.as_ref());
+    let is_recent = |noted: &&Time| seen.as_second() - noted.0.as_second() < NOTED_FOR;
+    let is_lost = matches!(view.state, State::Lost { .. });
+    match noted.filter(|noted| !is_lost && is_recent(noted)) {
+        Some(noted) => Some(noted.clone()),
+        // Whole seconds, as all times in status.
+        None => Some(Time(Timestamp::from_second(seen.as_second()).unwrap_or(seen))),
+    }
+}
+
+/// What is lost, and the two ways on.
+fn lost(valid: &ValidDrive, bucket: &ValidBucket, view: &View, to_another: bool) -> String {
+    let (name, in_store) = (&bucket.name, &bucket.request.bucket);
+    let identity = view.identity.as_ref();
+    let seen = view
+        .seen
+        .and_then(|seen| Timestamp::from_second(seen.as_second()).ok())
+        .map_or_else(String::new, |seen| format!(", last seen at {seen},"));
+    let what = match (identity, to_another) {
+        (_, false) => "was deleted with all its objects".to_owned(),
+        (Some(Identity::Tag(mark)), true) => format!(
+            "was replaced: the bucket of this name has no tag {BUCKET_IDENTITY}={mark}, so it was made by something else, or its tags              were removed"
+        ),
+        (_, true) => "was replaced by another bucket of this name".to_owned(),
+    };
+    let restore = match (identity, to_another) {
+        (Some(Identity::Tag(mark)), false) => {
+            format!("restore it under this name from a backup and then give it the tag {BUCKET_IDENTITY}={mark}")
+        }
+        (_, false) => "restore it under this name from a backup".to_owned(),
+        (Some(Identity::Tag(_)), true) => "if it holds the right objects, give it this tag".to_owned(),
+        (_, true) => "put the right one in its place".to_owned(),
+    };
+    let accepted = match (bucket.request.origin, to_another) {
+        (_, true) => "and this bucket is used",
+        (Origin::Made, false) => "and an empty one is made",
+        (Origin::Existing, false) => "and the drive waits until you make one",
+    };
+    let uid = identity.map(ToString::to_string).unwrap_or_default();
+    format!(
+        "bucket {name} ({in_store}){seen} {what}: the operator neither makes it again nor changes services that use it. Next step:          {restore}, and the operator continues; or accept the loss, {accepted}: {}",
+        data::accepting(&valid.namespace, &valid.name, name, &uid)
+    )
 }
 
 fn shown(usage: &Usage, counted_at: Time) -> BucketUsage {

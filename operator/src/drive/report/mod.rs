@@ -162,11 +162,11 @@ pub fn status(
     // Nothing is ready of a portal that is suspended, although all of it is as the spec says.
     let is_ready = |service: &&services::Shown| service.complete && !drive.spec.is_suspended();
     let complete = services.iter().filter(is_ready).count();
-    let findings = findings(drive, observed, verdict, &services, before, now.0);
     let buckets = match verdict {
         Verdict::Applied { valid, outcome } => buckets::statuses(valid, outcome),
         Verdict::Paused { .. } | Verdict::Invalid(_) => before.buckets.clone(),
     };
+    let findings = findings(drive, observed, verdict, &services, &buckets, before, now.0);
     let secrets = match verdict {
         Verdict::Applied { valid, .. } => secrets::statuses(valid),
         Verdict::Paused { .. } | Verdict::Invalid(_) => before.secrets.clone(),
@@ -279,9 +279,11 @@ fn findings(
     observed: &Observed,
     verdict: &Verdict<'_>,
     services: &[services::Shown],
+    buckets: &[BucketStatus],
     before: &RecruitmentDriveStatus,
     now: Timestamp,
 ) -> Vec<Finding> {
+    let lost_buckets = buckets::at_risk(buckets);
     let programs = services::finding(drive, services);
     let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
         Verdict::Applied { valid, outcome } => (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held)),
@@ -305,7 +307,7 @@ fn findings(
         place.extend(secrets::finding(valid, held, &blocked));
         let database = database::finding(valid, observed, outcome, &blocked, before);
         gates.extend(database.map(|found| of_database(drive, observed).unwrap_or(found)));
-        gates.extend(buckets::storage(valid, outcome));
+        gates.extend(buckets::storage(valid, outcome, lost_buckets.as_ref()));
         gates.extend(migrations::finding(valid, outcome));
         gates.push(programs);
         let listeners = listeners::told(drive, observed.listeners.as_ref(), before, now);
@@ -318,13 +320,21 @@ fn findings(
     } else {
         gates.push(programs);
     }
-    let at_risk = observed.data.at_risk();
+    let at_risk = both(observed.data.at_risk(), lost_buckets);
     let mut all = head(drive, verdict, &blocked, &gates, at_risk.as_ref());
     let at_risk = at_risk.map(|(reason, message)| Finding::new(ConditionType::DataAtRisk, true, reason, message));
     all.extend(at_risk);
     all.extend(gates);
     all.extend(found);
     all
+}
+
+/// What is at risk of volumes and of buckets.
+fn both(data: Option<(Reason, String)>, buckets: Option<(Reason, String)>) -> Option<(Reason, String)> {
+    match (data, buckets) {
+        (Some((reason, data)), Some((_, buckets))) => Some((reason, format!("{data}; {buckets}"))),
+        (data, buckets) => data.or(buckets),
+    }
 }
 
 /// `DatabaseReady`, while the data of the drive's own server is being deleted or is gone.

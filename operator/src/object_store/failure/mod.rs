@@ -66,6 +66,7 @@ enum Kind {
     SignatureRefused,
     TokenExpired,
     Missing,
+    Lost { to_another: bool },
     Taken,
     NotOurs { whose: String },
     WrongRegion,
@@ -116,6 +117,11 @@ impl Failure {
         Self::new(bucket, None, Kind::Missing)
     }
 
+    /// A bucket that was there is not, or another one has its name.
+    pub fn lost(bucket: &str, to_another: bool) -> Self {
+        Self::new(bucket, None, Kind::Lost { to_another })
+    }
+
     /// Objects are removed and stay.
     pub fn stuck(bucket: &str) -> Self {
         Self::new(bucket, None, Kind::Stuck)
@@ -147,6 +153,7 @@ impl Failure {
             Kind::Throttled => Reason::StoreThrottled,
             Kind::ClockSkewed => Reason::ClockSkewed,
             Kind::Missing => Reason::BucketMissing,
+            Kind::Lost { .. } => Reason::BucketLost,
             Kind::Taken | Kind::NotOurs { .. } => Reason::BucketNotOurs,
             Kind::WrongRegion => Reason::WrongRegion,
             Kind::EncryptionKey => Reason::KeyUnusable,
@@ -189,6 +196,7 @@ impl Failure {
             | Kind::SignatureRefused
             | Kind::TokenExpired
             | Kind::Missing
+            | Kind::Lost { .. }
             | Kind::EncryptionKey
             | Kind::TooMany
             | Kind::NotEmpty => Retry::Soon,
@@ -217,6 +225,14 @@ impl Failure {
     /// Whether there is no such bucket.
     pub fn is_missing(&self) -> bool {
         self.0.kind == Kind::Missing
+    }
+
+    /// Of a bucket that is lost: whether another one has its name.
+    pub fn lost_to_another(&self) -> Option<bool> {
+        match self.0.kind {
+            Kind::Lost { to_another } => Some(to_another),
+            _ => None,
+        }
     }
 
     /// Whether a bucket could not be removed because something is in it.
@@ -267,6 +283,7 @@ impl Failure {
             | Kind::TokenExpired
             | Kind::WrongRegion
             | Kind::Missing
+            | Kind::Lost { .. }
             | Kind::Taken
             | Kind::NotOurs { .. } => true,
             Kind::Busy

@@ -39,6 +39,8 @@ impl Facts {
             }
             Kind::Missing if self.operation.is_none() => "it does not exist".to_owned(),
             Kind::Missing => format!("it does not exist (NoSuchBucket to {operation})"),
+            Kind::Lost { to_another: false } => "it was there and does not exist any more".to_owned(),
+            Kind::Lost { to_another: true } => "another bucket has its name".to_owned(),
             Kind::Taken => "the name is taken by another account (BucketAlreadyExists)".to_owned(),
             Kind::NotOurs { whose } => whose.clone(),
             Kind::Restless => "it does not stay as it is set up".to_owned(),
@@ -97,6 +99,7 @@ impl Facts {
                 .to_owned(),
             Kind::TokenExpired => ": renew the session token in the Secret with the operator's credentials".to_owned(),
             Kind::Missing => ": make it, or correct its name in the drive".to_owned(),
+            Kind::Lost { .. } => ": restore it, or accept the loss".to_owned(),
             Kind::Taken => ": choose another `objectStore.bucketPrefix`, or another name for the bucket".to_owned(),
             Kind::NotOurs { .. } => {
                 ": nothing is changed in it; choose another name, or use it as an existing bucket".to_owned()

@@ -1,6 +1,6 @@
 //! Bringing a bucket to what it should be, in stores that fall short.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ras_crds::Reason;
@@ -8,15 +8,29 @@ use ras_crds::Reason;
 use super::given::{full, name, owner, stranger};
 use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::object_store::capabilities::Capabilities;
-use crate::object_store::ensure::{Ensured, ensure_waiting};
+use crate::object_store::ensure::{Ensured, Remembered, ensure_waiting};
 use crate::object_store::failure::Failure;
+use crate::object_store::identity::Identity;
 use crate::object_store::model::{BucketRequest, Encryption, Feature, Origin, Settings};
 use crate::object_store::observed::{Seen, StoredRule};
 use crate::object_store::store::{Entry, EntryKind};
 
 async fn ensure(store: &Memory, request: &BucketRequest, known: &Capabilities) -> Result<Ensured, Failure> {
+    ensure_remembering(store, request, None, known).await
+}
+
+async fn ensure_remembering(
+    store: &Memory,
+    request: &BucketRequest,
+    identity: Option<Identity>,
+    known: &Capabilities,
+) -> Result<Ensured, Failure> {
     let waits = [Duration::ZERO; 3];
-    ensure_waiting(store, request, &BTreeSet::new(), known, &waits).await
+    let remembered = Remembered {
+        identity,
+        mark: "mark".to_owned(),
+    };
+    ensure_waiting(store, request, &BTreeSet::new(), &remembered, known, &waits).await
 }
 
 fn set(features: &[Feature]) -> BTreeSet<Feature> {
@@ -284,8 +298,74 @@ async fn a_bucket_that_was_made_and_not_tagged_is_taken_up() {
     );
     let ensured = ensure(&store, &full(), &Capabilities::new()).await.unwrap();
     assert!(!ensured.created);
-    let tags = store.held(&name()).truth.tags;
-    assert_eq!(tags, Seen::Is(owner().tags()));
+    assert_eq!(store.held(&name()).truth.tags, Seen::Is(marked("mark")));
+    assert_eq!(ensured.identity, Some(Identity::Tag("mark".to_owned())));
+}
+
+fn marked(mark: &str) -> BTreeMap<String, String> {
+    let mut tags = owner().tags();
+    tags.insert("ras.dev/bucket-identity".to_owned(), mark.to_owned());
+    tags
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_remembered_is_never_made_again_nor_taken_for_another() {
+    let tagged = |mark: &str| Some(Identity::Tag(mark.to_owned()));
+    let known = Capabilities::new();
+    for origin in [Origin::Made, Origin::Existing] {
+        let request = BucketRequest { origin, ..full() };
+        for identity in [tagged("a"), Some(Identity::Name("a".to_owned()))] {
+            let store = Memory::new(Gaps::default());
+            let lost = ensure_remembering(&store, &request, identity, &known)
+                .await
+                .unwrap_err();
+            assert_eq!(
+                (lost.reason(), lost.lost_to_another()),
+                (Reason::BucketLost, Some(false))
+            );
+            assert!(store.buckets().is_empty());
+            assert_eq!(store.calls(), 2, "it looks twice before it says so");
+        }
+        let foreign = Held {
+            truth: fresh(),
+            ..Held::default()
+        };
+        let store = Memory::new(Gaps::default()).with(&name(), foreign.clone());
+        let lost = ensure_remembering(&store, &request, tagged("a"), &known)
+            .await
+            .unwrap_err();
+        assert_eq!(lost.lost_to_another(), Some(true));
+        assert_eq!(store.held(&name()), foreign, "nothing is changed in it");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_without_a_tag_gets_one_and_keeps_it_and_a_store_without_tags_goes_by_the_name() {
+    let known = Capabilities::new();
+    let store = Memory::new(Gaps::default());
+    ensure(&store, &full(), &known).await.unwrap();
+    let mut held = store.held(&name());
+    held.truth.tags = Seen::Is(marked("older"));
+    store.put(&name(), held);
+    let by_name = Identity::Name("mark".to_owned());
+    let ensured = ensure_remembering(&store, &full(), Some(by_name.clone()), &known)
+        .await
+        .unwrap();
+    assert_eq!(ensured.identity, Some(Identity::Tag("older".to_owned())));
+    assert!(ensured.changed.is_empty(), "{ensured:?}");
+
+    let gaps = Gaps {
+        unknown: set(&[Feature::Tags]),
+        ..Gaps::default()
+    };
+    let store = Memory::new(gaps);
+    let known = Capabilities::new();
+    let ensured = ensure(&store, &full(), &known).await.unwrap();
+    assert_eq!(ensured.identity, Some(by_name.clone()));
+    let again = ensure_remembering(&store, &full(), Some(by_name.clone()), &known)
+        .await
+        .unwrap();
+    assert_eq!(again.identity, Some(by_name));
 }
 
 #[tokio::test]

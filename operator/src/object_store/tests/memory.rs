@@ -113,6 +113,16 @@ impl Memory {
         self.state().buckets[bucket].clone()
     }
 
+    /// Somebody deletes a bucket with all that is in it.
+    pub fn lose(&self, bucket: &str) -> Option<Held> {
+        self.state().buckets.remove(bucket)
+    }
+
+    /// Somebody makes a bucket, or brings one back.
+    pub fn put(&self, bucket: &str, held: Held) {
+        self.state().buckets.insert(bucket.to_owned(), held);
+    }
+
     pub fn calls(&self) -> usize {
         self.state().calls
     }
@@ -163,6 +173,29 @@ pub fn answer(operation: Operation, bucket: &str, status: u16, code: &str) -> Fa
             ..Answer::default()
         },
     )
+}
+
+/// A keeper owns its store, and a test looks into it.
+impl ObjectStore for &'static Memory {
+    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+        (**self).observe(bucket, wanted).await
+    }
+
+    async fn execute(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+        (**self).execute(bucket, step).await
+    }
+
+    async fn list(&self, bucket: &str, listing: Listing, after: Option<&Marker>) -> Result<Page, Failure> {
+        (**self).list(bucket, listing, after).await
+    }
+
+    async fn delete(&self, bucket: &str, entries: &[Entry]) -> Result<Deleted, Failure> {
+        (**self).delete(bucket, entries).await
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), Failure> {
+        (**self).delete_bucket(bucket).await
+    }
 }
 
 impl ObjectStore for Memory {

@@ -3,6 +3,7 @@
 mod ensuring;
 mod failing;
 mod given;
+mod keeping;
 mod measuring;
 mod memory;
 mod planning;

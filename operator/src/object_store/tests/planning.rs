@@ -24,6 +24,7 @@ fn plan_for(request: &BucketRequest, truth: &Observed, lacking: &Features) -> Re
         request,
         before: &before,
         lacking,
+        mark: "m",
     };
     if !truth.exists {
         return plan(wish, truth);
@@ -310,6 +311,7 @@ fn what_was_asked_before_is_taken_back_from_an_existing_bucket() {
         request: &request,
         before: &before,
         lacking: &lacking,
+        mark: "m",
     };
     let steps = plan(wish, &view(&truth, &wish.reads(), &BTreeSet::new())).unwrap();
     let after = applied(&steps, &truth);
@@ -326,6 +328,7 @@ fn at_rest_a_bucket_of_ours_is_read_in_seven_requests_and_an_existing_one_in_one
             request,
             before: &nothing,
             lacking: &nothing,
+            mark: "m",
         }
         .reads()
         .len()

@@ -8,6 +8,7 @@ mod emptying;
 mod existing;
 mod faults;
 pub mod look;
+mod lost;
 mod rights;
 mod suite;
 mod usage;
