@@ -128,12 +128,11 @@ pub fn settle(departure: &Departure, state: Option<&State>, asking: Asking<'_>) 
     };
     match (fate, state) {
         (Fate::Kept, _) if recorded.existing => (Progress::Gone, recorded.clone()),
-        (Fate::Released, Some(State::Ready { .. })) => (Progress::Gone, recorded.clone()),
+        (Fate::Released, Some(State::Ready { .. } | State::Lost { .. })) => (Progress::Gone, recorded.clone()),
         // Nothing of ours is left in what is not there.
         (Fate::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
             (Progress::Gone, recorded.clone())
         }
-        (Fate::Released, Some(State::Lost { .. })) => (Progress::Gone, recorded.clone()),
         (Fate::Kept, _) if recorded.state == BucketState::Retained => (Progress::Kept, recorded.clone()),
         (Fate::Kept, _) => kept("it is kept with all that is in it".to_owned()),
         (Fate::Unconfirmed, _) => blocked(

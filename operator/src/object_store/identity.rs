@@ -93,15 +93,11 @@ pub fn of(observed: &Observed, known: Option<&Identity>, mark: &str) -> Identity
 mod tests {
     use super::*;
 
-    fn there(tags: Seen<&[(&str, &str)]>) -> Observed {
-        let tags = match tags {
-            Seen::Is(tags) => Seen::Is(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
-            Seen::Lacking => Seen::Lacking,
-            Seen::NotRead => Seen::NotRead,
-        };
+    fn there(tags: &[(&str, &str)]) -> Observed {
+        let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         Observed {
             exists: true,
-            tags,
+            tags: Seen::Is(tags.collect()),
             ..Observed::default()
         }
     }
@@ -109,10 +105,13 @@ mod tests {
     #[test]
     fn a_bucket_is_the_remembered_one_by_its_tag_and_by_its_name_only_where_it_never_had_one() {
         let (tag, name) = (Identity::Tag("a".to_owned()), Identity::Name("b".to_owned()));
-        let ours = there(Seen::Is(&[(BUCKET_IDENTITY, "a")]));
-        let other = there(Seen::Is(&[(BUCKET_IDENTITY, "c")]));
-        let bare = there(Seen::Is(&[]));
-        let lacking = there(Seen::Lacking);
+        let ours = there(&[(BUCKET_IDENTITY, "a")]);
+        let other = there(&[(BUCKET_IDENTITY, "c")]);
+        let bare = there(&[]);
+        let lacking = Observed {
+            tags: Seen::Lacking,
+            ..there(&[])
+        };
         for (observed, known, lost) in [
             (&Observed::missing(), None, None),
             (&Observed::missing(), Some(&tag), Some(false)),

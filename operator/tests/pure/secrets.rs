@@ -218,7 +218,8 @@ fn pods_stay_when_managed_fields_are_cleared_and_follow_what_is_written_later() 
         version: "9".to_owned(),
         ..silent("8")
     };
-    let written = with(&touched, mail);
+    let seen = running(&touched, &touched);
+    let written = with(&seen, mail);
     assert_eq!(changed(&written, &before), ["d-two", "d-whole"]);
     let rolled = running(&written, &written);
     assert!(changed(&rolled, &hashes(&written)).is_empty(), "once");
