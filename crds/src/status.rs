@@ -372,8 +372,8 @@ impl DatabaseStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseLoginStatus {
-    /// How many rotations there were: with an even number programs log in as the owner itself, with an odd one as
-    /// `<owner>_2`.
+    /// How many rotations there were; one that is rolled back counts twice. With an even number programs log in as the owner
+    /// itself, with an odd one as `<owner>_2`.
     #[schemars(range(min = 0))]
     pub generation: i64,
     /// Since when services are rolled out with it.

@@ -756,6 +756,42 @@ fn a_rotation_whose_pods_crash_is_rolled_back_once_and_waits_for_another_request
 }
 
 #[test]
+fn no_password_is_drawn_over_that_of_a_crashed_pod_before_the_pod_has_ended() {
+    let (mut world, before) = crashing();
+    let works = |world: &mut World| {
+        world.walk(Memory::Whole, usize::MAX);
+        world.begin_job(0);
+        world.end_job(0, true);
+    };
+    while world.programs == before {
+        works(&mut world);
+    }
+    // One pod of each version runs when it is rolled back.
+    world.roll(0);
+    world.roll(1);
+    while world.programs != before {
+        works(&mut world);
+    }
+    for _ in 0..6 {
+        world.roll(0);
+    }
+    let second = names::second_password("d", DatabaseCredentials::PerDatabase, "a");
+    let password = world.secrets[&second].value;
+    world.mend();
+    world.wish(2);
+    for _ in 0..6 {
+        works(&mut world);
+    }
+    assert_eq!(world.secrets[&second].value, password);
+    let told = world.status.login.clone().unwrap().message.unwrap();
+    assert!(told.contains("have ended for certain"), "{told}");
+    world.runs(20);
+    assert_ne!(world.secrets[&second].value, password);
+    assert_eq!(world.status.login.clone().unwrap().generation, 3);
+    assert_eq!(world.trouble.take().or_else(|| world.locked_out()), None);
+}
+
+#[test]
 fn a_rotation_that_was_rolled_back_begins_again_after_its_period() {
     let (mut world, before) = crashing();
     world.runs(20);
