@@ -93,7 +93,7 @@ pub fn of(observed: &Observed, known: Option<&Identity>, mark: &str) -> Identity
 mod tests {
     use super::*;
 
-    fn there(tags: Seen<&[(&str, &str)]>) -> Observed {
+    fn there(tags: &Seen<&[(&str, &str)]>) -> Observed {
         let tags = match tags {
             Seen::Is(tags) => Seen::Is(tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             Seen::Lacking => Seen::Lacking,
@@ -109,10 +109,10 @@ mod tests {
     #[test]
     fn a_bucket_is_the_remembered_one_by_its_tag_and_by_its_name_only_where_it_never_had_one() {
         let (tag, name) = (Identity::Tag("a".to_owned()), Identity::Name("b".to_owned()));
-        let ours = there(Seen::Is(&[(BUCKET_IDENTITY, "a")]));
-        let other = there(Seen::Is(&[(BUCKET_IDENTITY, "c")]));
-        let bare = there(Seen::Is(&[]));
-        let lacking = there(Seen::Lacking);
+        let ours = there(&Seen::Is(&[(BUCKET_IDENTITY, "a")]));
+        let other = there(&Seen::Is(&[(BUCKET_IDENTITY, "c")]));
+        let bare = there(&Seen::Is(&[]));
+        let lacking = there(&Seen::Lacking);
         for (observed, known, lost) in [
             (&Observed::missing(), None, None),
             (&Observed::missing(), Some(&tag), Some(false)),
