@@ -128,8 +128,8 @@ pub fn settle(departure: &Departure, state: Option<&State>, asking: Asking<'_>) 
     };
     match (fate, state) {
         (Fate::Kept, _) if recorded.existing => (Progress::Gone, recorded.clone()),
+        // Nothing of ours is left in it, nor in what is not there.
         (Fate::Released, Some(State::Ready { .. } | State::Lost { .. })) => (Progress::Gone, recorded.clone()),
-        // Nothing of ours is left in what is not there.
         (Fate::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
             (Progress::Gone, recorded.clone())
         }
@@ -210,8 +210,8 @@ pub fn fate(recorded: &BucketStatus, policy: BucketDeletionPolicy, wishes: &Wish
     if recorded.existing && !wishes.keeps(bucket) && recorded.settings != Some(settings_hash(&Settings::default())) {
         return Fate::Released;
     }
-    // What was once said to be kept is nobody's to take away later.
-    let settled = recorded.state == BucketState::Retained;
+    // What was once said to be kept is nobody's to take away later, and what has the bucket's name in its place is not the drive's.
+    let settled = matches!(recorded.state, BucketState::Retained | BucketState::Replaced);
     if recorded.existing || settled || bucket.is_empty() || wishes.keeps(bucket) {
         return Fate::Kept;
     }
@@ -219,8 +219,10 @@ pub fn fate(recorded: &BucketStatus, policy: BucketDeletionPolicy, wishes: &Wish
         BucketDeletionPolicy::Retain => Fate::Kept,
         BucketDeletionPolicy::DeleteIfEmpty => Fate::RemovedIfEmpty,
         BucketDeletionPolicy::Delete if wishes.confirms(bucket) => Fate::Removed,
-        // It was never known to be there: most likely it is not, and what is empty needs no confirmation.
-        BucketDeletionPolicy::Delete if recorded.state == BucketState::Pending => Fate::RemovedIfEmpty,
+        // It was never known to be there, or is gone: most likely it is not, and what is empty needs no confirmation.
+        BucketDeletionPolicy::Delete if matches!(recorded.state, BucketState::Pending | BucketState::Lost) => {
+            Fate::RemovedIfEmpty
+        }
         BucketDeletionPolicy::Delete => Fate::Unconfirmed,
     }
 }
@@ -282,6 +284,25 @@ mod tests {
             fate(&recorded("b"), BucketDeletionPolicy::Delete, &nobody),
             Fate::Unconfirmed
         );
+    }
+
+    #[test]
+    fn a_bucket_that_is_lost_needs_no_confirmation_and_what_has_its_name_instead_stays() {
+        let confirmed = wishes(CONFIRM_DELETE, "b");
+        for (state, expected) in [
+            (
+                BucketState::Lost,
+                [Fate::Kept, Fate::RemovedIfEmpty, Fate::RemovedIfEmpty],
+            ),
+            (BucketState::Replaced, [Fate::Kept; 3]),
+        ] {
+            let mut gone = recorded("b");
+            gone.state = state;
+            assert_eq!(ALL.map(|policy| fate(&gone, policy, &Wishes::default())), expected);
+        }
+        let mut replaced = recorded("b");
+        replaced.state = BucketState::Replaced;
+        assert_eq!(fate(&replaced, BucketDeletionPolicy::Delete, &confirmed), Fate::Kept);
     }
 
     #[test]

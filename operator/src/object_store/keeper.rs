@@ -61,7 +61,8 @@ impl Pace {
     pub fn new(check_every: Duration, usage: Option<(Duration, u32)>) -> Self {
         Self {
             check_every,
-            verify_every: Duration::from_secs(3_600),
+            // With a tenth more it is still within an hour.
+            verify_every: Duration::from_secs(3_240),
             verify_first: Duration::from_secs(300),
             usage,
         }
@@ -533,10 +534,17 @@ impl<S: ObjectStore> Inner<S> {
                     // Somebody wants something else meanwhile, which is done next.
                     State::Changing
                 };
-                let kind = match done.created {
-                    true => NewsKind::Made,
-                    false if is_settled => NewsKind::Repaired,
-                    false => NewsKind::Configured,
+                // An earlier version of the operator wrote no tag that tells a bucket from the next one of its name.
+                let gets_its_tag = matches!(
+                    (&remembered.identity, &done.identity),
+                    (Some(Identity::Name(_)), Some(Identity::Tag(_)))
+                );
+                let kind = if done.created {
+                    NewsKind::Made
+                } else if is_settled && !gets_its_tag {
+                    NewsKind::Repaired
+                } else {
+                    NewsKind::Configured
                 };
                 let news = (done.created || !done.changed.is_empty()).then_some(News {
                     kind,
@@ -713,13 +721,20 @@ impl<S: ObjectStore> Inner<S> {
             Some(State::Removing { removed }) => (true, *removed),
             _ => (false, 0),
         };
+        let (was_lost, is_remembered) = self.entries().get(key).map_or((false, false), |entry| {
+            (matches!(entry.state, State::Lost { .. }), entry.identity.is_some())
+        });
         if let Some(to_another) = failure.lost_to_another() {
-            tracing::warn!(drive = %key.drive, bucket = key.name, "{}", failure.sentence());
-            self.tell(key, State::Lost { to_another }, None);
+            // Its loss may have been accepted while it was looked for.
+            if is_remembered {
+                if !was_lost {
+                    tracing::warn!(drive = %key.drive, bucket = key.name, "{}", failure.sentence());
+                }
+                self.tell(key, State::Lost { to_another }, None);
+            }
             return;
         }
-        let is_lost = matches!(self.entries().get(key), Some(entry) if matches!(entry.state, State::Lost { .. }));
-        if is_lost && (failure.is_unreachable() || failure.is_throttled()) {
+        if was_lost && (failure.is_unreachable() || failure.is_throttled()) {
             // Nothing new is known of it.
             return;
         }

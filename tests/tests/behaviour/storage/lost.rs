@@ -23,6 +23,11 @@ const OBJECT: &str = "kept.pdf";
 
 async fn delete(storage: &Storage, bucket: &str) -> Result<(), Error> {
     look::delete(&storage.client, bucket, OBJECT).await?;
+    if storage.store.kind() == StoreKind::Moto {
+        // It gives the tags of a bucket that was deleted to the next one of its name, which no S3 does.
+        let untagged = storage.client.delete_bucket_tagging().bucket(bucket).send().await;
+        untagged.map_err(|error| look::failed("DeleteBucketTagging", &error))?;
+    }
     let deleted = storage.client.delete_bucket().bucket(bucket).send().await;
     deleted.map(drop).map_err(|error| look::failed("DeleteBucket", &error))
 }
