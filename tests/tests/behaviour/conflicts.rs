@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -210,4 +210,84 @@ async fn a_change_by_hand_is_put_back_at_once_and_the_event_says_whose_it_was() 
         }
     })
     .await
+}
+
+const WITH_SECRET: &str = "
+apiVersion: ras.dev/v1alpha1
+kind: RecruitmentDrive
+metadata: {name: spring}
+spec:
+  services:
+  - name: web
+    image: registry.example.com/web:1
+    env: [{name: KEY, secret: {name: jwt, key: key}}]
+  secrets: [{name: jwt, generate: {keys: [key]}}]
+";
+
+/// Sets a label of the drive's Secret whenever it has another value, as long as it is wanted.
+async fn insist_on_the_secret(secrets: Api<Secret>, wanted: Arc<AtomicBool>) {
+    let params = PatchParams {
+        field_manager: Some("label-tool".to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "cost-center"}}}));
+    while wanted.load(Ordering::Acquire) {
+        let _ = secrets.patch("spring-jwt", &params, &patch).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less_often_and_no_value_is_asked_for()
+-> Result<(), Error> {
+    const LABEL: &str = "jsonpath={.metadata.labels.app\\.kubernetes\\.io/part-of}";
+    let label = async |season: &Season| kubectl(season, &["get", "secret", "spring-jwt", "-o", LABEL]).await;
+    let season = Season::start("fight-secret").await?;
+    season.apply(WITH_SECRET).await?;
+    let ready = season.ready("spring").await?;
+    let right = label(&season).await?;
+    assert!(!right.is_empty(), "it has no such label");
+    let since = mark(&season).await?;
+    let wanted = Arc::new(AtomicBool::new(true));
+    let tool = tokio::spawn(insist_on_the_secret(season.namespace.api(), Arc::clone(&wanted)));
+    let told = because(&season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
+    for word in [
+        "Secret/spring-jwt",
+        "label-tool",
+        "metadata.labels[app.kubernetes.io/part-of]",
+    ] {
+        assert!(told.message.contains(word), "{word}: {}", told.message);
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let written = asked(&season, since, writes_children).await?;
+    assert!((3..=4).contains(&written.len()), "{written:#?}");
+    assert_eq!(
+        season.ready("spring").await?.last_transition_time,
+        ready.last_transition_time
+    );
+
+    // A key that is lacking comes all the same.
+    season
+        .apply(&WITH_SECRET.replace("keys: [key]", "keys: [key, refresh]"))
+        .await?;
+    eventually(ras_tests::PATIENCE, "the second key", async || {
+        let secret = season.namespace.api::<Secret>().get("spring-jwt").await?;
+        if secret.data.is_some_and(|data| data.contains_key("refresh")) {
+            Ok(())
+        } else {
+            Err("only one".into())
+        }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+
+    wanted.store(false, Ordering::Release);
+    tool.await.unwrap();
+    eventually(A_PAUSE, "the label to be put back", async || {
+        let now = label(&season).await?;
+        if now == right { Ok(()) } else { Err(now.into()) }
+    })
+    .await
+    .map_err(|error| error.with_log(&season.operator.log()))?;
+    no_conflict(&season).await
 }

@@ -575,10 +575,8 @@ async fn judge(hands: &Hands, item: &Item, record: Option<&Record>, taken: &mut 
     if hands.contests.holds(&item.key, digest, now) {
         return Judgement::Hold;
     }
-    // A Secret is never asked for, so who took its fields is not known, and its metadata is put back.
-    if item.key.kind != Kind::Secret {
-        *taken = hands.taken(&item.key, &item.body).await.unwrap_or_default();
-    }
+    // Of a Secret, too, only metadata is asked for: see `Hands::taken`.
+    *taken = hands.taken(&item.key, &item.body).await.unwrap_or_default();
     if taken.is_empty() && record.written.as_deref() == Some(item.hash.as_str()) && record.applied != record.written {
         taken.push(Taken {
             field: format!("metadata.annotations[{APPLIED}]"),
