@@ -120,11 +120,20 @@ impl Store {
         gone.iter().flat_map(|key| self.forget(key)).collect()
     }
 
-    /// Takes what our own write returned. It concerns nobody: the writer knows it already.
+    /// Takes what our own write of a whole object returned. It concerns nobody: the writer knows it already.
     pub fn wrote(&self, key: &ChildKey, mut record: Record) {
-        let mut inner = self.lock();
         // The API server has just told us what it recorded for this very object: nothing is left to compare.
         record.fields.unverified = None;
+        self.learn(key, record);
+    }
+
+    /// Takes what our own write of some fields returned. What somebody else took of the others is still to be found.
+    pub fn patched(&self, key: &ChildKey, record: Record) {
+        self.learn(key, record);
+    }
+
+    fn learn(&self, key: &ChildKey, mut record: Record) {
+        let mut inner = self.lock();
         record.written.clone_from(&record.applied);
         if inner.gone.went_after(key, record.version) {
             return;
@@ -529,5 +538,22 @@ mod tests {
         // What is written after that is news.
         store.wrote(&key, at(7));
         assert_eq!(store.get(&key).map(|record| record.version), Some(7));
+    }
+
+    #[test]
+    fn a_write_of_some_fields_says_nothing_of_the_others() {
+        let store = Store::default();
+        let key = ChildKey::new(Kind::Secret, "spo", "spring-jwt");
+        let changed = |version| {
+            let mut record = at(version);
+            record.fields.unverified = Some("[]".into());
+            record
+        };
+        let is_to_be_compared = || store.get(&key).is_some_and(|record| record.fields.unverified.is_some());
+        store.observe(&key, changed(4));
+        store.patched(&key, changed(5));
+        assert!(is_to_be_compared());
+        store.wrote(&key, changed(6));
+        assert!(!is_to_be_compared());
     }
 }

@@ -56,6 +56,11 @@ impl Hands {
         self.store.wrote(key, observe::record(key.kind, &answer.metadata));
     }
 
+    fn learn_of_patch(&self, key: &ChildKey, answer: &PartialObjectMeta<DynamicObject>) {
+        self.metrics.wrote(key.kind.as_str(), "patch");
+        self.store.patched(key, observe::record(key.kind, &answer.metadata));
+    }
+
     /// Applies an object that must not exist yet. 409 means that it does.
     pub async fn create(&self, key: &ChildKey, mut body: Value) -> Result<(), kube::Error> {
         set_metadata(&mut body, "resourceVersion", NEVER);
@@ -161,7 +166,7 @@ impl Hands {
             ..PatchParams::default()
         };
         let answer = self.api(key).patch_metadata(&key.name, &params, patch).await?;
-        self.learn(key, "patch", &answer);
+        self.learn_of_patch(key, &answer);
         Ok(())
     }
 
