@@ -50,7 +50,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             .and_then(|a| a.get(labels::APPLIED))
             .map(|hash| hash.as_str().into()),
         written: None,
-        fields: fields(managed),
+        fields: fields(kind, managed),
         detail: match kind {
             Kind::Secret => Detail::Secret(secret(meta)),
             Kind::Deployment => Detail::Deployment(DeploymentState {
@@ -334,7 +334,7 @@ fn owner(meta: &ObjectMeta, touched: bool) -> Owner {
         })
 }
 
-fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
+fn fields(kind: Kind, managed: &[ManagedFieldsEntry]) -> Fields {
     let entries = our_entries(managed);
     let text = serde_json::to_string(&entries).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
@@ -343,7 +343,22 @@ fn fields(managed: &[ManagedFieldsEntry]) -> Fields {
         digest: hasher.finish(),
         unverified: Some(text.into()),
         shared: co_owners::shared(managed).map(|shared| shared.to_string().into()),
+        managers: (kind == Kind::Secret && !entries.is_empty()).then(|| managers(managed)),
     }
+}
+
+/// Who owns which fields, without when.
+fn managers(managed: &[ManagedFieldsEntry]) -> Arc<str> {
+    let entries: Vec<ManagedFieldsEntry> = managed
+        .iter()
+        .map(|entry| ManagedFieldsEntry {
+            manager: entry.manager.clone(),
+            subresource: entry.subresource.clone(),
+            fields_v1: entry.fields_v1.clone(),
+            ..ManagedFieldsEntry::default()
+        })
+        .collect();
+    serde_json::to_string(&entries).unwrap_or_default().into()
 }
 
 fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {

@@ -123,6 +123,9 @@ pub struct Fields {
     pub unverified: Option<Arc<str>>,
     /// Those that other managers own, too, as JSON. There are hardly ever any.
     pub shared: Option<Arc<str>>,
+    /// Of a Secret of ours: the entries of all managers without their times, as JSON, as long as nobody compared ours. Who took a field
+    /// of another kind is asked for, and a Secret never is.
+    pub managers: Option<Arc<str>>,
 }
 
 /// What is remembered of a kind besides.

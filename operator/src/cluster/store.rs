@@ -80,6 +80,9 @@ impl Store {
             }
             if before.uid == record.uid && before.fields.digest == record.fields.digest {
                 record.fields.unverified.clone_from(&before.fields.unverified);
+                if record.fields.unverified.is_none() {
+                    record.fields.managers = None;
+                }
             }
             if !same(before, &record) {
                 wake.extend(inner.concerned(key, before));
@@ -123,7 +126,7 @@ impl Store {
     /// Takes what our own write of a whole object returned. It concerns nobody: the writer knows it already.
     pub fn wrote(&self, key: &ChildKey, mut record: Record) {
         // The API server has just told us what it recorded for this very object: nothing is left to compare.
-        record.fields.unverified = None;
+        (record.fields.unverified, record.fields.managers) = (None, None);
         self.learn(key, record);
     }
 
@@ -158,7 +161,7 @@ impl Store {
         if let Some(record) = self.lock().children.get_mut(key)
             && record.fields.digest == digest
         {
-            record.fields.unverified = None;
+            (record.fields.unverified, record.fields.managers) = (None, None);
         }
     }
 

@@ -281,6 +281,12 @@ async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less
     .await
     .map_err(|error| error.with_log(&season.operator.log()))?;
 
+    let gets = asked(&season, since, |event| {
+        event.resource == "secrets" && matches!(event.verb.as_str(), "get" | "list")
+    })
+    .await?;
+    assert!(gets.is_empty(), "{gets:#?}");
+
     wanted.store(false, Ordering::Release);
     tool.await.unwrap();
     eventually(A_PAUSE, "the label to be put back", async || {

@@ -163,6 +163,7 @@ mod tests {
                 digest: 7,
                 unverified: None,
                 shared: None,
+                managers: None,
             },
             detail: Detail::None,
         }

@@ -92,6 +92,7 @@ mod tests {
                 digest: 0,
                 unverified: None,
                 shared: None,
+                managers: None,
             },
             detail: Detail::None,
         }

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use ras_crds::Reason;
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 use crate::cluster::store::DriveKey;
-use crate::cluster::takers::Taken;
+use crate::cluster::takers::{self, Taken};
 use crate::drive::build::labels::{APPLIED, DRIVE};
 use crate::drive::build::{Applied, Desired, Prepared, names};
 use crate::drive::data::Data;
@@ -575,8 +576,16 @@ async fn judge(hands: &Hands, item: &Item, record: Option<&Record>, taken: &mut 
     if hands.contests.holds(&item.key, digest, now) {
         return Judgement::Hold;
     }
-    // Of a Secret, too, only metadata is asked for: see `Hands::taken`.
-    *taken = hands.taken(&item.key, &item.body).await.unwrap_or_default();
+    *taken = if item.key.kind == Kind::Secret {
+        // A Secret is never asked for: the watch has told who owns what.
+        let managers = record.fields.managers.as_deref();
+        let managed: Vec<ManagedFieldsEntry> = managers
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        takers::taken(&managed, &item.body)
+    } else {
+        hands.taken(&item.key, &item.body).await.unwrap_or_default()
+    };
     if taken.is_empty() && record.written.as_deref() == Some(item.hash.as_str()) && record.applied != record.written {
         taken.push(Taken {
             field: format!("metadata.annotations[{APPLIED}]"),

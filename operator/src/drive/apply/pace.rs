@@ -61,6 +61,7 @@ mod tests {
                 digest: 7,
                 unverified: None,
                 shared: None,
+                managers: None,
             },
             detail: Detail::Deployment(DeploymentState {
                 replicas,
