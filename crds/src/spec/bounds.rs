@@ -57,6 +57,9 @@ pub(crate) const REQUEST_HEADER: &str = r"^\S{0,}$";
 /// A response header.
 pub(crate) const RESPONSE_HEADER: &str = r"^[^*\s]+$";
 
+/// The CEL rule of a list of ports: no two of them have the same number and protocol.
+pub(crate) const PORTS_DIFFER: &str = "self.all(p, self.exists_one(q, q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))";
+
 /// The CEL rule of a directory in which a container starts, together with [`LONGEST_DIRECTORY`].
 pub(crate) const IS_DIRECTORY: &str = r"self.matches('^/[^\\x00]*$') && !self.matches('/[.][.](/|$)')";
 /// Characters.

@@ -105,7 +105,7 @@ pub struct Sidecar {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(q, q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))")
+    #[x_kube(validation = Rule::new(bounds::PORTS_DIFFER)
         .message("sidecars[].ports[].port must be a number that no other port of this helper has: change one of them"))]
     pub ports: Vec<Port>,
 

@@ -108,7 +108,7 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(q, q.port == p.port && (has(q.protocol) ? q.protocol : 'TCP') == (has(p.protocol) ? p.protocol : 'TCP')))")
+    #[x_kube(validation = Rule::new(bounds::PORTS_DIFFER)
         .message("ports[].port must be a number that no other port of this service has: change one of them"))]
     #[x_kube(validation = Rule::new("self.all(p, !has(p.path) || self.exists_one(q, has(q.path) && q.path == p.path))")
         .message("ports[].path must be a path that no other port of this service has: change one of them"))]

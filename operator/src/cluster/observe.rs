@@ -418,26 +418,23 @@ fn touch(meta: &ObjectMeta) -> String {
 /// seconds: two writes by one manager within a second look like one, and a pod started after the first reads the
 /// second's value.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
-    let version = meta.resource_version.clone().unwrap_or_default();
     let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
-    let rotated_for = annotation(labels::ROTATED_FOR).cloned();
     let number = |name: &str| annotation(name).and_then(|text| text.parse().ok());
-    let generation = number(labels::LOGIN_GENERATION);
-    let rolled_back = number(labels::LOGIN_ROLLED_BACK);
-    let drawn_at = annotation(labels::ROTATED_AT)
-        .and_then(|text| text.parse().ok())
-        .or(meta.creation_timestamp.as_ref().map(|time| time.0));
+    let facts = SecretFacts {
+        drawn_at: annotation(labels::ROTATED_AT)
+            .and_then(|text| text.parse().ok())
+            .or(meta.creation_timestamp.as_ref().map(|time| time.0)),
+        rotated_for: annotation(labels::ROTATED_FOR).cloned(),
+        generation: number(labels::LOGIN_GENERATION),
+        rolled_back: number(labels::LOGIN_ROLLED_BACK),
+        ..SecretFacts::default()
+    };
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
     if !tell_of_content(managed) {
         return SecretFacts {
-            keys: None,
-            version,
+            version: meta.resource_version.clone().unwrap_or_default(),
             touch: touch(meta),
-            drawn_at,
-            rotated_for,
-            generation,
-            rolled_back,
-            is_complete: false,
+            ..facts
         };
     }
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
@@ -465,12 +462,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     // The version would make every touch of a label look like news; the keys tell enough.
     SecretFacts {
         keys: Some(keys),
-        version: String::new(),
-        touch: String::new(),
-        drawn_at,
-        rotated_for,
-        generation,
-        rolled_back,
         is_complete: tell_of_creation(managed),
+        ..facts
     }
 }

@@ -106,8 +106,7 @@ pub fn conflicts(
     let Some(now) = conflict(status) else { return };
     if conflict(before).as_ref() != Some(&now) {
         let reason = Reason::FieldConflict.as_str();
-        tracing::warn!(drive = %key, outcome = reason, "{now}");
-        publish(EventType::Warning, reason, "Apply", now, None, meta, key, context);
+        warn(reason, "Apply", now, None, meta, key, context);
     }
 }
 
@@ -224,19 +223,8 @@ fn lost_buckets(
         let Some(message) = one.message.as_ref().filter(|_| !before.buckets.iter().any(is_same)) else {
             continue;
         };
-        let reason = Reason::BucketLost.as_str();
-        tracing::warn!(drive = %key, outcome = reason, "{message}");
-        let bucket = Some(reference_to_bucket(&one.name));
-        publish(
-            EventType::Warning,
-            reason,
-            "Keep",
-            message.clone(),
-            bucket,
-            meta,
-            key,
-            context,
-        );
+        let (reason, bucket) = (Reason::BucketLost.as_str(), reference_to_bucket(&one.name));
+        warn(reason, "Keep", message.clone(), Some(bucket), meta, key, context);
     }
 }
 
@@ -256,15 +244,12 @@ pub fn data(
         let (Some(reason), Some(message)) = (news, &one.message) else {
             continue;
         };
-        tracing::warn!(drive = %key, outcome = reason.as_str(), "{message}");
-        let child = ChildKey::new(child_kind(one.kind), &key.namespace, &one.name);
-        let (type_, child) = (EventType::Warning, Some(reference(&child)));
-        publish(
-            type_,
+        let child = reference(&ChildKey::new(child_kind(one.kind), &key.namespace, &one.name));
+        warn(
             reason.as_str(),
             "Keep",
             message.clone(),
-            child,
+            Some(child),
             meta,
             key,
             context,
@@ -290,18 +275,8 @@ pub fn regenerated(
             "{child} was deleted, and was generated again with new values: what was signed or encrypted with the old ones is no longer \
              valid. If that was not intended, write the old values from a backup into it"
         );
-        tracing::warn!(drive = %key, outcome = "SecretRegenerated", "{note}");
-        let (type_, secret) = (EventType::Warning, Some(reference(child)));
-        publish(
-            type_,
-            "SecretRegenerated",
-            "Prepare",
-            note,
-            secret,
-            &drive.metadata,
-            key,
-            context,
-        );
+        let (secret, meta) = (Some(reference(child)), &drive.metadata);
+        warn("SecretRegenerated", "Prepare", note, secret, meta, key, context);
     }
 }
 
@@ -323,18 +298,7 @@ pub fn logins(
     let is_new = |rolled_back: &&DatabaseRollbackStatus| old.rolled_back.as_ref() != Some(*rolled_back);
     if let Some(rolled_back) = now.rolled_back.as_ref().filter(is_new) {
         let note = format!("database passwords: {}", after_rollback(rolled_back));
-        tracing::warn!(drive = %key, outcome = "DatabaseLoginsRolledBack", "{note}");
-        let type_ = EventType::Warning;
-        publish(
-            type_,
-            "DatabaseLoginsRolledBack",
-            "Rotate",
-            note,
-            None,
-            meta,
-            key,
-            context,
-        );
+        warn("DatabaseLoginsRolledBack", "Rotate", note, None, meta, key, context);
         return;
     }
     let note = format!(
@@ -366,9 +330,7 @@ pub fn databases(
          them before is not in them: restore it from a backup if it is needed. Migrations run again",
         names.join(", ")
     );
-    tracing::warn!(drive = %key, outcome = "DatabaseReplaced", "{note}");
-    let type_ = EventType::Warning;
-    publish(type_, "DatabaseReplaced", "Prepare", note, None, meta, key, context);
+    warn("DatabaseReplaced", "Prepare", note, None, meta, key, context);
 }
 
 fn list(children: &[ChildKey]) -> String {
@@ -395,6 +357,20 @@ fn reference(child: &ChildKey) -> ObjectReference {
         namespace: Some(child.namespace.to_string()),
         ..ObjectReference::default()
     }
+}
+
+/// Logs a note, and publishes it as a Warning.
+fn warn(
+    reason: &str,
+    action: &str,
+    note: String,
+    secondary: Option<ObjectReference>,
+    meta: &ObjectMeta,
+    key: &DriveKey,
+    context: &Context,
+) {
+    tracing::warn!(drive = %key, outcome = reason, "{note}");
+    publish(EventType::Warning, reason, action, note, secondary, meta, key, context);
 }
 
 #[allow(clippy::too_many_arguments)] // One place that sends; a struct would only name the same eight things again.

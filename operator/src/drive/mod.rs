@@ -168,8 +168,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
             asked: asked.as_ref().map(|(valid, held)| (*valid, held)),
         };
         tell(key, drive, &observed, &verdict, &before, &now, context).await?;
-        let again = observed.changes_at(drive, valid, now.0);
-        return Ok((Counted::Blocked, sleep_until(again, now.0)));
+        return Ok(asleep(drive, valid, &observed, now.0));
     }
     let valid = match &validated {
         Ok(valid) => valid,
@@ -184,8 +183,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
                 context,
             )
             .await?;
-            let again = observed.changes_at(drive, None, now.0);
-            return Ok((Counted::Blocked, sleep_until(again, now.0)));
+            return Ok(asleep(drive, None, &observed, now.0));
         }
     };
     if !finalizer::set(key, &drive.metadata, finalizer::is_needed(valid), context).await? {
@@ -381,9 +379,18 @@ fn next(
     (Counted::Blocked, Action::requeue(wait.min(again)))
 }
 
-/// Looks again at this time, if there is one.
-fn sleep_until(at: Option<Timestamp>, now: Timestamp) -> Action {
-    at.map_or_else(Action::await_change, |at| Action::requeue(rotation::wait_for(at, now)))
+/// Nothing is changed in the drive: it is looked at again when what is reported changes by time alone.
+fn asleep(
+    drive: &RecruitmentDrive,
+    valid: Option<&ValidDrive>,
+    observed: &Observed,
+    now: Timestamp,
+) -> (Counted, Action) {
+    let action = match observed.changes_at(drive, valid, now) {
+        Some(at) => Action::requeue(rotation::wait_for(at, now)),
+        None => Action::await_change(),
+    };
+    (Counted::Blocked, action)
 }
 
 /// The status that was told of a drive last; the stored one, when nothing is remembered.

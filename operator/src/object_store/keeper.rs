@@ -38,8 +38,8 @@ const AT_A_TIME_OF_ONE_DRIVE: usize = 2;
 const LONG_AT_A_TIME: usize = 2;
 /// Shortest time between two words about how far emptying is.
 const PROGRESS: Duration = Duration::from_secs(2);
-/// How often a drive is woken to note that its bucket is still seen.
-const NOTE_SEEN: i64 = 86_400;
+/// Seconds after which a drive is woken to note in its status that a bucket is still seen.
+pub const NOTE_SEEN: i64 = 86_400;
 /// How long it is remembered what the store cannot do: a server may be upgraded.
 const CAPABILITIES: Duration = Duration::from_secs(86_400);
 

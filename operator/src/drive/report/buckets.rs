@@ -13,12 +13,9 @@ use crate::drive::data;
 use crate::drive::departure::{Asking, Progress, settings_hash, settle};
 use crate::drive::valid::{ValidBucket, ValidDrive};
 use crate::object_store::identity::Identity;
-use crate::object_store::keeper::{State, View};
+use crate::object_store::keeper::{NOTE_SEEN, State, View};
 use crate::object_store::measure::Usage;
 use crate::object_store::model::Origin;
-
-/// Seconds for which the time in status at which a bucket was seen stays as it is.
-const NOTED_FOR: i64 = 86_400;
 
 /// Each bucket's line in status: those that are asked for, then those that were.
 pub fn statuses(valid: &ValidDrive, outcome: &Outcome) -> Vec<BucketStatus> {
@@ -230,7 +227,7 @@ fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
     let seen = view.seen?;
     let same = before.filter(|before| before.identity == view.identity.as_ref().map(ToString::to_string));
     let noted = same.and_then(|before| before.last_seen.as_ref());
-    let is_recent = |noted: &&Time| seen.as_second() - noted.0.as_second() < NOTED_FOR;
+    let is_recent = |noted: &&Time| seen.as_second() - noted.0.as_second() < NOTE_SEEN;
     let is_lost = matches!(view.state, State::Lost { .. });
     match noted.filter(|noted| !is_lost && is_recent(noted)) {
         Some(noted) => Some(noted.clone()),
