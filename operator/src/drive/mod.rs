@@ -301,7 +301,7 @@ fn is_being_checked(observed: &Observed) -> bool {
         .iter()
         .filter(|seen| !seen.keeps)
         .flat_map(|seen| seen.services.values());
-    services.any(|known| *known == listeners::Known::Unchecked)
+    services.any(|known| *known == listeners::judge::Known::Unchecked)
 }
 
 /// Whether the database server was there when that was told last, and has no ready pod now. One that is back within moments is

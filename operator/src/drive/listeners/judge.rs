@@ -1,10 +1,11 @@
 //! Which ports a service declares, and what the answers of its pods mean. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::Protocol;
 
 use crate::drive::valid::{Probe, ValidService};
@@ -67,6 +68,28 @@ pub struct Found {
     pub refused: Vec<(Port, usize)>,
     /// Ports that were not reached, and in how many pods.
     pub silent: Vec<(Port, usize)>,
+}
+
+/// What is known of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Its pods are not ready yet.
+    Starting,
+    /// It is about to be checked.
+    Unchecked,
+    /// The answers of its pods.
+    Checked(Found),
+}
+
+/// What is known of the services of a drive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// By their names: those with ports to check, and with pods.
+    pub services: BTreeMap<String, Known>,
+    /// Since when a port refuses connections.
+    pub refused_since: Option<Timestamp>,
+    /// Whether the condition that status has still speaks of what runs, because this process has not checked yet.
+    pub keeps: bool,
 }
 
 /// What answers mean. A pod that is ready accepts connections to the port that its readiness probe asks; where the operator is

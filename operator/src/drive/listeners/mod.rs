@@ -25,7 +25,7 @@ use crate::drive::context::Context;
 use crate::drive::report::listeners::speaks_of;
 use crate::drive::valid::ValidDrive;
 
-use judge::{Answer, Found, Port, Target, judge, pause, ports};
+use judge::{Answer, Found, Known, Port, Seen, Target, judge, pause, ports};
 
 /// Services that are asked at a time.
 const AT_A_TIME: usize = 32;
@@ -49,28 +49,6 @@ pub struct Wanted {
     pub pods: usize,
     /// Its ports.
     pub ports: Vec<Port>,
-}
-
-/// What is known of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Its pods are not ready yet.
-    Starting,
-    /// It is about to be checked.
-    Unchecked,
-    /// The answers of its pods.
-    Checked(Found),
-}
-
-/// What is known of the services of a drive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// By their names: those with ports to check, and with pods.
-    pub services: BTreeMap<String, Known>,
-    /// Since when a port refuses connections.
-    pub refused_since: Option<Timestamp>,
-    /// Whether the condition that status has still speaks of what runs, because this process has not checked yet.
-    pub keeps: bool,
 }
 
 #[derive(Debug)]
@@ -122,15 +100,20 @@ impl Listeners {
         let is_known = drives.contains_key(drive);
         let entries = drives.entry(drive.clone()).or_default();
         entries.retain(|service, _| wanted.contains_key(service));
+        let mut is_due_sooner = false;
         for (service, entry) in entries.iter_mut() {
             let Some(wanted) = wanted.remove(service) else { continue };
             if (entry.wanted.generation, &entry.wanted.ports) != (wanted.generation, &wanted.ports) {
                 *entry = Entry::new(wanted, false, now);
+                is_due_sooner = true;
                 continue;
             }
+            let (was_to_be_asked, was_due) = (entry.is_to_be_asked(), entry.due);
             entry.wanted = wanted;
             entry.due = entry.due.min(now + every);
+            is_due_sooner |= entry.due < was_due || entry.is_to_be_asked() && !was_to_be_asked;
         }
+        is_due_sooner |= !wanted.is_empty();
         for (service, wanted) in wanted {
             let inherited = inherits && !is_known;
             let due = if inherited {
@@ -140,7 +123,10 @@ impl Listeners {
             };
             entries.insert(service, Entry::new(wanted, inherited, due));
         }
-        self.changed.notify_one();
+        // Whoever asks looks through all drives, so it is woken for a reason only.
+        if is_due_sooner {
+            self.changed.notify_one();
+        }
     }
 
     /// What is known of a drive.

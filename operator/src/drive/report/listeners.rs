@@ -5,8 +5,7 @@ use ras_crds::{Condition, ConditionType, Reason, RecruitmentDrive, RecruitmentDr
 
 use super::Finding;
 use crate::cluster::pods::{Course, after};
-use crate::drive::listeners::judge::{Found, Port};
-use crate::drive::listeners::{Known, Seen};
+use crate::drive::listeners::judge::{Found, Known, Port, Seen};
 
 const TYPE: ConditionType = ConditionType::ListenersReady;
 

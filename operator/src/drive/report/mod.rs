@@ -23,7 +23,7 @@ use crate::cluster::record::{ChildKey, DeploymentState, StatefulSetState};
 use crate::drive::apply::{Blocked, Outcome};
 use crate::drive::build::{Waiting, names};
 use crate::drive::data::Data;
-use crate::drive::listeners::Seen;
+use crate::drive::listeners::judge::Seen;
 use crate::drive::valid::ValidDrive;
 use crate::drive::validate::Problems;
 
