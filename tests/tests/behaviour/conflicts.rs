@@ -1,6 +1,7 @@
 //! Other controllers that insist on what the drive sets: who they are is told, and nobody fights without end.
 
 use std::{
+    fmt::Debug,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,8 +14,9 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use ras_crds::{ConditionType, Reason};
-use ras_tests::{Error, OperatorOptions, ROLES, Season, eventually};
+use ras_crds::{Condition, ConditionType, Reason};
+use ras_tests::{AuditMark, Error, OperatorOptions, ROLES, Season, eventually};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::{
@@ -122,17 +124,42 @@ async fn no_conflict(season: &Season) -> Result<(), Error> {
     .map_err(|error| error.with_log(&season.operator.log()))
 }
 
-/// Sets a label of the Deployment whenever it has another value, as long as it is wanted.
-async fn insist(deployments: Api<Deployment>, wanted: Arc<AtomicBool>) {
+/// Sets a label of a child whenever it has another value, as the field manager `manager`, as long as it is wanted.
+async fn insist<K>(api: Api<K>, child: &'static str, manager: &'static str, wanted: Arc<AtomicBool>)
+where
+    K: Clone + DeserializeOwned + Debug,
+{
     let params = PatchParams {
-        field_manager: Some("cost-tool".to_owned()),
+        field_manager: Some(manager.to_owned()),
         ..PatchParams::default()
     };
     let patch = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "cost-center"}}}));
     while wanted.load(Ordering::Acquire) {
-        let _ = deployments.patch("spring-web", &params, &patch).await;
+        let _ = api.patch(child, &params, &patch).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Waits until the drive names the child and the manager that insists on its label, and sees that it is put back less and less
+/// often, while the drive stays ready as it was.
+async fn is_fought_over_less_and_less(
+    season: &Season,
+    (child, manager): (&str, &str),
+    since: AuditMark,
+    ready: &Condition,
+) -> Result<(), Error> {
+    let told = because(season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
+    for word in [child, manager, "metadata.labels[app.kubernetes.io/part-of]"] {
+        assert!(told.message.contains(word), "{word}: {}", told.message);
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let written = asked(season, since, writes_children).await?;
+    assert!((3..=4).contains(&written.len()), "{written:#?}");
+    assert_eq!(
+        season.ready("spring").await?.last_transition_time,
+        ready.last_transition_time
+    );
+    Ok(())
 }
 
 #[tokio::test]
@@ -145,22 +172,9 @@ async fn a_field_that_another_controller_insists_on_is_put_back_less_and_less_of
     let right = of_deployment(&season, "spring-web", LABEL).await?;
     let since = mark(&season).await?;
     let wanted = Arc::new(AtomicBool::new(true));
-    let tool = tokio::spawn(insist(season.namespace.api(), Arc::clone(&wanted)));
-    let told = because(&season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
-    for word in [
-        "Deployment/spring-web",
-        "cost-tool",
-        "metadata.labels[app.kubernetes.io/part-of]",
-    ] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    let written = asked(&season, since, writes_children).await?;
-    assert!((3..=4).contains(&written.len()), "{written:#?}");
-    assert_eq!(
-        season.ready("spring").await?.last_transition_time,
-        ready.last_transition_time
-    );
+    let api: Api<Deployment> = season.namespace.api();
+    let tool = tokio::spawn(insist(api, "spring-web", "cost-tool", Arc::clone(&wanted)));
+    is_fought_over_less_and_less(&season, ("Deployment/spring-web", "cost-tool"), since, &ready).await?;
     let events = kubectl(&season, &["get", "events", "--output=yaml"]).await?;
     assert!(
         events.contains("reason: FieldConflict") && events.contains("type: Warning"),
@@ -224,19 +238,6 @@ spec:
   secrets: [{name: jwt, generate: {keys: [key]}}]
 ";
 
-/// Sets a label of the drive's Secret whenever it has another value, as long as it is wanted.
-async fn insist_on_the_secret(secrets: Api<Secret>, wanted: Arc<AtomicBool>) {
-    let params = PatchParams {
-        field_manager: Some("label-tool".to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "cost-center"}}}));
-    while wanted.load(Ordering::Acquire) {
-        let _ = secrets.patch("spring-jwt", &params, &patch).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less_often_and_no_value_is_asked_for()
 -> Result<(), Error> {
@@ -249,22 +250,9 @@ async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less
     assert!(!right.is_empty(), "it has no such label");
     let since = mark(&season).await?;
     let wanted = Arc::new(AtomicBool::new(true));
-    let tool = tokio::spawn(insist_on_the_secret(season.namespace.api(), Arc::clone(&wanted)));
-    let told = because(&season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
-    for word in [
-        "Secret/spring-jwt",
-        "label-tool",
-        "metadata.labels[app.kubernetes.io/part-of]",
-    ] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    let written = asked(&season, since, writes_children).await?;
-    assert!((3..=4).contains(&written.len()), "{written:#?}");
-    assert_eq!(
-        season.ready("spring").await?.last_transition_time,
-        ready.last_transition_time
-    );
+    let api: Api<Secret> = season.namespace.api();
+    let tool = tokio::spawn(insist(api, "spring-jwt", "label-tool", Arc::clone(&wanted)));
+    is_fought_over_less_and_less(&season, ("Secret/spring-jwt", "label-tool"), since, &ready).await?;
 
     // A key that is lacking comes all the same.
     season
