@@ -162,7 +162,8 @@ async fn a_leader_that_is_asked_to_end_gives_the_lease_back_last_and_the_standby
     println!("the standby's first write came {} ms later", took.as_millis());
     assert!(
         took < TAKEN_OVER / 4,
-        "it heard of it at once, and waited for nothing: {took:?}"
+        "it heard of it at once, and waited for nothing: {took:?}; what the one that ended said:\n{}",
+        pair.season.operator.log()
     );
 
     let writes = pair.never_two_at_once().await?;
