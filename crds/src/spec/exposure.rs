@@ -20,7 +20,7 @@ pub struct Exposure {
     #[x_kube(validation = Rule::new("self.split('.').all(l, l.size() <= 63)")
         .message("host may have at most 63 characters between two dots, as DNS has it: correct it"))]
     #[x_kube(validation = Rule::new("!self.matches('(^|[.])[0-9]+$')")
-        .message("host must be a name, and an IP address is none: write it like jobs.example.edu"))]
+        .message("host must be a DNS name and not an IP address: write it like jobs.example.edu"))]
     pub host: String,
 
     /// Certificate of the host. Absent: plain HTTP, or TLS that something in front of the cluster ends.

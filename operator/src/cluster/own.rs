@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// By which the pods of this operator are told from others.
+/// Namespace and labels that select the operator's own pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPods {
     /// Their namespace.
@@ -12,8 +12,8 @@ pub struct OwnPods {
 }
 
 impl OwnPods {
-    /// From what the program is told: `labels` is written like `name=value,name=value`. Nothing when either is not given: then
-    /// nobody else could be told to let them in.
+    /// Reads `POD_NAMESPACE` and `--pod-labels`, written like `name=value,name=value`. Without both no NetworkPolicy can select
+    /// the pods, so the result is `None`.
     ///
     /// # Errors
     /// When the labels are not written so.

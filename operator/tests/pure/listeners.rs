@@ -155,7 +155,7 @@ fn a_port_that_refuses_is_not_ready_and_stalls_after_a_while() {
     assert_eq!(finding.reason, Reason::PortNotListening);
     assert_eq!(
         finding.message,
-        "service backend: port metrics (9100) refuses connections in 2 of 3 ready pods. The program must listen on it on all \
+        "service backend: port metrics (9100) refuses connections in 2 of 3 ready pods. Make the program listen on it on all \
          addresses (0.0.0.0), or remove the port from ports"
     );
     assert!(of(60).stalls);

@@ -75,9 +75,11 @@ pub(super) fn hash_of_keys<'a>(
     hashes(drive, of_keys(drive, keys).collect(), Some(live))
 }
 
-/// The hash of all stamps. Of a Secret whose `managedFields` were cleared there are none: its version changes with each
-/// write, and the API server records no writer until somebody applies the Secret. Pods that run keep the hash that they were
-/// started with until something else that is known changes, or until such a Secret was [written](Known::is_written).
+/// The hash of all stamps.
+///
+/// A Secret whose `managedFields` were cleared has no stamps: the API server records no writer until somebody applies it, and
+/// its version changes with each write. While there is such a Secret, running pods keep their hash until a stamp of another Secret
+/// changes, or until that Secret was [written](Known::is_written).
 fn hashes(drive: &ValidDrive, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Hashes {
     let is_known = |name: &str| drive.secrets.get(name).is_none_or(|facts| facts.keys.is_some());
     if stamps.iter().all(|[name, ..]| is_known(name)) {

@@ -60,7 +60,7 @@ pub fn told(drive: &RecruitmentDrive, seen: Option<&Seen>, before: &RecruitmentD
     let refused = refusals(seen);
     if !refused.is_empty() {
         let stalls = stalls_at(seen, refused_since(before)).is_some_and(|at| at <= now);
-        let next = "The program must listen on it on all addresses (0.0.0.0), or remove the port from ports";
+        let next = "Make the program listen on it on all addresses (0.0.0.0), or remove the port from ports";
         let message = format!("{}. {next}", refused.join("; "));
         let finding = Finding::new(TYPE, false, Reason::PortNotListening, message).stalling(stalls);
         return Told {
