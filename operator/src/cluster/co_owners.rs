@@ -9,7 +9,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
 
-use super::ownership::{FIELD_MANAGER, names_item};
+use super::facts::FIELD_MANAGER;
+use super::ownership::names_item;
 
 /// Structs that make no sense in part: what another manager has filled in beside our own fields goes with them, or the API
 /// server would refuse a volume of two types, or a probe that asks nothing.

@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::ownership::FIELD_MANAGER;
 use crate::cluster::pods::PodTrouble;
 use crate::database::report::Report;
+
+/// Key of a Secret with a password.
+pub const PASSWORD: &str = "password";
+
+/// Our name in `metadata.managedFields`. One name for the whole program.
+pub const FIELD_MANAGER: &str = "ras-operator";
 
 /// What metadata tells of a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use serde_json::Value;
 use ras_crds::labels;
 
 use crate::cluster::co_owners;
-use crate::cluster::facts::{BackupState, ClaimFacts, ClusterStorage, ForeignState, SecretFacts, StartedBy};
+use crate::cluster::facts::{BackupState, ClaimFacts, ClusterStorage, ForeignState, PASSWORD, SecretFacts, StartedBy};
 use crate::cluster::jobs::{self, JobState};
 use crate::cluster::kind::Kind;
 use crate::cluster::ownership::{applies, applies_replicas, our_entries, written_at};
@@ -23,9 +23,6 @@ use crate::cluster::record::RENDER_CONTAINER;
 use crate::cluster::record::{
     ClaimState, DeploymentState, Detail, Fields, Marks, Owner, Record, StatefulSetState, stopped,
 };
-
-/// Key of a Secret with a password.
-pub const PASSWORD: &str = "password";
 
 /// What is remembered of an object with this metadata.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {

@@ -8,8 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-/// Our name in `metadata.managedFields`. One name for the whole program.
-pub const FIELD_MANAGER: &str = "ras-operator";
+use super::facts::FIELD_MANAGER;
 
 /// The entries that say which fields of the main resource are ours.
 ///

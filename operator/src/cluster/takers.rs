@@ -5,16 +5,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use super::ownership::{FIELD_MANAGER, descend, names_item, our_entries};
+use crate::drive::applied::Taken;
 
-/// A field that we apply and no longer own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Taken {
-    /// Its path, such as `spec.replicas`.
-    pub field: String,
-    /// The field managers that own it now, with the subresource they wrote. A field that somebody removed has none.
-    pub managers: Vec<String>,
-}
+use super::facts::FIELD_MANAGER;
+use super::ownership::{descend, names_item, our_entries};
 
 /// The fields of `desired` that we do not own.
 pub fn taken(managed: &[ManagedFieldsEntry], desired: &Value) -> Vec<Taken> {

@@ -8,9 +8,9 @@ use ras_crds::spec::BucketDeletionPolicy;
 use ras_crds::{BucketState, BucketStatus, Reason};
 
 use crate::drive::build::names;
-use crate::object_store::keeper::State;
 use crate::object_store::model::Settings;
-use crate::object_store::remove::Removal;
+use crate::object_store::state::Removal;
+use crate::object_store::state::State;
 
 /// What people said in the drive's annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -230,7 +230,7 @@ pub fn fate(recorded: &BucketStatus, policy: BucketDeletionPolicy, wishes: &Wish
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object_store::keeper::Trouble;
+    use crate::object_store::state::Trouble;
 
     const ALL: [BucketDeletionPolicy; 3] = [
         BucketDeletionPolicy::Retain,

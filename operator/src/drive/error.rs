@@ -10,19 +10,7 @@ use kube::core::Status;
 use ras_crds::Reason;
 
 use crate::cluster::reach::is_busy;
-
-/// When to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// With back-off.
-    Soon,
-    /// With back-off, and as soon as the API server is reached again.
-    WhenReached,
-    /// When something changes, and now and then in case something did that nobody told us of.
-    OnChange,
-    /// Never: the namespace is being deleted, and the drive with it.
-    Never,
-}
+use crate::drive::retry::Retry;
 
 /// A refusal in words.
 #[derive(Clone, Debug, PartialEq, Eq)]

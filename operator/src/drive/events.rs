@@ -12,14 +12,14 @@ use ras_crds::{
 use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
 use crate::cluster::store::DriveKey;
-use crate::cluster::takers::Taken;
-use crate::drive::apply::buckets::Known;
-use crate::drive::apply::{Changes, Outcome};
+use crate::drive::applied::Known;
+use crate::drive::applied::Taken;
+use crate::drive::applied::{Changes, Outcome};
 use crate::drive::context::Context;
 use crate::drive::data::{child_kind, reason};
 use crate::drive::report::buckets::is_lost;
 use crate::drive::report::logins::after_rollback;
-use crate::object_store::keeper::NewsKind;
+use crate::object_store::state::NewsKind;
 
 /// Longest note the API server takes, in bytes.
 const MOST: usize = 1_000;

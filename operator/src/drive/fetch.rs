@@ -20,8 +20,8 @@ use crate::drive::fetched::{
     ForeignState, JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
 };
 use crate::drive::report::Observed;
-use crate::object_store::keeper::State;
 use crate::object_store::model::Owner as BucketOwner;
+use crate::object_store::state::State;
 use crate::platform::{CacheConfig, PlatformConfig};
 
 /// Names of the Secrets that a drive makes or uses.

@@ -14,8 +14,8 @@ use super::Error;
 use super::context::Context;
 use super::departure::Fate;
 use super::valid::ValidDrive;
+use crate::cluster::facts::FIELD_MANAGER;
 use crate::cluster::observe::version;
-use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::store::DriveKey;
 use crate::object_store::model::{Origin, Settings};
 

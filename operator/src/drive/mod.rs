@@ -5,6 +5,7 @@
 //! that are to be deleted has a finalizer: see [`cleanup`].
 
 pub mod again;
+pub mod applied;
 pub mod apply;
 pub mod backoff;
 pub mod build;
@@ -27,6 +28,7 @@ pub mod migration;
 pub mod preparation;
 pub mod rejections;
 pub mod report;
+pub mod retry;
 pub mod rotation;
 pub mod told;
 pub mod url;
@@ -46,8 +48,8 @@ use kube::runtime::controller::Action;
 use ras_crds::{ConditionType, DatabaseState, RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
+use crate::cluster::facts::FIELD_MANAGER;
 use crate::cluster::observe::version;
-use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::reach::is_unreached;
 use crate::cluster::record::DeploymentState;
 use crate::cluster::store::DriveKey;
@@ -55,9 +57,10 @@ use crate::telemetry::metrics::Outcome as Counted;
 
 use apply::item::ItemError;
 use context::Context;
-use error::{Retry, refusal};
+use error::refusal;
 use intake::Stored;
 use report::{Observed, Verdict};
+use retry::Retry;
 use valid::ValidDrive;
 
 /// How long a controller may take to look at what was just written before that is told as it stands. What would be told
@@ -343,7 +346,7 @@ fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveSt
 fn next(
     key: &DriveKey,
     valid: &ValidDrive,
-    outcome: &apply::Outcome,
+    outcome: &applied::Outcome,
     again: Option<Timestamp>,
     context: &Context,
 ) -> (Counted, Action) {

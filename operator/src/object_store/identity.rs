@@ -14,56 +14,11 @@
 //! A bucket without the tag may hold everything, its tags having been removed, or nothing: programs make buckets that they miss.
 //! Therefore only a person says that it is the right one, by writing the tag, or that the loss is accepted.
 
-use std::fmt;
-
-use k8s_openapi::jiff::Timestamp;
 use ras_crds::labels::BUCKET_IDENTITY;
 
-use crate::drive::build::names::hash;
 use crate::object_store::failure::Failure;
-use crate::object_store::model::Owner;
 use crate::object_store::observed::{Observed, Seen};
-
-/// Begins the identity of a bucket that has no tag.
-const UNTAGGED: &str = "untagged-";
-
-/// Which bucket it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// The one with this value of the tag [`BUCKET_IDENTITY`].
-    Tag(String),
-    /// Whichever has the name. The value only tells one loss from the next.
-    Name(String),
-}
-
-impl Identity {
-    /// Reads what [`fmt::Display`] wrote.
-    pub fn parse(text: &str) -> Self {
-        match text.strip_prefix(UNTAGGED) {
-            Some(rest) => Self::Name(rest.to_owned()),
-            None => Self::Tag(text.to_owned()),
-        }
-    }
-
-    /// Of a bucket that is known by its name only.
-    pub fn untagged(owner: &Owner, now: Timestamp) -> Self {
-        Self::Name(mark(owner, now))
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tag(mark) => f.write_str(mark),
-            Self::Name(mark) => write!(f, "{UNTAGGED}{mark}"),
-        }
-    }
-}
-
-/// A value that no other bucket has. It is no secret.
-pub fn mark(owner: &Owner, now: Timestamp) -> String {
-    hash(&[&owner.uid, &owner.bucket, &now.as_nanosecond().to_string()], 12)
-}
+use crate::object_store::state::Identity;
 
 /// Whether what is there is the bucket that is remembered.
 pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Result<(), Failure> {

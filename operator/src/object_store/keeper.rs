@@ -12,22 +12,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use ras_crds::Reason;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant as Clock;
 
 use crate::cluster::store::DriveKey;
 use crate::drive::backoff;
-use crate::drive::error::Retry;
+use crate::drive::retry::Retry;
 
 use super::capabilities::Capabilities;
 use super::ensure::{Remembered, ensure_after, verify};
 use super::failure::Failure;
-use super::identity::Identity;
-use super::measure::{Usage, measure};
+use super::measure::measure;
 use super::model::{BucketRequest, Feature, Origin, Owner};
-use super::remove::{Manner, Removal, remove};
+use super::remove::remove;
 use super::s3::S3Store;
+use super::state::{Identity, Manner, NOTE_SEEN, News, NewsKind, Recorded, Removal, State, Trouble, Usage, View};
 use super::store::ObjectStore;
 
 /// Buckets that are set up or looked at at a time.
@@ -38,8 +37,6 @@ const AT_A_TIME_OF_ONE_DRIVE: usize = 2;
 const LONG_AT_A_TIME: usize = 2;
 /// Shortest time between two words about how far emptying is.
 const PROGRESS: Duration = Duration::from_secs(2);
-/// Seconds after which a drive is woken to note in its status that a bucket is still seen.
-pub const NOTE_SEEN: i64 = 86_400;
 /// How long it is remembered what the store cannot do: a server may be upgraded.
 const CAPABILITIES: Duration = Duration::from_secs(86_400);
 
@@ -80,104 +77,6 @@ enum Task {
         owner: Owner,
         manner: Manner,
     },
-}
-
-/// How a bucket stands.
-#[derive(Clone, Debug, PartialEq)]
-pub enum State {
-    /// Nothing is known yet.
-    Pending,
-    /// It is there and set up.
-    Ready {
-        /// Where it is, if the store tells.
-        region: Option<String>,
-        /// What was asked for and the store cannot do.
-        unsupported: BTreeSet<Feature>,
-    },
-    /// It is there, and is being set up as it is asked for now.
-    Changing,
-    /// It was there and is gone, or another bucket has its name.
-    Lost {
-        /// Whether another bucket has its name.
-        to_another: bool,
-    },
-    /// It could not be looked at, set up or removed.
-    Failed {
-        /// Why.
-        trouble: Trouble,
-        /// Whether it is known to be there.
-        there: bool,
-        /// What was removed before that.
-        removed: u64,
-    },
-    /// It is being emptied.
-    Removing {
-        /// Objects, versions and uploads removed so far.
-        removed: u64,
-    },
-    /// The attempt to remove it came to an end.
-    Removed(Removal),
-}
-
-/// Why something could not be done, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// Reason for the condition.
-    pub reason: Reason,
-    /// What is wrong with which bucket, and the next step.
-    pub message: String,
-    /// Whether the object store is not there at all, as opposed to saying no.
-    pub unreachable: bool,
-}
-
-/// What is known of a bucket.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    /// How it stands.
-    pub state: State,
-    /// What is in it, and when it was counted.
-    pub usage: Option<(Usage, Timestamp)>,
-    /// Which bucket it is. Absent: it was never there, or its loss is accepted.
-    pub identity: Option<Identity>,
-    /// When it was last seen.
-    pub seen: Option<Timestamp>,
-    /// What was done since this was last asked.
-    pub news: Option<News>,
-}
-
-/// What is known of a bucket from before this program started.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recorded {
-    /// How it stood. A bucket that was ready, or lost, is shown as that until it was looked at.
-    pub state: Option<State>,
-    /// Whether it was there.
-    pub was_there: bool,
-    /// Which bucket it was.
-    pub identity: Option<Identity>,
-    /// When it was last seen.
-    pub seen: Option<Timestamp>,
-    /// The bucket whose loss a person accepts.
-    pub accepted: Option<Identity>,
-}
-
-/// What was done to a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// Why, the most serious last.
-    pub kind: NewsKind,
-    /// What, in a word or two each.
-    pub words: Vec<String>,
-}
-
-/// Why something was done to a bucket, the most serious last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NewsKind {
-    /// The drive asked for something else.
-    Configured,
-    /// It was not there.
-    Made,
-    /// Somebody else had changed it.
-    Repaired,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -303,7 +202,7 @@ impl<S: ObjectStore> Keeper<S> {
         let mut entries = self.inner.entries();
         if let Some(entry) = entries.get_mut(&key) {
             if entry.task != task {
-                entry.state = entry.state.under(&entry.task, &task);
+                entry.state = under(&entry.state, &entry.task, &task);
                 if !task.is_of_the_same(&entry.task) {
                     (entry.identity, entry.seen) = task.remembers(&recorded);
                 }
@@ -382,49 +281,6 @@ impl Task {
     }
 }
 
-impl State {
-    /// The state to show when the task changes: what is known of the bucket stays true, what was said of the other
-    /// task does not.
-    fn under(&self, before: &Task, now: &Task) -> Self {
-        match (self, before, now) {
-            // It is there all the same, and services go on. But it is not what is asked now, and a program that starts
-            // after this one has died must not take it for that.
-            (Self::Ready { .. } | Self::Changing, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => {
-                Self::Changing
-            }
-            // Other settings do not bring it back.
-            (Self::Lost { .. }, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => self.clone(),
-            _ => Self::Pending,
-        }
-    }
-
-    /// Whether the bucket is known to be there.
-    pub fn is_there(&self) -> bool {
-        matches!(
-            self,
-            Self::Ready { .. } | Self::Changing | Self::Failed { there: true, .. }
-        )
-    }
-}
-
-impl News {
-    fn and(mut self, more: Self) -> Self {
-        self.kind = self.kind.max(more.kind);
-        self.words.extend(more.words);
-        self
-    }
-}
-
-impl From<&Failure> for Trouble {
-    fn from(failure: &Failure) -> Self {
-        Self {
-            reason: failure.reason(),
-            message: failure.sentence(),
-            unreachable: failure.is_unreachable(),
-        }
-    }
-}
-
 impl BucketKey {
     fn new(drive: &DriveKey, name: &str) -> Self {
         Self {
@@ -441,6 +297,20 @@ struct First {
     look: Duration,
     /// Whether it is there.
     verify: Duration,
+}
+
+/// The state to show when the task changes: what is known of the bucket stays true, what was said of the other task does not.
+fn under(state: &State, before: &Task, now: &Task) -> State {
+    match (state, before, now) {
+        // It is there all the same, and services go on. But it is not what is asked now, and a program that starts
+        // after this one has died must not take it for that.
+        (State::Ready { .. } | State::Changing, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => {
+            State::Changing
+        }
+        // Other settings do not bring it back.
+        (State::Lost { .. }, Task::Keep(old), Task::Keep(new)) if old.bucket == new.bucket => state.clone(),
+        _ => State::Pending,
+    }
 }
 
 /// The life of one bucket's task.

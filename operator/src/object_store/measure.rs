@@ -5,28 +5,13 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use crate::object_store::failure::Failure;
 use crate::object_store::model::{LifecycleRule, Settings};
 use crate::object_store::remove::next;
+use crate::object_store::state::Usage;
 use crate::object_store::store::{Entry, EntryKind, Listing, ObjectStore};
 
 /// How far ahead is looked.
 const AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A day in seconds.
 const DAY: i64 = 86_400;
-
-/// What is in a bucket. Old versions count; unfinished uploads do not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Bytes.
-    pub bytes: u64,
-    /// Objects and old versions.
-    pub objects: u64,
-    /// Bytes that go for good within thirty days.
-    pub expiring_bytes: u64,
-    /// Objects and old versions that go for good within thirty days. In a versioned bucket an object that expires
-    /// becomes an old version, and goes when that does.
-    pub expiring_objects: u64,
-    /// Whether everything was counted. Otherwise there is at least this much.
-    pub complete: bool,
-}
 
 /// Counts what is in a bucket, with at most `max_pages` requests.
 pub async fn measure<S: ObjectStore>(

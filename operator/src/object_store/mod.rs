@@ -21,6 +21,7 @@ pub mod plan;
 mod policy;
 pub mod remove;
 pub mod s3;
+pub mod state;
 mod step;
 pub mod store;
 

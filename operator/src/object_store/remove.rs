@@ -9,44 +9,12 @@ use crate::object_store::failure::Failure;
 use crate::object_store::model::{Feature, Owner};
 use crate::object_store::observed::StoredLock;
 use crate::object_store::ownership::{Ownership, ownership};
+use crate::object_store::state::{Manner, Removal};
 use crate::object_store::store::{Entry, EntryKind, Listing, Marker, ObjectStore, Page};
 
 /// Most walks through a bucket in one go. One is enough where nobody writes; whoever writes for ever must not keep us
 /// for ever.
 const ROUNDS: usize = 8;
-
-/// Whether objects go, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Manner {
-    /// Only a bucket without any object, old version or unfinished upload.
-    IfEmpty,
-    /// With everything that is in it.
-    WithObjects,
-}
-
-/// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// There is no such bucket (any more).
-    Gone,
-    /// Something is in it, and nothing was removed.
-    NotEmpty,
-    /// It is not ours, or that cannot be proven. Nothing was removed.
-    NotOurs {
-        /// Whose it is, in words.
-        whose: String,
-    },
-    /// Everything is gone but objects that are locked against deletion.
-    Locked {
-        /// How many objects and versions.
-        objects: u64,
-    },
-    /// It was told to stop, or somebody keeps writing.
-    Stopped {
-        /// What was removed in this go.
-        removed: u64,
-    },
-}
 
 /// Whom to tell how much was removed so far, after every page; says whether to go on.
 pub type OnPage<'a> = &'a (dyn Fn(u64) -> ControlFlow<()> + Send + Sync);

@@ -8,7 +8,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{PostParams, WatchEvent, WatchParams};
 use kube::{Api, Client};
 
-use crate::cluster::ownership::FIELD_MANAGER;
+use crate::cluster::facts::FIELD_MANAGER;
 
 /// How a request ended that did not do what it was for.
 #[derive(Debug)]

@@ -6,53 +6,17 @@ use ras_crds::{BucketState, BucketStatus};
 
 use super::hands::Hands;
 use crate::cluster::store::DriveKey;
+use crate::drive::applied::{Buckets, Known};
 use crate::drive::build::{Desired, Prepared};
 use crate::drive::departure::{Departure, Fate, settings_hash};
 use crate::drive::fetched::BucketFacts;
-use crate::object_store::identity::Identity;
-use crate::object_store::keeper::{self, State, View};
 use crate::object_store::model::{BucketRequest, Feature, Origin, Owner, Settings};
-use crate::object_store::remove::Manner;
+use crate::object_store::state::Identity;
+use crate::object_store::state::Manner;
+use crate::object_store::state::{self, State};
 
 /// Buckets that status names, by their name in the drive.
 pub type Recorded = BTreeMap<String, BucketFacts>;
-
-/// What is known of a drive's buckets, by their name in the drive.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Buckets {
-    /// Those it asks for.
-    pub kept: BTreeMap<String, Known>,
-    /// Those it asked for once.
-    pub departing: BTreeMap<String, Known>,
-}
-
-impl Buckets {
-    /// Whether a bucket waits for its name to be in status.
-    pub fn are_unrecorded(&self) -> bool {
-        self.kept.values().any(|known| *known == Known::Unrecorded)
-    }
-}
-
-/// What is known of a bucket.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Known {
-    /// Its name is not in status yet. It is made only after that, so that one that is made can always be found again.
-    Unrecorded,
-    /// There is no object store.
-    NoStore,
-    /// This.
-    View(View),
-}
-
-impl Known {
-    /// How it stands, if there is a store.
-    pub fn state(&self) -> Option<&State> {
-        match self {
-            Self::View(view) => Some(&view.state),
-            Self::NoStore | Self::Unrecorded => None,
-        }
-    }
-}
 
 /// Asks for everything that is desired.
 pub(super) fn ask(
@@ -87,13 +51,13 @@ fn keep(hands: &Hands, key: &DriveKey, request: &BucketRequest, facts: Option<&B
 }
 
 /// What status says of a bucket. What the drive itself was removing may be gone.
-fn recorded(request: &BucketRequest, facts: &BucketFacts) -> keeper::Recorded {
+fn recorded(request: &BucketRequest, facts: &BucketFacts) -> state::Recorded {
     let recorded = &facts.recorded;
     if recorded.state == BucketState::Removing {
-        return keeper::Recorded::default();
+        return state::Recorded::default();
     }
     let identity = recorded.identity.as_deref().map(Identity::parse);
-    keeper::Recorded {
+    state::Recorded {
         state: before(request, recorded),
         was_there: matches!(
             recorded.state,
@@ -156,7 +120,7 @@ pub(in crate::drive) fn depart(hands: &Hands, key: &DriveKey, uid: &str, departu
                 origin: Origin::Existing,
                 settings: Settings::default(),
             };
-            return Known::View(keeper.keep(key, &request, keeper::Recorded::default()));
+            return Known::View(keeper.keep(key, &request, state::Recorded::default()));
         }
         Fate::RemovedIfEmpty => Manner::IfEmpty,
         Fate::Removed => Manner::WithObjects,

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cluster::record::ChildKey;
-use crate::cluster::takers::Taken;
+use crate::drive::applied::{Conflict, Taken};
 
 /// Repairs of one field without a pause.
 const FREE: u32 = 3;
@@ -27,17 +27,6 @@ pub enum Judgement {
     Repair,
     /// Leave them for now.
     Hold,
-}
-
-/// A field that somebody else insists on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conflict {
-    /// The child.
-    pub child: ChildKey,
-    /// Who takes which field, and what helps.
-    pub message: String,
-    /// When to look again.
-    pub again: Duration,
 }
 
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use crate::drive::apply::hands::{Hands, is_conflict};
 use crate::drive::apply::item::{Item, ItemError};
 use crate::drive::apply::{Blocked, Done, LOOKS, foreign, judge, random, waiting};
 use crate::drive::build::{CredentialNotes, Desired, Prepared};
-use crate::drive::error::{Retry, refusal};
+use crate::drive::error::refusal;
+use crate::drive::retry::Retry;
 use crate::drive::valid::Recipe;
 
 /// One credential: the Secret without its values, and what values it takes.
@@ -63,9 +64,9 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
                 Ok(()) => record = hands.store.get(key),
                 Err(error) if is_conflict(&error) => match hands.look(key).await {
                     Ok(found) => record = found,
-                    Err(error) => return Done::Blocked(Blocked::of(key, refusal(&error))),
+                    Err(error) => return Done::Blocked(super::blocked(key, refusal(&error))),
                 },
-                Err(error) => return Done::Blocked(Blocked::of(key, refusal(&error))),
+                Err(error) => return Done::Blocked(super::blocked(key, refusal(&error))),
             }
             continue;
         }
@@ -130,9 +131,9 @@ pub async fn place(hands: &Hands, credential: &CredentialItem, asker: Asker<'_>)
             }
             Err(Trouble::Api(error)) if is_conflict(&error) => match hands.look(key).await {
                 Ok(found) => record = found,
-                Err(error) => return Done::Blocked(Blocked::of(key, refusal(&error))),
+                Err(error) => return Done::Blocked(super::blocked(key, refusal(&error))),
             },
-            Err(Trouble::Api(error)) => return Done::Blocked(Blocked::of(key, refusal(&error))),
+            Err(Trouble::Api(error)) => return Done::Blocked(super::blocked(key, refusal(&error))),
             Err(Trouble::Random(error)) => return later(credential, error.to_string()),
         }
     }
@@ -202,7 +203,7 @@ async fn rotate(hands: &Hands, credential: &CredentialItem, record: &Record) -> 
         .await
     {
         Ok(()) => Done::Rotated(key.clone()),
-        Err(error) => Done::Blocked(Blocked::of(key, refusal(&error))),
+        Err(error) => Done::Blocked(super::blocked(key, refusal(&error))),
     }
 }
 
@@ -213,7 +214,7 @@ async fn roll_back(hands: &Hands, credential: &CredentialItem, record: &Record) 
     let number = credential.notes.generation.unwrap_or_default().to_string();
     match hands.annotate(key, record, &json!({(LOGIN_ROLLED_BACK): number})).await {
         Ok(()) => Done::Updated(key.clone()),
-        Err(error) => Done::Blocked(Blocked::of(key, refusal(&error))),
+        Err(error) => Done::Blocked(super::blocked(key, refusal(&error))),
     }
 }
 

@@ -12,11 +12,12 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::cluster::co_owners;
+use crate::cluster::facts::FIELD_MANAGER;
 use crate::cluster::observe;
-use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::record::{ChildKey, Record};
 use crate::cluster::store::Store;
-use crate::cluster::takers::{self, Taken};
+use crate::cluster::takers;
+use crate::drive::applied::Taken;
 use crate::drive::apply::contest::Contests;
 use crate::drive::build::labels::{APPLIED, INSTANCE, MANAGED_BY, MANAGER};
 use crate::object_store::keeper::Keeper;

@@ -26,19 +26,21 @@ use ras_crds::Reason;
 use serde_json::Value;
 
 use crate::cluster::facts::ExternalSecretsVersion;
+use crate::cluster::facts::FIELD_MANAGER;
 use crate::cluster::kind::Kind;
-use crate::cluster::ownership::FIELD_MANAGER;
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::{ChildKey, Detail, Owner, Record};
 use crate::cluster::store::DriveKey;
-use crate::cluster::takers::{self, Taken};
+use crate::cluster::takers;
+use crate::drive::applied::{Blocked, Changes, Outcome, Taken};
 use crate::drive::build::labels::{APPLIED, DRIVE};
 use crate::drive::build::{Applied, Desired, Prepared, names};
 use crate::drive::data::Data;
-use crate::drive::error::{Refusal, Retry, refusal};
+use crate::drive::error::{Refusal, refusal};
+use crate::drive::retry::Retry;
 
 use buckets::Recorded;
-use contest::{Conflict, Judgement};
+use contest::Judgement;
 use decide::{Asker, Step, decide, is_taken_for_an_application, is_usable, may_prune};
 use hands::{Hands, is_conflict};
 use item::{Item, ItemError};
@@ -47,45 +49,6 @@ use item::{Item, ItemError};
 const AT_A_TIME: usize = 8;
 /// How often a child is looked at anew when it changes under our hands.
 const LOOKS: usize = 5;
-
-/// What came of it.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What is desired, as applied.
-    pub desired: Desired<Applied>,
-    /// What was written.
-    pub changes: Changes,
-    /// What could not be.
-    pub blocked: Vec<Blocked>,
-    /// Fields that somebody else insists on.
-    pub conflicts: Vec<Conflict>,
-    /// What is left as it is because it needs something that could not be written, with all of that.
-    pub waiting: BTreeMap<ChildKey, BTreeSet<ChildKey>>,
-    /// What is known of the buckets.
-    pub buckets: buckets::Buckets,
-}
-
-impl Outcome {
-    /// Whether the namespace is being deleted, and nothing more can be written in it.
-    pub fn is_final(&self) -> bool {
-        self.blocked.iter().any(|one| one.retry == Retry::Never)
-    }
-
-    /// Why this child is not as it was asked for: it could not be written, or something that it needs could not.
-    pub fn obstacle(&self, kind: Kind, name: &str) -> Option<(Reason, String)> {
-        let is_it = |child: &ChildKey| child.kind == kind && *child.name == *name;
-        if let Some(one) = self.blocked.iter().find(|one| is_it(&one.child)) {
-            return Some((one.reason, one.told()));
-        }
-        let (child, needed) = self.waiting.iter().find(|(child, _)| is_it(child))?;
-        let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
-        let first = self.blocked.iter().find(|one| needed.contains(&one.child));
-        Some((
-            first.map_or(Reason::Progressing, |one| one.reason),
-            format!("{child} waits for {}: see condition Ready", names.join(", ")),
-        ))
-    }
-}
 
 /// What came of the generated credentials, which come before everything else.
 #[derive(Debug, Default)]
@@ -106,65 +69,12 @@ impl Credentials {
     }
 }
 
-/// What was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Made.
-    pub created: Vec<ChildKey>,
-    /// Changed because the drive changed.
-    pub updated: Vec<ChildKey>,
-    /// Put back after somebody else changed them.
-    pub repaired: Vec<ChildKey>,
-    /// What they changed in these, as far as that can be told.
-    pub taken: BTreeMap<ChildKey, Vec<Taken>>,
-    /// Credentials that were drawn anew.
-    pub rotated: Vec<ChildKey>,
-    /// Removed because the drive no longer asks for them.
-    pub removed: Vec<ChildKey>,
-}
-
-impl Changes {
-    /// Whether nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.created.is_empty()
-            && self.updated.is_empty()
-            && self.repaired.is_empty()
-            && self.rotated.is_empty()
-            && self.removed.is_empty()
-    }
-}
-
-/// A child that could not be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    /// Which.
-    pub child: ChildKey,
-    /// Why.
-    pub reason: Reason,
-    /// Why, and what helps.
-    pub message: String,
-    /// When to try again.
-    pub retry: Retry,
-}
-
-impl Blocked {
-    /// The child and why it could not be written.
-    pub fn told(&self) -> String {
-        let child = self.child.to_string();
-        if self.message.starts_with(&child) {
-            self.message.clone()
-        } else {
-            format!("{child}: {}", self.message)
-        }
-    }
-
-    fn of(child: &ChildKey, refusal: Refusal) -> Self {
-        Self {
-            child: child.clone(),
-            reason: refusal.reason,
-            message: refusal.message,
-            retry: refusal.retry,
-        }
+fn blocked(child: &ChildKey, refusal: Refusal) -> Blocked {
+    Blocked {
+        child: child.clone(),
+        reason: refusal.reason,
+        message: refusal.message,
+        retry: refusal.retry,
     }
 }
 
@@ -470,7 +380,7 @@ async fn stranger(hands: &Hands, item: &Item, asker: Asker<'_>) -> Done {
         Some(known) => Some(known),
         None => match hands.look(&item.key).await {
             Ok(found) => found,
-            Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+            Err(error) => return Done::Blocked(blocked(&item.key, refusal(&error))),
         },
     };
     match decide(item, found.as_ref(), asker) {
@@ -497,7 +407,7 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
     let item = paced.as_ref().unwrap_or(item);
     let scaled = match as_it_is_scaled(hands, item, record.as_ref()).await {
         Ok(scaled) => scaled,
-        Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+        Err(error) => return Done::Blocked(blocked(&item.key, refusal(&error))),
     };
     let item = scaled.as_ref().unwrap_or(item);
     let mut taken = Vec::new();
@@ -508,7 +418,7 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
             looked = true;
             match hands.look(&item.key).await {
                 Ok(found) => record = found,
-                Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+                Err(error) => return Done::Blocked(blocked(&item.key, refusal(&error))),
             }
             continue;
         }
@@ -553,9 +463,9 @@ async fn place(hands: &Hands, item: &Item, asker: Asker<'_>, handover: Option<i3
             // Something is there, or something else is: look at it and decide anew.
             Err(error) if is_conflict(&error) => match hands.look(&item.key).await {
                 Ok(found) => record = found,
-                Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+                Err(error) => return Done::Blocked(blocked(&item.key, refusal(&error))),
             },
-            Err(error) => return Done::Blocked(Blocked::of(&item.key, refusal(&error))),
+            Err(error) => return Done::Blocked(blocked(&item.key, refusal(&error))),
         }
     }
     Done::Blocked(Blocked {
@@ -709,7 +619,7 @@ async fn remove(hands: &Hands, child: ChildKey, record: Record, whole: bool) -> 
         Ok(()) => Done::Removed(child),
         // Another object has its name by now, and nobody asked for that one to go.
         Err(error) if is_conflict(&error) => Done::Nothing,
-        Err(error) => Done::Blocked(Blocked::of(&child, refusal(&error))),
+        Err(error) => Done::Blocked(blocked(&child, refusal(&error))),
     }
 }
 
@@ -751,8 +661,8 @@ fn outcome(
     desired: Desired<Applied>,
     done: Vec<Done>,
     waiting: BTreeMap<ChildKey, BTreeSet<ChildKey>>,
-    conflicts: Vec<Conflict>,
-    buckets: buckets::Buckets,
+    conflicts: Vec<crate::drive::applied::Conflict>,
+    buckets: crate::drive::applied::Buckets,
 ) -> Outcome {
     let mut changes = Changes::default();
     let mut blocked = Vec::new();

@@ -1,8 +1,8 @@
 //! Stops, or brings back, the version before, while the version that is asked for waits for a migration.
 
+use super::Done;
 use super::decide::{Asker, may_prune};
 use super::hands::{Hands, is_conflict};
-use super::{Blocked, Done};
 use crate::cluster::kind::Kind;
 use crate::cluster::record::{ChildKey, STOPPED};
 use crate::cluster::store::DriveKey;
@@ -31,6 +31,6 @@ pub(super) async fn place(hands: &Hands, drive: &DriveKey, name: &str, scale: Sc
         Ok(()) => Done::Updated(key),
         // It was made anew a moment ago: the next walk sees it.
         Err(error) if is_conflict(&error) => Done::Nothing,
-        Err(error) => Done::Blocked(Blocked::of(&key, refusal(&error))),
+        Err(error) => Done::Blocked(super::blocked(&key, refusal(&error))),
     }
 }

@@ -7,15 +7,15 @@ use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Finding;
-use crate::drive::apply::Outcome;
-use crate::drive::apply::buckets::Known;
+use crate::drive::applied::Known;
+use crate::drive::applied::Outcome;
 use crate::drive::data;
 use crate::drive::departure::{Asking, Progress, settings_hash, settle};
 use crate::drive::valid::{ValidBucket, ValidDrive};
-use crate::object_store::identity::Identity;
-use crate::object_store::keeper::{NOTE_SEEN, State, View};
-use crate::object_store::measure::Usage;
 use crate::object_store::model::Origin;
+use crate::object_store::state::Identity;
+use crate::object_store::state::Usage;
+use crate::object_store::state::{NOTE_SEEN, State, View};
 
 /// Each bucket's line in status: those that are asked for, then those that were.
 pub fn statuses(valid: &ValidDrive, outcome: &Outcome) -> Vec<BucketStatus> {

@@ -9,7 +9,7 @@ use crate::cluster::kind::Kind;
 use crate::cluster::pods::worst;
 use crate::cluster::record::ChildKey;
 use crate::database::report::Report;
-use crate::drive::apply::{Blocked, Outcome};
+use crate::drive::applied::{Blocked, Outcome};
 use crate::drive::fetched::JobOutcome;
 use crate::drive::preparation::{self, Preparation, Progress, SERVER_DOWN};
 use crate::drive::valid::{DatabaseServer, ValidDatabase, ValidDrive};

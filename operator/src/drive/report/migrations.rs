@@ -6,7 +6,7 @@ use ras_crds::{ConditionType, Migrated, MigrationState, MigrationStatus, Reason}
 
 use super::Finding;
 use crate::cluster::kind::Kind;
-use crate::drive::apply::Outcome;
+use crate::drive::applied::Outcome;
 use crate::drive::migration::{Failure, Identity, Migrating, REMEMBERED, Standing, all};
 use crate::drive::valid::ValidDrive;
 

@@ -20,7 +20,7 @@ use ras_crds::{
 use crate::cluster::kind::Kind;
 use crate::cluster::pods::PodTrouble;
 use crate::cluster::record::{ChildKey, DeploymentState, StatefulSetState};
-use crate::drive::apply::{Blocked, Outcome};
+use crate::drive::applied::{Blocked, Outcome};
 use crate::drive::build::{Waiting, names};
 use crate::drive::data::Data;
 use crate::drive::listeners::judge::Seen;

@@ -4,7 +4,7 @@ use ras_crds::{ConditionType, Reason};
 
 use super::{Finding, Observed};
 use crate::cluster::kind::Kind;
-use crate::drive::apply::{Blocked, Outcome};
+use crate::drive::applied::{Blocked, Outcome};
 use crate::drive::build::names;
 use crate::drive::valid::{ValidDrive, ValidExposure, ValidTls};
 

@@ -9,7 +9,7 @@ use ras_crds::{ConditionType, Reason, SecretStatus};
 use super::Finding;
 use crate::cluster::kind::Kind;
 use crate::cluster::record::ChildKey;
-use crate::drive::apply::Blocked;
+use crate::drive::applied::Blocked;
 use crate::drive::build::Waiting;
 use crate::drive::external;
 use crate::drive::rotation::Verdict;

@@ -20,7 +20,7 @@ use crate::platform::PlatformConfig;
 
 /// Where PostgreSQL listens.
 const PORT: i32 = 5432;
-pub use crate::cluster::observe::PASSWORD;
+pub use crate::cluster::facts::PASSWORD;
 
 /// Where programs find the certificates of their database server.
 pub const CA_FILE: &str = "/ras/database/ca.crt";

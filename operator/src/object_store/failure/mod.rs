@@ -7,8 +7,9 @@ mod words;
 
 use ras_crds::Reason;
 
-use crate::drive::error::Retry;
+use crate::drive::retry::Retry;
 use crate::object_store::operation::Operation;
+use crate::object_store::state::Trouble;
 
 /// One request, or one decision about a bucket, that came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -298,6 +299,16 @@ impl Failure {
             | Kind::Locked
             | Kind::Unsupported
             | Kind::Refused => false,
+        }
+    }
+}
+
+impl From<&Failure> for Trouble {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            reason: failure.reason(),
+            message: failure.sentence(),
+            unreachable: failure.is_unreachable(),
         }
     }
 }

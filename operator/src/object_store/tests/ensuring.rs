@@ -10,9 +10,9 @@ use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::object_store::capabilities::Capabilities;
 use crate::object_store::ensure::{Ensured, Remembered, ensure_waiting};
 use crate::object_store::failure::Failure;
-use crate::object_store::identity::Identity;
 use crate::object_store::model::{BucketRequest, Encryption, Feature, Origin, Settings};
 use crate::object_store::observed::{Seen, StoredRule};
+use crate::object_store::state::Identity;
 use crate::object_store::store::{Entry, EntryKind};
 
 async fn ensure(store: &Memory, request: &BucketRequest, known: &Capabilities) -> Result<Ensured, Failure> {

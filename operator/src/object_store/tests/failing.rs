@@ -6,8 +6,8 @@ use ras_crds::Reason::{
     StoreUnavailable, WrongRegion,
 };
 
-use crate::drive::error::Retry;
-use crate::drive::error::Retry::{OnChange, Soon};
+use crate::drive::retry::Retry;
+use crate::drive::retry::Retry::{OnChange, Soon};
 use crate::object_store::failure::{Answer, Failure, Transport};
 use crate::object_store::operation::Operation;
 use crate::object_store::operation::Operation::{

@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use super::given::{full, name};
 use super::memory::{Gaps, Held, Memory, fresh};
 use crate::cluster::store::DriveKey;
-use crate::object_store::identity::Identity;
-use crate::object_store::keeper::{Keeper, NewsKind, Pace, Recorded, State, View};
+use crate::object_store::keeper::{Keeper, Pace};
+use crate::object_store::state::Identity;
+use crate::object_store::state::{NewsKind, Recorded, State, View};
 
 const PACE: Pace = Pace {
     check_every: Duration::from_secs(36_000),

@@ -4,8 +4,9 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::given::full;
 use super::memory::{Gaps, Held, Memory, fresh};
-use crate::object_store::measure::{Sum, Usage, measure};
+use crate::object_store::measure::{Sum, measure};
 use crate::object_store::model::{LifecycleRule, Settings};
+use crate::object_store::state::Usage;
 use crate::object_store::store::{Entry, EntryKind};
 
 fn now() -> Timestamp {

@@ -7,7 +7,8 @@ use super::given::{name, owner, stranger};
 use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::object_store::failure::Failure;
 use crate::object_store::observed::Seen;
-use crate::object_store::remove::{Manner, Removal, remove};
+use crate::object_store::remove::remove;
+use crate::object_store::state::{Manner, Removal};
 use crate::object_store::store::{Entry, EntryKind};
 
 fn entry(key: &str, kind: EntryKind, id: &str) -> Entry {

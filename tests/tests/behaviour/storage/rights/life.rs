@@ -13,8 +13,9 @@ use ras_operator::object_store::{
     failure::Failure,
     gate::Counter,
     model::{BucketRequest, LockMode, ObjectLock, Origin, Owner, Settings},
-    remove::{Manner, Removal, remove},
+    remove::remove,
     s3::S3Store,
+    state::{Manner, Removal},
 };
 use ras_tests::{Error, object_store::StoreKind};
 
