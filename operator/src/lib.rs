@@ -1,16 +1,19 @@
-//! The program: everything that decides is pure, everything that talks is thin.
+//! The program: it watches drives and their children, asks `ras-core` what to do, and does it.
 //!
-//! `drive` is the walk of one reconcile, its folder listing the rooms; `cluster` is the edge to the API server.
+//! A reconcile is `fetch`, then the core's steps, then [`apply`] and the status: see [`controller`].
 
-pub mod cidr;
+pub mod apply;
 pub mod cli;
-pub mod cluster;
+pub mod client;
+pub mod controller;
 pub mod database;
-pub mod drive;
-pub mod foreign;
+pub mod fetch;
+pub mod informer;
+pub mod leadership;
+pub mod listeners;
 pub mod manifest;
 pub mod object_store;
-pub mod platform;
+pub mod platform_reload;
 pub mod render;
 pub mod run;
 pub mod stop;

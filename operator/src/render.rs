@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::drive::cache;
+use ras_core::cache;
 
 /// Mode of a rendered file: the program may run as any user, and nobody changes it.
 const MODE: u32 = 0o444;

@@ -11,7 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::Client;
 use kube::core::DeserializeGuard;
-use kube::runtime::controller::{self, ReconcileReason, ReconcileRequest};
+use kube::runtime::controller::{self as kube_controller, ReconcileReason, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::{self, Event};
@@ -20,32 +20,37 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use ras_crds::RecruitmentDrive;
 
-use crate::cluster::capabilities;
-use crate::cluster::claims::Claims;
-use crate::cluster::client::{self, ConnectError};
-use crate::cluster::definition;
-use crate::cluster::facts::ExternalSecretsVersion;
-use crate::cluster::facts::FIELD_MANAGER;
-use crate::cluster::informers::{News, Scope, everything, watch_children, watch_pods};
-use crate::cluster::kind::Kind;
-use crate::cluster::lease;
-use crate::cluster::lease::election::{Election, Kept, Lost};
-use crate::cluster::lease::tenure::Tenure;
-use crate::cluster::listener::Listener;
-use crate::cluster::own::OwnPods;
-use crate::cluster::reach::Reach;
-use crate::cluster::store::{DriveKey, Store};
-use crate::drive::context::Context;
-use crate::drive::fetched::Apis;
-use crate::drive::{self, again, apply::hands::Hands, intake};
-use crate::object_store::gate::Gate;
-use crate::object_store::keeper::{Keeper, Pace};
+use crate::apply::child_client::ChildClient;
+use crate::client;
+use crate::client::ConnectError;
+use crate::controller;
+use crate::controller::context::Context;
+use crate::controller::{drive_watch, outage_requeue};
+use crate::informer::api_health::ApiHealth;
+use crate::informer::capabilities;
+use crate::informer::claims::Claims;
+use crate::informer::definition;
+use crate::informer::informers::{News, Scope, everything, watch_children, watch_pods};
+use crate::informer::store::{DriveKey, Store};
+use crate::informer::watch_stream::Listener;
+use crate::leadership;
+use crate::leadership::election::{Election, Kept, Lost};
+use crate::leadership::state::Leadership;
+use crate::listeners;
+use crate::object_store::controller::{BucketController, Pace};
+use crate::object_store::rate_limiter::RateLimiter;
 use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
-use crate::platform::reload::{self, Change, InForce};
-use crate::platform::{ObjectStoreConfig, PlatformConfig};
+use crate::platform_reload;
+use crate::platform_reload::{Change, InForce};
 use crate::stop::Stop;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Health, Stage};
+use ras_core::fetched::Apis;
+use ras_core::fetched::facts::ExternalSecretsVersion;
+use ras_core::fetched::facts::FIELD_MANAGER;
+use ras_core::fetched::own_pods::OwnPods;
+use ras_core::kind::Kind;
+use ras_core::platform::{ObjectStoreConfig, PlatformConfig};
 
 /// Longest wait for the first list of an optional kind.
 const OPTIONAL_LIMIT: Duration = Duration::from_secs(10);
@@ -66,7 +71,7 @@ pub struct Settings {
     /// The operator's own pods. Absent: the ports of services are not checked, because nothing would let the operator in.
     pub own_pods: Option<OwnPods>,
     /// How this replica takes part in the election. Absent: it is the only one.
-    pub election: Option<lease::Settings>,
+    pub election: Option<leadership::Settings>,
 }
 
 /// Why the program could not start.
@@ -128,7 +133,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         Some(part) => Some(Election::new(client::connect().await?, part.clone(), metrics.clone())),
         None => None,
     };
-    let tenure = election.as_ref().map_or_else(Tenure::alone, Election::tenure);
+    let tenure = election.as_ref().map_or_else(Leadership::alone, Election::tenure);
     let health = Health::new(tenure.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(server::serve(listener, metrics.clone(), health.clone()));
@@ -146,7 +151,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 }
 
 /// Starts all watches and returns when what there is of children is known.
-async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: &Health) -> Result<Begun, RunError> {
+async fn begin(
+    settings: &Settings,
+    metrics: &Metrics,
+    tenure: &Leadership,
+    health: &Health,
+) -> Result<Begun, RunError> {
     let client = client::connect_to_write(tenure).await?;
     definition::served(&client, &settings.scope)
         .await
@@ -161,11 +171,11 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         store: Arc::clone(&store),
         claims: Arc::clone(&claims),
         queue,
-        reach: Reach::default(),
+        api_health: ApiHealth::default(),
     };
-    tasks.spawn(news.reach.clone().watch_over(client.clone()));
+    tasks.spawn(news.api_health.clone().watch_over(client.clone()));
     let (apis_tell, mut apis) = watch::channel(None);
-    tasks.spawn(capabilities::follow(client.clone(), apis_tell, news.reach.clone()));
+    tasks.spawn(capabilities::follow(client.clone(), apis_tell, news.api_health.clone()));
 
     list_children(&mut tasks, &client, &settings.scope, &news).await;
     // Before the first drive is looked at it has to be known what the cluster can do.
@@ -175,19 +185,19 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
         .await;
     tracing::info!(apis = ?known.unwrap_or_default(), "children are listed");
 
-    let keeper = match &settings.platform.object_store {
+    let bucket_controller = match &settings.platform.object_store {
         Some(config) => Some(keep_buckets(config, metrics, tenure, news.queue.clone())?),
         None => None,
     };
     let writer = Writer::<DeserializeGuard<RecruitmentDrive>>::new(());
     let drives = writer.as_reader();
     let context = Arc::new(Context {
-        hands: Hands {
+        child_client: ChildClient {
             client: client.clone(),
             store,
             metrics: metrics.clone(),
             contests: Arc::default(),
-            keeper,
+            bucket_controller,
         },
         drives,
         claims,
@@ -202,15 +212,15 @@ async fn begin(settings: &Settings, metrics: &Metrics, tenure: &Tenure, health: 
             },
         ),
         queue: news.queue.clone(),
-        reach: news.reach.clone(),
-        memory: drive::context::Memory::default(),
+        api_health: news.api_health.clone(),
+        memory: controller::context::DriveCache::default(),
         began: Timestamp::now(),
         own_pods: settings.own_pods.clone(),
-        listeners: drive::listeners::Listeners::default(),
-        rejections: drive::rejections::Rejections::default(),
+        listeners: listeners::Listeners::default(),
+        rejections: controller::rejections::Rejections::default(),
     });
-    tasks.spawn(again::look_again(Arc::clone(&context)));
-    tasks.spawn(drive::listeners::ask(Arc::clone(&context)));
+    tasks.spawn(outage_requeue::look_again(Arc::clone(&context)));
+    tasks.spawn(listeners::ask(Arc::clone(&context)));
     if let Some(path) = settings.platform_file.clone() {
         metrics.platform_settings_are_used(true);
         let (context, news) = (Arc::clone(&context), news.clone());
@@ -282,7 +292,14 @@ async fn work(
     if !leads {
         return Ok(());
     }
-    news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
+    news.wake(
+        context
+            .drives
+            .state()
+            .iter()
+            .map(|drive| drive_watch::key(drive))
+            .collect(),
+    );
     // Beside the work, which may well keep a processor busy for longer than a renewal may wait.
     let (release, asked) = oneshot::channel();
     let mut keeping = tokio::spawn(election.keep(asked));
@@ -315,8 +332,8 @@ async fn finish_writes(context: &Context) -> bool {
         );
     }
     // What waits for its turn never gets it.
-    if let Some(keeper) = &context.hands.keeper {
-        keeper.stop();
+    if let Some(bucket_controller) = &context.child_client.bucket_controller {
+        bucket_controller.stop();
     }
     finished.is_ok()
 }
@@ -341,21 +358,21 @@ async fn end(kept: Result<Kept, tokio::task::JoinError>) -> Result<(), RunError>
 fn keep_buckets(
     config: &ObjectStoreConfig,
     metrics: &Metrics,
-    tenure: &Tenure,
+    tenure: &Leadership,
     queue: mpsc::UnboundedSender<DriveKey>,
-) -> Result<Keeper, RunError> {
+) -> Result<BucketController, RunError> {
     let seconds = |duration: &ras_crds::Duration| Duration::from_secs(duration.seconds().unwrap_or(u64::MAX));
     let usage = config.usage.as_ref();
     let usage = usage.map(|usage| (seconds(&usage.every), usage.max_pages));
     let pace = Pace::new(seconds(&config.check_every), usage);
-    let gate = Arc::new(Gate::new(config.requests_per_second).only_during(tenure.clone()));
+    let gate = Arc::new(RateLimiter::new(config.requests_per_second).only_during(tenure.clone()));
     let store = S3Store::connect(config, gate, Arc::new(metrics.clone()))?;
     tracing::info!(
         endpoint = config.endpoint.as_deref().unwrap_or("AWS"),
         region = config.region,
         "buckets are looked after"
     );
-    Ok(Keeper::new(store, pace, queue))
+    Ok(BucketController::new(store, pace, queue))
 }
 
 /// Starts all watches of children and returns when each has told what there is.
@@ -424,7 +441,14 @@ async fn follow_apis(
         }
         if told.is_some_and(|before| before != now) {
             tracing::info!(apis = ?now, "optional APIs changed");
-            news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
+            news.wake(
+                context
+                    .drives
+                    .state()
+                    .iter()
+                    .map(|drive| drive_watch::key(drive))
+                    .collect(),
+            );
         }
         told = Some(now);
         if apis.changed().await.is_err() {
@@ -435,7 +459,7 @@ async fn follow_apis(
 
 /// Puts changes of the platform's settings in force, for all drives.
 async fn follow_platform(path: &Path, context: &Context, news: &News) {
-    reload::follow(path, &context.platform, |change| {
+    platform_reload::follow(path, &context.platform, |change| {
         let is_used = match change {
             Change::Taken => {
                 tracing::info!("the platform's settings changed and are in force");
@@ -453,9 +477,9 @@ async fn follow_platform(path: &Path, context: &Context, news: &News) {
                 false
             }
         };
-        context.hands.metrics.platform_settings_are_used(is_used);
+        context.child_client.metrics.platform_settings_are_used(is_used);
         if is_used {
-            news.wake(context.drives.state().iter().map(|drive| intake::key(drive)).collect());
+            news.wake(context.drives.state().iter().map(|drive| drive_watch::key(drive)).collect());
         }
     })
     .await;
@@ -475,7 +499,7 @@ async fn follow_drives(
             .as_deref()
             .map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
         let stream = watcher::watcher(api, everything()).boxed();
-        Listener::new("RecruitmentDrive", part, stream, news.reach.clone()).into_stream()
+        Listener::new("RecruitmentDrive", part, stream, news.api_health.clone()).into_stream()
     });
     // A reflector knows one list, so the lists of several namespaces are told to it as one, complete when all
     // are. Later lists come after a break of one watch: what they do not name was deleted meanwhile.
@@ -487,7 +511,7 @@ async fn follow_drives(
             .map(|(index, stream)| stream.map(move |event| (index, event)).boxed()),
     );
     let parts = scope.parts();
-    let mut take = |event| intake::take(event, &mut writer, &news, &context);
+    let mut take = |event| drive_watch::take(event, &mut writer, &news, &context);
     take(Event::Init);
     while let Some((index, event)) = merged.next().await {
         match event {
@@ -495,7 +519,7 @@ async fn follow_drives(
                 listing.insert(index, HashSet::new());
             }
             Event::InitApply(drive) => {
-                listing.entry(index).or_default().insert(intake::key(&drive));
+                listing.entry(index).or_default().insert(drive_watch::key(&drive));
                 take(if unlisted.is_empty() {
                     Event::Apply(drive)
                 } else {
@@ -516,7 +540,7 @@ async fn follow_drives(
                 }
                 let part = parts.get(index).cloned().flatten();
                 for drive in context.drives.state() {
-                    let key = intake::key(&drive);
+                    let key = drive_watch::key(&drive);
                     if part.as_deref().is_none_or(|namespace| namespace == &*key.namespace) && !listed.contains(&key) {
                         take(Event::Delete((*drive).clone()));
                     }
@@ -552,11 +576,11 @@ async fn reconcile_until_stopped(
                 reason: ReconcileReason::Unknown,
             })
         });
-    let config = controller::Config::default().concurrency(concurrency);
+    let config = kube_controller::Config::default().concurrency(concurrency);
     let drives = context.drives.clone();
-    controller::applier(
-        |drive, context| drive::reconcile(drive, context).boxed(),
-        |drive, error, context| drive::on_error(&drive, error, &context),
+    kube_controller::applier(
+        |drive, context| controller::reconcile(drive, context).boxed(),
+        |drive, error, context| controller::on_error(&drive, error, &context),
         context,
         drives,
         requests,

@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::cluster::informers::Scope;
-use crate::cluster::lease;
-use crate::cluster::lease::timing::Timing;
-use crate::cluster::own::OwnPods;
 use crate::database;
-use crate::platform::{PlatformConfig, reload};
+use crate::informer::informers::Scope;
+use crate::leadership;
+use crate::leadership::timing::Timing;
+use crate::platform_reload;
 use crate::run::{self, Settings};
 use crate::telemetry::logging;
+use ras_core::fetched::own_pods::OwnPods;
+use ras_core::platform::PlatformConfig;
 
 /// Turns `RecruitmentDrive` objects into running portals.
 #[derive(Debug, Parser)]
@@ -116,10 +117,10 @@ struct ElectionFlags {
 }
 
 impl ElectionFlags {
-    fn settings(self) -> Result<Option<lease::Settings>, String> {
+    fn settings(self) -> Result<Option<leadership::Settings>, String> {
         let timing = Timing::new(self.lease_duration, self.renew_deadline, self.retry_period);
         let timing = timing.map_err(|error| error.to_string())?;
-        Ok(self.leader_election.then(|| lease::Settings {
+        Ok(self.leader_election.then(|| leadership::Settings {
             namespace: self.lease_namespace.filter(|name| !name.is_empty()),
             name: self.lease_name,
             identity: self
@@ -208,7 +209,7 @@ async fn operate(
     let election = election.settings()?;
     let platform = match &platform_config {
         None => PlatformConfig::default(),
-        Some(path) => reload::read(path).await.map_err(|error| error.to_string())?,
+        Some(path) => platform_reload::read(path).await.map_err(|error| error.to_string())?,
     };
     let settings = Settings {
         scope: Scope { namespaces },

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::drain::Drain;
-use crate::cluster::client;
+use crate::client;
 
 /// Commands about drives for people, run as `kubectl ras`.
 #[derive(Debug, Parser)]

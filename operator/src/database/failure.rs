@@ -2,8 +2,8 @@
 //!
 //! Codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
-use crate::database::report::{Cause, Problem};
 use crate::database::step::Step;
+use ras_core::database::report::{Cause, Problem};
 
 /// What was met instead of what was hoped for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::database::report::{Cause, Problem};
-use crate::database::request::{Request, SslMode};
+use ras_core::database::report::{Cause, Problem};
+use ras_core::database::request::{Request, SslMode};
 
 /// A password, which shows itself to nobody by accident.
 #[derive(Clone, PartialEq, Eq)]
@@ -273,7 +273,7 @@ mod tests {
             }
         }
         let request = Request {
-            drive: crate::database::request::Drive {
+            drive: ras_core::database::request::Drive {
                 namespace: String::new(),
                 name: String::new(),
                 uid: String::new(),

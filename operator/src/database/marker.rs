@@ -1,6 +1,6 @@
 //! Whose a role or database is: a comment on it, which administrators see too (`\du+`, `\l+`). Pure.
 
-use crate::database::request::Drive;
+use ras_core::database::request::Drive;
 
 const BEGINNING: &str = "ras-operator: RecruitmentDrive ";
 

@@ -38,8 +38,6 @@ pub mod marker;
 mod observed;
 mod plan;
 mod postgres;
-pub mod report;
-pub mod request;
 pub mod run;
 mod statement;
 mod step;

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use crate::database::marker::{Whose, marker, whose};
 use crate::database::observed::{Database as SeenDatabase, Observed, Role};
-use crate::database::report::{Cause, Problem};
-use crate::database::request::{Database, Login, Request};
 use crate::database::statement::{identifier, literal};
 use crate::database::step::Step;
+use ras_core::database::report::{Cause, Problem};
+use ras_core::database::request::{Database, Login, Request};
 
 /// What is to be done, and what cannot be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

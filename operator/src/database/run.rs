@@ -9,9 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::database::inputs::{Admin, Password, password};
 use crate::database::plan::plan;
 use crate::database::postgres::Postgres;
-use crate::database::report::{Cause, ExitCode, Problem, Report};
-use crate::database::request::{OLDEST_VERSION, Request};
 use crate::database::step::Step;
+use ras_core::database::report::{Cause, ExitCode, Problem, Report};
+use ras_core::database::request::{OLDEST_VERSION, Request};
 
 /// More looks than any plan needs: one for the server, one for what is in new databases, one to see that all is done.
 const MOST_LOOKS: usize = 10;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::object_store::model::Feature;
+use ras_core::bucket::request::Feature;
 
 /// Buckets that have to lose a setting before the store is taken for one that loses it. One alone may have been read
 /// too early: AWS says that settings of buckets are "eventually consistent".

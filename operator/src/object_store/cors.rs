@@ -1,8 +1,8 @@
 //! CORS documents: which rules a bucket should have, and whether it has them. Pure.
 
 use crate::object_store::lifecycle::mark;
-use crate::object_store::model::{BucketRequest, Origin};
 use crate::object_store::observed::StoredCors;
+use ras_core::bucket::request::{BucketRequest, Origin};
 
 /// The document that should be written, if `observed` is not as it should be.
 pub(super) fn document(request: &BucketRequest, observed: &[StoredCors]) -> Option<Vec<StoredCors>> {

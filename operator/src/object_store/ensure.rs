@@ -13,11 +13,11 @@ use crate::object_store::capabilities::Capabilities;
 use crate::object_store::failure::Failure;
 use crate::object_store::identity::{self, check};
 use crate::object_store::lifecycle;
-use crate::object_store::model::{BucketRequest, Encryption, Feature, Owner};
 use crate::object_store::observed::Observed;
 use crate::object_store::plan::{Step, Wish, plan};
-use crate::object_store::state::{Identity, mark};
 use crate::object_store::store::ObjectStore;
+use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Owner};
+use ras_core::bucket::state::{Identity, mark};
 
 /// How long a setting that was accepted is waited for. AWS calls its settings "eventually consistent" and names no
 /// time; more than a second is rare.

@@ -18,7 +18,7 @@ use ras_crds::labels::BUCKET_IDENTITY;
 
 use crate::object_store::failure::Failure;
 use crate::object_store::observed::{Observed, Seen};
-use crate::object_store::state::Identity;
+use ras_core::bucket::state::Identity;
 
 /// Whether what is there is the bucket that is remembered.
 pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Result<(), Failure> {

@@ -3,10 +3,10 @@
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::object_store::failure::Failure;
-use crate::object_store::model::{LifecycleRule, Settings};
 use crate::object_store::remove::next;
-use crate::object_store::state::Usage;
 use crate::object_store::store::{Entry, EntryKind, Listing, ObjectStore};
+use ras_core::bucket::request::{LifecycleRule, Settings};
+use ras_core::bucket::state::Usage;
 
 /// How far ahead is looked.
 const AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);

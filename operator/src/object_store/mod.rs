@@ -5,23 +5,21 @@
 //! [`remove`](remove::remove) and [`measure`](measure::measure) are the three things one can ask for.
 
 pub mod capabilities;
+pub mod controller;
 mod cors;
 pub mod ensure;
 pub mod failure;
-pub mod gate;
 pub mod identity;
-pub mod keeper;
 mod lifecycle;
 pub mod measure;
-pub mod model;
 pub mod observed;
 pub mod operation;
 pub mod ownership;
 pub mod plan;
 mod policy;
+pub mod rate_limiter;
 pub mod remove;
 pub mod s3;
-pub mod state;
 mod step;
 pub mod store;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::object_store::failure::Failure;
-use crate::object_store::model::{Feature, ObjectLock};
+use ras_core::bucket::request::{Feature, ObjectLock};
 
 /// One thing about a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

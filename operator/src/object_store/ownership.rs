@@ -2,8 +2,8 @@
 
 use ras_crds::labels;
 
-use crate::object_store::model::Owner;
 use crate::object_store::observed::{Observed, Seen};
+use ras_core::bucket::request::Owner;
 
 /// Whose a bucket is.
 #[derive(Clone, Debug, PartialEq, Eq)]

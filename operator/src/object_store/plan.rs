@@ -9,11 +9,11 @@ use ras_crds::labels;
 use serde_json::Value;
 
 use crate::object_store::failure::Failure;
-use crate::object_store::model::{BucketRequest, Encryption, Feature, Origin};
 use crate::object_store::observed::{Observed, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
 use crate::object_store::ownership::{Ownership, ownership};
 pub use crate::object_store::step::Step;
 use crate::object_store::{cors, lifecycle, policy};
+use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
 /// What is asked, and what bears on how it can be done.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::object_store::model::BucketRequest;
+use ras_core::bucket::request::BucketRequest;
 
 /// The document that should be written, if `observed` is not as it should be; `Null`: none at all.
 pub(super) fn document(request: &BucketRequest, observed: &Value, region: Option<&str>) -> Option<Value> {

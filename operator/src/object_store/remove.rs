@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::object_store::failure::Failure;
-use crate::object_store::model::{Feature, Owner};
 use crate::object_store::observed::StoredLock;
 use crate::object_store::ownership::{Ownership, ownership};
-use crate::object_store::state::{Manner, Removal};
 use crate::object_store::store::{Entry, EntryKind, Listing, Marker, ObjectStore, Page};
+use ras_core::bucket::request::{Feature, Owner};
+use ras_core::bucket::state::{Manner, Removal};
 
 /// Most walks through a bucket in one go. One is enough where nobody writes; whoever writes for ever must not keep us
 /// for ever.

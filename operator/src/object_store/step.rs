@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::object_store::lifecycle::feature_of;
-use crate::object_store::model::{Encryption, Feature, ObjectLock};
 use crate::object_store::observed::{StoredCors, StoredLifecycle};
+use ras_core::bucket::request::{Encryption, Feature, ObjectLock};
 
 /// One change of a bucket. What it says is the whole of the setting, so that doing it twice does nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::future::Future;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::object_store::failure::Failure;
-use crate::object_store::model::Feature;
 use crate::object_store::observed::Observed;
 use crate::object_store::plan::Step;
+use ras_core::bucket::request::Feature;
 
 /// Most entries of one page, and of one request to delete: S3's own limit.
 pub const PAGE: usize = 1_000;

@@ -11,8 +11,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use ras_crds::{ConditionType, MigrationState, RecruitmentDriveStatus};
 
-use crate::cluster::store::DriveKey;
-use crate::object_store::gate;
+use crate::informer::store::DriveKey;
+use crate::object_store::rate_limiter;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -331,7 +331,7 @@ fn labels(drive: &DriveKey) -> DriveLabels {
     }
 }
 
-impl gate::Counter for Metrics {
+impl rate_limiter::Counter for Metrics {
     fn requested(&self, operation: &'static str, outcome: &'static str) {
         self.store_requests
             .get_or_create(&RequestLabels { operation, outcome })

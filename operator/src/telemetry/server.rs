@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::cluster::lease::tenure::Tenure;
+use crate::leadership::state::Leadership;
 use crate::telemetry::metrics::Metrics;
 
 /// How long the loop that keeps the lease may hang before the process is called dead. It ends the process itself when it
@@ -34,12 +34,12 @@ pub enum Stage {
 #[derive(Clone, Debug)]
 pub struct Health {
     stage: watch::Sender<Stage>,
-    tenure: Tenure,
+    tenure: Leadership,
 }
 
 impl Health {
     /// Of a program that has just begun.
-    pub fn new(tenure: Tenure) -> Self {
+    pub fn new(tenure: Leadership) -> Self {
         Self {
             stage: watch::Sender::new(Stage::Listing),
             tenure,

@@ -1,10 +1,11 @@
 //! Bindings and the cache: what pods see of them, and who waits or restarts for what.
 
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Volume};
+use ras_core::fetched::{Fetched, SecretFacts};
+use ras_core::platform;
+use ras_core::platform::PlatformConfig;
+use ras_core::validate::validate;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
-use ras_operator::drive::fetched::{Fetched, SecretFacts};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::{self, PlatformConfig};
 use serde_json::{Value, json};
 
 use crate::drives::{built, with_spec};
@@ -242,7 +243,7 @@ fn a_cache_is_a_service_with_a_password_that_no_argument_holds() {
         .into(),
         ..Fetched::default()
     };
-    let desired = ras_operator::drive::build::build(&validate(&drive, &fetched, &settings).unwrap());
+    let desired = ras_core::build::build(&validate(&drive, &fetched, &settings).unwrap());
     assert!(desired.held.is_empty(), "{:?}", desired.held);
     let cache = desired
         .deployments

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::EnvVar;
+use ras_core::bucket::request::{Encryption, LifecycleRule, Origin};
+use ras_core::build::{Desired, Prepared, build};
+use ras_core::fetched::{BucketFacts, Fetched, SecretFacts};
+use ras_core::plan::bucket_removal::RemovalDecision;
+use ras_core::platform;
+use ras_core::platform::PlatformConfig;
+use ras_core::validate::validate;
 use ras_crds::spec::BucketDeletionPolicy;
 use ras_crds::{BucketState, BucketStatus, ConditionType, Reason, RecruitmentDrive};
-use ras_operator::drive::build::{Desired, Prepared, build};
-use ras_operator::drive::departure::Fate;
-use ras_operator::drive::fetched::{BucketFacts, Fetched, SecretFacts};
-use ras_operator::drive::validate::validate;
-use ras_operator::object_store::model::{Encryption, LifecycleRule, Origin};
-use ras_operator::platform::{self, PlatformConfig};
 
 use crate::drives::with_spec;
 
@@ -209,7 +210,7 @@ fn nothing_is_asked_of_an_existing_bucket_but_what_is_said() {
     );
     let request = &desired.buckets[0];
     assert_eq!((request.bucket.as_str(), request.origin), ("campus", Origin::Existing));
-    assert_eq!(request.settings, ras_operator::object_store::model::Settings::default());
+    assert_eq!(request.settings, ras_core::bucket::request::Settings::default());
 }
 
 #[test]
@@ -263,14 +264,14 @@ fn a_bucket_that_is_no_longer_asked_for_departs_as_it_was_last_said() {
     seen.buckets.get_mut("theirs").unwrap().recorded.existing = true;
     let desired = built(&drive("", ""), &seen, "objectStore: {}");
     let fates: Vec<_> = desired
-        .departures
+        .bucket_removals
         .iter()
-        .map(|departure| (departure.recorded.name.as_str(), departure.fate))
+        .map(|bucket_removal| (bucket_removal.recorded.name.as_str(), bucket_removal.fate))
         .collect();
     let expected = [
-        ("kept", Fate::Kept),
-        ("old", Fate::RemovedIfEmpty),
-        ("theirs", Fate::Released),
+        ("kept", RemovalDecision::Kept),
+        ("old", RemovalDecision::RemovedIfEmpty),
+        ("theirs", RemovalDecision::Released),
     ];
     assert_eq!(fates, expected);
 }

@@ -1,13 +1,16 @@
 //! Database servers that CloudNativePG runs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use ras_core::build::{Desired, Prepared, build};
+use ras_core::fetched::{Apis, BackupState, Fetched, ForeignState, SecretFacts};
+use ras_core::plan::database_job;
+use ras_core::plan::database_job::Progress;
+use ras_core::platform;
+use ras_core::platform::PlatformConfig;
+use ras_core::report;
+use ras_core::report::{Observed, ReconcileOutcome};
+use ras_core::validate::validate;
 use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
-use ras_operator::drive::build::{Desired, Prepared, build};
-use ras_operator::drive::fetched::{Apis, BackupState, Fetched, ForeignState, SecretFacts};
-use ras_operator::drive::preparation::{self, Progress};
-use ras_operator::drive::report::{self, Observed, Verdict};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::{self, PlatformConfig};
 use serde_json::json;
 
 use crate::drives::{facts_for, with_spec};
@@ -48,7 +51,7 @@ fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -
 fn told(drive: &RecruitmentDrive, facts: &Fetched) -> (RecruitmentDriveStatus, String, String) {
     let valid = validate(drive, facts, &PlatformConfig::default()).unwrap();
     let held = build(&valid).held;
-    let verdict = Verdict::Paused {
+    let verdict = ReconcileOutcome::Paused {
         asked: Some((&valid, &held)),
     };
     let (before, now) = (RecruitmentDriveStatus::default(), Time(facts.now));
@@ -161,7 +164,7 @@ fn the_secret_that_cloud_native_pg_makes_is_waited_for_by_name() {
     let mut serving = fresh(&drive, Some(said(true, "Cluster in healthy state")));
     serving.secrets.remove("d-database-app");
     let valid = validate(&drive, &serving, &PlatformConfig::default()).unwrap();
-    let Progress::Waiting(waiting) = preparation::of(&valid).unwrap().progress else {
+    let Progress::BlockedBy(waiting) = database_job::of(&valid).unwrap().progress else {
         panic!("it waits")
     };
     assert!(waiting.message.contains("d-database-app"), "{}", waiting.message);
@@ -278,7 +281,7 @@ fn a_backup_that_failed_is_told_and_the_databases_stay_ready() {
     };
     facts.database.cluster = Some(state);
     let valid = validate(&drive, &facts, &PlatformConfig::default()).unwrap();
-    facts.database.recorded.prepared = Some(preparation::of(&valid).unwrap().work);
+    facts.database.recorded.prepared = Some(database_job::of(&valid).unwrap().work);
     let (status, reason, message) = told(&drive, &facts);
     assert_eq!(reason, "DatabasesAvailable");
     for word in ["no VolumeSnapshot support", "kubectl get backup.postgresql.cnpg.io"] {

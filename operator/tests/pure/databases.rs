@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{EnvVar, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use ras_core::build::{Desired, Prepared, build};
+use ras_core::database::report::{Cause, Problem, Report};
+use ras_core::database::request::{Request, SslMode};
+use ras_core::fetched::{DatabaseFacts, Fetched, JobFacts, JobOutcome, SecretFacts, Watch};
+use ras_core::plan::database_job;
+use ras_core::plan::database_job::Progress;
+use ras_core::platform::PlatformConfig;
+use ras_core::report;
+use ras_core::report::{Observed, ReconcileOutcome};
+use ras_core::valid::{EnvSource, ValidDrive, ValidEnv};
+use ras_core::validate::validate;
 use ras_crds::{
     ConditionType, DatabaseLoginStatus, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Reason, RecruitmentDrive,
     RecruitmentDriveStatus,
 };
-use ras_operator::database::report::{Cause, Problem, Report};
-use ras_operator::database::request::{Request, SslMode};
-use ras_operator::drive::build::{Desired, Prepared, build};
-use ras_operator::drive::fetched::{DatabaseFacts, Fetched, JobFacts, JobOutcome, SecretFacts, Watch};
-use ras_operator::drive::preparation::{self, Progress};
-use ras_operator::drive::report::{self, Observed, Verdict};
-use ras_operator::drive::valid::{EnvSource, ValidDrive, ValidEnv};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::PlatformConfig;
 
 use crate::drives::{facts_for, with_spec};
 
@@ -184,7 +186,7 @@ fn a_program_logs_in_as_the_user_and_its_migration_as_the_owner() {
     let migration = service.migration.as_ref().unwrap();
     assert_eq!(user(&migration.container.env), pair("keeper", "d-database-role-keeper"));
 
-    let asked = preparation::of(&valid).unwrap().request;
+    let asked = database_job::of(&valid).unwrap().request;
     assert_eq!(asked.databases[0].user.as_deref(), Some("app"));
     let logins: Vec<_> = asked
         .logins
@@ -529,7 +531,7 @@ fn the_job_is_another_when_what_is_asked_changes_or_a_secret_is_written_or_someb
 
 /// The facts after the Job of this drive has ended.
 fn after(drive: &RecruitmentDrive, fetched: &Fetched, outcome: JobOutcome, report: Option<Report>) -> Fetched {
-    let job = preparation::of(&valid(drive, fetched)).unwrap().job;
+    let job = database_job::of(&valid(drive, fetched)).unwrap().job;
     let facts = JobFacts {
         outcome,
         report,
@@ -582,7 +584,7 @@ fn told(problems: Vec<Problem>) -> Report {
 
 fn states(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<(String, DatabaseState)> {
     let valid = valid(drive, fetched);
-    let all = preparation::of(&valid)
+    let all = database_job::of(&valid)
         .unwrap()
         .databases(valid.database.as_ref().unwrap());
     all.into_iter().map(|line| (line.name, line.state)).collect()
@@ -663,7 +665,7 @@ fn a_database_that_is_taken_out_is_kept_and_reported() {
 fn status(drive: &RecruitmentDrive, fetched: &Fetched, before: &RecruitmentDriveStatus) -> RecruitmentDriveStatus {
     let valid = valid(drive, fetched);
     let held = build(&valid).held;
-    let verdict = Verdict::Paused {
+    let verdict = ReconcileOutcome::Paused {
         asked: Some((&valid, &held)),
     };
     let now = Time(Timestamp::UNIX_EPOCH);
@@ -748,7 +750,7 @@ fn what_was_prepared_is_remembered_and_not_done_again() {
         },
         ..new
     };
-    let preparation = preparation::of(&valid(&drive, &later)).unwrap();
+    let preparation = database_job::of(&valid(&drive, &later)).unwrap();
     assert_eq!(preparation.progress, Progress::Recorded);
     assert!(built(&drive, &later).jobs.is_empty());
     assert_eq!(status(&drive, &later, &first).database, Some(recorded));
@@ -789,7 +791,7 @@ fn seen(facts: &Fetched, since: &str, now: &str) -> Fetched {
 }
 
 fn needs_job(drive: &RecruitmentDrive, facts: &Fetched) -> bool {
-    preparation::of(&valid(drive, facts)).unwrap().needs_job()
+    database_job::of(&valid(drive, facts)).unwrap().needs_job()
 }
 
 #[test]
@@ -815,7 +817,7 @@ fn a_record_of_another_volume_or_cluster_is_not_believed() {
     };
     assert!(!database_ready(&status(&drive, &replaced, &before)).0);
     // The Job that set up the volume before says nothing of this one.
-    let name = |facts: &Fetched| preparation::of(&valid(&drive, facts)).unwrap().job;
+    let name = |facts: &Fetched| database_job::of(&valid(&drive, facts)).unwrap().job;
     assert_ne!(name(&facts), name(&replaced));
 
     let again = prepared(&drive, &replaced, on_server("8", 16_384));
@@ -864,17 +866,20 @@ fn a_server_outside_is_asked_again_after_a_start_and_every_server_once_a_day() {
         let next_day = seen(&recorded, "2026-07-01T11:00:00Z", "2026-07-02T13:01:00Z");
         assert!(needs_job(&drive, &next_day));
         // It is woken for it, and not before.
-        let next = preparation::of(&valid(&drive, &known)).unwrap().next_check.unwrap();
+        let next = database_job::of(&valid(&drive, &known)).unwrap().next_check.unwrap();
         assert!(
             next > time("2026-07-02T12:00:00Z") && next <= time("2026-07-02T13:00:00Z"),
             "{next}"
         );
-        assert_eq!(preparation::of(&valid(&drive, &next_day)).unwrap().next_check, None);
+        assert_eq!(database_job::of(&valid(&drive, &next_day)).unwrap().next_check, None);
         // Suspended, or while a server starts, nothing is asked, and nobody is woken all the time.
         let mut suspended = drive.clone();
         suspended.spec.suspend = Some(true);
         assert!(!needs_job(&suspended, &next_day));
-        assert_eq!(preparation::of(&valid(&suspended, &next_day)).unwrap().next_check, None);
+        assert_eq!(
+            database_job::of(&valid(&suspended, &next_day)).unwrap().next_check,
+            None
+        );
     }
 }
 
@@ -973,7 +978,7 @@ fn the_job_learns_which_passwords_programs_get_in_a_url() {
         let mut fetched = facts_for(drive);
         let facts = fetched.secrets.get_mut("d-database-role-portal").unwrap();
         facts.keys = Some(BTreeMap::from([("password".to_owned(), writer.to_owned())]));
-        preparation::of(&valid(drive, &fetched)).unwrap().request
+        database_job::of(&valid(drive, &fetched)).unwrap().request
     };
     let by_url = "uses: {databases: [portal]}";
     let by_parts = "env: [{name: PGPASSWORD, database: {name: portal, key: password}}]";
@@ -1049,7 +1054,7 @@ fn the_operators_own_containers_ask_for_what_the_platform_says() {
             .join(" ")
     };
     let resources = |text: &str| {
-        let platform = ras_operator::platform::parse(text).unwrap();
+        let platform = ras_core::platform::parse(text).unwrap();
         let desired = build(&validate(&drive, &facts_for(&drive), &platform).unwrap());
         let pods = desired.deployments.iter().map(|one| one.spec.clone().unwrap().template);
         let jobs = desired.jobs.iter().map(|one| one.spec.clone().unwrap().template);

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::{self, PlatformConfig};
+use ras_core::platform;
+use ras_core::platform::PlatformConfig;
+use ras_core::validate::validate;
 use serde_json::{Map, Value, json};
 
 use crate::drives::{facts_for, read};

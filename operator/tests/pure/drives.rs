@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use proptest::option::of;
 use proptest::prelude::*;
+use ras_core::build::{Desired, Prepared, build, names};
+use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
+use ras_core::platform::PlatformConfig;
+use ras_core::validate::validate;
 use ras_crds::spec::*;
 use ras_crds::{
     DatabaseState, DatabaseStatus, Duration, LogicalDatabaseStatus, Quantity, RecruitmentDrive, RecruitmentDriveSpec,
 };
-use ras_operator::drive::build::{Desired, Prepared, build, names};
-use ras_operator::drive::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::PlatformConfig;
 
 /// A drive as it would be stored.
 pub fn read(yaml: &str) -> RecruitmentDrive {

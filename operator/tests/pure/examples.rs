@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ras_core::build::{build, labels};
+use ras_core::platform;
+use ras_core::validate::validate;
 use ras_crds::ConditionType;
 use ras_crds::spec::DeletionPolicy;
-use ras_operator::drive::build::{build, labels};
-use ras_operator::drive::validate::validate;
 use ras_operator::manifest::to_yaml;
-use ras_operator::platform;
 use serde_json::Value;
 
 use crate::drives::{facts_for, read};

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use ras_core::build::build;
+use ras_core::fetched::{Fetched, OwnPods};
+use ras_core::plan::listeners::{Known, Port, PortFindings, Seen, ports};
+use ras_core::platform;
+use ras_core::platform::PlatformConfig;
+use ras_core::report;
+use ras_core::report::listeners::{speaks_of, told};
+use ras_core::report::{Observed, ReconcileOutcome};
+use ras_core::validate::validate;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus};
-use ras_operator::drive::build::build;
-use ras_operator::drive::fetched::{Fetched, OwnPods};
-use ras_operator::drive::listeners::judge::{Found, Known, Port, Seen, ports};
-use ras_operator::drive::report::listeners::{speaks_of, told};
-use ras_operator::drive::report::{self, Observed, Verdict};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::{self, PlatformConfig};
 use serde_json::json;
 
 use crate::drives::with_spec;
@@ -50,7 +52,7 @@ fn metrics() -> Port {
 }
 
 fn refused() -> Known {
-    Known::Checked(Found {
+    Known::Checked(PortFindings {
         pods: 3,
         refused: vec![(metrics(), 2)],
         silent: vec![],
@@ -58,7 +60,7 @@ fn refused() -> Known {
 }
 
 fn silent() -> Known {
-    Known::Checked(Found {
+    Known::Checked(PortFindings {
         pods: 3,
         refused: vec![],
         silent: vec![(metrics(), 3)],
@@ -66,9 +68,9 @@ fn silent() -> Known {
 }
 
 fn good() -> Known {
-    Known::Checked(Found {
+    Known::Checked(PortFindings {
         pods: 3,
-        ..Found::default()
+        ..PortFindings::default()
     })
 }
 
@@ -93,7 +95,7 @@ fn shown(drive: &RecruitmentDrive, seen: Option<Seen>, before: &RecruitmentDrive
     };
     let valid = validate(drive, &facts(), &PlatformConfig::default()).unwrap();
     let held = BTreeMap::new();
-    let verdict = Verdict::Paused {
+    let verdict = ReconcileOutcome::Paused {
         asked: Some((&valid, &held)),
     };
     report::status(drive, &observed, &verdict, before, &Time(at(10)))
@@ -148,13 +150,13 @@ fn a_port_that_refuses_is_not_ready_and_stalls_after_a_while() {
     let of = |seconds| {
         let told = told(&drive, Some(&seen), &before, at(seconds));
         assert!(told.gates);
-        told.finding.unwrap()
+        told.condition.unwrap()
     };
-    let finding = of(10);
-    assert_eq!((finding.status, finding.unknown, finding.stalls), (false, false, false));
-    assert_eq!(finding.reason, Reason::PortNotListening);
+    let update = of(10);
+    assert_eq!((update.status, update.unknown, update.stalls), (false, false, false));
+    assert_eq!(update.reason, Reason::PortNotListening);
     assert_eq!(
-        finding.message,
+        update.message,
         "service backend: port metrics (9100) refuses connections in 2 of 3 ready pods. Make the program listen on it on all \
          addresses (0.0.0.0), or remove the port from ports"
     );
@@ -187,7 +189,7 @@ fn ready_waits_for_the_first_check_and_for_no_answer_of_a_network() {
     }
     let both = seen(&[("a", silent()), ("b", refused()), ("c", Known::Unchecked)]);
     let told = told(&drive, Some(&both), &before, at(10));
-    assert_eq!(told.finding.unwrap().reason, Reason::PortNotListening);
+    assert_eq!(told.condition.unwrap().reason, Reason::PortNotListening);
     for nothing in [None, Some(seen(&[]))] {
         let shown = shown(&drive, nothing, &before);
         assert_eq!(condition(&shown, ConditionType::ListenersReady), None);

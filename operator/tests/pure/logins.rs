@@ -5,22 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use ras_core::build::{Credential, build, names};
+use ras_core::database::report::{Cause, Problem, Report};
+use ras_core::database::request::Request;
+use ras_core::fetched::{
+    Crash, DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
+};
+use ras_core::plan::database_job;
+use ras_core::plan::login_rotation;
+use ras_core::plan::login_rotation::RotationPhase;
+use ras_core::plan::secret_rotation::RotationSchedule;
+use ras_core::platform::PlatformConfig;
+use ras_core::report;
+use ras_core::report::Observed;
+use ras_core::valid::ValidDrive;
+use ras_core::validate::validate;
 use ras_crds::labels::{PREPARE_DATABASE, ROTATE};
 use ras_crds::spec::DatabaseCredentials;
 use ras_crds::{DatabaseLoginStatus, DatabaseStatus, RecruitmentDrive, RecruitmentDriveStatus};
-use ras_operator::database::report::{Cause, Problem, Report};
-use ras_operator::database::request::Request;
-use ras_operator::drive::build::{Credential, build, names};
-use ras_operator::drive::fetched::{
-    Crash, DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
-};
-use ras_operator::drive::login::{self, Standing};
-use ras_operator::drive::preparation;
-use ras_operator::drive::report::{self, Observed};
-use ras_operator::drive::rotation::Verdict;
-use ras_operator::drive::valid::ValidDrive;
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::PlatformConfig;
 
 use crate::drives::with_spec;
 use crate::seeds::run_of;
@@ -43,12 +45,12 @@ struct Stored {
     facts: SecretFacts,
 }
 
-/// What a version of a program is told: users and the Secrets of their passwords.
-type Told = BTreeMap<String, String>;
+/// What a version of a program reads: users and the Secrets of their passwords.
+type Environment = BTreeMap<String, String>;
 
 #[derive(Clone, Debug)]
 struct Pod {
-    told: Told,
+    environment: Environment,
     /// What it was started with, by user.
     has: BTreeMap<String, u32>,
     /// When it has ended, of one that was replaced.
@@ -75,7 +77,7 @@ struct World {
     drawn: u32,
     secrets: BTreeMap<String, Stored>,
     server: BTreeMap<String, u32>,
-    programs: BTreeMap<String, Told>,
+    programs: BTreeMap<String, Environment>,
     pods: BTreeMap<String, Vec<Pod>>,
     jobs: BTreeMap<String, Work>,
     status: DatabaseStatus,
@@ -142,21 +144,21 @@ impl World {
                 at.map_or_else(|| self.status.clone(), |at| self.history[at].clone())
             }
         };
-        let programs = self.programs.iter().map(|(child, told)| {
+        let programs = self.programs.iter().map(|(child, environment)| {
             let facts = ProgramFacts {
-                passwords: told.values().cloned().collect(),
+                passwords: environment.values().cloned().collect(),
                 settled: self.pods[child]
                     .iter()
-                    .all(|pod| pod.ends.is_some() || pod.told == *told),
+                    .all(|pod| pod.ends.is_some() || pod.environment == *environment),
                 wanted: true,
                 serves: self
                     .living(child)
-                    .all(|pod| pod.told == *told && !self.has_crashed(pod)),
+                    .all(|pod| pod.environment == *environment && !self.has_crashed(pod)),
                 crashes: self
                     .living(child)
                     .filter(|pod| self.has_crashed(pod))
                     .map(|pod| Crash {
-                        passwords: pod.told.values().cloned().collect(),
+                        passwords: pod.environment.values().cloned().collect(),
                         text: "pod p: CrashLoopBackOff: no user".to_owned(),
                     })
                     .collect(),
@@ -197,8 +199,8 @@ impl World {
     }
 
     fn has_crashed(&self, pod: &Pod) -> bool {
-        let is_second = |user: &String| user.ends_with(login::SUFFIX);
-        pod.crashes || self.follows_no_login && pod.told.keys().any(is_second)
+        let is_second = |user: &String| user.ends_with(login_rotation::SUFFIX);
+        pod.crashes || self.follows_no_login && pod.environment.keys().any(is_second)
     }
 
     /// One pod crashes from now on, or no longer.
@@ -225,8 +227,8 @@ impl World {
         validate(&self.drive, &self.seen(memory), &PlatformConfig::default()).unwrap()
     }
 
-    fn standing(&self) -> Standing {
-        login::standing(&self.valid(Memory::Whole))
+    fn standing(&self) -> RotationPhase {
+        login_rotation::standing(&self.valid(Memory::Whole))
     }
 
     /// Whether a Secret is to be written.
@@ -302,7 +304,7 @@ impl World {
             self.place(credential);
             made = true;
         }
-        let preparation = preparation::of(&valid).unwrap();
+        let preparation = database_job::of(&valid).unwrap();
         for job in &desired.jobs {
             let name = job.metadata.name.clone().unwrap();
             if self.jobs.contains_key(&name) {
@@ -314,7 +316,7 @@ impl World {
             let facts = JobFacts {
                 purpose: "prepare".to_owned(),
                 work: preparation.work.clone(),
-                pods: vec![PodRun::Waiting(None)],
+                pods: vec![PodRun::BlockedBy(None)],
                 ..JobFacts::default()
             };
             let request = preparation.request.clone();
@@ -328,7 +330,7 @@ impl World {
         }
         for deployment in &desired.deployments {
             let child = deployment.metadata.name.clone().unwrap();
-            let told = told(
+            let environment = environment(
                 &deployment
                     .spec
                     .as_ref()
@@ -339,14 +341,14 @@ impl World {
                     .unwrap()
                     .containers,
             );
-            if desired.held.contains_key(&child) || self.programs.get(&child) == Some(&told) {
+            if desired.held.contains_key(&child) || self.programs.get(&child) == Some(&environment) {
                 continue;
             }
             if !may_write() {
                 return;
             }
-            if self.programs.insert(child.clone(), told.clone()).is_none() {
-                let pods = vec![self.start(&told), self.start(&told)];
+            if self.programs.insert(child.clone(), environment.clone()).is_none() {
+                let pods = vec![self.start(&environment), self.start(&environment)];
                 self.pods.insert(child, pods);
             }
         }
@@ -360,7 +362,7 @@ impl World {
                 self.forget(&name);
             }
         }
-        // What was drawn is looked at anew before anything is told.
+        // What was drawn is looked at anew before anything is built.
         if made || !may_write() {
             return;
         }
@@ -370,12 +372,12 @@ impl World {
         }
     }
 
-    fn start(&self, told: &Told) -> Pod {
-        let has = told
+    fn start(&self, environment: &Environment) -> Pod {
+        let has = environment
             .iter()
             .map(|(user, secret)| (user.clone(), self.secrets[secret].value));
         Pod {
-            told: told.clone(),
+            environment: environment.clone(),
             has: has.collect(),
             ends: None,
             crashes: false,
@@ -451,11 +453,11 @@ impl World {
     fn roll(&mut self, which: usize) {
         let mut old = Vec::new();
         for (child, pods) in &self.pods {
-            let told = &self.programs[child];
+            let environment = &self.programs[child];
             old.extend(
                 pods.iter()
                     .enumerate()
-                    .filter(|(_, pod)| pod.ends.is_none() && pod.told != *told)
+                    .filter(|(_, pod)| pod.ends.is_none() && pod.environment != *environment)
                     .map(|(at, _)| (child.clone(), at)),
             );
         }
@@ -478,7 +480,7 @@ impl World {
         let Some(at) = which.checked_rem(all.len()) else { return };
         let (child, at) = &all[at];
         let before = self.pods[child][*at].clone();
-        let new = self.start(&before.told);
+        let new = self.start(&before.environment);
         self.pods.get_mut(child).unwrap()[*at].has = new.has;
     }
 
@@ -531,8 +533,8 @@ impl World {
 }
 
 /// Which user has which Secret, by the variables of a program.
-fn told(containers: &[Container]) -> Told {
-    let mut told = Told::new();
+fn environment(containers: &[Container]) -> Environment {
+    let mut environment = Environment::new();
     for variable in containers.iter().flat_map(|container| container.env.iter().flatten()) {
         let Some(name) = variable.name.strip_suffix("_USER").filter(|name| *name != "DATABASE") else {
             continue;
@@ -543,9 +545,9 @@ fn told(containers: &[Container]) -> Told {
             .find(|other| other.name == password)
             .and_then(|other| other.value_from.clone()?.secret_key_ref)
             .unwrap();
-        told.insert(variable.value.clone().unwrap(), secret.name);
+        environment.insert(variable.value.clone().unwrap(), secret.name);
     }
-    told
+    environment
 }
 
 #[derive(Clone, Debug)]
@@ -634,7 +636,7 @@ proptest! {
         prop_assert_eq!(world.trouble.take().or_else(|| world.locked_out()), None);
         let login = world.status.login.clone().unwrap();
         prop_assert_eq!(login.answered.as_deref(), Some("database@200"));
-        prop_assert!(matches!(world.standing(), Standing::InUse(Verdict::Unscheduled | Verdict::At(_))), "{:?}", world.standing());
+        prop_assert!(matches!(world.standing(), RotationPhase::InUse(RotationSchedule::Unscheduled | RotationSchedule::At(_))), "{:?}", world.standing());
         let before = (world.drawn, login.generation);
         world.runs(4);
         prop_assert_eq!((world.drawn, world.status.login.clone().unwrap().generation), before);
@@ -673,11 +675,11 @@ fn whatever_status_says_the_logins_of_programs_never_go_back() {
     let has = |generation: u64| move |asked: u64| asked % 2 == generation % 2;
     for generation in 1..6_u64 {
         for recorded in (0..=generation).map(Some).chain([None]) {
-            let (current, drawn) = login::whereabouts(recorded, generation, has(generation));
+            let (current, drawn) = login_rotation::whereabouts(recorded, generation, has(generation));
             assert_eq!((current, drawn), (generation, generation), "{recorded:?}");
             // Drawn and not moved yet: what programs have stays, and what is drawn is not drawn again.
             let (current, drawn) =
-                login::whereabouts(recorded.filter(|r| *r < generation), generation, has(generation - 1));
+                login_rotation::whereabouts(recorded.filter(|r| *r < generation), generation, has(generation - 1));
             assert_eq!((current, drawn), (generation - 1, generation), "{recorded:?}");
         }
     }
@@ -690,12 +692,12 @@ fn no_program_gets_a_login_of_which_nothing_says_that_it_works() {
     for _ in 0..3 {
         world.walk(Memory::Whole, usize::MAX);
     }
-    assert_eq!(world.standing(), Standing::Preparing);
+    assert_eq!(world.standing(), RotationPhase::Preparing);
     // By hand, before the Job has made the next login work, and the status was lost, too.
     let second = names::second_password("d", DatabaseCredentials::PerDatabase, "a");
     world
         .programs
-        .insert("d-api".to_owned(), Told::from([("a_2".to_owned(), second)]));
+        .insert("d-api".to_owned(), Environment::from([("a_2".to_owned(), second)]));
     let before = world.programs["d-both"].clone();
     world.walk(Memory::Lost, usize::MAX);
     assert_eq!(world.programs["d-both"], before);
@@ -706,7 +708,7 @@ fn no_program_gets_a_login_of_which_nothing_says_that_it_works() {
 }
 
 /// A world with a rotation that its programs cannot follow, and the programs from before.
-fn crashing() -> (World, BTreeMap<String, Told>) {
+fn crashing() -> (World, BTreeMap<String, Environment>) {
     let mut world = World::settled(drive(", rotate: {every: 90d}"));
     let before = world.programs.clone();
     world.follows_no_login = true;
@@ -783,8 +785,8 @@ fn no_password_is_drawn_over_that_of_a_crashed_pod_before_the_pod_has_ended() {
         works(&mut world);
     }
     assert_eq!(world.secrets[&second].value, password);
-    let told = world.status.login.clone().unwrap().message.unwrap();
-    assert!(told.contains("have ended for certain"), "{told}");
+    let message = world.status.login.clone().unwrap().message.unwrap();
+    assert!(message.contains("have ended for certain"), "{message}");
     world.runs(20);
     assert_ne!(world.secrets[&second].value, password);
     assert_eq!(world.status.login.clone().unwrap().generation, 3);
@@ -828,13 +830,20 @@ fn what_crashed_before_a_rotation_or_after_it_rolls_nothing_back() {
 }
 
 fn users(world: &World) -> BTreeSet<String> {
-    world.programs.values().flat_map(|told| told.keys().cloned()).collect()
+    world
+        .programs
+        .values()
+        .flat_map(|environment| environment.keys().cloned())
+        .collect()
 }
 
 #[test]
 fn rotations_go_to_the_second_login_and_back_to_the_first_with_a_third_password() {
     let mut world = World::settled(drive(""));
-    assert_eq!(world.status.login, None, "nothing rotates, and nothing of it is told");
+    assert_eq!(
+        world.status.login, None,
+        "nothing rotates, and nothing of it is reported"
+    );
     let first = names::database_password("d", DatabaseCredentials::PerDatabase, "a");
     let password = world.secrets[&first].value;
     let both = |suffix: &str| BTreeSet::from(["a", "badmin"].map(|owner| format!("{owner}{suffix}")));
@@ -883,8 +892,8 @@ fn a_freeze_and_an_open_drive_keep_programs_as_they_are() {
     let drawn = world.drawn;
     world.runs(10);
     assert_eq!(world.drawn, drawn, "not even a password is drawn");
-    let told = world.status.login.clone().unwrap().message.unwrap();
-    assert!(told.contains("\"day-one\""), "{told}");
+    let message = world.status.login.clone().unwrap().message.unwrap();
+    assert!(message.contains("\"day-one\""), "{message}");
     world.pass(86_400);
     world.runs(10);
     assert_eq!(world.status.login.clone().unwrap().generation, 1);
@@ -926,15 +935,15 @@ fn what_a_rotation_waits_for_is_named() {
         ..JobFacts::default()
     };
     let work = Work {
-        request: preparation::of(&world.valid(Memory::Whole)).unwrap().request,
+        request: database_job::of(&world.valid(Memory::Whole)).unwrap().request,
         facts: migrates,
         mounted: None,
         lingers: false,
     };
     asked.jobs.insert("d-api-migrate-1".to_owned(), work);
     // The operator would remove what it does not know, and a migration's Job is none of this world's.
-    let told = login::standing(&asked.valid(Memory::Whole));
-    assert!(told.waits().unwrap().contains("d-api-migrate-1"), "{told:?}");
+    let phase = login_rotation::standing(&asked.valid(Memory::Whole));
+    assert!(phase.waits().unwrap().contains("d-api-migrate-1"), "{phase:?}");
 
     let mut suspended = world.clone();
     suspended.drive.spec.suspend = Some(true);
@@ -947,8 +956,8 @@ fn what_a_rotation_waits_for_is_named() {
         .get_mut("d-api")
         .unwrap()
         .insert("other".to_owned(), "rds".to_owned());
-    let told = login::standing(&rolling.valid(Memory::Whole));
-    assert!(told.waits().unwrap().contains("service \"api\""), "{told:?}");
+    let phase = login_rotation::standing(&rolling.valid(Memory::Whole));
+    assert!(phase.waits().unwrap().contains("service \"api\""), "{phase:?}");
 
     // And what was replaced has to be gone, by the clock too.
     world.runs(2);
@@ -959,16 +968,16 @@ fn what_a_rotation_waits_for_is_named() {
     }
     world.walk(Memory::Whole, usize::MAX);
     world.wish(2);
-    let told = waits(&mut world);
+    let message = waits(&mut world);
     assert!(
-        told.contains("service \"api\" has pods of an earlier version"),
-        "{told}"
+        message.contains("service \"api\" has pods of an earlier version"),
+        "{message}"
     );
     for _ in 0..6 {
         world.roll(0);
     }
-    let told = waits(&mut world);
-    assert!(told.contains("have ended for certain"), "{told}");
+    let message = waits(&mut world);
+    assert!(message.contains("have ended for certain"), "{message}");
     world.runs(20);
     assert_eq!(world.status.login.clone().unwrap().generation, 2);
 }
@@ -985,8 +994,8 @@ fn a_job_that_fails_leaves_programs_with_the_login_they_have() {
     }
     assert_eq!(world.programs, before);
     assert_eq!(world.locked_out(), None);
-    let told = world.status.login.clone().unwrap().message.unwrap();
-    assert!(told.contains("DatabaseReady"), "{told}");
+    let message = world.status.login.clone().unwrap().message.unwrap();
+    assert!(message.contains("DatabaseReady"), "{message}");
     let name = world.nth_job(0, false).unwrap();
     world.forget(&name);
     world.runs(10);
@@ -996,29 +1005,29 @@ fn a_job_that_fails_leaves_programs_with_the_login_they_have() {
 #[test]
 fn a_drive_is_ready_all_the_time_that_its_next_logins_are_made() {
     let mut world = World::settled(drive(""));
-    let told = |world: &World| {
+    let condition = |world: &World| {
         let valid = world.valid(Memory::Whole);
         let before = RecruitmentDriveStatus::default();
-        report::database::finding(&valid, &Observed::default(), None, &[], &before).unwrap()
+        report::database::condition(&valid, &Observed::default(), None, &[], &before).unwrap()
     };
     world.wish(1);
     for _ in 0..3 {
         world.walk(Memory::Whole, usize::MAX);
-        let told = told(&world);
-        assert!(told.status, "{told:?}");
+        let condition = condition(&world);
+        assert!(condition.status, "{condition:?}");
     }
-    assert_eq!(world.standing(), Standing::Preparing);
+    assert_eq!(world.standing(), RotationPhase::Preparing);
     assert!(
-        told(&world)
+        condition(&world)
             .message
             .contains("the next login of each owner is made ready"),
         "{:?}",
-        told(&world)
+        condition(&world)
     );
-    // But one that cannot be made is told.
+    // But one that cannot be made is reported.
     world.begin_job(0);
     world.end_job(0, false);
-    assert!(!told(&world).status, "{:?}", told(&world));
+    assert!(!condition(&world).status, "{:?}", condition(&world));
 }
 
 #[test]
@@ -1121,8 +1130,11 @@ fn where_a_second_login_cannot_be_it_is_said_with_the_field() {
         ),
     ] {
         for rotate in [", rotate: {every: 90d}", ""] {
-            let told = problems(&with(service, &format!("databases: {databases}{rotate}")));
-            assert!(told.contains(&format!("{field}: ")) && told.contains(says), "{told}");
+            let message = problems(&with(service, &format!("databases: {databases}{rotate}")));
+            assert!(
+                message.contains(&format!("{field}: ")) && message.contains(says),
+                "{message}"
+            );
         }
     }
     // What is only called as the owner is nobody's user.
@@ -1131,8 +1143,8 @@ fn where_a_second_login_cannot_be_it_is_said_with_the_field() {
         "env: [{name: PGUSER, database: {name: a, key: user}}]",
         "files: [{path: /app/db.conf, content: 'user=$(DATABASE_USER) application=user=ab'}]",
     ] {
-        let told = problems(&with(service, "databases: [{name: a}], rotate: {every: 90d}"));
-        assert_eq!(told, "", "{service}");
+        let message = problems(&with(service, "databases: [{name: a}], rotate: {every: 90d}"));
+        assert_eq!(message, "", "{service}");
     }
 }
 
@@ -1149,7 +1161,7 @@ fn a_migration_is_the_same_whichever_login_it_has() {
         validate(&migrating, &fetched, &PlatformConfig::default()).unwrap()
     };
     let identity = |drive: &ValidDrive| {
-        let all: Vec<_> = ras_operator::drive::migration::all(drive).collect();
+        let all: Vec<_> = ras_core::plan::migration::all(drive).collect();
         all[0].identity()
     };
     let (first, second) = (valid(None), valid(Some(1)));

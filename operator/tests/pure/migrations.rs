@@ -6,17 +6,17 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
+use ras_core::build::{Desired, Prepared, build};
+use ras_core::database::report::Report;
+use ras_core::fetched::{Fetched, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
+use ras_core::plan::database_job;
+use ras_core::plan::migration::{MigrationPhase, all};
+use ras_core::platform::PlatformConfig;
+use ras_core::report::migrations;
+use ras_core::valid::{EnvSource, ValidDrive};
+use ras_core::validate::validate;
 use ras_crds::labels::{RUN_MIGRATION, WORK};
 use ras_crds::{ConditionType, MigrationState, MigrationStatus, Reason, RecruitmentDrive};
-use ras_operator::database::report::Report;
-use ras_operator::drive::build::{Desired, Prepared, build};
-use ras_operator::drive::fetched::{Fetched, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
-use ras_operator::drive::migration::{Standing, all};
-use ras_operator::drive::preparation;
-use ras_operator::drive::report::migrations;
-use ras_operator::drive::valid::{EnvSource, ValidDrive};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::PlatformConfig;
 
 use crate::drives::{facts_for, valid_drive, with_spec};
 use crate::seeds::run_of;
@@ -513,7 +513,7 @@ fn one_whose_program_never_started_makes_way_for_the_fix() {
     let mut world = World::new(drive());
     world.walk();
     let first = world.last();
-    world.jobs.get_mut(&first).unwrap().pods = vec![PodRun::Waiting(Some("pod p: ImagePullBackOff: x".to_owned()))];
+    world.jobs.get_mut(&first).unwrap().pods = vec![PodRun::BlockedBy(Some("pod p: ImagePullBackOff: x".to_owned()))];
     world.walk();
     assert_eq!(
         world.status["api"].message.as_deref(),
@@ -532,8 +532,8 @@ fn a_suspended_drive_starts_none_and_keeps_the_version_before() {
     let desired = world.walk();
     assert!(desired.jobs.is_empty());
     assert_eq!(desired.held["d-api"].condition, ConditionType::MigrationsReady);
-    let finding = migrations::finding(&world.valid(), None).unwrap();
-    assert_eq!((finding.status, finding.reason), (true, Reason::Suspended));
+    let condition = migrations::condition(&world.valid(), None).unwrap();
+    assert_eq!((condition.status, condition.reason), (true, Reason::Suspended));
     world.drive.spec.suspend = None;
     let desired = world.walk();
     assert_eq!(desired.jobs.len(), 1);
@@ -564,9 +564,9 @@ fn a_failed_one_is_told_with_its_job_what_it_said_and_the_next_step() {
     let job = world.last();
     world.ends(&job, false);
     world.walk();
-    let finding = migrations::finding(&world.valid(), None).unwrap();
+    let condition = migrations::condition(&world.valid(), None).unwrap();
     assert_eq!(
-        (finding.type_, finding.status, finding.reason),
+        (condition.type_, condition.status, condition.reason),
         (ConditionType::MigrationsReady, false, Reason::MigrationFailed)
     );
     for part in [
@@ -576,7 +576,7 @@ fn a_failed_one_is_told_with_its_job_what_it_said_and_the_next_step() {
         "kubectl -n spo logs",
         RUN_MIGRATION,
     ] {
-        assert!(finding.message.contains(part), "{part}: {}", finding.message);
+        assert!(condition.message.contains(part), "{part}: {}", condition.message);
     }
 }
 
@@ -669,17 +669,17 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
     for jobs in [&none, &jobs] {
         assert!(matches!(
             standing(&facts(Some("7/16384"), Some(&recorded), jobs)),
-            Standing::Done { .. }
+            MigrationPhase::Done { .. }
         ));
         // Nothing is known of it just now: that is no other database.
         assert!(matches!(
             standing(&facts(None, Some(&recorded), jobs)),
-            Standing::Done { .. }
+            MigrationPhase::Done { .. }
         ));
         let replaced = facts(Some("7/16999"), Some(&recorded), jobs);
         assert_eq!(
             standing(&replaced),
-            Standing::Due,
+            MigrationPhase::Due,
             "nor does the Job of the one before count"
         );
         assert!(
@@ -700,9 +700,9 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
         }),
         ..JobFacts::default()
     };
-    let job = preparation::of(&valid(&drive, &told)).unwrap().job;
+    let job = database_job::of(&valid(&drive, &told)).unwrap().job;
     told.jobs.insert(job, prepared);
-    assert_eq!(standing(&valid(&drive, &told)), Standing::Due);
+    assert_eq!(standing(&valid(&drive, &told)), MigrationPhase::Due);
 
     let again = run(&facts(Some("7/16999"), Some(&recorded), &none));
     let recorded = status_of(&facts(Some("7/16999"), Some(&recorded), &again));
@@ -710,14 +710,14 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
     for jobs in [&none, &again] {
         assert!(matches!(
             standing(&facts(Some("7/16999"), Some(&recorded), jobs)),
-            Standing::Done { .. }
+            MigrationPhase::Done { .. }
         ));
     }
     // What an earlier version of the operator recorded names no database, and is completed.
     let mut old = recorded.clone();
     old.succeeded[0].databases = None;
     let upgraded = facts(Some("7/16999"), Some(&old), &none);
-    assert!(matches!(standing(&upgraded), Standing::Done { .. }));
+    assert!(matches!(standing(&upgraded), MigrationPhase::Done { .. }));
     assert_eq!(status_of(&upgraded).succeeded, recorded.succeeded);
 }
 
@@ -743,7 +743,7 @@ fn status_remembers_ten() {
 #[derive(Clone, Debug)]
 enum Event {
     Image(u8),
-    Memory(u8),
+    DriveCache(u8),
     Asked(u8),
     NotAsked,
     Suspended(bool),
@@ -759,7 +759,7 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (0..4_u8).prop_map(Event::Image),
-        1 => (1..4_u8).prop_map(Event::Memory),
+        1 => (1..4_u8).prop_map(Event::DriveCache),
         1 => (0..3_u8).prop_map(Event::Asked),
         1 => Just(Event::NotAsked),
         1 => any::<bool>().prop_map(Event::Suspended),
@@ -791,7 +791,7 @@ proptest! {
                 .filter(|(_, job)| job.outcome == JobOutcome::Open).map(|(name, _)| name.clone()).collect();
             match event {
                 Event::Image(image) => world.image(&format!("ats:{image}")),
-                Event::Memory(gigabytes) => {
+                Event::DriveCache(gigabytes) => {
                     let amounts = serde_yaml::from_str(&format!("{{limits: {{memory: {gigabytes}Gi}}}}")).unwrap();
                     world.drive.spec.services[0].migrate.as_mut().unwrap().resources = Some(amounts);
                 }
@@ -823,7 +823,7 @@ proptest! {
             let desired = world.walk_by(&seen);
 
             let migrating = all(&before).next().unwrap();
-            let is_done = matches!(migrating.standing(), Standing::Done { .. });
+            let is_done = matches!(migrating.standing(), MigrationPhase::Done { .. });
             prop_assert_eq!(desired.held.contains_key("d-api"), !is_done);
             if is_done {
                 let recorded = before.migrations.get("api").is_some_and(|status| {

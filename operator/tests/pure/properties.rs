@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
+use ras_core::build::{build, children, names};
+use ras_core::fetched::Fetched;
+use ras_core::platform::PlatformConfig;
+use ras_core::validate::validate;
 use ras_crds::Quantity;
-use ras_operator::drive::build::{build, children, names};
-use ras_operator::drive::fetched::Fetched;
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::PlatformConfig;
 use serde_json::Value;
 
 use crate::drives::{any_drive, built, facts_for, valid_drive};
@@ -43,7 +43,7 @@ fn amount(resources: &ResourceRequirements, limit: bool, name: &str) -> Option<i
     Quantity::new(&amounts.as_ref()?.get(name)?.0).millis()
 }
 
-fn containers(desired: &ras_operator::drive::build::Desired<ras_operator::drive::build::Prepared>) -> Vec<Container> {
+fn containers(desired: &ras_core::build::Desired<ras_core::build::Prepared>) -> Vec<Container> {
     let programs = desired
         .deployments
         .iter()

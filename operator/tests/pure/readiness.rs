@@ -2,16 +2,17 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use ras_core::build::build;
+use ras_core::fetched::pods::{PodFailure, PodFailureKind};
+use ras_core::fetched::record::{DeploymentState, StatefulSetState};
+use ras_core::fetched::{Fetched, JobFacts, PodRun};
+use ras_core::plan::database_job;
+use ras_core::platform::PlatformConfig;
+use ras_core::report;
+use ras_core::report::{ConditionUpdate, Observed, ReconcileOutcome};
+use ras_core::valid::ValidDrive;
+use ras_core::validate::validate;
 use ras_crds::{DatabaseState, Reason, RecruitmentDrive, RecruitmentDriveStatus};
-use ras_operator::cluster::pods::{Course, PodTrouble};
-use ras_operator::cluster::record::{DeploymentState, StatefulSetState};
-use ras_operator::drive::build::build;
-use ras_operator::drive::fetched::{Fetched, JobFacts, PodRun};
-use ras_operator::drive::preparation;
-use ras_operator::drive::report::{self, Finding, Observed, Verdict};
-use ras_operator::drive::valid::ValidDrive;
-use ras_operator::drive::validate::validate;
-use ras_operator::platform::PlatformConfig;
 
 use crate::drives::{facts_for, with_spec};
 
@@ -31,8 +32,8 @@ fn valid(drive: &RecruitmentDrive, facts: &Fetched) -> ValidDrive {
     validate(drive, facts, &PlatformConfig::default()).unwrap()
 }
 
-fn trouble(service: &str, course: Course) -> PodTrouble {
-    PodTrouble {
+fn trouble(service: &str, course: PodFailureKind) -> PodFailure {
+    PodFailure {
         service: service.to_owned(),
         pod: "p".to_owned(),
         reason: "Because".to_owned(),
@@ -45,26 +46,33 @@ fn trouble(service: &str, course: Course) -> PodTrouble {
 }
 
 /// What status says of the services, and the finding on them.
-fn services(drive: &RecruitmentDrive, observed: &Observed, now: Timestamp) -> (RecruitmentDriveStatus, Finding) {
+fn services(
+    drive: &RecruitmentDrive,
+    observed: &Observed,
+    now: Timestamp,
+) -> (RecruitmentDriveStatus, ConditionUpdate) {
     let facts = Fetched {
         now,
         ..facts_for(drive)
     };
     let valid = valid(drive, &facts);
     let held = build(&valid).held;
-    let verdict = Verdict::Paused {
+    let verdict = ReconcileOutcome::Paused {
         asked: Some((&valid, &held)),
     };
     let before = RecruitmentDriveStatus::default();
     let shown = report::services::statuses(drive, observed, &verdict, &before, now);
-    let finding = report::services::finding(drive, &shown);
-    (report::status(drive, observed, &verdict, &before, &Time(now)), finding)
+    let condition = report::services::condition(drive, &shown);
+    (
+        report::status(drive, observed, &verdict, &before, &Time(now)),
+        condition,
+    )
 }
 
-fn with(state: DeploymentState, troubles: Vec<PodTrouble>) -> Observed {
+fn with(state: DeploymentState, pod_failures: Vec<PodFailure>) -> Observed {
     Observed {
         deployments: [("d-web".to_owned(), state)].into(),
-        troubles,
+        pod_failures,
         ..Observed::default()
     }
 }
@@ -100,14 +108,14 @@ fn rolling_out() -> DeploymentState {
 #[test]
 fn counts_are_of_the_version_asked_for_and_never_say_that_all_are_ready_while_one_is_not() {
     let drive = drive(SERVICES);
-    let (status, finding) = services(&drive, &with(complete(), vec![]), at(0));
+    let (status, condition) = services(&drive, &with(complete(), vec![]), at(0));
     assert_eq!(counts(&status), (2, 2, "1/1"));
-    assert!(finding.status);
+    assert!(condition.status);
 
-    let failing = with(rolling_out(), vec![trouble("web", Course::Unpulled)]);
-    let (status, finding) = services(&drive, &failing, at(1));
+    let failing = with(rolling_out(), vec![trouble("web", PodFailureKind::Unpulled)]);
+    let (status, condition) = services(&drive, &failing, at(1));
     assert_eq!(counts(&status), (0, 2, "0/1"));
-    assert_eq!(finding.message, "service web: 0 of 2 ready, pod p: Because: of this");
+    assert_eq!(condition.message, "service web: 0 of 2 ready, pod p: Because: of this");
 
     let made_soon = services(&drive, &Observed::default(), at(0)).0;
     assert_eq!(counts(&made_soon), (0, 2, "0/1"));
@@ -118,9 +126,9 @@ fn counts_are_of_the_version_asked_for_and_never_say_that_all_are_ready_while_on
         available: 3,
         ..complete()
     };
-    let (_, finding) = services(&drive, &with(old_goes, vec![]), at(0));
+    let (_, condition) = services(&drive, &with(old_goes, vec![]), at(0));
     assert_eq!(
-        finding.message,
+        condition.message,
         "service web: 2 of 2 ready, pods of the version before are being stopped"
     );
 }
@@ -133,16 +141,20 @@ fn nothing_of_a_suspended_drive_counts_as_ready() {
         observed_generation: 1,
         ..DeploymentState::default()
     };
-    let (status, finding) = services(&drive, &with(stopped, vec![]), at(0));
+    let (status, condition) = services(&drive, &with(stopped, vec![]), at(0));
     assert_eq!(counts(&status), (0, 0, "0/1"));
-    assert_eq!((finding.status, finding.reason), (true, Reason::Suspended));
+    assert_eq!((condition.status, condition.reason), (true, Reason::Suspended));
     assert_eq!(counts(&services(&drive, &Observed::default(), at(0)).0).1, 0);
 }
 
 #[test]
 fn pods_that_cannot_start_stall_after_a_while_and_not_right_after_a_change() {
     let drive = drive(SERVICES);
-    for (course, patience) in [(Course::Refused, 30), (Course::Unpulled, 30), (Course::Crashing, 45)] {
+    for (course, patience) in [
+        (PodFailureKind::Refused, 30),
+        (PodFailureKind::Unpulled, 30),
+        (PodFailureKind::Crashing, 45),
+    ] {
         let observed = with(rolling_out(), vec![trouble("web", course)]);
         let stalls = |observed: &Observed, now| services(&drive, observed, at(now)).1.stalls;
         assert!(!stalls(&observed, patience - 1), "{course:?}");
@@ -162,7 +174,7 @@ fn pods_that_cannot_start_stall_after_a_while_and_not_right_after_a_change() {
             "{course:?}: its new pods have their own time"
         );
     }
-    for course in [Course::Unready, Course::Unreachable] {
+    for course in [PodFailureKind::Unready, PodFailureKind::Unreachable] {
         let observed = with(rolling_out(), vec![trouble("web", course)]);
         assert!(!services(&drive, &observed, at(100_000)).1.stalls, "{course:?}");
     }
@@ -175,12 +187,12 @@ fn a_roll_out_that_is_stuck_and_pods_that_are_refused_stall() {
         stuck: Some("it has timed out progressing.".into()),
         ..rolling_out()
     };
-    let (_, finding) = services(&drive, &with(stuck.clone(), vec![]), at(0));
-    assert_eq!((finding.reason, finding.stalls), (Reason::RolloutStuck, true));
+    let (_, condition) = services(&drive, &with(stuck.clone(), vec![]), at(0));
+    assert_eq!((condition.reason, condition.stalls), (Reason::RolloutStuck, true));
     let seen_later = DeploymentState { generation: 2, ..stuck };
-    let (_, finding) = services(&drive, &with(seen_later, vec![]), at(0));
+    let (_, condition) = services(&drive, &with(seen_later, vec![]), at(0));
     assert_eq!(
-        (finding.reason, finding.stalls),
+        (condition.reason, condition.stalls),
         (Reason::RollingOut, false),
         "that was the version before"
     );
@@ -192,33 +204,33 @@ fn a_roll_out_that_is_stuck_and_pods_that_are_refused_stall() {
     };
     let observed = with(refused, vec![]);
     assert!(!services(&drive, &observed, at(29)).1.stalls);
-    let (_, finding) = services(&drive, &observed, at(30));
+    let (_, condition) = services(&drive, &observed, at(30));
     assert!(
-        finding.stalls && finding.message.contains("exceeded quota: small"),
-        "{finding:?}"
+        condition.stalls && condition.message.contains("exceeded quota: small"),
+        "{condition:?}"
     );
     assert_eq!(observed.changes_at(&drive, None, at(0)), Some(at(30)));
 }
 
 /// What is reported of a database that was there, when its server is in this state.
-fn database(observed: &Observed, ready: bool, now: i64) -> (Finding, DatabaseState) {
+fn database(observed: &Observed, ready: bool, now: i64) -> (ConditionUpdate, DatabaseState) {
     let drive = drive(STANDALONE);
     let mut facts = Fetched {
         now: at(now),
         ..facts_for(&drive)
     };
-    let work = preparation::of(&valid(&drive, &facts)).unwrap().work;
+    let work = database_job::of(&valid(&drive, &facts)).unwrap().work;
     facts.database.recorded.prepared = Some(work);
     facts.database.serves = ready;
     let valid = valid(&drive, &facts);
-    let found = report::database::finding(&valid, observed, None, &[], &RecruitmentDriveStatus::default()).unwrap();
+    let found = report::database::condition(&valid, observed, None, &[], &RecruitmentDriveStatus::default()).unwrap();
     let status = report::database::status(&valid).unwrap();
     (found, status.databases[0].state)
 }
 
-fn server(course: Option<Course>) -> Observed {
+fn server(course: Option<PodFailureKind>) -> Observed {
     Observed {
-        troubles: course.map(|course| trouble("database", course)).into_iter().collect(),
+        pod_failures: course.map(|course| trouble("database", course)).into_iter().collect(),
         server: Some(StatefulSetState::default()),
         ..Observed::default()
     }
@@ -231,13 +243,13 @@ fn a_database_server_that_is_not_ready_is_not_available_whatever_the_cause() {
     assert_eq!(state, DatabaseState::Ready);
     for course in [
         None,
-        Some(Course::Refused),
-        Some(Course::Unpulled),
-        Some(Course::Crashing),
-        Some(Course::Unscheduled),
-        Some(Course::Unreachable),
-        Some(Course::Creating),
-        Some(Course::Unready),
+        Some(PodFailureKind::Refused),
+        Some(PodFailureKind::Unpulled),
+        Some(PodFailureKind::Crashing),
+        Some(PodFailureKind::Unscheduled),
+        Some(PodFailureKind::Unreachable),
+        Some(PodFailureKind::Creating),
+        Some(PodFailureKind::Unready),
     ] {
         let (found, state) = database(&server(course), false, 5);
         assert!(!found.status, "{course:?}");
@@ -249,7 +261,7 @@ fn a_database_server_that_is_not_ready_is_not_available_whatever_the_cause() {
         assert!(!found.message.contains("its login works"), "{}", found.message);
         assert_eq!(state, DatabaseState::Failing, "{course:?}");
     }
-    let creating = server(Some(Course::Creating));
+    let creating = server(Some(PodFailureKind::Creating));
     assert_eq!(database(&creating, false, 5).0.reason, Reason::DatabasePending);
     assert_eq!(database(&creating, false, 60).0.reason, Reason::DatabaseFailing);
     assert!(!database(&creating, false, 599).0.stalls);
@@ -257,14 +269,14 @@ fn a_database_server_that_is_not_ready_is_not_available_whatever_the_cause() {
         database(&creating, false, 600).0.stalls,
         "a volume that cannot be mounted"
     );
-    assert!(database(&server(Some(Course::Unpulled)), false, 30).0.stalls);
+    assert!(database(&server(Some(PodFailureKind::Unpulled)), false, 30).0.stalls);
 }
 
 #[test]
 fn databases_are_told_as_ready_again_when_their_server_is() {
     let drive = drive(STANDALONE);
     let mut facts = facts_for(&drive);
-    facts.database.recorded.prepared = Some(preparation::of(&valid(&drive, &facts)).unwrap().work);
+    facts.database.recorded.prepared = Some(database_job::of(&valid(&drive, &facts)).unwrap().work);
     facts.database.serves = false;
     let down = report::database::status(&valid(&drive, &facts)).unwrap();
     assert_eq!(down.databases[0].state, DatabaseState::Failing);
@@ -281,7 +293,7 @@ fn databases_are_told_as_ready_again_when_their_server_is() {
 fn a_suspended_drive_does_not_claim_that_its_database_server_answers() {
     let drive = drive(&format!("suspend: true, {STANDALONE}"));
     let facts = facts_for(&drive);
-    let found = report::database::finding(
+    let found = report::database::condition(
         &valid(&drive, &facts),
         &server(None),
         None,
@@ -300,8 +312,8 @@ fn a_job_that_cannot_pull_an_image_that_it_would_not_have_now_makes_way() {
     let mut facts = facts_for(&drive);
     facts.database.recorded.prepared = None;
     let known = valid(&drive, &facts);
-    let prepare = preparation::of(&known).unwrap();
-    let migration = ras_operator::drive::migration::all(&known).next().unwrap().identity();
+    let prepare = database_job::of(&known).unwrap();
+    let migration = ras_core::plan::migration::all(&known).next().unwrap().identity();
     for (unpulled, is_kept) in [
         (Some("registry.example.com/typo:1".to_owned()), false),
         // Another Job would not pull this either.
@@ -312,10 +324,10 @@ fn a_job_that_cannot_pull_an_image_that_it_would_not_have_now_makes_way() {
             purpose: purpose.to_owned(),
             of: of.to_owned(),
             work: work.clone(),
-            pods: vec![PodRun::Waiting(None)],
-            trouble: Some(PodTrouble {
+            pods: vec![PodRun::BlockedBy(None)],
+            trouble: Some(PodFailure {
                 unpulled: unpulled.clone(),
-                ..trouble(of, Course::Unpulled)
+                ..trouble(of, PodFailureKind::Unpulled)
             }),
             ..JobFacts::default()
         };
@@ -341,43 +353,43 @@ fn pods_of_jobs_that_cannot_start_stall() {
     let mut facts = facts_for(&drive);
     facts.database.recorded.prepared = None;
     let pod = |job: String, purpose: &str, of: &str, work: String| {
-        let stuck = trouble(of, Course::Unpulled);
+        let stuck = trouble(of, PodFailureKind::Unpulled);
         let facts = JobFacts {
             purpose: purpose.to_owned(),
             of: of.to_owned(),
             work,
-            pods: vec![PodRun::Waiting(Some(stuck.text()))],
+            pods: vec![PodRun::BlockedBy(Some(stuck.text()))],
             trouble: Some(stuck),
             ..JobFacts::default()
         };
         (job, facts)
     };
     let known = valid(&drive, &facts);
-    let prepare = preparation::of(&known).unwrap();
-    let migration = ras_operator::drive::migration::all(&known).next().unwrap().identity();
+    let prepare = database_job::of(&known).unwrap();
+    let migration = ras_core::plan::migration::all(&known).next().unwrap().identity();
     facts.jobs = [
         pod(prepare.job, "prepare", "database", prepare.work),
         pod(migration.job, "migrate", "web", migration.work),
     ]
     .into();
-    let findings = |now: i64| {
+    let updates = |now: i64| {
         let facts = Fetched {
             now: at(now),
             ..facts.clone()
         };
         let valid = valid(&drive, &facts);
         let before = RecruitmentDriveStatus::default();
-        let database = report::database::finding(&valid, &Observed::default(), None, &[], &before).unwrap();
-        [database, report::migrations::finding(&valid, None).unwrap()]
+        let database = report::database::condition(&valid, &Observed::default(), None, &[], &before).unwrap();
+        [database, report::migrations::condition(&valid, None).unwrap()]
     };
-    for finding in findings(29) {
+    for condition in updates(29) {
         assert!(
-            !finding.stalls && finding.message.contains("pod p: Because"),
-            "{finding:?}"
+            !condition.stalls && condition.message.contains("pod p: Because"),
+            "{condition:?}"
         );
     }
-    for finding in findings(30) {
-        assert!(finding.stalls, "{finding:?}");
+    for condition in updates(30) {
+        assert!(condition.stalls, "{condition:?}");
     }
     let valid = valid(&drive, &facts);
     assert_eq!(

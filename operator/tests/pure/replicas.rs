@@ -1,10 +1,10 @@
 //! How many pods: who decides, and what is handed over.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use ras_core::build::Scale;
+use ras_core::build::labels::REPLICAS_BEFORE_SUSPEND;
+use ras_core::fetched::{DeploymentFacts, Fetched};
 use ras_crds::RecruitmentDrive;
-use ras_operator::drive::build::Scale;
-use ras_operator::drive::build::labels::REPLICAS_BEFORE_SUSPEND;
-use ras_operator::drive::fetched::{DeploymentFacts, Fetched};
 
 use crate::drives::{built, with_spec};
 

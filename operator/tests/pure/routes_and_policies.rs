@@ -1,9 +1,9 @@
 //! Who reaches what: the route, and who may connect.
 
-use ras_operator::drive::build::build;
-use ras_operator::drive::fetched::{Apis, Fetched};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform;
+use ras_core::build::build;
+use ras_core::fetched::{Apis, Fetched};
+use ras_core::platform;
+use ras_core::validate::validate;
 use serde_json::{Value, json};
 
 use crate::drives::{built, with_spec};

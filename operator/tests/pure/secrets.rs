@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
+use ras_core::build::labels::{SECRETS_HASH, SECRETS_KNOWN};
+use ras_core::fetched::{Apis, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState, SecretFacts, StartedBy};
+use ras_core::plan::external_secret::trouble;
+use ras_core::platform;
+use ras_core::valid::{ValidDrive, ValueFormat};
+use ras_core::validate::validate;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
-use ras_operator::drive::build::labels::{SECRETS_HASH, SECRETS_KNOWN};
-use ras_operator::drive::external::trouble;
-use ras_operator::drive::fetched::{
-    Apis, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState, SecretFacts, StartedBy,
-};
-use ras_operator::drive::valid::{Recipe, ValidDrive};
-use ras_operator::drive::validate::validate;
-use ras_operator::platform;
 use serde_json::{Value, json};
 
 use crate::drives::{built, with_spec};
@@ -142,7 +140,7 @@ fn where_keys_are_not_known_the_version_of_the_whole_secret_stands_for_them() {
 fn a_secret_whose_managed_fields_were_cleared_is_not_taken_for_one_without_keys() {
     let told = |entries: Value| -> SecretFacts {
         let meta = json!({"name": "s", "resourceVersion": "7", "managedFields": entries});
-        ras_operator::cluster::observe::secret(&serde_json::from_value(meta).unwrap())
+        ras_operator::informer::observe::secret(&serde_json::from_value(meta).unwrap())
     };
     let entry = |operation: &str, fields: Value| {
         json!({"manager": "m", "operation": operation, "apiVersion": "v1", "time": "2026-07-01T00:00:00Z",
@@ -303,8 +301,8 @@ fn generated_secrets_are_frames_and_retained_unless_the_drive_says_otherwise() {
     let mut drive = drive();
     let credential = built(&drive, &all()).credentials.remove(0);
     assert_eq!(
-        (credential.keys.as_slice(), credential.recipe),
-        (["key".to_owned()].as_slice(), Recipe::Alphanumeric(32))
+        (credential.keys.as_slice(), credential.value_format),
+        (["key".to_owned()].as_slice(), ValueFormat::Alphanumeric(32))
     );
     assert_eq!(credential.secret.data, None);
     assert_eq!(credential.secret.metadata.owner_references, None);
@@ -434,7 +432,7 @@ fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
         (ExternalSecretsVersion::V1, "external-secrets.io/v1"),
         (ExternalSecretsVersion::V1Beta1, "external-secrets.io/v1beta1"),
     ] {
-        let desired = ras_operator::drive::build::build(&read_store(&served(Some(version))));
+        let desired = ras_core::build::build(&read_store(&served(Some(version))));
         let asked: Vec<Value> = desired.external_secrets.iter().map(|one| json!(one)).collect();
         assert_eq!(asked[0]["apiVersion"], written);
         assert_eq!(asked[0]["metadata"]["ownerReferences"][0]["kind"], "RecruitmentDrive");
@@ -455,7 +453,7 @@ fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
         assert_eq!(asked[1]["spec"]["data"], value);
     }
     assert!(
-        ras_operator::drive::build::build(&read_store(&served(None)))
+        ras_core::build::build(&read_store(&served(None)))
             .external_secrets
             .is_empty()
     );
@@ -464,7 +462,7 @@ fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
 /// What holds the service that uses a secret from a store, if anything does, and what is told of that secret.
 fn waits(facts: &Fetched) -> (Option<Reason>, Option<(Reason, String)>) {
     let valid = read_store(facts);
-    let held = ras_operator::drive::build::build(&valid).held;
+    let held = ras_core::build::build(&valid).held;
     (
         held.get("d-web").map(|waiting| {
             assert_eq!(waiting.condition, ConditionType::SecretsReady);
@@ -525,11 +523,11 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
     assert_eq!(waits(&facts).0, Some(Reason::SecretKeyMissing));
 
     // Somebody else's Secret has the name: it is neither used nor handed to their operator.
-    facts.external.get_mut("d-mail").unwrap().stranger = Some("was made by somebody else".to_owned());
+    facts.external.get_mut("d-mail").unwrap().unowned = Some("was made by somebody else".to_owned());
     let (held, told) = waits(&facts);
     assert_eq!(held, Some(Reason::ForeignObject));
     assert!(told.unwrap().1.contains("kubectl delete secret d-mail"));
-    let asked = ras_operator::drive::build::build(&read_store(&facts)).external_secrets;
+    let asked = ras_core::build::build(&read_store(&facts)).external_secrets;
     assert_eq!(asked.len(), 1, "the other one alone");
 }
 

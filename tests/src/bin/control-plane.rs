@@ -4,7 +4,7 @@
 //! closes (which happens also when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes
 //! its folder. Meanwhile it does what is written to its stdin: see [`Order`].
 //!
-//! With `--real-node` it runs itself once more inside an [`Enclosure`], and removes what is left of that when it is over.
+//! With `--real-node` it runs itself once more inside an [`NodeSandbox`], and removes what is left of that when it is over.
 
 use std::{
     io::{BufRead as _, Write as _},
@@ -18,7 +18,7 @@ use clap::Parser;
 use ras_tests::{
     Error,
     control_plane::{ControlPlane, KubernetesVersion, Nodes, Options, Order},
-    node::{Enclosure, Site},
+    node::{NodeSandbox, Site},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -68,8 +68,8 @@ async fn main() -> ExitCode {
 /// Runs this program inside an enclosure, until it ends or this one is asked to.
 async fn enclose(arguments: &Arguments) -> Result<(), Error> {
     let version = version(arguments)?;
-    let enclosure = Enclosure::new()?;
-    let Site { folder, address } = enclosure.site();
+    let sandbox = NodeSandbox::new()?;
+    let Site { folder, address } = sandbox.site();
     let mut inside = vec![
         "--real-node".to_owned(),
         format!("--enclosed={}", folder.display()),
@@ -78,7 +78,7 @@ async fn enclose(arguments: &Arguments) -> Result<(), Error> {
     ];
     inside.extend(arguments.keep.then(|| "--keep".to_owned()));
     let program = std::env::current_exe().map_err(|error| io("finding the path of this program", &error))?;
-    let mut child = enclosure.run(&program, &inside)?;
+    let mut child = sandbox.run(&program, &inside)?;
     // The program inside reads stdin, and ends when it closes.
     let stopped = signals();
     tokio::pin!(stopped);
@@ -94,7 +94,7 @@ async fn enclose(arguments: &Arguments) -> Result<(), Error> {
             asked
         }
     };
-    enclosure.remove().await?;
+    sandbox.remove().await?;
     result
 }
 

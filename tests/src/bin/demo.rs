@@ -14,7 +14,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use ras_crds::RecruitmentDrive;
-use ras_tests::{Cluster, Error, ForeignProject, JobRunner, Operator, OperatorOptions, ROLES, eventually, repository};
+use ras_tests::{
+    Cluster, Error, FakeKubelet, ForeignProject, Operator, OperatorOptions, ROLES, eventually, repository,
+};
 
 const NAMESPACE: &str = "spo";
 const DRIVE: &str = "placements-2026";
@@ -60,7 +62,7 @@ async fn show(arguments: &Arguments) -> Result<(), Error> {
     let mut operator = Operator::start(&cluster, &namespace, &options).await?;
     println!("The operator runs under exactly the rights in {ROLES}.");
     // No program runs in a pod here, so nobody prepares databases either.
-    let jobs = JobRunner::pretend(cluster.client()?);
+    let jobs = FakeKubelet::pretend(cluster.client()?);
 
     title("One object in");
     create(&cluster).await?;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    job_runner::{LABEL, PURPOSE},
+    fake_kubelet::{LABEL, PURPOSE},
     leash::{Leashed, Signal},
     node::{self, Site},
 };
@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 3;
 pub enum Nodes {
     /// kwok: three nodes in three zones, whose pods are Ready without running.
     Simulated,
-    /// This machine, inside an [`Enclosure`](crate::node::Enclosure): pods run.
+    /// This machine, inside an [`NodeSandbox`](crate::node::Enclosure): pods run.
     Real(Site),
 }
 
@@ -278,7 +278,7 @@ pub(crate) async fn client_config(path: &Path) -> Result<Config, Error> {
 }
 
 /// The rules by which kwok moves things along. Pods that prepare databases it lets run on, because what they do matters:
-/// see [`crate::JobRunner`].
+/// see [`crate::FakeKubelet`].
 fn stages(folder: &Path, changed: &Path) -> Result<Vec<String>, Error> {
     let list = |error| Error::io(format!("listing {}", folder.display()))(error);
     let entries: Vec<PathBuf> = fs::read_dir(folder)

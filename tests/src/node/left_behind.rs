@@ -1,6 +1,6 @@
 use std::{fs, net::Ipv4Addr, path::Path};
 
-use super::{cgroups, enclosure};
+use super::{cgroups, sandbox};
 use crate::control_plane::Description;
 
 /// What is still on this machine of a cluster with a real node that was stopped: each a sentence with its name. Nothing should
@@ -11,7 +11,7 @@ pub fn left_behind(cluster: &Description) -> Vec<String> {
     let host = cluster.server.trim_start_matches("https://").split(':').next();
     let cable = host
         .and_then(|host| host.parse::<Ipv4Addr>().ok())
-        .and_then(enclosure::cable_to);
+        .and_then(sandbox::cable_to);
     if let Some(cable) = cable
         && Path::new("/sys/class/net").join(&cable).exists()
     {

@@ -3,7 +3,7 @@
 //! # Why it is built this way
 //!
 //! A node changes a machine in a hundred places: mounts, bridges, packet filter chains, `/run`, `/var/lib`, processes that
-//! belong to nobody. So the whole cluster, control plane included, lives in an [`Enclosure`] of namespaces of its own:
+//! belong to nobody. So the whole cluster, control plane included, lives in an [`NodeSandbox`] of namespaces of its own:
 //!
 //! - **Processes**: when the enclosure's first process ends, the kernel ends every other one in it, whoever started it.
 //! - **Mounts** and **network**: bridge, addresses, `iptables` chains and overlay mounts exist in there alone, and go with the
@@ -20,23 +20,23 @@
 //! Two things are simpler than in a cluster from a cloud: `NetworkPolicy` is not enforced (the bridge plugin knows none), and
 //! volumes are folders that exist before they are claimed.
 
+mod blackhole;
 mod cgroups;
-mod enclosure;
 mod files;
 mod first_objects;
 mod left_behind;
 mod leftovers;
 mod machine;
 mod programs;
-mod silence;
+mod sandbox;
 mod site;
 mod start;
 
 pub use self::{
-    enclosure::Enclosure,
+    blackhole::Blackhole,
     left_behind::left_behind,
     machine::cannot_run_a_node,
-    silence::Silence,
+    sandbox::NodeSandbox,
     site::Site,
     start::{import_image, signal_container},
 };

@@ -11,7 +11,7 @@ use kube::{
     api::{DeleteParams, ListParams},
 };
 use ras_crds::{Condition, ConditionType, Reason};
-use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually};
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -43,17 +43,23 @@ const WORDS: &str = "a test refuses it";
 
 /// A rule of the API server of this namespace alone, under which it refuses objects.
 struct Rule<'a> {
-    season: &'a Season,
+    test_env: &'a TestEnv,
     name: String,
 }
 
 impl<'a> Rule<'a> {
     /// Refuses each object of these resources of which the expression is false, from the moment that this returns.
-    async fn refuse(season: &'a Season, group: &str, resource: &str, unless: &str, probe: &str) -> Result<Self, Error> {
-        let rule = Self::of(season, group, resource, &["CREATE", "UPDATE"], unless).await?;
+    async fn refuse(
+        test_env: &'a TestEnv,
+        group: &str,
+        resource: &str,
+        unless: &str,
+        probe: &str,
+    ) -> Result<Self, Error> {
+        let rule = Self::of(test_env, group, resource, &["CREATE", "UPDATE"], unless).await?;
         eventually(PATIENCE, "the API server to know the rule", async || {
             let tried = ["create", "--dry-run=server", "--filename=-"];
-            match kubectl_with_input(season, &tried, probe).await {
+            match kubectl_with_input(test_env, &tried, probe).await {
                 Err(error) if error.to_string().contains(WORDS) => Ok(()),
                 other => Err(format!("{other:?}").into()),
             }
@@ -63,13 +69,13 @@ impl<'a> Rule<'a> {
     }
 
     async fn of(
-        season: &'a Season,
+        test_env: &'a TestEnv,
         group: &str,
         resource: &str,
         operations: &[&str],
         unless: &str,
     ) -> Result<Self, Error> {
-        let name = format!("{}-{resource}", season.namespace.name());
+        let name = format!("{}-{resource}", test_env.namespace.name());
         let rule = json!({
             "apiVersion": "v1",
             "kind": "List",
@@ -94,24 +100,24 @@ impl<'a> Rule<'a> {
                         "policyName": name,
                         "validationActions": ["Deny"],
                         "matchResources": {"namespaceSelector": {
-                            "matchLabels": {"kubernetes.io/metadata.name": season.namespace.name()},
+                            "matchLabels": {"kubernetes.io/metadata.name": test_env.namespace.name()},
                         }},
                     },
                 },
             ],
         });
-        kubectl_with_input(season, &["apply", "--filename=-"], &rule.to_string()).await?;
-        Ok(Self { season, name })
+        kubectl_with_input(test_env, &["apply", "--filename=-"], &rule.to_string()).await?;
+        Ok(Self { test_env, name })
     }
 
     /// The same for network policies with a name that the expression allows.
-    async fn policies(season: &'a Season, unless: &str, refused: &str) -> Result<Self, Error> {
+    async fn policies(test_env: &'a TestEnv, unless: &str, refused: &str) -> Result<Self, Error> {
         let probe = json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
             "metadata": {"name": refused}, "spec": {"podSelector": {}},
         });
         Self::refuse(
-            season,
+            test_env,
             "networking.k8s.io",
             "networkpolicies",
             unless,
@@ -123,7 +129,7 @@ impl<'a> Rule<'a> {
     /// Refuses nothing from now on.
     async fn lift(self) -> Result<(), Error> {
         for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-            kubectl(self.season, &["delete", kind, &self.name]).await?;
+            kubectl(self.test_env, &["delete", kind, &self.name]).await?;
         }
         Ok(())
     }
@@ -137,13 +143,13 @@ fn has(told: &Condition, words: &[&str]) {
 
 #[tokio::test]
 async fn a_service_starts_only_with_its_network_policy_and_the_others_without_waiting() -> Result<(), Error> {
-    let season = Season::start("policy-first").await?;
-    let rule = Rule::policies(&season, "object.metadata.name != 'spring-api'", "spring-api").await?;
-    season.apply(DRIVE).await?;
-    let told = because(&season, "spring", ConditionType::Ready, Reason::Refused).await?;
+    let test_env = TestEnv::start("policy-first").await?;
+    let rule = Rule::policies(&test_env, "object.metadata.name != 'spring-api'", "spring-api").await?;
+    test_env.apply(DRIVE).await?;
+    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Refused).await?;
     has(&told, &["NetworkPolicy/spring-api", WORDS]);
-    becomes(&season, "spring-site", IMAGE, &json!("registry.example.com/site:1")).await?;
-    let told = because(&season, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
+    becomes(&test_env, "spring-site", IMAGE, &json!("registry.example.com/site:1")).await?;
+    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
     has(
         &told,
         &[
@@ -151,31 +157,31 @@ async fn a_service_starts_only_with_its_network_policy_and_the_others_without_wa
             "Deployment/spring-api waits for NetworkPolicy/spring-api",
         ],
     );
-    at_rest(&season, "spring").await?;
-    assert!(look::<Deployment>(&season, "spring-api").await?.is_none());
+    at_rest(&test_env, "spring").await?;
+    assert!(look::<Deployment>(&test_env, "spring-api").await?.is_none());
 
     rule.lift().await?;
-    season.ready("spring").await?;
-    assert!(look::<NetworkPolicy>(&season, "spring-api").await?.is_some());
+    test_env.ready("spring").await?;
+    assert!(look::<NetworkPolicy>(&test_env, "spring-api").await?.is_some());
     Ok(())
 }
 
 #[tokio::test]
 async fn a_service_does_not_roll_out_under_the_policy_of_the_version_before() -> Result<(), Error> {
-    let season = Season::start("policy-update").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    let running = of_deployment(&season, "spring-api", "/spec").await?;
-    let policy = look::<NetworkPolicy>(&season, "spring-api").await?;
+    let test_env = TestEnv::start("policy-update").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    let running = of_deployment(&test_env, "spring-api", "/spec").await?;
+    let policy = look::<NetworkPolicy>(&test_env, "spring-api").await?;
 
-    let rule = Rule::policies(&season, "object.metadata.name != 'spring-api'", "spring-api").await?;
+    let rule = Rule::policies(&test_env, "object.metadata.name != 'spring-api'", "spring-api").await?;
     let next = DRIVE
         .replace("api:1", "api:2")
         .replace("site:1", "site:2")
         .replace("10.20.0.0/24", "10.30.0.0/24");
-    season.apply(&next).await?;
-    becomes(&season, "spring-site", IMAGE, &json!("registry.example.com/site:2")).await?;
-    let told = because(&season, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
+    test_env.apply(&next).await?;
+    becomes(&test_env, "spring-site", IMAGE, &json!("registry.example.com/site:2")).await?;
+    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
     has(
         &told,
         &[
@@ -184,22 +190,22 @@ async fn a_service_does_not_roll_out_under_the_policy_of_the_version_before() ->
             "NetworkPolicy/spring-api",
         ],
     );
-    at_rest(&season, "spring").await?;
-    assert_eq!(of_deployment(&season, "spring-api", "/spec").await?, running);
-    assert_eq!(look::<NetworkPolicy>(&season, "spring-api").await?, policy);
+    at_rest(&test_env, "spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-api", "/spec").await?, running);
+    assert_eq!(look::<NetworkPolicy>(&test_env, "spring-api").await?, policy);
 
     // What is to stop needs no policy.
     let spec = "spec:\n  suspend: true\n";
-    season.apply(&next.replace("spec:\n", spec)).await?;
-    becomes(&season, "spring-api", "/spec/replicas", &0.into()).await?;
-    season.apply(&next).await?;
-    becomes(&season, "spring-site", "/spec/replicas", &1.into()).await?;
-    at_rest(&season, "spring").await?;
-    assert_eq!(of_deployment(&season, "spring-api", "/spec/replicas").await?, 0);
+    test_env.apply(&next.replace("spec:\n", spec)).await?;
+    becomes(&test_env, "spring-api", "/spec/replicas", &0.into()).await?;
+    test_env.apply(&next).await?;
+    becomes(&test_env, "spring-site", "/spec/replicas", &1.into()).await?;
+    at_rest(&test_env, "spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-api", "/spec/replicas").await?, 0);
 
     rule.lift().await?;
-    season.ready("spring").await?;
-    becomes(&season, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await
+    test_env.ready("spring").await?;
+    becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await
 }
 
 const SERVER: &str = "
@@ -218,13 +224,13 @@ spec:
 
 #[tokio::test]
 async fn a_database_server_and_the_job_of_a_migration_wait_for_their_network_policies() -> Result<(), Error> {
-    let season = Season::start("policy-jobs").await?;
-    let rule = Rule::policies(&season, "object.metadata.name == 'spring-api'", "spring-x").await?;
-    season.apply(SERVER).await?;
-    let told = because(&season, "spring", ConditionType::DatabaseReady, Reason::Refused).await?;
+    let test_env = TestEnv::start("policy-jobs").await?;
+    let rule = Rule::policies(&test_env, "object.metadata.name == 'spring-api'", "spring-x").await?;
+    test_env.apply(SERVER).await?;
+    let told = because(&test_env, "spring", ConditionType::DatabaseReady, Reason::Refused).await?;
     has(&told, &["NetworkPolicy/spring-database", WORDS]);
     let told = because(
-        &season,
+        &test_env,
         "spring",
         ConditionType::MigrationsReady,
         Reason::MigrationRunning,
@@ -237,9 +243,9 @@ async fn a_database_server_and_the_job_of_a_migration_wait_for_their_network_pol
             "waits for NetworkPolicy/",
         ],
     );
-    at_rest(&season, "spring").await?;
-    assert!(look::<StatefulSet>(&season, "spring-database").await?.is_none());
-    let jobs: Api<Job> = season.namespace.api();
+    at_rest(&test_env, "spring").await?;
+    assert!(look::<StatefulSet>(&test_env, "spring-database").await?.is_none());
+    let jobs: Api<Job> = test_env.namespace.api();
     let all = jobs
         .list(&ListParams::default())
         .await
@@ -248,7 +254,7 @@ async fn a_database_server_and_the_job_of_a_migration_wait_for_their_network_pol
 
     rule.lift().await?;
     eventually(PATIENCE, "the database server and the migration", async || {
-        let server = look::<StatefulSet>(&season, "spring-database").await?;
+        let server = look::<StatefulSet>(&test_env, "spring-database").await?;
         let migrations = ListParams::default().labels("ras.dev/job=migrate");
         let migrations = jobs.list(&migrations).await?.items.len();
         match (server.is_some(), migrations) {
@@ -257,12 +263,12 @@ async fn a_database_server_and_the_job_of_a_migration_wait_for_their_network_pol
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 #[tokio::test]
 async fn what_a_service_reads_and_serves_holds_it_when_it_is_refused() -> Result<(), Error> {
-    let season = Season::start("needs").await?;
+    let test_env = TestEnv::start("needs").await?;
     let drive = DRIVE.replace(
         "    egress: [{cidr: 10.20.0.0/24}]\n",
         "    files: [{path: /app/config.yaml, content: 'version: 1'}]\n    volumes: [{name: data, path: /data, size: 1Gi}]\n",
@@ -285,18 +291,18 @@ async fn what_a_service_reads_and_serves_holds_it_when_it_is_refused() -> Result
             probe["spec"] = spec;
         }
         let unless = format!("object.metadata.name != '{name}'");
-        let rule = Rule::refuse(&season, "", resource, &unless, &probe.to_string()).await?;
-        season.apply(&drive).await?;
-        let told = because(&season, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
+        let rule = Rule::refuse(&test_env, "", resource, &unless, &probe.to_string()).await?;
+        test_env.apply(&drive).await?;
+        let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
         has(&told, &["service api", &format!("waits for {kind}/{name}")]);
-        assert!(look::<Deployment>(&season, "spring-api").await?.is_none(), "{kind}");
+        assert!(look::<Deployment>(&test_env, "spring-api").await?.is_none(), "{kind}");
         rule.lift().await?;
-        season.ready("spring").await?;
-        let api = season.drives();
+        test_env.ready("spring").await?;
+        let api = test_env.drives();
         let gone = api.delete("spring", &DeleteParams::default()).await;
         gone.map_err(failed("deleting the drive"))?;
         kubectl(
-            &season,
+            &test_env,
             &["delete", "persistentvolumeclaim", "spring-api-data", "--wait=false"],
         )
         .await?;
@@ -304,7 +310,7 @@ async fn what_a_service_reads_and_serves_holds_it_when_it_is_refused() -> Result
             let of_drive = ["get", "--output=name", "--selector=ras.dev/drive=spring"];
             let kinds =
                 "deployments,services,configmaps,serviceaccounts,networkpolicies,ingresses,persistentvolumeclaims";
-            let left = kubectl(&season, &[&of_drive[..], &[kinds]].concat()).await?;
+            let left = kubectl(&test_env, &[&of_drive[..], &[kinds]].concat()).await?;
             if left.is_empty() { Ok(()) } else { Err(left.into()) }
         })
         .await?;
@@ -314,29 +320,29 @@ async fn what_a_service_reads_and_serves_holds_it_when_it_is_refused() -> Result
 
 #[tokio::test]
 async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_told_as_a_route() -> Result<(), Error> {
-    let season = Season::start("route").await?;
+    let test_env = TestEnv::start("route").await?;
     let probe = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "x"},
         "spec": {"defaultBackend": {"service": {"name": "x", "port": {"number": 80}}}},
     });
-    let rule = Rule::refuse(&season, "networking.k8s.io", "ingresses", "false", &probe.to_string()).await?;
-    season.apply(DRIVE).await?;
-    let told = because(&season, "spring", ConditionType::ExposureReady, Reason::Refused).await?;
+    let rule = Rule::refuse(&test_env, "networking.k8s.io", "ingresses", "false", &probe.to_string()).await?;
+    test_env.apply(DRIVE).await?;
+    let told = because(&test_env, "spring", ConditionType::ExposureReady, Reason::Refused).await?;
     has(&told, &["Ingress/spring", WORDS]);
     assert_eq!(told.status, "False");
     rule.lift().await?;
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
 
     let secured = DRIVE.replace(
         "exposure: {host: spring.example.edu}",
         "exposure: {host: spring.example.edu, tls: {secretName: campus-tls}}",
     );
-    season
+    test_env
         .apply("{apiVersion: v1, kind: Secret, metadata: {name: campus-tls}, stringData: {cert.pem: a, key.pem: b}}")
         .await?;
-    season.apply(&secured).await?;
+    test_env.apply(&secured).await?;
     let told = because(
-        &season,
+        &test_env,
         "spring",
         ConditionType::ExposureReady,
         Reason::SecretKeyMissing,
@@ -351,12 +357,12 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
             "create secret tls",
         ],
     );
-    let ready = because(&season, "spring", ConditionType::Ready, Reason::SecretKeyMissing).await?;
+    let ready = because(&test_env, "spring", ConditionType::Ready, Reason::SecretKeyMissing).await?;
     assert_eq!(ready.status, "False");
 
     // One of the two is not enough.
     kubectl(
-        &season,
+        &test_env,
         &[
             "patch",
             "secret",
@@ -368,7 +374,7 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
     .await?;
     eventually(PATIENCE, "the key alone to be missed", async || {
         let told = because(
-            &season,
+            &test_env,
             "spring",
             ConditionType::ExposureReady,
             Reason::SecretKeyMissing,
@@ -382,7 +388,7 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
     })
     .await?;
     kubectl(
-        &season,
+        &test_env,
         &[
             "patch",
             "secret",
@@ -392,61 +398,67 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
         ],
     )
     .await?;
-    season.ready("spring").await.map(drop)
+    test_env.ready("spring").await.map(drop)
 }
 
 #[tokio::test]
 async fn a_drive_that_is_paused_from_its_first_moment_claims_no_route() -> Result<(), Error> {
-    let season = Season::start("paused-route").await?;
-    season
+    let test_env = TestEnv::start("paused-route").await?;
+    test_env
         .apply(&DRIVE.replace("spec:\n", "spec:\n  paused: true\n"))
         .await?;
-    let told = because(&season, "spring", ConditionType::ExposureReady, Reason::Progressing).await?;
+    let told = because(&test_env, "spring", ConditionType::ExposureReady, Reason::Progressing).await?;
     has(&told, &["Ingress/spring has not been created yet"]);
     assert_eq!(told.status, "False");
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    season
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    test_env
         .apply(&DRIVE.replace("spec:\n", "spec:\n  paused: true\n"))
         .await?;
-    let told = because(&season, "spring", ConditionType::ExposureReady, Reason::RouteConfigured).await?;
+    let told = because(
+        &test_env,
+        "spring",
+        ConditionType::ExposureReady,
+        Reason::RouteConfigured,
+    )
+    .await?;
     assert_eq!(told.status, "True");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_namespace_that_is_being_deleted_is_written_to_once_and_never_again() -> Result<(), Error> {
-    let season = Season::start("closing").await?;
-    season.apply(EVERY_CHILD).await?;
-    season.ready("season").await?;
+    let test_env = TestEnv::start("closing").await?;
+    test_env.apply(EVERY_CHILD).await?;
+    test_env.ready("season").await?;
     // The drive stays as long as the rule does, while Kubernetes takes its children away one after the other.
-    let rule = Rule::of(&season, "ras.dev", "recruitmentdrives", &["DELETE"], "false").await?;
+    let rule = Rule::of(&test_env, "ras.dev", "recruitmentdrives", &["DELETE"], "false").await?;
     eventually(PATIENCE, "the API server to know the rule", async || {
-        match kubectl(&season, &["delete", "drive", "season", "--dry-run=server"]).await {
+        match kubectl(&test_env, &["delete", "drive", "season", "--dry-run=server"]).await {
             Err(error) if error.to_string().contains(WORDS) => Ok(()),
             other => Err(format!("{other:?}").into()),
         }
     })
     .await?;
-    let since = mark(&season).await?;
+    let since = mark(&test_env).await?;
     kubectl(
-        &season,
-        &["delete", "namespace", season.namespace.name(), "--wait=false"],
+        &test_env,
+        &["delete", "namespace", test_env.namespace.name(), "--wait=false"],
     )
     .await?;
     eventually(PATIENCE, "the children to be gone", async || {
-        match uids(&season, "season").await?.len() {
+        match uids(&test_env, "season").await?.len() {
             0 => Ok(()),
             left => Err(format!("{left} are left").into()),
         }
     })
     .await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let refused = asked(&season, since, |event| event.is_write() && event.code == 403).await?;
+    let refused = asked(&test_env, since, |event| event.is_write() && event.code == 403).await?;
     // As many as are under way at a time.
     assert!(refused.len() <= 8, "{}: {refused:?}", refused.len());
     assert!(
-        season
+        test_env
             .drives()
             .get_opt("season")
             .await
@@ -467,13 +479,13 @@ spec:
 
 #[tokio::test]
 async fn a_password_that_somebody_brings_is_handed_over_by_a_label_as_the_one_message_says() -> Result<(), Error> {
-    let season = Season::start("own-password").await?;
+    let test_env = TestEnv::start("own-password").await?;
     let name = "spring-database-role-portal";
     let secret =
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"password": "mine"}});
-    season.apply(&secret.to_string()).await?;
-    season.apply(OWN_PASSWORD).await?;
-    let told = because(&season, "spring", ConditionType::DatabaseReady, Reason::ForeignObject).await?;
+    test_env.apply(&secret.to_string()).await?;
+    test_env.apply(OWN_PASSWORD).await?;
+    let told = because(&test_env, "spring", ConditionType::DatabaseReady, Reason::ForeignObject).await?;
     let label = format!("label secret {name} ras.dev/drive=spring");
     has(
         &told,
@@ -485,9 +497,9 @@ async fn a_password_that_somebody_brings_is_handed_over_by_a_label_as_the_one_me
     for wrong in ["is being made", "prepares the databases"] {
         assert!(!told.message.contains(wrong), "{}", told.message);
     }
-    kubectl(&season, &["label", "secret", name, "ras.dev/drive=spring"]).await?;
+    kubectl(&test_env, &["label", "secret", name, "ras.dev/drive=spring"]).await?;
     eventually(PATIENCE, "the Secret to be the drive's", async || {
-        let drive = season.drives().get("spring").await?;
+        let drive = test_env.drives().get("spring").await?;
         let conditions = drive.status.unwrap_or_default().conditions;
         let foreign = conditions
             .iter()
@@ -495,7 +507,11 @@ async fn a_password_that_somebody_brings_is_handed_over_by_a_label_as_the_one_me
         foreign.map_or(Ok(()), |one| Err(one.message.clone().into()))
     })
     .await?;
-    let data = kubectl(&season, &["get", "secret", name, "--output=jsonpath={.data.password}"]).await?;
+    let data = kubectl(
+        &test_env,
+        &["get", "secret", name, "--output=jsonpath={.data.password}"],
+    )
+    .await?;
     assert_eq!(data, "bWluZQ==", "the password is the one that was brought");
     Ok(())
 }
@@ -511,8 +527,8 @@ spec:
     volumes: [{name: data, path: /data, size: 1Gi}]
 ";
 
-async fn claim(season: &Season, pointer: &str) -> Result<Value, Error> {
-    let found = look::<PersistentVolumeClaim>(season, "spring-api-data").await?;
+async fn claim(test_env: &TestEnv, pointer: &str) -> Result<Value, Error> {
+    let found = look::<PersistentVolumeClaim>(test_env, "spring-api-data").await?;
     Ok(found
         .and_then(|found| found.pointer(pointer).cloned())
         .unwrap_or_default())
@@ -532,19 +548,19 @@ async fn another_storage_class_of_the_platform_is_for_new_volumes_alone() -> Res
     };
     // The class of these simulated volumes, and one that nobody provides.
     let (old, new) = (options("kwok-volume"), options("gp3"));
-    let mut season = Season::with(Shared::All(cluster().await?), "class", &old).await?;
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
-    restart_operator(&mut season, &new).await?;
-    season.apply(&VOLUME.replace("api:1", "api:2")).await?;
-    becomes(&season, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await?;
-    season.ready("spring").await?;
-    assert_eq!(claim(&season, CLASS).await?, "kwok-volume");
+    let mut test_env = TestEnv::with(Shared::All(cluster().await?), "class", &old).await?;
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
+    restart_operator(&mut test_env, &new).await?;
+    test_env.apply(&VOLUME.replace("api:1", "api:2")).await?;
+    becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(claim(&test_env, CLASS).await?, "kwok-volume");
 
     // The drive may name the class that its volume has, and no other.
     let named = |class: &str| VOLUME.replace("size: 1Gi", &format!("size: 1Gi, storageClassName: {class}"));
-    season.apply(&named("gp3")).await?;
-    let told = because(&season, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
+    test_env.apply(&named("gp3")).await?;
+    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
     has(
         &told,
         &[
@@ -553,37 +569,37 @@ async fn another_storage_class_of_the_platform_is_for_new_volumes_alone() -> Res
             "remove the field",
         ],
     );
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
-    let drives = season.drives();
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
+    let drives = test_env.drives();
     let gone = drives.delete("spring", &DeleteParams::default()).await;
     gone.map_err(failed("deleting the drive"))?;
     eventually(
         PATIENCE,
         "the Deployment to be gone",
-        async || match look::<Deployment>(&season, "spring-api").await? {
+        async || match look::<Deployment>(&test_env, "spring-api").await? {
             None => Ok(()),
             Some(_) => Err("it is there".into()),
         },
     )
     .await?;
     // The volume stays, and a drive of the same name finds it with its class.
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
-    season.apply(&named("kwok-volume")).await?;
-    season.ready("spring").await?;
-    assert_eq!(claim(&season, CLASS).await?, "kwok-volume");
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
+    test_env.apply(&named("kwok-volume")).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(claim(&test_env, CLASS).await?, "kwok-volume");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_growth_that_the_storage_class_refuses_is_told_as_it_is_and_taken_back() -> Result<(), Error> {
-    let season = Season::start("no-growth").await?;
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start("no-growth").await?;
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
     let larger = VOLUME.replace("1Gi", "2Gi").replace("api:1", "api:2");
-    season.apply(&larger).await?;
-    let told = because(&season, "spring", ConditionType::Ready, Reason::Refused).await?;
+    test_env.apply(&larger).await?;
+    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Refused).await?;
     has(
         &told,
         &[
@@ -598,25 +614,25 @@ async fn a_growth_that_the_storage_class_refuses_is_told_as_it_is_and_taken_back
         told.message
     );
     // A volume that stays as it is serves the next version as well.
-    becomes(&season, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await?;
+    becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await?;
 
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
-    season.apply(&VOLUME.replace("1Gi", "512Mi")).await?;
-    let told = because(&season, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
+    test_env.apply(&VOLUME.replace("1Gi", "512Mi")).await?;
+    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
     has(&told, &["spec.services[0].volumes[0].size", "set 1Gi or more"]);
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
-    assert_eq!(claim(&season, REQUEST).await?, "1Gi");
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(claim(&test_env, REQUEST).await?, "1Gi");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_growth_that_never_came_is_taken_back_to_what_the_volume_has() -> Result<(), Error> {
-    let season = Season::alone("pending-growth", &OperatorOptions::with_roles(ROLES)).await?;
+    let test_env = TestEnv::alone("pending-growth", &OperatorOptions::with_roles(ROLES)).await?;
     // It says that it can, and nobody makes it so.
     kubectl(
-        &season,
+        &test_env,
         &[
             "patch",
             "storageclass",
@@ -626,12 +642,12 @@ async fn a_growth_that_never_came_is_taken_back_to_what_the_volume_has() -> Resu
         ],
     )
     .await?;
-    season.apply(VOLUME).await?;
-    season.ready("spring").await?;
-    season.apply(&VOLUME.replace("1Gi", "4Gi")).await?;
+    test_env.apply(VOLUME).await?;
+    test_env.ready("spring").await?;
+    test_env.apply(&VOLUME.replace("1Gi", "4Gi")).await?;
     let asks_for = async |size: &str| {
         eventually(PATIENCE, &format!("the claim to ask for {size}"), async || {
-            let seen = claim(&season, REQUEST).await?;
+            let seen = claim(&test_env, REQUEST).await?;
             if seen == size {
                 Ok(())
             } else {
@@ -639,15 +655,15 @@ async fn a_growth_that_never_came_is_taken_back_to_what_the_volume_has() -> Resu
             }
         })
         .await
-        .map_err(|error| error.with_log(&season.operator.log()))
+        .map_err(|error| error.with_log(&test_env.operator.log()))
     };
     asks_for("4Gi").await?;
-    assert_eq!(claim(&season, "/status/capacity/storage").await?, "1Gi");
-    season.apply(&VOLUME.replace("1Gi", "2Gi")).await?;
+    assert_eq!(claim(&test_env, "/status/capacity/storage").await?, "1Gi");
+    test_env.apply(&VOLUME.replace("1Gi", "2Gi")).await?;
     asks_for("2Gi").await?;
     // Kubernetes takes a request back to more than the volume has, and not to just that.
-    season.apply(VOLUME).await?;
+    test_env.apply(VOLUME).await?;
     asks_for("1073741825").await?;
-    season.ready("spring").await?;
-    at_rest(&season, "spring").await.map(drop)
+    test_env.ready("spring").await?;
+    at_rest(&test_env, "spring").await.map(drop)
 }

@@ -7,9 +7,9 @@ use std::{
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, api::ListParams};
+use ras_core::kind::Kind;
 use ras_crds::{ConditionType, Reason};
-use ras_operator::cluster::kind::Kind;
-use ras_tests::{Error, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, eventually};
+use ras_tests::{Error, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,19 +27,19 @@ const WATCHES_LAST: Duration = Duration::from_secs(280);
 
 #[tokio::test]
 async fn applying_the_same_drive_twice_changes_no_resource_version() -> Result<(), Error> {
-    let mut season = season_with_every_child("same-twice").await?;
-    let before = at_rest(&season, "season").await?;
+    let mut test_env = season_with_every_child("same-twice").await?;
+    let before = at_rest(&test_env, "season").await?;
     assert!(before.len() > Kind::ALL.len(), "{before:?}");
 
-    season.apply(EVERY_CHILD).await?;
-    assert_eq!(at_rest(&season, "season").await?, before);
+    test_env.apply(EVERY_CHILD).await?;
+    assert_eq!(at_rest(&test_env, "season").await?, before);
 
     // The API server keeps such an apply from the operator. A note on the drive it does see, and walks through all of it.
-    let since = mark(&season).await?;
-    let walked = reconciles(&mut season.operator).await?;
-    kubectl(&season, &["annotate", "drive", "season", "example.com/note=seen"]).await?;
-    counts_past(&mut season.operator, walked).await?;
-    let mut after = at_rest(&season, "season").await?;
+    let since = mark(&test_env).await?;
+    let walked = reconciles(&mut test_env.operator).await?;
+    kubectl(&test_env, &["annotate", "drive", "season", "example.com/note=seen"]).await?;
+    counts_past(&mut test_env.operator, walked).await?;
+    let mut after = at_rest(&test_env, "season").await?;
     let drive = after.insert("RecruitmentDrive".to_owned(), before["RecruitmentDrive"].clone());
     assert_ne!(
         drive,
@@ -48,7 +48,7 @@ async fn applying_the_same_drive_twice_changes_no_resource_version() -> Result<(
     );
     assert_eq!(after, before);
     assert!(
-        asked(&season, since, |_| true)
+        asked(&test_env, since, |_| true)
             .await?
             .iter()
             .all(|event| !event.is_for_resource()),
@@ -65,36 +65,36 @@ async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
     cluster.install(ForeignProject::ExternalSecrets).await?;
     let started = Instant::now();
     let options = OperatorOptions::with_roles(ROLES).cluster_wide();
-    let mut season = Season::with(Shared::Own(Box::new(cluster)), "idle", &options).await?;
-    make_every_child(&season).await?;
+    let mut test_env = TestEnv::with(Shared::Own(Box::new(cluster)), "idle", &options).await?;
+    make_every_child(&test_env).await?;
 
-    let before = versions(&season, "season").await?;
-    let since = mark(&season).await?;
-    let walked = reconciles(&mut season.operator).await?;
+    let before = versions(&test_env, "season").await?;
+    let since = mark(&test_env).await?;
+    let walked = reconciles(&mut test_env.operator).await?;
     tokio::time::sleep(A_MINUTE).await;
     let late = started.elapsed() > WATCHES_LAST;
-    let asked = asked(&season, since, |event| !(late && event.verb == "watch")).await?;
+    let asked = asked(&test_env, since, |event| !(late && event.verb == "watch")).await?;
     assert!(asked.is_empty(), "{asked:#?}");
     assert_eq!(
-        reconciles(&mut season.operator).await?,
+        reconciles(&mut test_env.operator).await?,
         walked,
         "it looked at the drive without a reason"
     );
-    assert_eq!(versions(&season, "season").await?, before);
+    assert_eq!(versions(&test_env, "season").await?, before);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() -> Result<(), Error> {
-    let mut season = season_with_every_child("restarted").await?;
-    let before = at_rest(&season, "season").await?;
-    season.operator.stop().await?;
-    let since = mark(&season).await?;
-    season.operator = start_operator(&season).await?;
-    counts_past(&mut season.operator, 0).await?;
-    assert_eq!(at_rest(&season, "season").await?, before);
+    let mut test_env = season_with_every_child("restarted").await?;
+    let before = at_rest(&test_env, "season").await?;
+    test_env.operator.stop().await?;
+    let since = mark(&test_env).await?;
+    test_env.operator = start_operator(&test_env).await?;
+    counts_past(&mut test_env.operator, 0).await?;
+    assert_eq!(at_rest(&test_env, "season").await?, before);
 
-    let asked = asked(&season, since, ras_tests::AuditEvent::is_for_resource).await?;
+    let asked = asked(&test_env, since, ras_tests::AuditEvent::is_for_resource).await?;
     let lists: BTreeSet<&str> = asked
         .iter()
         .filter(|event| event.verb == "list" || event.verb == "watch")
@@ -116,12 +116,12 @@ async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() ->
 
 #[tokio::test]
 async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -> Result<(), Error> {
-    let mut season = season_with_every_child("down").await?;
-    season.operator.stop().await?;
+    let mut test_env = season_with_every_child("down").await?;
+    test_env.operator.stop().await?;
     let (deployments, services, config_maps) = (
-        api(&season, Kind::Deployment),
-        api(&season, Kind::Service),
-        api(&season, Kind::ConfigMap),
+        api(&test_env, Kind::Deployment),
+        api(&test_env, Kind::Service),
+        api(&test_env, Kind::ConfigMap),
     );
     let image = "/spec/template/spec/containers/0/image";
     meddle(&deployments, "season-worker", |object| {
@@ -140,7 +140,7 @@ async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -
         .await
         .map_err(failed("deleting the ConfigMap"))?;
 
-    season.operator = start_operator(&season).await?;
+    test_env.operator = start_operator(&test_env).await?;
     eventually(PATIENCE, "everything to be as it was", async || {
         let deployment = serde_json::to_value(deployments.get("season-worker").await?)?;
         if deployment.pointer(image) != Some(&json!("registry.example.com/worker:1")) {
@@ -158,22 +158,22 @@ async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -
         Ok(())
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    season.ready("season").await.map(drop)
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    test_env.ready("season").await.map(drop)
 }
 
 #[tokio::test]
 async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Error> {
-    let season = season_with_every_child("one-image").await?;
-    let before = pods(&season).await?;
-    let since = mark(&season).await?;
+    let test_env = season_with_every_child("one-image").await?;
+    let before = pods(&test_env).await?;
+    let since = mark(&test_env).await?;
 
-    season.apply(&EVERY_CHILD.replace("web:1", "web:2")).await?;
-    season.ready("season").await?;
-    at_rest(&season, "season").await?;
+    test_env.apply(&EVERY_CHILD.replace("web:1", "web:2")).await?;
+    test_env.ready("season").await?;
+    at_rest(&test_env, "season").await?;
 
     let mut written: BTreeMap<String, u32> = BTreeMap::new();
-    for event in asked(&season, since, ras_tests::AuditEvent::is_write).await? {
+    for event in asked(&test_env, since, ras_tests::AuditEvent::is_write).await? {
         let resource = [&*event.resource, &event.subresource, &event.name].join("/");
         if event.resource != "events" {
             *written.entry(format!("{} {resource}", event.verb)).or_default() += 1;
@@ -189,7 +189,7 @@ async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Erro
         BTreeMap::from([("patch deployments//season-web".to_owned(), 1)])
     );
 
-    let mut after = pods(&season).await?;
+    let mut after = pods(&test_env).await?;
     let (old, new) = (
         before["web"].clone(),
         after.insert("web".to_owned(), before["web"].clone()),
@@ -202,11 +202,11 @@ async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Erro
 
 #[tokio::test]
 async fn a_new_drive_costs_one_write_for_each_child_and_is_told_of_once() -> Result<(), Error> {
-    let season = Season::start("new-cost").await?;
-    let since = mark(&season).await?;
+    let test_env = TestEnv::start("new-cost").await?;
+    let since = mark(&test_env).await?;
     // Suspended, because what is told of programs that start depends on how much of it is seen. Its Secret stands in the
     // Deployment's template by its stamp, and has the drive as its owner: neither may cost a second write.
-    season
+    test_env
         .apply(
             "
 apiVersion: ras.dev/v1alpha1
@@ -227,12 +227,12 @@ spec:
 ",
         )
         .await?;
-    because(&season, "fresh", ConditionType::Ready, Reason::Suspended).await?;
-    let children = at_rest(&season, "fresh").await?.len() - 1;
+    because(&test_env, "fresh", ConditionType::Ready, Reason::Suspended).await?;
+    let children = at_rest(&test_env, "fresh").await?.len() - 1;
     assert!(children >= 7, "the drive became {children} objects");
 
     let (mut written, mut told, mut events) = (BTreeMap::new(), 0, 0);
-    for event in asked(&season, since, ras_tests::AuditEvent::is_write).await? {
+    for event in asked(&test_env, since, ras_tests::AuditEvent::is_write).await? {
         match &*event.resource {
             "events" => events += 1,
             "recruitmentdrives" => told += 1,
@@ -248,8 +248,8 @@ spec:
 }
 
 /// UIDs of the pods of each service.
-async fn pods(season: &Season) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
-    let list = season
+async fn pods(test_env: &TestEnv) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let list = test_env
         .namespace
         .api::<Pod>()
         .list(&ListParams::default())
@@ -267,8 +267,13 @@ async fn pods(season: &Season) -> Result<BTreeMap<String, BTreeSet<String>>, Err
     Ok(pods)
 }
 
-async fn start_operator(season: &Season) -> Result<Operator, Error> {
-    Operator::start(&season.cluster, &season.namespace, &OperatorOptions::with_roles(ROLES)).await
+async fn start_operator(test_env: &TestEnv) -> Result<Operator, Error> {
+    Operator::start(
+        &test_env.cluster,
+        &test_env.namespace,
+        &OperatorOptions::with_roles(ROLES),
+    )
+    .await
 }
 
 /// Waits until the operator has counted more reconciles than `before`.

@@ -3,7 +3,7 @@
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::api::{ListParams, Patch, PatchParams};
 use ras_crds::{ConditionType, Reason};
-use ras_tests::{Error, PATIENCE, Season, eventually};
+use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{
@@ -33,25 +33,25 @@ spec:
 
 #[tokio::test]
 async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Error> {
-    let season = Season::start("invalid").await?;
-    season.apply(GOOD).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start("invalid").await?;
+    test_env.apply(GOOD).await?;
+    test_env.ready("spring").await?;
     let specs = async || {
         Ok::<_, Error>([
-            of_deployment(&season, "spring-api", "/spec").await?,
-            of_deployment(&season, "spring-web", "/spec").await?,
+            of_deployment(&test_env, "spring-api", "/spec").await?,
+            of_deployment(&test_env, "spring-web", "/spec").await?,
         ])
     };
     let running = specs().await?;
 
     // Two mistakes that the API server does not see, and a new version that must not be mixed with them.
-    let before = mark(&season).await?;
+    let before = mark(&test_env).await?;
     let bad = GOOD
         .replace("secret: {name: jwt, key: key}", "secret: {name: jwt, key: kye}")
         .replace("path: /help", "path: /api")
         .replace("api:1", "api:2");
-    season.apply(&bad).await?;
-    let told = because(&season, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
+    test_env.apply(&bad).await?;
+    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
     assert_eq!(told.status, "True");
     for field in [
         "spec.services[0].env[0].secret.key",
@@ -61,27 +61,27 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     }
     assert!(told.message.contains("goes on running"), "{}", told.message);
     assert_eq!(
-        because(&season, "spring", ConditionType::Ready, Reason::InvalidSpec)
+        because(&test_env, "spring", ConditionType::Ready, Reason::InvalidSpec)
             .await?
             .status,
         "False"
     );
     assert_eq!(
-        season
+        test_env
             .condition("spring", ConditionType::ServicesReady, "True")
             .await?
             .reason,
         "ServicesAvailable"
     );
     assert_eq!(specs().await?, running);
-    let written = asked(&season, before, writes_children).await?;
+    let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "{written:?}");
 
-    season.apply(&GOOD.replace("api:1", "api:3")).await?;
-    becomes(&season, "spring-api", IMAGE, &json!("registry.example.com/api:3")).await?;
-    season.ready("spring").await?;
+    test_env.apply(&GOOD.replace("api:1", "api:3")).await?;
+    becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/api:3")).await?;
+    test_env.ready("spring").await?;
     assert_eq!(
-        season
+        test_env
             .condition("spring", ConditionType::Stalled, "False")
             .await?
             .reason,
@@ -106,81 +106,81 @@ spec: {services: [{name: site, image: 'registry.example.com/younger:1'}]}
 
 #[tokio::test]
 async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -> Result<(), Error> {
-    let season = Season::start("collision").await?;
-    season.apply(ELDER).await?;
-    season.ready("spring").await?;
-    let elder = look::<Deployment>(&season, "spring-web-site").await?;
+    let test_env = TestEnv::start("collision").await?;
+    test_env.apply(ELDER).await?;
+    test_env.ready("spring").await?;
+    let older_claimant = look::<Deployment>(&test_env, "spring-web-site").await?;
     // Drives of one second have the same age as far as Kubernetes tells, and their UIDs decide.
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
-    let before = mark(&season).await?;
-    season.apply(YOUNGER).await?;
+    let before = mark(&test_env).await?;
+    test_env.apply(YOUNGER).await?;
 
-    let told = because(&season, "spring-web", ConditionType::Stalled, Reason::NameTaken).await?;
+    let told = because(&test_env, "spring-web", ConditionType::Stalled, Reason::NameTaken).await?;
     assert_eq!(told.status, "True");
     for word in ["\"spring\"", "spring-web-site", "rename"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
     assert_eq!(
-        season
+        test_env
             .condition("spring-web", ConditionType::Ready, "False")
             .await?
             .reason,
         "NameTaken"
     );
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
     assert_eq!(
-        look::<Deployment>(&season, "spring-web-site").await?,
-        elder,
+        look::<Deployment>(&test_env, "spring-web-site").await?,
+        older_claimant,
         "not a byte of it"
     );
-    let written = asked(&season, before, writes_children).await?;
+    let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "{written:?}");
 
     // The elder lets go of the name: the younger goes on by itself.
-    season.apply(&ELDER.replace("web-site", "portal")).await?;
+    test_env.apply(&ELDER.replace("web-site", "portal")).await?;
     becomes(
-        &season,
+        &test_env,
         "spring-web-site",
         IMAGE,
         &json!("registry.example.com/younger:1"),
     )
     .await?;
-    season.ready("spring-web").await?;
-    season.ready("spring").await?;
-    assert!(look::<Deployment>(&season, "spring-portal").await?.is_some());
+    test_env.ready("spring-web").await?;
+    test_env.ready("spring").await?;
+    assert!(look::<Deployment>(&test_env, "spring-portal").await?.is_some());
 
     // It does not get it back, for now the name is taken from the other side: age counts, not who was there first.
-    kubectl(&season, &["delete", "drive", "spring-web", "--timeout=50s"]).await?;
-    season.apply(ELDER).await?;
+    kubectl(&test_env, &["delete", "drive", "spring-web", "--timeout=50s"]).await?;
+    test_env.apply(ELDER).await?;
     becomes_within(
         COLLECTED,
-        &season,
+        &test_env,
         "spring-web-site",
         IMAGE,
         &json!("registry.example.com/elder:1"),
     )
     .await?;
-    season.ready("spring").await?;
-    season.apply(YOUNGER).await?;
-    because(&season, "spring-web", ConditionType::Ready, Reason::NameTaken).await?;
-    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    test_env.ready("spring").await?;
+    test_env.apply(YOUNGER).await?;
+    because(&test_env, "spring-web", ConditionType::Ready, Reason::NameTaken).await?;
+    kubectl(&test_env, &["delete", "drive", "spring", "--timeout=50s"]).await?;
     becomes_within(
         COLLECTED,
-        &season,
+        &test_env,
         "spring-web-site",
         IMAGE,
         &json!("registry.example.com/younger:1"),
     )
     .await?;
-    season.ready("spring-web").await.map(drop)
+    test_env.ready("spring-web").await.map(drop)
 }
 
 #[tokio::test]
 async fn pods_that_cannot_start_are_named_with_the_reason() -> Result<(), Error> {
-    let season = Season::start("failing").await?;
-    season.apply(GOOD).await?;
-    season.ready("spring").await?;
-    let pods = season.namespace.api::<Pod>();
+    let test_env = TestEnv::start("failing").await?;
+    test_env.apply(GOOD).await?;
+    test_env.ready("spring").await?;
+    let pods = test_env.namespace.api::<Pod>();
     let web = ListParams::default().labels("ras.dev/service=web");
     let pod = pods
         .list(&web)
@@ -203,36 +203,40 @@ async fn pods_that_cannot_start_are_named_with_the_reason() -> Result<(), Error>
     pods.patch_status(&pod, &PatchParams::default(), &Patch::Strategic(&waiting))
         .await
         .unwrap();
-    let told = because(&season, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
+    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
     for word in ["service web: 0 of 1 ready", &pod, "ImagePullBackOff", words] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
     assert_eq!(
-        season.condition("spring", ConditionType::Ready, "False").await?.reason,
+        test_env
+            .condition("spring", ConditionType::Ready, "False")
+            .await?
+            .reason,
         "PodsFailing"
     );
-    let services = serde_json::to_value(season.drives().get("spring").await.unwrap().status.unwrap().services).unwrap();
+    let services =
+        serde_json::to_value(test_env.drives().get("spring").await.unwrap().status.unwrap().services).unwrap();
     assert!(
         services[1]["message"].as_str().unwrap().contains("ImagePullBackOff"),
         "{services}"
     );
     assert_eq!(services[0].get("message"), None, "the other service is well");
 
-    kubectl(&season, &["delete", "pod", &pod]).await?;
-    season.ready("spring").await.map(drop)
+    kubectl(&test_env, &["delete", "pod", &pod]).await?;
+    test_env.ready("spring").await.map(drop)
 }
 
 #[tokio::test]
 async fn a_service_that_fits_on_no_node_is_told_as_such() -> Result<(), Error> {
-    let season = Season::start("unschedulable").await?;
+    let test_env = TestEnv::start("unschedulable").await?;
     let drive = GOOD.replace(
         "resources: {limits: {memory: 64Mi}}",
         "scheduling: {nodeSelector: {example.com/pool: none}}",
     );
-    season.apply(&drive).await?;
-    becomes(&season, "spring-api", "/status/readyReplicas", &1.into()).await?;
+    test_env.apply(&drive).await?;
+    becomes(&test_env, "spring-api", "/status/readyReplicas", &1.into()).await?;
     let told = eventually(PATIENCE, "nothing but the service that fits nowhere", async || {
-        let told = because(&season, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
+        let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
         if told.message.contains("service api") {
             Err(told.message.into())
         } else {
@@ -243,14 +247,14 @@ async fn a_service_that_fits_on_no_node_is_told_as_such() -> Result<(), Error> {
     for word in ["service web", "Unschedulable", "nodes are available"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    season.apply(GOOD).await?;
-    season.ready("spring").await.map(drop)
+    test_env.apply(GOOD).await?;
+    test_env.ready("spring").await.map(drop)
 }
 
 /// A drive as anybody sees it who does not insist on its type.
-pub async fn ready_of_any(season: &Season, drive: &str, reason: &str) -> Result<Value, Error> {
+pub async fn ready_of_any(test_env: &TestEnv, drive: &str, reason: &str) -> Result<Value, Error> {
     eventually(PATIENCE, &format!("Ready of {drive} to say {reason}"), async || {
-        let seen: Value = serde_json::from_str(&kubectl(season, &["get", "drive", drive, "--output=json"]).await?)?;
+        let seen: Value = serde_json::from_str(&kubectl(test_env, &["get", "drive", drive, "--output=json"]).await?)?;
         let conditions = seen.pointer("/status/conditions").and_then(Value::as_array);
         let ready = conditions
             .into_iter()
@@ -266,5 +270,5 @@ pub async fn ready_of_any(season: &Season, drive: &str, reason: &str) -> Result<
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use ras_crds::{ConditionType, Reason};
-use ras_tests::{Error, PATIENCE, Season, eventually};
+use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 
 use crate::children::at_rest;
 use crate::seen::{asked, because, changes, kubectl, look, mark, of_deployment};
@@ -44,10 +44,10 @@ fn secret(key: &str, value: &str) -> String {
 
 #[tokio::test]
 async fn a_binding_is_waited_for_by_name_and_restarts_who_uses_it_when_it_changes() -> Result<(), Error> {
-    let season = Season::start("bound").await?;
-    let start = mark(&season).await?;
-    season.apply(BOUND).await?;
-    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    let test_env = TestEnv::start("bound").await?;
+    let start = mark(&test_env).await?;
+    test_env.apply(BOUND).await?;
+    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
     for word in [
         "\"campus-es-elastic-user\"",
         "\"search\"",
@@ -55,35 +55,41 @@ async fn a_binding_is_waited_for_by_name_and_restarts_who_uses_it_when_it_change
     ] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    assert!(look::<Deployment>(&season, "spring-web").await?.is_some());
-    assert!(look::<Deployment>(&season, "spring-search").await?.is_none());
+    assert!(look::<Deployment>(&test_env, "spring-web").await?.is_some());
+    assert!(look::<Deployment>(&test_env, "spring-search").await?.is_none());
 
-    season.apply(&secret("elastico", "first-of-elastic")).await?;
-    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretKeyMissing).await?;
+    test_env.apply(&secret("elastico", "first-of-elastic")).await?;
+    let told = because(
+        &test_env,
+        "spring",
+        ConditionType::SecretsReady,
+        Reason::SecretKeyMissing,
+    )
+    .await?;
     assert!(told.message.contains("\"elastic\""), "{}", told.message);
 
-    season.apply(&secret("elastic", "first-of-elastic")).await?;
-    season.ready("spring").await?;
-    at_rest(&season, "spring").await?;
-    let search = of_deployment(&season, "spring-search", TEMPLATE).await?;
-    let reader = of_deployment(&season, "spring-reader", TEMPLATE).await?;
+    test_env.apply(&secret("elastic", "first-of-elastic")).await?;
+    test_env.ready("spring").await?;
+    at_rest(&test_env, "spring").await?;
+    let search = of_deployment(&test_env, "spring-search", TEMPLATE).await?;
+    let reader = of_deployment(&test_env, "spring-reader", TEMPLATE).await?;
     tokio::time::sleep(A_SECOND).await;
-    season.apply(&secret("elastic", "second-of-elastic")).await?;
-    changes(&season, "spring-search", TEMPLATE, &search).await?;
-    season.ready("spring").await?;
+    test_env.apply(&secret("elastic", "second-of-elastic")).await?;
+    changes(&test_env, "spring-search", TEMPLATE, &search).await?;
+    test_env.ready("spring").await?;
     assert_eq!(
-        of_deployment(&season, "spring-reader", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-reader", TEMPLATE).await?,
         reader,
         "it reads the files again by itself"
     );
 
-    let reads = asked(&season, start, |event| {
+    let reads = asked(&test_env, start, |event| {
         event.resource == "secrets" && event.verb == "get"
     })
     .await?;
     assert!(reads.is_empty(), "{reads:?}");
-    let log = season.operator.log();
-    let events = kubectl(&season, &["get", "events", "-o", "json"]).await?;
+    let log = test_env.operator.log();
+    let events = kubectl(&test_env, &["get", "events", "-o", "json"]).await?;
     assert!(!log.contains("of-elastic") && !events.contains("of-elastic"));
     Ok(())
 }
@@ -102,10 +108,10 @@ spec:
 
 #[tokio::test]
 async fn a_cache_is_ready_with_its_drive_and_goes_with_its_field() -> Result<(), Error> {
-    let season = Season::start("cached").await?;
-    season.apply(CACHED).await?;
-    season.ready("spring").await?;
-    let status = season
+    let test_env = TestEnv::start("cached").await?;
+    test_env.apply(CACHED).await?;
+    test_env.ready("spring").await?;
+    let status = test_env
         .drives()
         .get("spring")
         .await
@@ -114,12 +120,12 @@ async fn a_cache_is_ready_with_its_drive_and_goes_with_its_field() -> Result<(),
     let status = status.unwrap_or_default();
     assert_eq!(status.services_ready.as_deref(), Some("2/2"));
     assert_eq!(status.services[1].name, "cache");
-    assert!(look::<Secret>(&season, "spring-cache").await?.is_some());
-    let url = of_deployment(&season, "spring-api", "/spec/template/spec/containers/0/env/3/value").await?;
+    assert!(look::<Secret>(&test_env, "spring-cache").await?.is_some());
+    let url = of_deployment(&test_env, "spring-api", "/spec/template/spec/containers/0/env/3/value").await?;
     assert_eq!(url, "redis://:$(CACHE_PASSWORD)@spring-cache:6379/0");
-    at_rest(&season, "spring").await?;
+    at_rest(&test_env, "spring").await?;
 
-    season
+    test_env
         .apply(
             &CACHED
                 .replace("  cache: {}\n", "")
@@ -127,8 +133,8 @@ async fn a_cache_is_ready_with_its_drive_and_goes_with_its_field() -> Result<(),
         )
         .await?;
     eventually(PATIENCE, "the cache to go", async || {
-        let pods = look::<Deployment>(&season, "spring-cache").await?;
-        let secret = look::<Secret>(&season, "spring-cache").await?;
+        let pods = look::<Deployment>(&test_env, "spring-cache").await?;
+        let secret = look::<Secret>(&test_env, "spring-cache").await?;
         if pods.is_none() && secret.is_none() {
             Ok(())
         } else {
@@ -136,6 +142,6 @@ async fn a_cache_is_ready_with_its_drive_and_goes_with_its_field() -> Result<(),
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    season.ready("spring").await.map(drop)
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    test_env.ready("spring").await.map(drop)
 }

@@ -9,11 +9,11 @@ use kube::{
     Api, ResourceExt as _,
     api::{DynamicObject, ListParams, PostParams},
 };
-use ras_operator::cluster::kind::Kind;
-use ras_tests::{Error, ForeignProject, Operator, PATIENCE, Season, cluster, eventually};
+use ras_core::kind::Kind;
+use ras_tests::{Error, ForeignProject, Operator, PATIENCE, TestEnv, cluster, eventually};
 use serde_json::Value;
 
-/// A drive `season` with every kind of child.
+/// A drive `test_env` with every kind of child.
 pub const EVERY_CHILD: &str = include_str!("every-child.yaml");
 
 /// How long nothing may change for all to be at rest: longer than the autoscaler's period and any first back-off.
@@ -23,26 +23,26 @@ const QUIET: Duration = Duration::from_secs(3);
 pub type Children = BTreeMap<String, DynamicObject>;
 
 /// A season with the drive of [`EVERY_CHILD`], Ready and at rest.
-pub async fn season_with_every_child(prefix: &str) -> Result<Season, Error> {
+pub async fn season_with_every_child(prefix: &str) -> Result<TestEnv, Error> {
     // Before the operator starts, so that no test waits until it notices.
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
-    let season = Season::start(prefix).await?;
-    make_every_child(&season).await?;
-    Ok(season)
+    let test_env = TestEnv::start(prefix).await?;
+    make_every_child(&test_env).await?;
+    Ok(test_env)
 }
 
 /// Applies [`EVERY_CHILD`] and waits until all of it is there and at rest.
-pub async fn make_every_child(season: &Season) -> Result<(), Error> {
-    make(season, "season", EVERY_CHILD).await
+pub async fn make_every_child(test_env: &TestEnv) -> Result<(), Error> {
+    make(test_env, "season", EVERY_CHILD).await
 }
 
 /// Applies a drive that has every kind of child, and waits until all of it is there and at rest.
-pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error> {
-    season.apply(text).await?;
-    season.ready(drive).await?;
+pub async fn make(test_env: &TestEnv, drive: &str, text: &str) -> Result<(), Error> {
+    test_env.apply(text).await?;
+    test_env.ready(drive).await?;
     eventually(PATIENCE, "a child of every kind", async || {
-        let found: BTreeSet<Kind> = children(season, drive).await?.values().filter_map(kind).collect();
+        let found: BTreeSet<Kind> = children(test_env, drive).await?.values().filter_map(kind).collect();
         let lacking: Vec<_> = kinds().filter(|kind| !found.contains(kind)).collect();
         if lacking.is_empty() {
             Ok(())
@@ -51,8 +51,8 @@ pub async fn make(season: &Season, drive: &str, text: &str) -> Result<(), Error>
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    at_rest(season, drive).await.map(drop)
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    at_rest(test_env, drive).await.map(drop)
 }
 
 /// Every kind of child that one drive can have in one cluster: none serves both versions of External Secrets, and a drive
@@ -65,8 +65,8 @@ pub fn kinds() -> impl Iterator<Item = Kind> {
 }
 
 /// One kind's objects in the season's namespace.
-pub fn api(season: &Season, kind: Kind) -> Api<DynamicObject> {
-    Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind.resource())
+pub fn api(test_env: &TestEnv, kind: Kind) -> Api<DynamicObject> {
+    Api::namespaced_with(test_env.namespace.client(), test_env.namespace.name(), &kind.resource())
 }
 
 fn kind(object: &DynamicObject) -> Option<Kind> {
@@ -84,11 +84,11 @@ pub fn failed(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
 }
 
 /// Every object whose labels name this drive.
-pub async fn children(season: &Season, drive: &str) -> Result<Children, Error> {
+pub async fn children(test_env: &TestEnv, drive: &str) -> Result<Children, Error> {
     let of_drive = ListParams::default().labels(&format!("ras.dev/drive={drive}"));
     let mut found = Children::new();
     for kind in kinds() {
-        match api(season, kind).list(&of_drive).await {
+        match api(test_env, kind).list(&of_drive).await {
             Ok(list) => found.extend(list.items.into_iter().map(|mut object| {
                 // The items of a list do not tell their kind.
                 object.types = Some(kube::core::TypeMeta {
@@ -105,8 +105,8 @@ pub async fn children(season: &Season, drive: &str) -> Result<Children, Error> {
 }
 
 /// UIDs of a drive's children, by `Kind/name`.
-pub async fn uids(season: &Season, drive: &str) -> Result<BTreeMap<String, String>, Error> {
-    let children = children(season, drive).await?;
+pub async fn uids(test_env: &TestEnv, drive: &str) -> Result<BTreeMap<String, String>, Error> {
+    let children = children(test_env, drive).await?;
     Ok(children
         .into_iter()
         .map(|(name, object)| (name, object.uid().unwrap_or_default()))
@@ -114,13 +114,13 @@ pub async fn uids(season: &Season, drive: &str) -> Result<BTreeMap<String, Strin
 }
 
 /// The resourceVersions of a drive and of all its children.
-pub async fn versions(season: &Season, drive: &str) -> Result<BTreeMap<String, String>, Error> {
-    let mut versions: BTreeMap<String, String> = children(season, drive)
+pub async fn versions(test_env: &TestEnv, drive: &str) -> Result<BTreeMap<String, String>, Error> {
+    let mut versions: BTreeMap<String, String> = children(test_env, drive)
         .await?
         .into_iter()
         .map(|(name, object)| (name, object.resource_version().unwrap_or_default()))
         .collect();
-    let drives = season.drives();
+    let drives = test_env.drives();
     if let Some(found) = drives.get_opt(drive).await.map_err(failed("looking at the drive"))? {
         versions.insert(
             "RecruitmentDrive".to_owned(),
@@ -132,12 +132,12 @@ pub async fn versions(season: &Season, drive: &str) -> Result<BTreeMap<String, S
 
 /// Waits until nothing has changed for a while, neither by the operator nor by Kubernetes' controllers, and returns
 /// the resourceVersions of the drive and all its children.
-pub async fn at_rest(season: &Season, drive: &str) -> Result<BTreeMap<String, String>, Error> {
+pub async fn at_rest(test_env: &TestEnv, drive: &str) -> Result<BTreeMap<String, String>, Error> {
     let started = Instant::now();
-    let (mut seen, mut since) = (versions(season, drive).await?, Instant::now());
+    let (mut seen, mut since) = (versions(test_env, drive).await?, Instant::now());
     while since.elapsed() < QUIET {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let now = versions(season, drive).await?;
+        let now = versions(test_env, drive).await?;
         if now != seen {
             if started.elapsed() > PATIENCE {
                 let changed: Vec<_> = now
@@ -150,7 +150,7 @@ pub async fn at_rest(season: &Season, drive: &str) -> Result<BTreeMap<String, St
                     waited: started.elapsed(),
                     last_seen: format!("{changed:?} changed"),
                 };
-                return Err(error.with_log(&season.operator.log()));
+                return Err(error.with_log(&test_env.operator.log()));
             }
             (seen, since) = (now, Instant::now());
         }

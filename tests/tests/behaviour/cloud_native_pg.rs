@@ -9,7 +9,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, Pat
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use ras_crds::{ConditionType, DataKind, DataStatus, Reason};
-use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::children::failed;
@@ -41,19 +41,19 @@ fn backed_up(place: &str) -> String {
 
 const CLUSTER: &str = "spring-database";
 
-fn of_kind(season: &Season, kind: &str) -> Api<DynamicObject> {
+fn of_kind(test_env: &TestEnv, kind: &str) -> Api<DynamicObject> {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("postgresql.cnpg.io", "v1", kind));
-    Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind)
+    Api::namespaced_with(test_env.namespace.client(), test_env.namespace.name(), &kind)
 }
 
-fn clusters(season: &Season) -> Api<DynamicObject> {
-    of_kind(season, "Cluster")
+fn clusters(test_env: &TestEnv) -> Api<DynamicObject> {
+    of_kind(test_env, "Cluster")
 }
 
 /// Waits until what is told of the databases has this reason, and says all of these words.
-async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<(), Error> {
+async fn told(test_env: &TestEnv, reason: Reason, words: &[&str]) -> Result<(), Error> {
     eventually(PATIENCE, &format!("{reason} to be told with {words:?}"), async || {
-        let condition = because(season, "spring", ConditionType::DatabaseReady, reason)
+        let condition = because(test_env, "spring", ConditionType::DatabaseReady, reason)
             .await
             .map_err(|error| error.to_string())?;
         if words.iter().all(|word| condition.message.contains(word)) {
@@ -66,9 +66,16 @@ async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<(), Err
 }
 
 /// What the Cluster is like, once `wanted` is so.
-async fn cluster(season: &Season, what: &str, wanted: impl Fn(&DynamicObject) -> bool) -> Result<DynamicObject, Error> {
+async fn cluster(
+    test_env: &TestEnv,
+    what: &str,
+    wanted: impl Fn(&DynamicObject) -> bool,
+) -> Result<DynamicObject, Error> {
     eventually(PATIENCE, what, async || {
-        let found = clusters(season).get(CLUSTER).await.map_err(|error| error.to_string())?;
+        let found = clusters(test_env)
+            .get(CLUSTER)
+            .await
+            .map_err(|error| error.to_string())?;
         if wanted(&found) {
             Ok(found)
         } else {
@@ -76,11 +83,11 @@ async fn cluster(season: &Season, what: &str, wanted: impl Fn(&DynamicObject) ->
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// Says of the Cluster what its operator says.
-async fn says(season: &Season, ready: bool, phase: &str, reason: &str, primary: &str) -> Result<(), Error> {
+async fn says(test_env: &TestEnv, ready: bool, phase: &str, reason: &str, primary: &str) -> Result<(), Error> {
     let (status, why) = if ready {
         ("True", "ClusterIsReady")
     } else {
@@ -94,7 +101,7 @@ async fn says(season: &Season, ready: bool, phase: &str, reason: &str, primary: 
         "conditions": [condition], "phase": phase, "phaseReason": reason, "currentPrimary": primary,
         "targetPrimary": primary, "instances": 2, "readyInstances": 2, "writeService": format!("{CLUSTER}-rw"),
     }});
-    clusters(season)
+    clusters(test_env)
         .patch_status(CLUSTER, &PatchParams::default(), &Patch::Merge(&patch))
         .await
         .map(drop)
@@ -102,7 +109,7 @@ async fn says(season: &Season, ready: bool, phase: &str, reason: &str, primary: 
 }
 
 /// Has the API server judge what the operator sends, with nothing that the definition does not know.
-async fn is_accepted_strictly(season: &Season, kind: &str, made: &DynamicObject) -> Result<(), Error> {
+async fn is_accepted_strictly(test_env: &TestEnv, kind: &str, made: &DynamicObject) -> Result<(), Error> {
     let owned = made
         .managed_fields()
         .iter()
@@ -120,15 +127,19 @@ async fn is_accepted_strictly(season: &Season, kind: &str, made: &DynamicObject)
     let again = json!({
         "apiVersion": "postgresql.cnpg.io/v1", "kind": kind, "metadata": {"name": "strict"}, "spec": sent,
     });
-    season.apply(&again.to_string()).await?;
-    let deleted = of_kind(season, kind).delete("strict", &DeleteParams::default()).await;
+    test_env.apply(&again.to_string()).await?;
+    let deleted = of_kind(test_env, kind).delete("strict", &DeleteParams::default()).await;
     deleted.map(drop).map_err(failed("deleting"))
 }
 
 /// Waits until status names the server that is written to.
-async fn primary(season: &Season, name: &str) -> Result<(), Error> {
+async fn primary(test_env: &TestEnv, name: &str) -> Result<(), Error> {
     eventually(PATIENCE, "status to name the primary", async || {
-        let drive = season.drives().get("spring").await.map_err(|error| error.to_string())?;
+        let drive = test_env
+            .drives()
+            .get("spring")
+            .await
+            .map_err(|error| error.to_string())?;
         let found = drive.status.and_then(|status| status.database?.primary);
         if found.as_deref() == Some(name) {
             Ok(())
@@ -137,24 +148,24 @@ async fn primary(season: &Season, name: &str) -> Result<(), Error> {
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 #[tokio::test]
 async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Result<(), Error> {
-    let season = Season::alone("cnpg", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
-    season.apply(DRIVE).await?;
+    let test_env = TestEnv::alone("cnpg", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    test_env.apply(DRIVE).await?;
     told(
-        &season,
+        &test_env,
         Reason::CloudNativePGMissing,
         &["cloudnative-pg.io", "install it"],
     )
     .await?;
 
-    season.cluster.install(ForeignProject::CloudNativePG).await?;
-    let made = cluster(&season, "the Cluster to be made", |_| true).await?;
+    test_env.cluster.install(ForeignProject::CloudNativePG).await?;
+    let made = cluster(&test_env, "the Cluster to be made", |_| true).await?;
     told(
-        &season,
+        &test_env,
         Reason::DatabasePending,
         &[CLUSTER, "has not said anything yet"],
     )
@@ -166,10 +177,10 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
     assert_eq!(made.data["spec"]["instances"], 2);
     assert_eq!(made.data["spec"]["enableSuperuserAccess"], false);
 
-    is_accepted_strictly(&season, "Cluster", &made).await?;
+    is_accepted_strictly(&test_env, "Cluster", &made).await?;
 
     says(
-        &season,
+        &test_env,
         false,
         "Setting up primary",
         "Creating primary instance spring-database-1",
@@ -177,7 +188,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
     )
     .await?;
     told(
-        &season,
+        &test_env,
         Reason::DatabasePending,
         &[
             "Setting up primary: Creating primary instance spring-database-1",
@@ -187,19 +198,19 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
     .await?;
 
     // It serves, and its operator has made the administrator's Secret.
-    says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
-    told(&season, Reason::SecretMissing, &["spring-database-app"]).await?;
-    season
+    says(&test_env, true, "Cluster in healthy state", "", "spring-database-1").await?;
+    told(&test_env, Reason::SecretMissing, &["spring-database-app"]).await?;
+    test_env
         .apply("{apiVersion: v1, kind: Secret, metadata: {name: spring-database-ca}, stringData: {ca.crt: theirs, ca.key: secret}}")
         .await?;
-    season
+    test_env
         .apply(
             "{apiVersion: v1, kind: Secret, metadata: {name: spring-database-app}, type: kubernetes.io/basic-auth, \
              stringData: {username: ras_operator, password: drawn-by-cnpg}}",
         )
         .await?;
     let job = eventually(PATIENCE, "the Job that prepares the databases", async || {
-        let jobs: Api<Job> = season.namespace.api();
+        let jobs: Api<Job> = test_env.namespace.api();
         let list = jobs
             .list(&ListParams::default())
             .await
@@ -207,59 +218,59 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
         list.items.into_iter().next().ok_or_else(|| "no Job yet".into())
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
     let volumes = serde_json::to_string(&job.spec.expect("a spec").template.spec.expect("a pod").volumes);
     assert!(volumes.expect("JSON").contains("spring-database-app"));
-    let connection = look::<ConfigMap>(&season, CLUSTER).await?.expect("the connection");
+    let connection = look::<ConfigMap>(&test_env, CLUSTER).await?.expect("the connection");
     assert_eq!(connection["data"]["host"], "spring-database-rw");
 
     // The other server takes over, which status shows.
-    primary(&season, "spring-database-1").await?;
+    primary(&test_env, "spring-database-1").await?;
     says(
-        &season,
+        &test_env,
         false,
         "Failing over",
         "Failing over from spring-database-1 to spring-database-2",
         "spring-database-2",
     )
     .await?;
-    told(&season, Reason::DatabasePending, &["Failing over from"]).await?;
-    primary(&season, "spring-database-2").await?;
+    told(&test_env, Reason::DatabasePending, &["Failing over from"]).await?;
+    primary(&test_env, "spring-database-2").await?;
 
     Ok(())
 }
 
 #[tokio::test]
 async fn servers_hibernate_with_their_drive_and_outlive_it() -> Result<(), Error> {
-    let season = Season::alone("cnpg-kept", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
-    season.cluster.install(ForeignProject::CloudNativePG).await?;
-    season.apply(DRIVE).await?;
-    let made = cluster(&season, "the Cluster to be made", |_| true).await?;
+    let test_env = TestEnv::alone("cnpg-kept", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    test_env.cluster.install(ForeignProject::CloudNativePG).await?;
+    test_env.apply(DRIVE).await?;
+    let made = cluster(&test_env, "the Cluster to be made", |_| true).await?;
 
     // A suspended drive's servers hibernate, and wake up with it.
     let suspended = DRIVE.replace("spec:\n", "spec:\n  suspend: true\n");
-    season.apply(&suspended).await?;
+    test_env.apply(&suspended).await?;
     let hibernates =
         |cluster: &DynamicObject| cluster.annotations().get("cnpg.io/hibernation").map(String::as_str) == Some("on");
-    cluster(&season, "the servers to hibernate", hibernates).await?;
-    season
+    cluster(&test_env, "the servers to hibernate", hibernates).await?;
+    test_env
         .apply(&DRIVE.replace("spec:\n", "spec:\n  suspend: false\n"))
         .await?;
-    cluster(&season, "the servers to wake up", |cluster| !hibernates(cluster)).await?;
+    cluster(&test_env, "the servers to wake up", |cluster| !hibernates(cluster)).await?;
 
     // The drive goes. Its data stays, and the Secret of its passwords.
-    season
+    test_env
         .drives()
         .delete("spring", &DeleteParams::default())
         .await
         .map_err(failed("deleting the drive"))?;
     eventually(PATIENCE, "the drive to go with its Job", async || {
-        let drive = season
+        let drive = test_env
             .drives()
             .get_opt("spring")
             .await
             .map_err(|error| error.to_string())?;
-        let config = look::<ConfigMap>(&season, CLUSTER)
+        let config = look::<ConfigMap>(&test_env, CLUSTER)
             .await
             .map_err(|error| error.to_string())?;
         if drive.is_none() && config.is_none() {
@@ -269,10 +280,10 @@ async fn servers_hibernate_with_their_drive_and_outlive_it() -> Result<(), Error
         }
     })
     .await?;
-    let kept = cluster(&season, "the Cluster", |_| true).await?;
+    let kept = cluster(&test_env, "the Cluster", |_| true).await?;
     assert_eq!((kept.uid(), kept.metadata.deletion_timestamp), (made.uid(), None));
     assert!(
-        look::<Secret>(&season, "spring-database-role-applicationadmin")
+        look::<Secret>(&test_env, "spring-database-role-applicationadmin")
             .await?
             .is_some()
     );
@@ -281,25 +292,25 @@ async fn servers_hibernate_with_their_drive_and_outlive_it() -> Result<(), Error
 
 #[tokio::test]
 async fn a_cluster_goes_with_its_drive_where_the_drive_says_so() -> Result<(), Error> {
-    let season = Season::alone("cnpg-delete", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
-    season.cluster.install(ForeignProject::CloudNativePG).await?;
+    let test_env = TestEnv::alone("cnpg-delete", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    test_env.cluster.install(ForeignProject::CloudNativePG).await?;
     let text = DRIVE.replace("    databases: [", "    deletionPolicy: Delete\n    databases: [");
-    season.apply(&text).await?;
+    test_env.apply(&text).await?;
     let owned = |cluster: &DynamicObject| {
         cluster
             .owner_references()
             .iter()
             .any(|owner| owner.kind == "RecruitmentDrive")
     };
-    cluster(&season, "the Cluster to belong to the drive", owned).await?;
+    cluster(&test_env, "the Cluster to belong to the drive", owned).await?;
     // Changed its mind in time: the Cluster is let go.
-    season.apply(&text.replace("Delete", "Retain")).await?;
-    cluster(&season, "the Cluster to belong to nobody", |cluster| !owned(cluster)).await?;
+    test_env.apply(&text.replace("Delete", "Retain")).await?;
+    cluster(&test_env, "the Cluster to belong to nobody", |cluster| !owned(cluster)).await?;
     // And without a database at all, what is kept stays.
     let without = &text[..text.find("  database:").expect("there")].replace(", uses: {databases: [application]}", "");
-    season.apply(without).await?;
+    test_env.apply(without).await?;
     eventually(PATIENCE, "the request to go", async || {
-        let config = look::<ConfigMap>(&season, CLUSTER)
+        let config = look::<ConfigMap>(&test_env, CLUSTER)
             .await
             .map_err(|error| error.to_string())?;
         if config.is_none() {
@@ -309,8 +320,8 @@ async fn a_cluster_goes_with_its_drive_where_the_drive_says_so() -> Result<(), E
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    cluster(&season, "the Cluster to stay", |cluster| {
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    cluster(&test_env, "the Cluster to stay", |cluster| {
         cluster.metadata.deletion_timestamp.is_none()
     })
     .await?;
@@ -319,12 +330,12 @@ async fn a_cluster_goes_with_its_drive_where_the_drive_says_so() -> Result<(), E
 
 /// What the `ScheduledBackup` is like, once `wanted` is so.
 async fn backups(
-    season: &Season,
+    test_env: &TestEnv,
     what: &str,
     wanted: impl Fn(Option<&DynamicObject>) -> bool,
 ) -> Result<Option<DynamicObject>, Error> {
     eventually(PATIENCE, what, async || {
-        let found = of_kind(season, "ScheduledBackup").get_opt(CLUSTER).await;
+        let found = of_kind(test_env, "ScheduledBackup").get_opt(CLUSTER).await;
         let found = found.map_err(|error| error.to_string())?;
         if wanted(found.as_ref()) {
             Ok(found)
@@ -333,25 +344,25 @@ async fn backups(
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 #[tokio::test]
 async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told() -> Result<(), Error> {
-    let season = Season::alone("cnpg-backup", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
-    season.cluster.install(ForeignProject::CloudNativePG).await?;
-    season.apply(&backed_up("volumeSnapshot: {className: fast}")).await?;
-    let made = cluster(&season, "the Cluster to be made", |_| true).await?;
+    let test_env = TestEnv::alone("cnpg-backup", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    test_env.cluster.install(ForeignProject::CloudNativePG).await?;
+    test_env.apply(&backed_up("volumeSnapshot: {className: fast}")).await?;
+    let made = cluster(&test_env, "the Cluster to be made", |_| true).await?;
     assert_eq!(made.data["spec"]["backup"]["volumeSnapshot"]["className"], "fast");
-    is_accepted_strictly(&season, "Cluster", &made).await?;
-    let asked = backups(&season, "the backups to be asked for", |found| found.is_some())
+    is_accepted_strictly(&test_env, "Cluster", &made).await?;
+    let asked = backups(&test_env, "the backups to be asked for", |found| found.is_some())
         .await?
         .expect("there");
     assert_eq!(asked.data["spec"]["method"], "volumeSnapshot");
-    is_accepted_strictly(&season, "ScheduledBackup", &asked).await?;
+    is_accepted_strictly(&test_env, "ScheduledBackup", &asked).await?;
 
     // One is done, and one fails.
-    says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
+    says(&test_env, true, "Cluster in healthy state", "", "spring-database-1").await?;
     let failing = json!({
         "type": "LastBackupSucceeded", "status": "False", "reason": "LastBackupFailed",
         "message": "no VolumeSnapshotClass fast", "lastTransitionTime": "2026-07-01T21:30:00Z",
@@ -361,12 +372,16 @@ async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told()
         "lastTransitionTime": "2026-07-01T00:00:00Z",
     });
     let patch = json!({"status": {"conditions": [ready, failing], "lastSuccessfulBackup": "2026-06-30T21:30:00Z"}});
-    clusters(&season)
+    clusters(&test_env)
         .patch_status(CLUSTER, &PatchParams::default(), &Patch::Merge(&patch))
         .await
         .map_err(failed("setting the status"))?;
     eventually(PATIENCE, "status to tell of the backups", async || {
-        let drive = season.drives().get("spring").await.map_err(|error| error.to_string())?;
+        let drive = test_env
+            .drives()
+            .get("spring")
+            .await
+            .map_err(|error| error.to_string())?;
         let told = drive
             .status
             .and_then(|status| status.database?.backup)
@@ -382,25 +397,25 @@ async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told()
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
 
     // Elsewhere from now on.
-    season.apply(&backed_up("objectStore: {name: campus}")).await?;
+    test_env.apply(&backed_up("objectStore: {name: campus}")).await?;
     let plugin =
         |cluster: &DynamicObject| cluster.data["spec"]["plugins"][0]["parameters"]["barmanObjectName"] == "campus";
-    let made = cluster(&season, "the plugin to be asked for", plugin).await?;
+    let made = cluster(&test_env, "the plugin to be asked for", plugin).await?;
     assert_eq!(made.data["spec"]["backup"], Value::Null);
-    is_accepted_strictly(&season, "Cluster", &made).await?;
+    is_accepted_strictly(&test_env, "Cluster", &made).await?;
     let by_plugin = |found: Option<&DynamicObject>| found.is_some_and(|found| found.data["spec"]["method"] == "plugin");
-    let asked = backups(&season, "backups by the plugin", by_plugin)
+    let asked = backups(&test_env, "backups by the plugin", by_plugin)
         .await?
         .expect("there");
-    is_accepted_strictly(&season, "ScheduledBackup", &asked).await?;
+    is_accepted_strictly(&test_env, "ScheduledBackup", &asked).await?;
 
     // And none any more: what was made is nobody's to remove.
-    season.apply(DRIVE).await?;
-    backups(&season, "the backups to end", |found| found.is_none()).await?;
-    cluster(&season, "the plugin to go", |cluster| {
+    test_env.apply(DRIVE).await?;
+    backups(&test_env, "the backups to end", |found| found.is_none()).await?;
+    cluster(&test_env, "the plugin to go", |cluster| {
         cluster.data["spec"]["plugins"].is_null()
     })
     .await?;
@@ -409,13 +424,17 @@ async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told()
 
 #[tokio::test]
 async fn a_deleted_cluster_is_created_again_only_when_a_person_accepts_the_loss() -> Result<(), Error> {
-    let season = Season::alone("cnpg-lost", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
-    season.cluster.install(ForeignProject::CloudNativePG).await?;
-    season.apply(DRIVE).await?;
-    let made = cluster(&season, "the Cluster", |_| true).await?;
-    says(&season, true, "Cluster in healthy state", "", "spring-database-1").await?;
+    let test_env = TestEnv::alone("cnpg-lost", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    test_env.cluster.install(ForeignProject::CloudNativePG).await?;
+    test_env.apply(DRIVE).await?;
+    let made = cluster(&test_env, "the Cluster", |_| true).await?;
+    says(&test_env, true, "Cluster in healthy state", "", "spring-database-1").await?;
     eventually(PATIENCE, "status to remember the Cluster", async || {
-        let drive = season.drives().get("spring").await.map_err(|error| error.to_string())?;
+        let drive = test_env
+            .drives()
+            .get("spring")
+            .await
+            .map_err(|error| error.to_string())?;
         let data = drive.status.unwrap_or_default().data;
         let is_it = |one: &DataStatus| one.kind == DataKind::Cluster && Some(&one.uid) == made.uid().as_ref();
         if data.iter().any(is_it) {
@@ -429,25 +448,27 @@ async fn a_deleted_cluster_is_created_again_only_when_a_person_accepts_the_loss(
     // CloudNativePG needs a moment to take its servers apart.
     let finalizers = async |list: Value| {
         let patch = Patch::Merge(json!({"metadata": {"finalizers": list}}));
-        let done = clusters(&season).patch(CLUSTER, &PatchParams::default(), &patch).await;
+        let done = clusters(&test_env)
+            .patch(CLUSTER, &PatchParams::default(), &patch)
+            .await;
         done.map(drop).map_err(failed("setting finalizers"))
     };
     finalizers(json!(["example.com/servers"])).await?;
-    let deleted = clusters(&season).delete(CLUSTER, &DeleteParams::default()).await;
+    let deleted = clusters(&test_env).delete(CLUSTER, &DeleteParams::default()).await;
     deleted.map(drop).map_err(failed("deleting"))?;
-    let stalled = because(&season, "spring", ConditionType::Stalled, Reason::DataBeingDeleted).await?;
+    let stalled = because(&test_env, "spring", ConditionType::Stalled, Reason::DataBeingDeleted).await?;
     assert!(stalled.message.contains("copy it now"), "{}", stalled.message);
-    told(&season, Reason::DataBeingDeleted, &["Cluster/spring-database"]).await?;
+    told(&test_env, Reason::DataBeingDeleted, &["Cluster/spring-database"]).await?;
 
     finalizers(Value::Null).await?;
-    let stalled = because(&season, "spring", ConditionType::Stalled, Reason::VolumeLost).await?;
-    let there = clusters(&season).get_opt(CLUSTER).await.map_err(failed("looking"))?;
+    let stalled = because(&test_env, "spring", ConditionType::Stalled, Reason::VolumeLost).await?;
+    let there = clusters(&test_env).get_opt(CLUSTER).await.map_err(failed("looking"))?;
     assert!(there.is_none(), "an empty one would look like the old one");
     let uid = made.uid().unwrap_or_default();
     assert!(stalled.message.contains(&uid), "{}", stalled.message);
     let accepted = format!("ras.dev/accept-data-loss={CLUSTER}@{uid}");
-    kubectl(&season, &["annotate", "recruitmentdrive", "spring", &accepted]).await?;
-    let again = cluster(&season, "another Cluster", |_| true).await?;
+    kubectl(&test_env, &["annotate", "recruitmentdrive", "spring", &accepted]).await?;
+    let again = cluster(&test_env, "another Cluster", |_| true).await?;
     assert_ne!(again.uid(), made.uid());
     Ok(())
 }

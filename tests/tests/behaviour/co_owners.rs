@@ -5,8 +5,8 @@ use kube::{
     Api,
     api::{DynamicObject, Patch, PatchParams},
 };
-use ras_operator::cluster::kind::Kind;
-use ras_tests::{Error, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, Season, cluster, eventually};
+use ras_core::kind::Kind;
+use ras_tests::{Error, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, TestEnv, cluster, eventually};
 use serde_json::{Value, json};
 
 use crate::children::{api, at_rest, failed};
@@ -56,16 +56,16 @@ const COPIED: [(Kind, &str); 7] = [
 ];
 
 /// A season with the drive of [`BEFORE`], all of whose children somebody applied once more, with additions.
-async fn copied(prefix: &str) -> Result<Season, Error> {
+async fn copied(prefix: &str) -> Result<TestEnv, Error> {
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
-    let season = Season::start(prefix).await?;
-    season.apply(BEFORE).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start(prefix).await?;
+    test_env.apply(BEFORE).await?;
+    test_env.ready("spring").await?;
     for (kind, name) in COPIED {
-        copy(&api(&season, kind), name).await?;
+        copy(&api(&test_env, kind), name).await?;
     }
-    at_rest(&season, "spring").await?;
-    Ok(season)
+    at_rest(&test_env, "spring").await?;
+    Ok(test_env)
 }
 
 async fn copy(api: &Api<DynamicObject>, name: &str) -> Result<(), Error> {
@@ -99,37 +99,37 @@ async fn live(api: &Api<DynamicObject>, name: &str) -> Result<Value, Error> {
 }
 
 /// What is there that the drive of [`AFTER`] does not ask for.
-async fn left(season: &Season) -> Result<Vec<String>, Error> {
+async fn left(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let mut unless = |gone: bool, what: &str| {
         if !gone {
             left.push(what.to_owned());
         }
     };
-    let web = live(&api(season, Kind::Deployment), "spring-web").await?;
+    let web = live(&api(test_env, Kind::Deployment), "spring-web").await?;
     unless(!web["spec"]["template"].to_string().contains("GONE"), "the variable");
     unless(
         !web["spec"]["template"].to_string().contains("9090"),
         "the container's port",
     );
-    let files = live(&api(season, Kind::ConfigMap), "spring-web").await?;
+    let files = live(&api(test_env, Kind::ConfigMap), "spring-web").await?;
     unless(!files["data"].to_string().contains("b: 2"), "the file");
-    let policy = live(&api(season, Kind::NetworkPolicy), "spring-worker").await?;
+    let policy = live(&api(test_env, Kind::NetworkPolicy), "spring-worker").await?;
     unless(
         policy.pointer("/spec/ingress").is_none(),
         "the rule that lets others in",
     );
-    let policy = live(&api(season, Kind::NetworkPolicy), "spring-web").await?;
+    let policy = live(&api(test_env, Kind::NetworkPolicy), "spring-web").await?;
     unless(
         policy.pointer("/spec/egress").is_none(),
         "the rule for what it may reach",
     );
-    let service = live(&api(season, Kind::Service), "spring-web").await?;
+    let service = live(&api(test_env, Kind::Service), "spring-web").await?;
     unless(
         !service["spec"]["ports"].to_string().contains("9090"),
         "the Service's port",
     );
-    let ingress = live(&api(season, Kind::Ingress), "spring").await?;
+    let ingress = live(&api(test_env, Kind::Ingress), "spring").await?;
     unless(
         ingress.pointer("/metadata/annotations/example.com~1gone").is_none(),
         "the annotation",
@@ -137,20 +137,20 @@ async fn left(season: &Season) -> Result<Vec<String>, Error> {
     Ok(left)
 }
 
-async fn nothing_is_left_but_what_was_added(season: &Season) -> Result<(), Error> {
+async fn nothing_is_left_but_what_was_added(test_env: &TestEnv) -> Result<(), Error> {
     eventually(
         PATIENCE,
         "what the drive no longer asks for to be gone",
-        async || match left(season).await?.as_slice() {
+        async || match left(test_env).await?.as_slice() {
             [] => Ok(()),
             left => Err(format!("{left:?} stays").into()),
         },
     )
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    season.ready("spring").await?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    test_env.ready("spring").await?;
     for (kind, name) in COPIED {
-        let now = live(&api(season, kind), name).await?;
+        let now = live(&api(test_env, kind), name).await?;
         let added = &now["metadata"]["annotations"]["example.com/added"];
         assert_eq!(*added, json!("by-a-tool"), "{kind} {name}");
         if kind == Kind::Deployment {
@@ -164,23 +164,23 @@ async fn nothing_is_left_but_what_was_added(season: &Season) -> Result<(), Error
 #[tokio::test]
 async fn what_the_drive_no_longer_asks_for_goes_although_somebody_applied_a_copy_of_it_and_in_one_rollout()
 -> Result<(), Error> {
-    let season = copied("copied").await?;
-    let deployments = api(&season, Kind::Deployment);
+    let test_env = copied("copied").await?;
+    let deployments = api(&test_env, Kind::Deployment);
     let before = live(&deployments, "spring-web").await?["metadata"]["generation"].as_i64();
-    season.apply(AFTER).await?;
-    nothing_is_left_but_what_was_added(&season).await?;
+    test_env.apply(AFTER).await?;
+    nothing_is_left_but_what_was_added(&test_env).await?;
     let after = live(&deployments, "spring-web").await?["metadata"]["generation"].as_i64();
     assert_eq!(after, before.map(|before| before + 1), "the pods are replaced once");
-    at_rest(&season, "spring").await.map(drop)
+    at_rest(&test_env, "spring").await.map(drop)
 }
 
 #[tokio::test]
 async fn what_the_drive_ceased_to_ask_for_while_no_operator_ran_goes_although_somebody_applied_a_copy_of_it()
 -> Result<(), Error> {
-    let mut season = copied("copied-away").await?;
-    season.operator.stop().await?;
-    season.apply(AFTER).await?;
+    let mut test_env = copied("copied-away").await?;
+    test_env.operator.stop().await?;
+    test_env.apply(AFTER).await?;
     let options = OperatorOptions::with_roles(ROLES);
-    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
-    nothing_is_left_but_what_was_added(&season).await
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &options).await?;
+    nothing_is_left_but_what_was_added(&test_env).await
 }

@@ -15,7 +15,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use ras_crds::{Condition, ConditionType, Reason};
-use ras_tests::{AuditMark, Error, OperatorOptions, ROLES, Season, eventually};
+use ras_tests::{AuditMark, Error, OperatorOptions, ROLES, TestEnv, eventually};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -60,10 +60,10 @@ spec:
 /// The longest pause that a test may meet, and some patience.
 const A_PAUSE: Duration = Duration::from_secs(150);
 
-async fn settles_with_three(season: &Season) -> Result<(), Error> {
-    becomes(season, "spring-web", REPLICAS, &json!(3)).await?;
-    season.ready("spring").await?;
-    let told = because(season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
+async fn settles_with_three(test_env: &TestEnv) -> Result<(), Error> {
+    becomes(test_env, "spring-web", REPLICAS, &json!(3)).await?;
+    test_env.ready("spring").await?;
+    let told = because(test_env, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
     for word in [
         "Deployment/spring-web",
         "somebodys",
@@ -73,47 +73,47 @@ async fn settles_with_three(season: &Season) -> Result<(), Error> {
     ] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    at_rest(season, "spring").await.map(drop)
+    at_rest(test_env, "spring").await.map(drop)
 }
 
 #[tokio::test]
 async fn somebodys_own_autoscaler_is_named_and_keeps_the_number_and_the_drive_stays_ready() -> Result<(), Error> {
-    let mut season = Season::start("fight-scale").await?;
-    season.apply(&drive(1)).await?;
-    season.ready("spring").await?;
-    kubectl_with_input(&season, &["apply", "-f", "-"], AUTOSCALER).await?;
-    settles_with_three(&season).await?;
-    let ready = season.ready("spring").await?;
-    let since = mark(&season).await?;
+    let mut test_env = TestEnv::start("fight-scale").await?;
+    test_env.apply(&drive(1)).await?;
+    test_env.ready("spring").await?;
+    kubectl_with_input(&test_env, &["apply", "-f", "-"], AUTOSCALER).await?;
+    settles_with_three(&test_env).await?;
+    let ready = test_env.ready("spring").await?;
+    let since = mark(&test_env).await?;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let written = asked(&season, since, writes_children).await?;
+    let written = asked(&test_env, since, writes_children).await?;
     assert!(written.is_empty(), "{written:#?}");
     assert_eq!(
-        season.ready("spring").await?.last_transition_time,
+        test_env.ready("spring").await?.last_transition_time,
         ready.last_transition_time
     );
 
     // What else the drive changes is applied, and the number stays.
-    season.apply(&drive(2)).await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 3);
-    settles_with_three(&season).await?;
+    test_env.apply(&drive(2)).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 3);
+    settles_with_three(&test_env).await?;
 
     // Another operator, which remembers nothing, ends no pod either.
-    let since = mark(&season).await?;
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    settles_with_three(&season).await?;
-    let written = asked(&season, since, writes_children).await?;
+    let since = mark(&test_env).await?;
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    settles_with_three(&test_env).await?;
+    let written = asked(&test_env, since, writes_children).await?;
     assert!(written.is_empty(), "{written:#?}");
 
-    kubectl(&season, &["delete", "hpa", "somebodys"]).await?;
-    becomes_within(A_PAUSE, &season, "spring-web", REPLICAS, &json!(1)).await?;
-    no_conflict(&season).await
+    kubectl(&test_env, &["delete", "hpa", "somebodys"]).await?;
+    becomes_within(A_PAUSE, &test_env, "spring-web", REPLICAS, &json!(1)).await?;
+    no_conflict(&test_env).await
 }
 
-async fn no_conflict(season: &Season) -> Result<(), Error> {
+async fn no_conflict(test_env: &TestEnv) -> Result<(), Error> {
     eventually(A_PAUSE, "the conflict to be over", async || {
-        let status = season.drives().get("spring").await?.status.unwrap_or_default();
+        let status = test_env.drives().get("spring").await?.status.unwrap_or_default();
         let mut conditions = status.conditions.into_iter();
         match conditions.find(|one| one.type_ == ConditionType::FieldConflict.as_str()) {
             None => Ok(()),
@@ -121,7 +121,7 @@ async fn no_conflict(season: &Season) -> Result<(), Error> {
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// Sets a label of a child whenever it has another value, as the field manager `manager`, as long as it is wanted.
@@ -143,20 +143,20 @@ where
 /// Waits until the drive names the child and the manager that insists on its label, and sees that it is put back less and less
 /// often, while the drive stays ready as it was.
 async fn is_fought_over_less_and_less(
-    season: &Season,
+    test_env: &TestEnv,
     (child, manager): (&str, &str),
     since: AuditMark,
     ready: &Condition,
 ) -> Result<(), Error> {
-    let told = because(season, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
+    let told = because(test_env, "spring", ConditionType::FieldConflict, Reason::FieldConflict).await?;
     for word in [child, manager, "metadata.labels[app.kubernetes.io/part-of]"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let written = asked(season, since, writes_children).await?;
+    let written = asked(test_env, since, writes_children).await?;
     assert!((3..=4).contains(&written.len()), "{written:#?}");
     assert_eq!(
-        season.ready("spring").await?.last_transition_time,
+        test_env.ready("spring").await?.last_transition_time,
         ready.last_transition_time
     );
     Ok(())
@@ -166,16 +166,16 @@ async fn is_fought_over_less_and_less(
 async fn a_field_that_another_controller_insists_on_is_put_back_less_and_less_often_and_both_are_named()
 -> Result<(), Error> {
     const LABEL: &str = "/metadata/labels/app.kubernetes.io~1part-of";
-    let season = Season::start("fight-label").await?;
-    season.apply(&drive(1)).await?;
-    let ready = season.ready("spring").await?;
-    let right = of_deployment(&season, "spring-web", LABEL).await?;
-    let since = mark(&season).await?;
+    let test_env = TestEnv::start("fight-label").await?;
+    test_env.apply(&drive(1)).await?;
+    let ready = test_env.ready("spring").await?;
+    let right = of_deployment(&test_env, "spring-web", LABEL).await?;
+    let since = mark(&test_env).await?;
     let wanted = Arc::new(AtomicBool::new(true));
-    let api: Api<Deployment> = season.namespace.api();
+    let api: Api<Deployment> = test_env.namespace.api();
     let tool = tokio::spawn(insist(api, "spring-web", "cost-tool", Arc::clone(&wanted)));
-    is_fought_over_less_and_less(&season, ("Deployment/spring-web", "cost-tool"), since, &ready).await?;
-    let events = kubectl(&season, &["get", "events", "--output=yaml"]).await?;
+    is_fought_over_less_and_less(&test_env, ("Deployment/spring-web", "cost-tool"), since, &ready).await?;
+    let events = kubectl(&test_env, &["get", "events", "--output=yaml"]).await?;
     assert!(
         events.contains("reason: FieldConflict") && events.contains("type: Warning"),
         "{events}"
@@ -183,9 +183,13 @@ async fn a_field_that_another_controller_insists_on_is_put_back_less_and_less_of
 
     // Another child is no part of it.
     let elsewhere = r#"--patch={"spec":{"selector":{"ras.dev/service":"elsewhere"}}}"#;
-    kubectl(&season, &["patch", "service", "spring-web", "--type=merge", elsewhere]).await?;
+    kubectl(
+        &test_env,
+        &["patch", "service", "spring-web", "--type=merge", elsewhere],
+    )
+    .await?;
     eventually(ras_tests::PATIENCE, "the Service to be put back", async || {
-        let service = kubectl(&season, &["get", "service", "spring-web", "--output=json"]).await?;
+        let service = kubectl(&test_env, &["get", "service", "spring-web", "--output=json"]).await?;
         if service.contains("elsewhere") {
             Err(service.into())
         } else {
@@ -196,16 +200,16 @@ async fn a_field_that_another_controller_insists_on_is_put_back_less_and_less_of
 
     wanted.store(false, Ordering::Release);
     tool.await.unwrap();
-    becomes_within(A_PAUSE, &season, "spring-web", LABEL, &right).await?;
-    no_conflict(&season).await
+    becomes_within(A_PAUSE, &test_env, "spring-web", LABEL, &right).await?;
+    no_conflict(&test_env).await
 }
 
 #[tokio::test]
 async fn a_change_by_hand_is_put_back_at_once_and_the_event_says_whose_it_was() -> Result<(), Error> {
-    let season = Season::start("drift-who").await?;
-    season.apply(&drive(1)).await?;
-    season.ready("spring").await?;
-    let deployments: Api<Deployment> = season.namespace.api();
+    let test_env = TestEnv::start("drift-who").await?;
+    test_env.apply(&drive(1)).await?;
+    test_env.ready("spring").await?;
+    let deployments: Api<Deployment> = test_env.namespace.api();
     let params = PatchParams {
         field_manager: Some("somebody".to_owned()),
         ..PatchParams::default()
@@ -214,9 +218,9 @@ async fn a_change_by_hand_is_put_back_at_once_and_the_event_says_whose_it_was() 
         {"name": "web", "image": "registry.example.com/evil:1"}]}}}}));
     let patched = deployments.patch("spring-web", &params, &patch).await;
     patched.map_err(failed("changing the image"))?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:1")).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:1")).await?;
     eventually(ras_tests::PATIENCE, "an event that says who", async || {
-        let events = kubectl(&season, &["get", "events", "--output=json"]).await?;
+        let events = kubectl(&test_env, &["get", "events", "--output=json"]).await?;
         if events.contains("spec.template.spec.containers[web].image by somebody") {
             Ok(())
         } else {
@@ -242,24 +246,24 @@ spec:
 async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less_often_and_no_value_is_asked_for()
 -> Result<(), Error> {
     const LABEL: &str = "jsonpath={.metadata.labels.app\\.kubernetes\\.io/part-of}";
-    let label = async |season: &Season| kubectl(season, &["get", "secret", "spring-jwt", "-o", LABEL]).await;
-    let season = Season::start("fight-secret").await?;
-    season.apply(WITH_SECRET).await?;
-    let ready = season.ready("spring").await?;
-    let right = label(&season).await?;
+    let label = async |test_env: &TestEnv| kubectl(test_env, &["get", "secret", "spring-jwt", "-o", LABEL]).await;
+    let test_env = TestEnv::start("fight-secret").await?;
+    test_env.apply(WITH_SECRET).await?;
+    let ready = test_env.ready("spring").await?;
+    let right = label(&test_env).await?;
     assert!(!right.is_empty(), "it has no such label");
-    let since = mark(&season).await?;
+    let since = mark(&test_env).await?;
     let wanted = Arc::new(AtomicBool::new(true));
-    let api: Api<Secret> = season.namespace.api();
+    let api: Api<Secret> = test_env.namespace.api();
     let tool = tokio::spawn(insist(api, "spring-jwt", "label-tool", Arc::clone(&wanted)));
-    is_fought_over_less_and_less(&season, ("Secret/spring-jwt", "label-tool"), since, &ready).await?;
+    is_fought_over_less_and_less(&test_env, ("Secret/spring-jwt", "label-tool"), since, &ready).await?;
 
     // A key that is lacking comes all the same.
-    season
+    test_env
         .apply(&WITH_SECRET.replace("keys: [key]", "keys: [key, refresh]"))
         .await?;
     eventually(ras_tests::PATIENCE, "the second key", async || {
-        let secret = season.namespace.api::<Secret>().get("spring-jwt").await?;
+        let secret = test_env.namespace.api::<Secret>().get("spring-jwt").await?;
         if secret.data.is_some_and(|data| data.contains_key("refresh")) {
             Ok(())
         } else {
@@ -267,9 +271,9 @@ async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
 
-    let gets = asked(&season, since, |event| {
+    let gets = asked(&test_env, since, |event| {
         event.resource == "secrets" && matches!(event.verb.as_str(), "get" | "list")
     })
     .await?;
@@ -278,10 +282,10 @@ async fn a_label_of_a_secret_that_another_controller_insists_on_is_put_back_less
     wanted.store(false, Ordering::Release);
     tool.await.unwrap();
     eventually(A_PAUSE, "the label to be put back", async || {
-        let now = label(&season).await?;
+        let now = label(&test_env).await?;
         if now == right { Ok(()) } else { Err(now.into()) }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    no_conflict(&season).await
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    no_conflict(&test_env).await
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::Secret;
-use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually};
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually};
 
 use crate::seen::{asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator};
 
@@ -34,8 +34,8 @@ spec:
 type Values = BTreeMap<String, String>;
 
 /// The values of a Secret, which the test may read and the operator may not.
-async fn values(season: &Season, name: &str) -> Result<Values, Error> {
-    let Some(secret) = look::<Secret>(season, name).await? else {
+async fn values(test_env: &TestEnv, name: &str) -> Result<Values, Error> {
+    let Some(secret) = look::<Secret>(test_env, name).await? else {
         return Ok(Values::new());
     };
     let secret: Secret = serde_json::from_value(secret).map_err(|error| Error::Unreadable {
@@ -51,12 +51,12 @@ async fn values(season: &Season, name: &str) -> Result<Values, Error> {
 
 #[tokio::test]
 async fn a_credential_has_the_length_asked_for_and_letters_and_digits_alone() -> Result<(), Error> {
-    let season = Season::start("credential-made").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start("credential-made").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     let (jwt, database) = (
-        values(&season, "spring-jwt").await?,
-        values(&season, "spring-database").await?,
+        values(&test_env, "spring-jwt").await?,
+        values(&test_env, "spring-database").await?,
     );
     assert_eq!(jwt.keys().collect::<Vec<_>>(), ["key", "refresh"]);
     assert_eq!(database.keys().collect::<Vec<_>>(), ["password"]);
@@ -73,16 +73,16 @@ async fn a_credential_has_the_length_asked_for_and_letters_and_digits_alone() ->
 
 #[tokio::test]
 async fn the_operator_never_overwrites_a_generated_value() -> Result<(), Error> {
-    let mut season = Season::start("credential-kept").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    let before = values(&season, "spring-jwt").await?;
-    let start = mark(&season).await?;
+    let mut test_env = TestEnv::start("credential-kept").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    let before = values(&test_env, "spring-jwt").await?;
+    let start = mark(&test_env).await?;
 
     // Somebody meddles with its metadata: that is repaired.
     let part_of = "app.kubernetes.io/part-of";
     kubectl(
-        &season,
+        &test_env,
         &[
             "label",
             "--overwrite",
@@ -92,36 +92,36 @@ async fn the_operator_never_overwrites_a_generated_value() -> Result<(), Error> 
         ],
     )
     .await?;
-    kubectl(&season, &["annotate", "secret", "spring-jwt", "ras.dev/applied-"]).await?;
+    kubectl(&test_env, &["annotate", "secret", "spring-jwt", "ras.dev/applied-"]).await?;
     metadata(
-        &season,
+        &test_env,
         "/metadata/labels/app.kubernetes.io~1part-of",
         "recruitment-drive",
     )
     .await?;
     eventually(PATIENCE, "the annotation to be put back", async || {
-        let seen = look::<Secret>(&season, "spring-jwt").await?.unwrap_or_default();
+        let seen = look::<Secret>(&test_env, "spring-jwt").await?.unwrap_or_default();
         seen.pointer("/metadata/annotations/ras.dev~1applied")
             .map(drop)
             .ok_or_else(|| "absent".into())
     })
     .await?;
-    assert_eq!(values(&season, "spring-jwt").await?, before);
+    assert_eq!(values(&test_env, "spring-jwt").await?, before);
 
     // Another operator, which has seen nothing of how the values were made.
-    let reads = asked(&season, start, |event| {
+    let reads = asked(&test_env, start, |event| {
         event.resource == "secrets" && event.verb == "get"
     })
     .await?;
     assert!(reads.is_empty(), "{reads:?}");
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
 
     // A key more, and another length for what is made from now on.
-    season
+    test_env
         .apply(&DRIVE.replace("[key, refresh], length: 48", "[key, refresh, pepper], length: 64"))
         .await?;
     eventually(PATIENCE, "the key that was added", async || {
-        let now = values(&season, "spring-jwt").await?;
+        let now = values(&test_env, "spring-jwt").await?;
         if now.contains_key("pepper") {
             Ok(())
         } else {
@@ -129,13 +129,13 @@ async fn the_operator_never_overwrites_a_generated_value() -> Result<(), Error> 
         }
     })
     .await?;
-    season.ready("spring").await?;
-    let mut now = values(&season, "spring-jwt").await?;
+    test_env.ready("spring").await?;
+    let mut now = values(&test_env, "spring-jwt").await?;
     assert_eq!(now.remove("pepper").map(|value| value.len()), Some(64));
     assert_eq!(now, before);
 
     // A key that is no longer asked for stays: whoever was encrypted with it may be needed yet.
-    season
+    test_env
         .apply(
             &DRIVE
                 .replace("[key, refresh], length: 48", "[key]")
@@ -143,21 +143,21 @@ async fn the_operator_never_overwrites_a_generated_value() -> Result<(), Error> 
         )
         .await?;
     becomes(
-        &season,
+        &test_env,
         "spring-auth",
         "/spec/template/spec/containers/0/image",
         &"registry.example.com/auth:2".into(),
     )
     .await?;
-    now = values(&season, "spring-jwt").await?;
+    now = values(&test_env, "spring-jwt").await?;
     assert!(now.remove("pepper").is_some());
     assert_eq!(now, before);
     Ok(())
 }
 
-async fn metadata(season: &Season, pointer: &str, value: &str) -> Result<(), Error> {
+async fn metadata(test_env: &TestEnv, pointer: &str, value: &str) -> Result<(), Error> {
     eventually(PATIENCE, &format!("{pointer} to be {value}"), async || {
-        let seen = look::<Secret>(season, "spring-jwt").await?.unwrap_or_default();
+        let seen = look::<Secret>(test_env, "spring-jwt").await?.unwrap_or_default();
         match seen.pointer(pointer) {
             Some(found) if found == value => Ok(()),
             other => Err(format!("{other:?}").into()),
@@ -168,27 +168,27 @@ async fn metadata(season: &Season, pointer: &str, value: &str) -> Result<(), Err
 
 #[tokio::test]
 async fn a_deleted_credential_is_made_anew_and_its_users_restart() -> Result<(), Error> {
-    let season = Season::start("credential-deleted").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    let old = values(&season, "spring-jwt").await?;
+    let test_env = TestEnv::start("credential-deleted").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    let old = values(&test_env, "spring-jwt").await?;
     let (auth, web) = (
-        of_deployment(&season, "spring-auth", TEMPLATE).await?,
-        of_deployment(&season, "spring-web", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-auth", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-web", TEMPLATE).await?,
     );
 
     tokio::time::sleep(A_SECOND).await;
-    kubectl(&season, &["delete", "secret", "spring-jwt"]).await?;
-    changes(&season, "spring-auth", TEMPLATE, &auth).await?;
-    season.ready("spring").await?;
-    let new = values(&season, "spring-jwt").await?;
+    kubectl(&test_env, &["delete", "secret", "spring-jwt"]).await?;
+    changes(&test_env, "spring-auth", TEMPLATE, &auth).await?;
+    test_env.ready("spring").await?;
+    let new = values(&test_env, "spring-jwt").await?;
     assert_eq!(new.keys().collect::<Vec<_>>(), old.keys().collect::<Vec<_>>());
     assert!(
         new.iter().all(|(key, value)| old.get(key) != Some(value)),
         "made anew means another value"
     );
     assert_eq!(
-        of_deployment(&season, "spring-web", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-web", TEMPLATE).await?,
         web,
         "it uses no secret"
     );
@@ -198,9 +198,9 @@ async fn a_deleted_credential_is_made_anew_and_its_users_restart() -> Result<(),
 #[tokio::test]
 async fn no_secret_value_is_in_logs_events_status_or_children() -> Result<(), Error> {
     let options = OperatorOptions::with_roles(ROLES).environment("RAS_LOG", "trace");
-    let mut season = Season::with(Shared::All(cluster().await?), "credential-unseen", &options).await?;
+    let mut test_env = TestEnv::with(Shared::All(cluster().await?), "credential-unseen", &options).await?;
     let given = "a-password-that-a-person-chose";
-    season
+    test_env
         .apply(&format!(
             "{{apiVersion: v1, kind: Secret, metadata: {{name: campus-mail}}, stringData: {{password: {given}}}}}"
         ))
@@ -209,19 +209,19 @@ async fn no_secret_value_is_in_logs_events_status_or_children() -> Result<(), Er
         "image: registry.example.com/web:1",
         "image: registry.example.com/web:1\n    envFrom: [{secret: mail}]",
     );
-    season.apply(&drive).await?;
-    season.ready("spring").await?;
+    test_env.apply(&drive).await?;
+    test_env.ready("spring").await?;
     let mut secrets: Vec<String> = vec![given.to_owned()];
-    secrets.extend(all_values(&season).await?);
+    secrets.extend(all_values(&test_env).await?);
 
     // A life that touches every value in some way: a key more, a rotation, a loss, suspension and a restart.
     tokio::time::sleep(A_SECOND).await;
-    season
+    test_env
         .apply(&drive.replace("[key, refresh]", "[key, refresh, pepper]"))
         .await?;
     let rotated = "another-password-that-a-person-chose";
     kubectl(
-        &season,
+        &test_env,
         &[
             "patch",
             "secret",
@@ -232,34 +232,36 @@ async fn no_secret_value_is_in_logs_events_status_or_children() -> Result<(), Er
     )
     .await?;
     secrets.push(rotated.to_owned());
-    kubectl(&season, &["delete", "secret", "spring-database"]).await?;
+    kubectl(&test_env, &["delete", "secret", "spring-database"]).await?;
     eventually(PATIENCE, "the Secret that was deleted", async || {
-        if values(&season, "spring-database").await?.is_empty() {
+        if values(&test_env, "spring-database").await?.is_empty() {
             Err("not yet".into())
         } else {
             Ok(())
         }
     })
     .await?;
-    season.ready("spring").await?;
-    let log = season.operator.log();
-    secrets.extend(all_values(&season).await?);
-    restart_operator(&mut season, &options).await?;
-    season.apply(&drive.replace("spec:", "spec:\n  suspend: true")).await?;
-    becomes(&season, "spring-auth", "/spec/replicas", &0.into()).await?;
+    test_env.ready("spring").await?;
+    let log = test_env.operator.log();
+    secrets.extend(all_values(&test_env).await?);
+    restart_operator(&mut test_env, &options).await?;
+    test_env
+        .apply(&drive.replace("spec:", "spec:\n  suspend: true"))
+        .await?;
+    becomes(&test_env, "spring-auth", "/spec/replicas", &0.into()).await?;
 
     assert!(
         log.contains("\"level\":\"TRACE\""),
         "the log must tell all there is for this to mean anything"
     );
     let kinds = "recruitmentdrives,events,configmaps,deployments,replicasets,pods,services,serviceaccounts,ingresses,networkpolicies";
-    let objects = kubectl(&season, &["get", kinds, "--output=json", "--show-managed-fields"]).await?;
-    let events = kubectl(&season, &["get", "events.events.k8s.io", "--output=json"]).await?;
-    let metrics = season.operator.get("/metrics").await?.1;
+    let objects = kubectl(&test_env, &["get", kinds, "--output=json", "--show-managed-fields"]).await?;
+    let events = kubectl(&test_env, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let metrics = test_env.operator.get("/metrics").await?.1;
     assert!(objects.contains("JWT_KEY") && events.contains("spring") && metrics.contains("spring"));
     let places = [
         ("log", log),
-        ("later log", season.operator.log()),
+        ("later log", test_env.operator.log()),
         ("objects", objects),
         ("events", events),
         ("metrics", metrics),
@@ -276,10 +278,10 @@ async fn no_secret_value_is_in_logs_events_status_or_children() -> Result<(), Er
     Ok(())
 }
 
-async fn all_values(season: &Season) -> Result<Vec<String>, Error> {
+async fn all_values(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     let mut all = Vec::new();
     for name in ["spring-jwt", "spring-database"] {
-        all.extend(values(season, name).await?.into_values());
+        all.extend(values(test_env, name).await?.into_values());
     }
     Ok(all)
 }

@@ -10,7 +10,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy},
 };
 use ras_crds::{ConditionType, DataState, Reason};
-use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,13 +32,13 @@ spec:
 ";
 const CLAIM: &str = "season-store-data";
 
-fn claims(season: &Season) -> Api<PersistentVolumeClaim> {
-    season.namespace.api()
+fn claims(test_env: &TestEnv) -> Api<PersistentVolumeClaim> {
+    test_env.namespace.api()
 }
 
 /// UID of a claim, and whether it is being deleted; nothing when it is not there.
-async fn claim(season: &Season, name: &str) -> Result<Option<(String, bool)>, Error> {
-    let found = claims(season)
+async fn claim(test_env: &TestEnv, name: &str) -> Result<Option<(String, bool)>, Error> {
+    let found = claims(test_env)
         .get_opt(name)
         .await
         .map_err(failed("looking at the claim"))?;
@@ -51,9 +51,13 @@ async fn claim(season: &Season, name: &str) -> Result<Option<(String, bool)>, Er
 }
 
 /// Applies a drive and waits until status remembers this object, by which a loss will be noticed.
-async fn remembered(season: &Season, name: &str) -> Result<String, Error> {
+async fn remembered(test_env: &TestEnv, name: &str) -> Result<String, Error> {
     eventually(PATIENCE, &format!("status to remember {name}"), async || {
-        let drive = season.drives().get("season").await.map_err(|error| error.to_string())?;
+        let drive = test_env
+            .drives()
+            .get("season")
+            .await
+            .map_err(|error| error.to_string())?;
         let data = drive.status.unwrap_or_default().data;
         match data.iter().find(|one| one.name == name) {
             Some(one) if one.state == DataState::Kept => Ok(one.uid.clone()),
@@ -61,32 +65,32 @@ async fn remembered(season: &Season, name: &str) -> Result<String, Error> {
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
-async fn delete_claim(season: &Season, name: &str) -> Result<(), Error> {
-    kubectl(season, &["delete", "pvc", name, "--wait=false"])
+async fn delete_claim(test_env: &TestEnv, name: &str) -> Result<(), Error> {
+    kubectl(test_env, &["delete", "pvc", name, "--wait=false"])
         .await
         .map(drop)
 }
 
 /// Waits until the drive is Stalled for this reason, and returns why.
-async fn stalled(season: &Season, reason: Reason) -> Result<String, Error> {
-    let ready = because(season, "season", ConditionType::Ready, reason).await?;
+async fn stalled(test_env: &TestEnv, reason: Reason) -> Result<String, Error> {
+    let ready = because(test_env, "season", ConditionType::Ready, reason).await?;
     assert_eq!(ready.status, "False");
-    let stalled = because(season, "season", ConditionType::Stalled, reason).await?;
+    let stalled = because(test_env, "season", ConditionType::Stalled, reason).await?;
     assert_eq!(stalled.status, "True");
-    let at_risk = because(season, "season", ConditionType::DataAtRisk, reason).await?;
+    let at_risk = because(test_env, "season", ConditionType::DataAtRisk, reason).await?;
     assert_eq!(at_risk.status, "True");
     Ok(stalled.message)
 }
 
 /// Reasons and notes of the Warnings about the drive so far.
-async fn warnings(season: &Season) -> Result<String, Error> {
+async fn warnings(test_env: &TestEnv) -> Result<String, Error> {
     let template = "{range .items[*]}{.reason}: {.message}{\"\\n\"}{end}";
     let output = format!("jsonpath={template}");
     kubectl(
-        season,
+        test_env,
         &[
             "get",
             "events",
@@ -98,9 +102,9 @@ async fn warnings(season: &Season) -> Result<String, Error> {
     .await
 }
 
-async fn warned(season: &Season, reason: Reason, words: &str) -> Result<(), Error> {
+async fn warned(test_env: &TestEnv, reason: Reason, words: &str) -> Result<(), Error> {
     eventually(PATIENCE, &format!("a Warning {reason}"), async || {
-        let all = warnings(season).await.map_err(|error| error.to_string())?;
+        let all = warnings(test_env).await.map_err(|error| error.to_string())?;
         let is_it = |line: &str| line.starts_with(&format!("{reason}: ")) && line.contains(words);
         if all.lines().any(is_it) {
             Ok(())
@@ -109,25 +113,25 @@ async fn warned(season: &Season, reason: Reason, words: &str) -> Result<(), Erro
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// What would be another if a workload had been written or its pod replaced.
-async fn running(season: &Season, service: &str) -> Result<(Value, Vec<String>), Error> {
+async fn running(test_env: &TestEnv, service: &str) -> Result<(Value, Vec<String>), Error> {
     let name = format!("season-{service}");
-    let object = match look::<Deployment>(season, &name).await? {
+    let object = match look::<Deployment>(test_env, &name).await? {
         Some(found) => found,
-        None => look::<StatefulSet>(season, &name).await?.unwrap_or_default(),
+        None => look::<StatefulSet>(test_env, &name).await?.unwrap_or_default(),
     };
     let of_service = ListParams::default().labels(&format!("ras.dev/service={service}"));
-    let pods = season.namespace.api::<Pod>().list(&of_service).await;
+    let pods = test_env.namespace.api::<Pod>().list(&of_service).await;
     let pods = pods.map_err(failed("listing pods"))?;
     let uids = pods.items.iter().map(|pod| pod.uid().unwrap_or_default()).collect();
     Ok((json!([object["metadata"]["generation"], object["spec"]]), uids))
 }
 
 /// Runs the command that a message names.
-async fn follow(season: &Season, message: &str) -> Result<(), Error> {
+async fn follow(test_env: &TestEnv, message: &str) -> Result<(), Error> {
     let command = message
         .split('`')
         .find(|part| part.starts_with("kubectl annotate"))
@@ -135,78 +139,78 @@ async fn follow(season: &Season, message: &str) -> Result<(), Error> {
     let arguments: Vec<&str> = command
         .split(' ')
         .skip(1)
-        .filter(|part| *part != "-n" && *part != season.namespace.name())
+        .filter(|part| *part != "-n" && *part != test_env.namespace.name())
         .collect();
-    kubectl(season, &arguments).await.map(drop)
+    kubectl(test_env, &arguments).await.map(drop)
 }
 
-async fn stop_pods(season: &Season, service: &str) -> Result<(), Error> {
+async fn stop_pods(test_env: &TestEnv, service: &str) -> Result<(), Error> {
     let of_service = ListParams::default().labels(&format!("ras.dev/service={service}"));
-    let pods: Api<Pod> = season.namespace.api();
+    let pods: Api<Pod> = test_env.namespace.api();
     let deleted = pods
         .delete_collection(&DeleteParams::default().grace_period(0), &of_service)
         .await;
     deleted.map(drop).map_err(failed("deleting pods"))
 }
 
-async fn image_becomes(season: &Season, service: &str, image: &str) -> Result<(), Error> {
+async fn image_becomes(test_env: &TestEnv, service: &str, image: &str) -> Result<(), Error> {
     let pointer = "/spec/template/spec/containers/0/image";
-    crate::seen::becomes(season, &format!("season-{service}"), pointer, &json!(image)).await
+    crate::seen::becomes(test_env, &format!("season-{service}"), pointer, &json!(image)).await
 }
 
 #[tokio::test]
 async fn a_volume_in_deletion_stops_every_change_and_its_loss_is_for_a_person_to_accept() -> Result<(), Error> {
-    let mut season = Season::start("volume-lost").await?;
-    season.apply(DRIVE).await?;
-    season.ready("season").await?;
-    let uid = remembered(&season, CLAIM).await?;
-    at_rest(&season, "season").await?;
-    let before = running(&season, "store").await?;
+    let mut test_env = TestEnv::start("volume-lost").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("season").await?;
+    let uid = remembered(&test_env, CLAIM).await?;
+    at_rest(&test_env, "season").await?;
+    let before = running(&test_env, "store").await?;
 
-    delete_claim(&season, CLAIM).await?;
-    let message = stalled(&season, Reason::DataBeingDeleted).await?;
+    delete_claim(&test_env, CLAIM).await?;
+    let message = stalled(&test_env, Reason::DataBeingDeleted).await?;
     assert!(
         message.contains("its data is deleted when the pod stops: copy it now"),
         "{message}"
     );
-    warned(&season, Reason::DataBeingDeleted, CLAIM).await?;
+    warned(&test_env, Reason::DataBeingDeleted, CLAIM).await?;
 
     // A rollout, and a suspension, would stop the pod. Other services go on.
     let changed = DRIVE.replace("store:1", "store:2").replace("web:1", "web:2");
-    season.apply(&changed).await?;
-    image_becomes(&season, "web", "registry.example.com/web:2").await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    season
+    test_env.apply(&changed).await?;
+    image_becomes(&test_env, "web", "registry.example.com/web:2").await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    test_env
         .apply(&changed.replace("spec:\n", "spec:\n  suspend: true\n"))
         .await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    crate::seen::becomes(&season, "season-web", "/spec/replicas", &json!(0)).await?;
-    assert_eq!(running(&season, "store").await?, before);
-    season
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    crate::seen::becomes(&test_env, "season-web", "/spec/replicas", &json!(0)).await?;
+    assert_eq!(running(&test_env, "store").await?, before);
+    test_env
         .apply(&changed.replace("spec:\n", "spec:\n  suspend: false\n"))
         .await?;
-    crate::seen::becomes(&season, "season-web", "/spec/replicas", &json!(1)).await?;
+    crate::seen::becomes(&test_env, "season-web", "/spec/replicas", &json!(1)).await?;
     // Nor does a restarted operator, which knows it from what is there.
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    at_rest(&season, "season").await?;
-    assert_eq!(running(&season, "store").await?, before);
-    assert_eq!(claim(&season, CLAIM).await?, Some((uid.clone(), true)));
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    at_rest(&test_env, "season").await?;
+    assert_eq!(running(&test_env, "store").await?, before);
+    assert_eq!(claim(&test_env, CLAIM).await?, Some((uid.clone(), true)));
 
     // The pod stops for a reason of its own, and takes the volume with it.
-    stop_pods(&season, "store").await?;
-    let message = stalled(&season, Reason::VolumeLost).await?;
-    warned(&season, Reason::VolumeLost, CLAIM).await?;
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    stalled(&season, Reason::VolumeLost).await?;
-    at_rest(&season, "season").await?;
+    stop_pods(&test_env, "store").await?;
+    let message = stalled(&test_env, Reason::VolumeLost).await?;
+    warned(&test_env, Reason::VolumeLost, CLAIM).await?;
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    stalled(&test_env, Reason::VolumeLost).await?;
+    at_rest(&test_env, "season").await?;
     assert_eq!(
-        claim(&season, CLAIM).await?,
+        claim(&test_env, CLAIM).await?,
         None,
         "an empty volume would look like the old one"
     );
-    assert_eq!(running(&season, "store").await?.0, before.0);
-    let services = season
+    assert_eq!(running(&test_env, "store").await?.0, before.0);
+    let services = test_env
         .drives()
         .get("season")
         .await
@@ -215,57 +219,57 @@ async fn a_volume_in_deletion_stops_every_change_and_its_loss_is_for_a_person_to
         .unwrap_or_default();
     assert_eq!(services.services_ready.as_deref(), Some("1/2"));
 
-    follow(&season, &message).await?;
-    season.ready("season").await?;
-    image_becomes(&season, "store", "registry.example.com/store:2").await?;
-    let new = remembered(&season, CLAIM).await?;
+    follow(&test_env, &message).await?;
+    test_env.ready("season").await?;
+    image_becomes(&test_env, "store", "registry.example.com/store:2").await?;
+    let new = remembered(&test_env, CLAIM).await?;
     assert_ne!(new, uid);
 
     // The word stands for that loss alone.
-    at_rest(&season, "season").await?;
-    delete_claim(&season, CLAIM).await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    stop_pods(&season, "store").await?;
-    let message = stalled(&season, Reason::VolumeLost).await?;
+    at_rest(&test_env, "season").await?;
+    delete_claim(&test_env, CLAIM).await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    stop_pods(&test_env, "store").await?;
+    let message = stalled(&test_env, Reason::VolumeLost).await?;
     assert!(message.contains(&new) && !message.contains(&uid), "{message}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_claim_of_somebody_else_that_two_services_mount_is_looked_after_just_so() -> Result<(), Error> {
-    let season = Season::start("shared-claim").await?;
+    let test_env = TestEnv::start("shared-claim").await?;
     let shared = "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: shared}, spec: {accessModes: [ReadWriteMany], \
                   resources: {requests: {storage: 1Gi}}}}";
-    season.apply(shared).await?;
+    test_env.apply(shared).await?;
     let mount = "volumes: [{name: files, path: /files, existing: {claimName: shared}}]";
     let drive = DRIVE
         .replace("volumes: [{name: data, path: /data, size: 1Gi}]", mount)
         .replace("web:1\n", &format!("web:1\n    {mount}\n"));
-    season.apply(&drive).await?;
-    season.ready("season").await?;
-    let uid = remembered(&season, "shared").await?;
-    at_rest(&season, "season").await?;
-    let before = (running(&season, "store").await?, running(&season, "web").await?);
+    test_env.apply(&drive).await?;
+    test_env.ready("season").await?;
+    let uid = remembered(&test_env, "shared").await?;
+    at_rest(&test_env, "season").await?;
+    let before = (running(&test_env, "store").await?, running(&test_env, "web").await?);
 
-    delete_claim(&season, "shared").await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    season
+    delete_claim(&test_env, "shared").await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    test_env
         .apply(&drive.replace("store:1", "store:2").replace("web:1", "web:2"))
         .await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    at_rest(&season, "season").await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    at_rest(&test_env, "season").await?;
     assert_eq!(
-        (running(&season, "store").await?, running(&season, "web").await?),
+        (running(&test_env, "store").await?, running(&test_env, "web").await?),
         before
     );
 
     // Its owner makes another in its place: whether that has the data only a person knows.
-    stop_pods(&season, "store").await?;
-    stop_pods(&season, "web").await?;
-    stalled(&season, Reason::VolumeLost).await?;
-    season.apply(shared).await?;
+    stop_pods(&test_env, "store").await?;
+    stop_pods(&test_env, "web").await?;
+    stalled(&test_env, Reason::VolumeLost).await?;
+    test_env.apply(shared).await?;
     let message = eventually(PATIENCE, "the other claim to be noticed", async || {
-        let message = stalled(&season, Reason::VolumeLost)
+        let message = stalled(&test_env, Reason::VolumeLost)
             .await
             .map_err(|error| error.to_string())?;
         if message.contains("another object has its name") {
@@ -276,22 +280,22 @@ async fn a_claim_of_somebody_else_that_two_services_mount_is_looked_after_just_s
     })
     .await?;
     assert!(message.contains(&format!("shared@{uid}")), "{message}");
-    follow(&season, &message).await?;
-    season.ready("season").await?;
-    image_becomes(&season, "web", "registry.example.com/web:2").await
+    follow(&test_env, &message).await?;
+    test_env.ready("season").await?;
+    image_becomes(&test_env, "web", "registry.example.com/web:2").await
 }
 
 #[tokio::test]
 async fn the_volume_of_a_database_server_is_not_released_by_the_operator() -> Result<(), Error> {
-    let season = season_with_every_child("database-lost").await?;
+    let test_env = season_with_every_child("database-lost").await?;
     let name = "season-database-data";
-    remembered(&season, name).await?;
-    let before = running(&season, "database").await?;
+    remembered(&test_env, name).await?;
+    let before = running(&test_env, "database").await?;
     assert!(!before.1.is_empty(), "it has a pod");
-    delete_claim(&season, name).await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
+    delete_claim(&test_env, name).await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
     let database = because(
-        &season,
+        &test_env,
         "season",
         ConditionType::DatabaseReady,
         Reason::DataBeingDeleted,
@@ -299,48 +303,48 @@ async fn the_volume_of_a_database_server_is_not_released_by_the_operator() -> Re
     .await?;
     assert_eq!(database.status, "False");
     let resources = "resources: {requests: {memory: 300Mi}}";
-    season
+    test_env
         .apply(&EVERY_CHILD.replace(
             "version: 17, size: 1Gi",
             &format!("version: 17, size: 1Gi, {resources}"),
         ))
         .await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    at_rest(&season, "season").await?;
-    assert_eq!(running(&season, "database").await?, before);
-    stop_pods(&season, "database").await?;
-    stalled(&season, Reason::VolumeLost).await?;
-    assert_eq!(claim(&season, name).await?, None);
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    at_rest(&test_env, "season").await?;
+    assert_eq!(running(&test_env, "database").await?, before);
+    stop_pods(&test_env, "database").await?;
+    stalled(&test_env, Reason::VolumeLost).await?;
+    assert_eq!(claim(&test_env, name).await?, None);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_generated_secret_in_deletion_stops_its_users_and_new_values_come_with_a_warning() -> Result<(), Error> {
-    let season = season_with_every_child("secret-lost").await?;
-    let before = running(&season, "web").await?;
-    let old = remembered(&season, "season-jwt").await?;
-    let secrets: Api<Secret> = season.namespace.api();
+    let test_env = season_with_every_child("secret-lost").await?;
+    let before = running(&test_env, "web").await?;
+    let old = remembered(&test_env, "season-jwt").await?;
+    let secrets: Api<Secret> = test_env.namespace.api();
     let finalizers = async |list: Value| {
         let patch = Patch::Merge(json!({"metadata": {"finalizers": list}}));
         let done = secrets.patch("season-jwt", &PatchParams::default(), &patch).await;
         done.map(drop).map_err(failed("setting finalizers"))
     };
     finalizers(json!(["example.com/backup"])).await?;
-    kubectl(&season, &["delete", "secret", "season-jwt", "--wait=false"]).await?;
-    let message = stalled(&season, Reason::DataBeingDeleted).await?;
+    kubectl(&test_env, &["delete", "secret", "season-jwt", "--wait=false"]).await?;
+    let message = stalled(&test_env, Reason::DataBeingDeleted).await?;
     assert!(message.contains("copy them now"), "{message}");
-    warned(&season, Reason::DataBeingDeleted, "Secret/season-jwt").await?;
-    season.apply(&EVERY_CHILD.replace("web:1", "web:2")).await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    at_rest(&season, "season").await?;
-    assert_eq!(running(&season, "web").await?, before);
+    warned(&test_env, Reason::DataBeingDeleted, "Secret/season-jwt").await?;
+    test_env.apply(&EVERY_CHILD.replace("web:1", "web:2")).await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    at_rest(&test_env, "season").await?;
+    assert_eq!(running(&test_env, "web").await?, before);
 
     // Gone, it is generated again: deleting it is how new values are asked for. It may have been an accident.
     finalizers(Value::Null).await?;
-    season.ready("season").await?;
-    assert_ne!(remembered(&season, "season-jwt").await?, old);
+    test_env.ready("season").await?;
+    assert_ne!(remembered(&test_env, "season-jwt").await?, old);
     eventually(PATIENCE, "a Warning that its values are new", async || {
-        let all = warnings(&season).await.map_err(|error| error.to_string())?;
+        let all = warnings(&test_env).await.map_err(|error| error.to_string())?;
         if all.contains("SecretRegenerated: Secret/season-jwt was deleted") {
             Ok(())
         } else {
@@ -352,17 +356,17 @@ async fn a_generated_secret_in_deletion_stops_its_users_and_new_values_come_with
 
 #[tokio::test]
 async fn a_paused_or_wrong_drive_says_that_its_data_is_being_deleted() -> Result<(), Error> {
-    let season = Season::start("paused-lost").await?;
-    season.apply(DRIVE).await?;
-    season.ready("season").await?;
-    remembered(&season, CLAIM).await?;
-    season
+    let test_env = TestEnv::start("paused-lost").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("season").await?;
+    remembered(&test_env, CLAIM).await?;
+    test_env
         .apply(&DRIVE.replace("spec:\n", "spec:\n  paused: true\n"))
         .await?;
-    because(&season, "season", ConditionType::Ready, Reason::Paused).await?;
-    delete_claim(&season, CLAIM).await?;
-    stalled(&season, Reason::DataBeingDeleted).await?;
-    warned(&season, Reason::DataBeingDeleted, CLAIM).await
+    because(&test_env, "season", ConditionType::Ready, Reason::Paused).await?;
+    delete_claim(&test_env, CLAIM).await?;
+    stalled(&test_env, Reason::DataBeingDeleted).await?;
+    warned(&test_env, Reason::DataBeingDeleted, CLAIM).await
 }
 
 #[tokio::test]
@@ -371,28 +375,28 @@ async fn a_drive_that_is_deleted_with_its_data_warns_of_nothing() -> Result<(), 
         ("gone-background", PropagationPolicy::Background),
         ("gone-foreground", PropagationPolicy::Foreground),
     ] {
-        let season = Season::start(prefix).await?;
-        season
+        let test_env = TestEnv::start(prefix).await?;
+        test_env
             .apply(&DRIVE.replace("size: 1Gi}", "size: 1Gi, deletionPolicy: Delete}"))
             .await?;
-        season.ready("season").await?;
-        remembered(&season, CLAIM).await?;
+        test_env.ready("season").await?;
+        remembered(&test_env, CLAIM).await?;
         let parameters = DeleteParams {
             propagation_policy: Some(policy),
             ..DeleteParams::default()
         };
-        let deleted = season.drives().delete("season", &parameters).await;
+        let deleted = test_env.drives().delete("season", &parameters).await;
         deleted.map(drop).map_err(failed("deleting the drive"))?;
         eventually(
             crate::seen::COLLECTED,
             "the volume to go with the drive",
-            async || match claim(&season, CLAIM).await.map_err(|error| error.to_string())? {
+            async || match claim(&test_env, CLAIM).await.map_err(|error| error.to_string())? {
                 None => Ok(()),
                 found => Err(format!("{found:?}").into()),
             },
         )
         .await?;
-        assert_eq!(warnings(&season).await?, "");
+        assert_eq!(warnings(&test_env).await?, "");
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use kube::{
 };
 use ras_crds::{ConditionType, DatabaseState, DatabaseStatus, Reason};
 use ras_tests::{
-    AuditMark, Error, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually,
+    AuditMark, Error, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually,
     postgres::{ADMIN, PostgresServer, shared},
 };
 use serde_json::json;
@@ -25,7 +25,7 @@ const TEMPLATE: &str = "/spec/template";
 
 /// A season with a real server outside of it.
 pub(crate) struct Databases {
-    pub(crate) season: Season,
+    pub(crate) test_env: TestEnv,
     pub(crate) server: &'static PostgresServer,
     /// Makes names on the server, which all tests share.
     prefix: String,
@@ -38,9 +38,9 @@ impl Databases {
 
     async fn with(prefix: &str, options: &OperatorOptions) -> Result<Self, Error> {
         let server = shared().await?;
-        let season = Season::with(Shared::All(cluster().await?), prefix, options).await?;
+        let test_env = TestEnv::with(Shared::All(cluster().await?), prefix, options).await?;
         Ok(Self {
-            season,
+            test_env,
             server,
             prefix: prefix.replace('-', "_"),
         })
@@ -59,13 +59,13 @@ impl Databases {
             "sslmode": "disable",
         });
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "campus"}, "stringData": data});
-        self.season.apply(&secret.to_string()).await
+        self.test_env.apply(&secret.to_string()).await
     }
 
     /// Changes the administrator's password in that Secret.
     async fn administrator(&self, password: &str) -> Result<(), Error> {
         let patch = json!({"stringData": {"password": password}}).to_string();
-        kubectl(&self.season, &["patch", "secret", "campus", "--patch", &patch])
+        kubectl(&self.test_env, &["patch", "secret", "campus", "--patch", &patch])
             .await
             .map(drop)
     }
@@ -91,7 +91,7 @@ impl Databases {
 
     pub(crate) async fn status(&self, drive: &str) -> Result<DatabaseStatus, Error> {
         let drive = self
-            .season
+            .test_env
             .drives()
             .get(drive)
             .await
@@ -102,7 +102,7 @@ impl Databases {
     /// The password in a Secret, which the test may read and the operator may not.
     pub(crate) async fn password(&self, secret: &str) -> Result<String, Error> {
         let found = self
-            .season
+            .test_env
             .namespace
             .api::<Secret>()
             .get(secret)
@@ -135,20 +135,20 @@ impl Databases {
 
     /// What stands where the server of a drive's own would.
     pub(crate) async fn own(&self, drive: &str) -> Result<Arc<PostgresServer>, Error> {
-        let namespace = self.season.namespace.name();
-        self.season.jobs.server(namespace, &format!("{drive}-database")).await
+        let namespace = self.test_env.namespace.name();
+        self.test_env.jobs.server(namespace, &format!("{drive}-database")).await
     }
 
     async fn jobs(&self, drive: &str) -> Result<Vec<Job>, Error> {
         let of_drive = ListParams::default().labels(&format!("ras.dev/drive={drive},ras.dev/job=prepare"));
-        let api: Api<Job> = self.season.namespace.api();
+        let api: Api<Job> = self.test_env.namespace.api();
         Ok(api.list(&of_drive).await.map_err(failed("listing Jobs"))?.items)
     }
 
     pub(crate) async fn ready(&self, drive: &str) -> Result<(), Error> {
-        self.season.ready(drive).await.map(drop).map_err(|error| {
+        self.test_env.ready(drive).await.map(drop).map_err(|error| {
             let runs: Vec<_> = self
-                .season
+                .test_env
                 .jobs
                 .runs()
                 .into_iter()
@@ -161,7 +161,7 @@ impl Databases {
 
 /// The name that the operator gives the Secret of an owner; a name with '_' is none of Kubernetes', so a hash follows.
 pub(crate) fn secret_of(drive: &str, owner: &str) -> String {
-    ras_operator::drive::build::names::database_password(drive, ras_crds::spec::DatabaseCredentials::PerDatabase, owner)
+    ras_core::build::names::database_password(drive, ras_crds::spec::DatabaseCredentials::PerDatabase, owner)
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn from_a_drive_to_tables_on_a_real_server() -> Result<(), Error> {
     let databases = Databases::start("db-external").await?;
     databases.connection(databases.server.password()).await?;
     let drive = databases.drive("spring", &["portal", "auth"]);
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
     let status = databases.status("spring").await?;
     assert!(
@@ -183,19 +183,19 @@ async fn from_a_drive_to_tables_on_a_real_server() -> Result<(), Error> {
     databases.works("spring", "auth", "sessions").await?;
 
     // A database more is made without touching the others, and nobody who does not use it restarts.
-    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let before = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     databases
-        .season
+        .test_env
         .apply(&databases.drive("spring", &["portal", "auth", "rc"]))
         .await?;
     databases.ready("spring").await?;
     databases.works("spring", "rc", "cycles").await?;
-    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(after.pointer(TEMPLATE), before.pointer(TEMPLATE));
 
     // One that is taken out is kept with what is in it, and reported.
     databases
-        .season
+        .test_env
         .apply(&databases.drive("spring", &["portal", "rc"]))
         .await?;
     let gone = databases.name("auth");
@@ -231,14 +231,14 @@ async fn programs_work_as_the_user_with_what_the_owner_makes_and_change_no_table
         &format!("databases: [{{name: {portal}, user: {user}}}]"),
     );
     assert_ne!(drive, with_user);
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
     databases.works("spring", "portal", "students").await?;
 
     // A portal that is in use gets a user: it is rolled out with another login, and its tables stay the owner's.
-    databases.season.apply(&with_user).await?;
+    databases.test_env.apply(&with_user).await?;
     eventually(PATIENCE, "the portal to have the user's login", async || {
-        let deployment = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+        let deployment = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
         let env = deployment.pointer("/spec/template/spec/containers/0/env").cloned().unwrap_or_default();
         let has = |value: &serde_json::Value| env.as_array().is_some_and(|all| all.contains(value));
         let password = json!({"name": "DATABASE_PASSWORD", "valueFrom": {"secretKeyRef": {"key": "password", "name": secret_of("spring", &user)}}});
@@ -281,16 +281,19 @@ async fn programs_work_as_the_user_with_what_the_owner_makes_and_change_no_table
 async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result<(), Error> {
     let databases = Databases::start("db-two").await?;
     databases.connection(databases.server.password()).await?;
-    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases
+        .test_env
+        .apply(&databases.drive("spring", &["portal"]))
+        .await?;
     databases.ready("spring").await?;
     databases.works("spring", "portal", "students").await?;
 
     databases
-        .season
+        .test_env
         .apply(&databases.drive("summer", &["portal", "summer"]))
         .await?;
     let told = because(
-        &databases.season,
+        &databases.test_env,
         "summer",
         ConditionType::DatabaseReady,
         Reason::DatabaseNotOurs,
@@ -298,7 +301,9 @@ async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result
     .await?;
     assert!(told.message.contains(&databases.name("portal")), "{}", told.message);
     assert!(
-        look::<Deployment>(&databases.season, "summer-portal").await?.is_none(),
+        look::<Deployment>(&databases.test_env, "summer-portal")
+            .await?
+            .is_none(),
         "it has no database to start with"
     );
     // The first goes on with its own password, and what is the second's alone was made.
@@ -313,17 +318,20 @@ async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result
 async fn a_value_that_programs_could_not_use_as_the_job_does_is_named_with_its_secret_and_key() -> Result<(), Error> {
     let databases = Databases::start("db-bytes").await?;
     databases.connection(databases.server.password()).await?;
-    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases
+        .test_env
+        .apply(&databases.drive("spring", &["portal"]))
+        .await?;
     databases.ready("spring").await?;
     let write = async |secret: &str, key: &str, value: &str| {
         let patch = json!({"stringData": {key: value}}).to_string();
-        kubectl(&databases.season, &["patch", "secret", secret, "--patch", &patch])
+        kubectl(&databases.test_env, &["patch", "secret", secret, "--patch", &patch])
             .await
             .map(drop)
     };
     let refused = async |secret: &str, key: &str, words: &str| -> Result<(), Error> {
         let (type_, reason) = (ConditionType::DatabaseReady, Reason::DatabaseRefused);
-        let told = because(&databases.season, "spring", type_, reason).await?;
+        let told = because(&databases.test_env, "spring", type_, reason).await?;
         for word in [format!("{secret:?}"), format!("`{key}`"), words.to_owned()] {
             assert!(told.message.contains(&word), "{word} is not in: {}", told.message);
         }
@@ -350,9 +358,12 @@ async fn a_value_that_programs_could_not_use_as_the_job_does_is_named_with_its_s
 async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_once_it_is_whole() -> Result<(), Error>
 {
     let databases = Databases::start("db-secret").await?;
-    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases
+        .test_env
+        .apply(&databases.drive("spring", &["portal"]))
+        .await?;
     let told = because(
-        &databases.season,
+        &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::SecretMissing,
@@ -368,9 +379,9 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "campus"},
         "stringData": {"host": "127.0.0.1", "port": "5432", "username": ADMIN},
     });
-    databases.season.apply(&part.to_string()).await?;
+    databases.test_env.apply(&part.to_string()).await?;
     let told = because(
-        &databases.season,
+        &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::SecretKeyMissing,
@@ -394,35 +405,42 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_
 async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Result<(), Error> {
     let databases = Databases::start("db-wrong").await?;
     databases.connection("not-the-password").await?;
-    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases
+        .test_env
+        .apply(&databases.drive("spring", &["portal"]))
+        .await?;
     let told = because(
-        &databases.season,
+        &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseDenied,
     )
     .await?;
     assert!(!told.message.contains("not-the-password"), "{}", told.message);
-    assert!(look::<Deployment>(&databases.season, "spring-portal").await?.is_none());
-    let site = look::<Deployment>(&databases.season, "spring-site").await?;
+    assert!(
+        look::<Deployment>(&databases.test_env, "spring-portal")
+            .await?
+            .is_none()
+    );
+    let site = look::<Deployment>(&databases.test_env, "spring-site").await?;
     assert!(site.is_some(), "who uses no database does not wait for one");
 
     // Mended where it was wrong: nobody has to touch the drive.
     databases.connection(databases.server.password()).await?;
     databases.ready("spring").await?;
-    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let before = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
 
     // One key alone, by somebody else than who wrote the others: programs use the others and go on.
     databases.administrator("wrong-once-more").await?;
     let told = because(
-        &databases.season,
+        &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseDenied,
     )
     .await?;
     assert!(told.message.contains("ras.dev/prepare-database"), "{}", told.message);
-    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(
         after.pointer("/metadata/generation"),
         before.pointer("/metadata/generation"),
@@ -437,9 +455,9 @@ async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Resu
     );
     // A new version of the program is not held up either.
     let next = databases.drive("spring", &["portal"]).replace("portal:1", "portal:2");
-    databases.season.apply(&next).await?;
+    databases.test_env.apply(&next).await?;
     crate::seen::becomes(
-        &databases.season,
+        &databases.test_env,
         "spring-portal",
         "/spec/template/spec/containers/0/image",
         &"registry.example.com/portal:2".into(),
@@ -454,37 +472,40 @@ async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Resu
 async fn nothing_is_prepared_twice_unless_somebody_asks() -> Result<(), Error> {
     let databases = Databases::start("db-once").await?;
     databases.connection(databases.server.password()).await?;
-    databases.season.apply(&databases.drive("spring", &["portal"])).await?;
+    databases
+        .test_env
+        .apply(&databases.drive("spring", &["portal"]))
+        .await?;
     databases.ready("spring").await?;
     let jobs = databases.jobs("spring").await?;
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     let name = jobs[0].name_any();
 
     // As Kubernetes does some minutes after its end.
-    kubectl(&databases.season, &["delete", "job", &name]).await?;
-    let start = crate::seen::mark(&databases.season).await?;
-    kubectl(&databases.season, &["label", "drive", "spring", "somebody=looked"]).await?;
+    kubectl(&databases.test_env, &["delete", "job", &name]).await?;
+    let start = crate::seen::mark(&databases.test_env).await?;
+    kubectl(&databases.test_env, &["label", "drive", "spring", "somebody=looked"]).await?;
     databases.ready("spring").await?;
-    let made = asked(&databases.season, start, |event| {
+    let made = asked(&databases.test_env, start, |event| {
         event.resource == "jobs" && event.is_write()
     })
     .await?;
     assert!(made.is_empty(), "{made:?}");
 
     kubectl(
-        &databases.season,
+        &databases.test_env,
         &["annotate", "drive", "spring", "ras.dev/prepare-database=after-the-move"],
     )
     .await?;
     eventually(PATIENCE, "another run", async || {
-        match databases.season.jobs.runs().len() {
+        match databases.test_env.jobs.runs().len() {
             2 => Ok(()),
             count => Err(format!("{count} runs").into()),
         }
     })
     .await?;
     databases.ready("spring").await?;
-    let last = databases.season.jobs.runs().pop().unwrap();
+    let last = databases.test_env.jobs.runs().pop().unwrap();
     assert_eq!(last.code, Some(0), "{last:?}");
     Ok(())
 }
@@ -496,7 +517,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
     let drive = databases
         .drive("spring", &["portal"])
         .replace("portal:1', uses", "portal:1', migrate: {command: [migrate]}, uses");
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
     databases.works("spring", "portal", "students").await?;
     let before = databases.status("spring").await?;
@@ -510,9 +531,9 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
     assert!(migrated.databases.is_some(), "{migrated:?}");
 
     // A restart alone asks the server once, changes nothing there, and restarts and migrates nothing.
-    let template = crate::seen::of_deployment(&databases.season, "spring-portal", TEMPLATE).await?;
+    let template = crate::seen::of_deployment(&databases.test_env, "spring-portal", TEMPLATE).await?;
     let options = OperatorOptions::with_roles(ROLES);
-    crate::seen::restart_operator(&mut databases.season, &options).await?;
+    crate::seen::restart_operator(&mut databases.test_env, &options).await?;
     let checked = eventually(PATIENCE, "the server to be asked after a start", async || {
         let now = databases.status("spring").await?;
         if now.checked_at > before.checked_at {
@@ -522,13 +543,13 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
         }
     })
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     assert_eq!(checked.databases, before.databases);
     assert_eq!(checked.done, Vec::<String>::new(), "all was as asked");
     assert_eq!(self::migrated(&databases).await?, migrated);
     databases.ready("spring").await?;
 
-    databases.season.operator.stop().await?;
+    databases.test_env.operator.stop().await?;
     let name = databases.name("portal");
     databases
         .server
@@ -538,7 +559,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
         .server
         .execute("postgres", &format!("DROP ROLE {name}"))
         .await?;
-    crate::seen::restart_operator(&mut databases.season, &options).await?;
+    crate::seen::restart_operator(&mut databases.test_env, &options).await?;
     let now = eventually(PATIENCE, "another database to be known", async || {
         let now = databases.status("spring").await?;
         if now.databases[0].identity == identity {
@@ -548,7 +569,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
         }
     })
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     assert!(now.databases[0].identity.is_some(), "{now:?}");
     eventually(PATIENCE, "the migration to have run again", async || {
         let now = self::migrated(&databases).await?;
@@ -561,7 +582,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
     .await?;
     databases.ready("spring").await?;
     databases.works("spring", "portal", "students").await?;
-    let events = kubectl(&databases.season, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let events = kubectl(&databases.test_env, &["get", "events.events.k8s.io", "--output=json"]).await?;
     let events: serde_json::Value = serde_json::from_str(&events).unwrap();
     let told: Vec<_> = events["items"]
         .as_array()
@@ -572,7 +593,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["type"], "Warning");
     assert!(told[0]["note"].as_str().unwrap().contains(&name), "{told:?}");
-    let after = crate::seen::of_deployment(&databases.season, "spring-portal", TEMPLATE).await?;
+    let after = crate::seen::of_deployment(&databases.test_env, "spring-portal", TEMPLATE).await?;
     assert_eq!(after, template, "its login is the same, so its pods stay");
     Ok(())
 }
@@ -580,7 +601,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
 /// What status remembers of the migration of the service `portal`.
 async fn migrated(databases: &Databases) -> Result<ras_crds::Migrated, Error> {
     let drive = databases
-        .season
+        .test_env
         .drives()
         .get("spring")
         .await
@@ -596,9 +617,9 @@ async fn a_server_of_the_drive_s_own_outlives_it_and_is_found_again() -> Result<
     let databases = Databases::start("db-own").await?;
     let own = "managed: {provider: Standalone, version: 17, size: 1Gi}";
     let drive = databases.on(own, "spring", &["portal"]);
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
-    let server = look::<StatefulSet>(&databases.season, "spring-database")
+    let server = look::<StatefulSet>(&databases.test_env, "spring-database")
         .await?
         .unwrap();
     assert_eq!(server.pointer("/status/readyReplicas"), Some(&1.into()));
@@ -607,11 +628,11 @@ async fn a_server_of_the_drive_s_own_outlives_it_and_is_found_again() -> Result<
 
     // Suspended, it stops with everything else, and comes back.
     databases
-        .season
+        .test_env
         .apply(&drive.replace("spec:", "spec:\n  suspend: true"))
         .await?;
     eventually(PATIENCE, "the server to stop", async || {
-        let server = look::<StatefulSet>(&databases.season, "spring-database")
+        let server = look::<StatefulSet>(&databases.test_env, "spring-database")
             .await?
             .unwrap_or_default();
         match server.pointer("/spec/replicas") {
@@ -621,16 +642,16 @@ async fn a_server_of_the_drive_s_own_outlives_it_and_is_found_again() -> Result<
     })
     .await?;
     databases
-        .season
+        .test_env
         .apply(&drive.replace("spec:", "spec:\n  suspend: false"))
         .await?;
     databases.ready("spring").await?;
 
     let name = databases.name("portal");
     let password = databases.password(&secret_of("spring", &name)).await?;
-    kubectl(&databases.season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    kubectl(&databases.test_env, &["delete", "drive", "spring", "--timeout=50s"]).await?;
     eventually(COLLECTED, "the server to be gone", async || match look::<StatefulSet>(
-        &databases.season,
+        &databases.test_env,
         "spring-database",
     )
     .await?
@@ -640,12 +661,12 @@ async fn a_server_of_the_drive_s_own_outlives_it_and_is_found_again() -> Result<
     })
     .await?;
     assert!(
-        look::<PersistentVolumeClaim>(&databases.season, "spring-database-data")
+        look::<PersistentVolumeClaim>(&databases.test_env, "spring-database-data")
             .await?
             .is_some()
     );
     // Another life of the same drive proves by the password that stayed that the roles are its own.
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
     assert_eq!(databases.password(&secret_of("spring", &name)).await?, password);
     let rows = real.column(&name, "SELECT count(*)::text FROM students").await?;
@@ -670,19 +691,19 @@ spec:
     volumes: [{name: data, path: /var/lib/postgresql/data, size: 1Gi}]
   secrets: [{name: database, generate: {keys: [password]}}]
 ";
-    databases.season.apply(by_hand).await?;
-    databases.season.ready("spring").await?;
-    let claims: Api<PersistentVolumeClaim> = databases.season.namespace.api();
+    databases.test_env.apply(by_hand).await?;
+    databases.test_env.ready("spring").await?;
+    let claims: Api<PersistentVolumeClaim> = databases.test_env.namespace.api();
     let claim = claims
         .get("spring-database-data")
         .await
         .map_err(failed("looking at the claim"))?;
     let password = databases.password("spring-database").await?;
 
-    let start = crate::seen::mark(&databases.season).await?;
+    let start = crate::seen::mark(&databases.test_env).await?;
     let own = "credentials: Shared\n    managed: {provider: Standalone, version: 17, size: 1Gi}";
     databases
-        .season
+        .test_env
         .apply(&databases.on(own, "spring", &["portal"]))
         .await?;
     databases.ready("spring").await?;
@@ -697,12 +718,12 @@ spec:
         "and so is its password"
     );
     assert!(
-        look::<Deployment>(&databases.season, "spring-database")
+        look::<Deployment>(&databases.test_env, "spring-database")
             .await?
             .is_none()
     );
     // The old one was asked to take its pods with it, and the new one was made only after that.
-    let writes = asked(&databases.season, start, |event| {
+    let writes = asked(&databases.test_env, start, |event| {
         event.name == "spring-database"
             && matches!(event.resource.as_str(), "deployments" | "statefulsets")
             && event.is_write()
@@ -723,24 +744,24 @@ async fn no_password_is_read_by_the_operator_or_shown_anywhere() -> Result<(), E
     let databases = Databases::with("db-unseen", &options).await?;
     databases.connection(databases.server.password()).await?;
     databases
-        .season
+        .test_env
         .apply(&databases.drive("spring", &["portal", "auth"]))
         .await?;
     databases.ready("spring").await?;
     let own = "credentials: Shared\n    managed: {provider: Standalone, version: 17, size: 1Gi}";
-    databases.season.apply(&databases.on(own, "autumn", &["own"])).await?;
+    databases.test_env.apply(&databases.on(own, "autumn", &["own"])).await?;
     databases.ready("autumn").await?;
     // A failure tells no password either.
     databases.connection("a-password-that-is-wrong").await?;
     because(
-        &databases.season,
+        &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseDenied,
     )
     .await?;
 
-    let reads = asked(&databases.season, AuditMark::START, |event| {
+    let reads = asked(&databases.test_env, AuditMark::START, |event| {
         event.resource == "secrets" && event.verb == "get"
     })
     .await?;
@@ -758,12 +779,12 @@ async fn no_password_is_read_by_the_operator_or_shown_anywhere() -> Result<(), E
     }
     let kinds = "recruitmentdrives,events,configmaps,deployments,statefulsets,jobs,pods,services,networkpolicies";
     let objects = kubectl(
-        &databases.season,
+        &databases.test_env,
         &["get", kinds, "--output=json", "--show-managed-fields"],
     )
     .await?;
-    let events = kubectl(&databases.season, &["get", "events.events.k8s.io", "--output=json"]).await?;
-    let runs = databases.season.jobs.runs();
+    let events = kubectl(&databases.test_env, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let runs = databases.test_env.jobs.runs();
     assert!(runs.len() >= 3, "{}", runs.len());
     let of_jobs: Vec<_> = runs
         .into_iter()
@@ -771,7 +792,7 @@ async fn no_password_is_read_by_the_operator_or_shown_anywhere() -> Result<(), E
         .collect();
     assert!(objects.contains("POSTGRES_PASSWORD") && objects.contains("request.json"));
     for (place, text) in [
-        ("the operator's log", databases.season.operator.log()),
+        ("the operator's log", databases.test_env.operator.log()),
         ("objects", objects),
         ("events", events),
         ("logs and reports of Jobs", of_jobs.join("\n")),
@@ -791,7 +812,7 @@ async fn what_a_drive_no_longer_asks_for_goes_and_its_data_stays() -> Result<(),
     let databases = Databases::start("db-removed").await?;
     let own = "managed: {provider: Standalone, version: 17, size: 1Gi}";
     databases
-        .season
+        .test_env
         .apply(&databases.on(own, "spring", &["portal"]))
         .await?;
     databases.ready("spring").await?;
@@ -801,10 +822,10 @@ kind: RecruitmentDrive
 metadata: {name: spring}
 spec: {services: [{name: site, image: 'registry.example.com/site:1'}]}
 ";
-    databases.season.apply(without).await?;
+    databases.test_env.apply(without).await?;
     eventually(PATIENCE, "the server and the Job to be gone", async || {
-        let server = look::<StatefulSet>(&databases.season, "spring-database").await?;
-        let map = look::<ConfigMap>(&databases.season, "spring-database").await?;
+        let server = look::<StatefulSet>(&databases.test_env, "spring-database").await?;
+        let map = look::<ConfigMap>(&databases.test_env, "spring-database").await?;
         let jobs = databases.jobs("spring").await?;
         if server.is_none() && map.is_none() && jobs.is_empty() {
             Ok(())
@@ -817,17 +838,17 @@ spec: {services: [{name: site, image: 'registry.example.com/site:1'}]}
         ("persistentvolumeclaim", "spring-database-data"),
         ("secret", "spring-database-superuser"),
     ] {
-        kubectl(&databases.season, &["get", kept, name]).await?;
+        kubectl(&databases.test_env, &["get", kept, name]).await?;
     }
     let drive = databases
-        .season
+        .test_env
         .drives()
         .get("spring")
         .await
         .map_err(failed("looking at the drive"))?;
     assert!(drive.status.unwrap_or_default().database.is_none());
     databases
-        .season
+        .test_env
         .drives()
         .delete("spring", &DeleteParams::default())
         .await

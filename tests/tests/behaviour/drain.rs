@@ -10,7 +10,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use ras_crds::labels::{CONFIRM_DELETE, KEEP_BUCKETS};
-use ras_tests::{Cluster, Error, Season, Shared, apply_yaml, eventually, object_store::StoreKind, program_beside};
+use ras_tests::{Cluster, Error, Shared, TestEnv, apply_yaml, eventually, object_store::StoreKind, program_beside};
 use serde_json::{Value, json};
 
 use crate::storage::{Storage, look};
@@ -194,32 +194,32 @@ async fn own_cluster() -> Result<Shared, Error> {
 #[tokio::test]
 async fn a_cluster_is_emptied_of_what_lives_outside_it_and_is_then_safe_to_destroy() -> Result<(), Error> {
     let storage = Storage::on(own_cluster().await?, StoreKind::Moto, "drain", "").await?;
-    let season = &storage.season;
-    let namespace = season.namespace.name().to_owned();
+    let test_env = &storage.test_env;
+    let namespace = test_env.namespace.name().to_owned();
     let disks = [
         disk("data", &namespace, "d-store-data", "Delete"),
         disk("cache", &namespace, "d-store-cache", "Delete"),
         disk("prometheus", &namespace, "prometheus", "Delete"),
         disk("archive", &namespace, "archive", "Retain"),
     ];
-    season.apply(&format!("{CLASS}{}", disks.concat())).await?;
+    test_env.apply(&format!("{CLASS}{}", disks.concat())).await?;
     let others = [claim("prometheus"), claim("archive"), edge(BALANCER), ALB.to_owned()];
-    season.apply(&others.concat()).await?;
-    season
+    test_env.apply(&others.concat()).await?;
+    test_env
         .apply(&drive(
             "{name: resumes}, {name: exports, deletionPolicy: DeleteIfEmpty}, {name: full, deletionPolicy: DeleteIfEmpty}",
         ))
         .await?;
-    season.ready("d").await?;
+    test_env.ready("d").await?;
     let (resumes, exports) = (storage.ready("resumes").await?, storage.ready("exports").await?);
     let full = storage.ready("full").await?;
     look::put(&storage.client, &full, "a.pdf", "data").await?;
-    bound(season, &["d-store-data", "d-store-cache", "prometheus", "archive"]).await?;
+    bound(test_env, &["d-store-data", "d-store-cache", "prometheus", "archive"]).await?;
 
     // Without --yes nothing is done but to look, and everything is on the list.
-    let audit = season.cluster.audit()?;
+    let audit = test_env.cluster.audit()?;
     let mark = audit.settle().await?;
-    let dry = drain(&season.cluster, &[]).await?;
+    let dry = drain(&test_env.cluster, &[]).await?;
     dry.ended(1);
     let order = [
         "RecruitmentDrive ",
@@ -246,7 +246,7 @@ async fn a_cluster_is_emptied_of_what_lives_outside_it_and_is_then_safe_to_destr
         "{asked:?}"
     );
 
-    let ran = drain_with_a_cloud(&season.cluster, &["--yes", "--timeout", "80s", "-o", "json"]).await?;
+    let ran = drain_with_a_cloud(&test_env.cluster, &["--yes", "--timeout", "80s", "-o", "json"]).await?;
     ran.ended(0);
     assert_eq!(ran.report()["safeToDestroy"], true);
     for (name, word) in [
@@ -272,13 +272,13 @@ async fn a_cluster_is_emptied_of_what_lives_outside_it_and_is_then_safe_to_destr
         look::get(&storage.client, &full, "a.pdf").await?.as_deref(),
         Some("data")
     );
-    let volumes: Api<PersistentVolume> = Api::all(season.namespace.client());
+    let volumes: Api<PersistentVolume> = Api::all(test_env.namespace.client());
     let left: Vec<String> = api(volumes.list(&ListParams::default()).await)?
         .iter()
         .map(ResourceExt::name_any)
         .collect();
     assert_eq!(left, ["archive", "data"]);
-    let claims: Api<PersistentVolumeClaim> = season.namespace.api();
+    let claims: Api<PersistentVolumeClaim> = test_env.namespace.api();
     let left: Vec<String> = api(claims.list(&ListParams::default()).await)?
         .iter()
         .map(ResourceExt::name_any)
@@ -286,14 +286,14 @@ async fn a_cluster_is_emptied_of_what_lives_outside_it_and_is_then_safe_to_destr
     assert_eq!(left, ["archive", "d-store-data"]);
 
     // Once more there is nothing to do, and it says so at once.
-    let again = drain(&season.cluster, &[]).await?;
+    let again = drain(&test_env.cluster, &[]).await?;
     again.ended(0);
     assert!(again.stdout.ends_with("\nsafe to destroy\n"), "{}", again.stdout);
     Ok(())
 }
 
-async fn bound(season: &Season, names: &[&str]) -> Result<(), Error> {
-    let claims: Api<PersistentVolumeClaim> = season.namespace.api();
+async fn bound(test_env: &TestEnv, names: &[&str]) -> Result<(), Error> {
+    let claims: Api<PersistentVolumeClaim> = test_env.namespace.api();
     eventually(LIMIT, "claims to be bound", async || {
         for name in names {
             let phase = claims.get(name).await?.status.and_then(|status| status.phase);
@@ -309,8 +309,8 @@ async fn bound(season: &Season, names: &[&str]) -> Result<(), Error> {
 #[tokio::test]
 async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> Result<(), Error> {
     let storage = Storage::on(own_cluster().await?, StoreKind::Moto, "drain-blocked", "").await?;
-    let season = &storage.season;
-    season.apply(&edge(BALANCER)).await?;
+    let test_env = &storage.test_env;
+    test_env.apply(&edge(BALANCER)).await?;
     storage
         .drive("{name: old, deletionPolicy: Delete}, {name: precious, deletionPolicy: Delete}")
         .await?;
@@ -318,7 +318,7 @@ async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> 
     look::put(&storage.client, &old, "a.pdf", "data").await?;
     look::put(&storage.client, &precious, "b.pdf", "data").await?;
 
-    let dry = drain(&season.cluster, &["-o", "json"]).await?;
+    let dry = drain(&test_env.cluster, &["-o", "json"]).await?;
     dry.ended(1);
     let (state, how) = dry.said(&old);
     assert!(
@@ -327,7 +327,7 @@ async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> 
     );
 
     // It ends long before its time, for nothing goes on before somebody decides.
-    let blocked = drain_with_a_cloud(&season.cluster, &["--yes", "--timeout", "80s"]).await?;
+    let blocked = drain_with_a_cloud(&test_env.cluster, &["--yes", "--timeout", "80s"]).await?;
     blocked.ended(1);
     for word in [
         "ConfirmationMissing",
@@ -338,7 +338,7 @@ async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> 
     }
     assert!(blocked.stdout.contains("NOT safe to destroy"), "{}", blocked.stdout);
     // As long as a drive is not gone, people reach it.
-    let services: Api<Service> = season.namespace.api();
+    let services: Api<Service> = test_env.namespace.api();
     assert!(
         api(services.get("traefik").await)?
             .metadata
@@ -349,7 +349,7 @@ async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> 
 
     storage.annotate(CONFIRM_DELETE, Some(&old)).await?;
     storage.annotate(KEEP_BUCKETS, Some(&precious)).await?;
-    let ran = drain_with_a_cloud(&season.cluster, &["--yes", "--timeout", "80s"]).await?;
+    let ran = drain_with_a_cloud(&test_env.cluster, &["--yes", "--timeout", "80s"]).await?;
     ran.ended(0);
     assert!(ran.stdout.contains(&format!("bucket {precious}")), "{}", ran.stdout);
     assert!(!look::exists(&storage.client, &old).await?);
@@ -362,14 +362,14 @@ async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> 
 
 #[tokio::test]
 async fn what_does_not_go_in_time_or_comes_back_or_cannot_be_seen_is_never_called_safe() -> Result<(), Error> {
-    let season = Season::with(
+    let test_env = TestEnv::with(
         own_cluster().await?,
         "drain-not",
         &ras_tests::OperatorOptions::with_roles(ras_tests::ROLES),
     )
     .await?;
-    let cluster = &season.cluster;
-    season.apply(&edge(BALANCER)).await?;
+    let cluster = &test_env.cluster;
+    test_env.apply(&edge(BALANCER)).await?;
 
     // Nobody takes the load balancer away.
     let slow = drain(cluster, &["--yes", "--timeout", "3s"]).await?;
@@ -384,12 +384,12 @@ async fn what_does_not_go_in_time_or_comes_back_or_cannot_be_seen_is_never_calle
         .ended(0);
 
     // Something makes it anew, as GitOps does.
-    season.apply(&edge("example.com/mine")).await?;
+    test_env.apply(&edge("example.com/mine")).await?;
     let makes_it_anew = async {
         loop {
             let _ = apply_yaml(
-                &season.namespace.client(),
-                season.namespace.name(),
+                &test_env.namespace.client(),
+                test_env.namespace.name(),
                 &edge("example.com/mine"),
             )
             .await;
@@ -409,7 +409,7 @@ async fn what_does_not_go_in_time_or_comes_back_or_cannot_be_seen_is_never_calle
          apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: drives-alone}\n\
          roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: drives-alone}\n\
          subjects: [{kind: User, name: somebody, apiGroup: rbac.authorization.k8s.io}]\n";
-    season.apply(role).await?;
+    test_env.apply(role).await?;
     let kubeconfig = as_somebody(cluster, "somebody");
     let blind = drain(cluster, &["--kubeconfig", kubeconfig.path().to_str().unwrap()]).await?;
     blind.ended(1);

@@ -10,8 +10,8 @@ use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
 };
-use ras_operator::cluster::kind::Kind;
-use ras_tests::{AuditEvent, Error, PATIENCE, Season};
+use ras_core::kind::Kind;
+use ras_tests::{AuditEvent, Error, PATIENCE, TestEnv};
 use serde_json::{Value, json};
 
 use crate::{
@@ -106,13 +106,13 @@ fn drifts() -> Vec<(Kind, &'static str, &'static str, Value)> {
 
 #[tokio::test]
 async fn what_somebody_changes_in_a_child_of_any_kind_is_put_back_and_what_they_add_stays() -> Result<(), Error> {
-    let season = season_with_every_child("drift").await?;
+    let test_env = season_with_every_child("drift").await?;
     let tried: BTreeSet<Kind> = drifts().iter().map(|(kind, ..)| *kind).collect();
     // A Job cannot be changed where it matters, and one that has ended is evidence as it is.
     let all = kinds().filter(|kind| *kind != Kind::Job);
     assert_eq!(tried, all.collect(), "a kind is not tried");
     for (kind, name, field, meddled) in drifts() {
-        let api = api(&season, kind);
+        let api = api(&test_env, kind);
         let right = part(&api, name, field).await?;
         assert!(
             !right.is_null() && right != meddled,
@@ -127,7 +127,7 @@ async fn what_somebody_changes_in_a_child_of_any_kind_is_put_back_and_what_they_
         let changed = changed.await?;
         let started = Instant::now();
         back(
-            &season,
+            &test_env,
             &format!("{field} of {kind} {name} to be {right} again"),
             async || Ok(part(&api, name, field).await? == right),
         )
@@ -141,21 +141,21 @@ async fn what_somebody_changes_in_a_child_of_any_kind_is_put_back_and_what_they_
             assert_eq!(now.pointer(added), Some(&value), "{kind}: {added}");
         }
     }
-    season.ready("season").await.map(drop)
+    test_env.ready("season").await.map(drop)
 }
 
 #[tokio::test]
 async fn what_somebody_adds_to_a_child_makes_the_operator_write_nothing() -> Result<(), Error> {
-    let season = season_with_every_child("additions").await?;
-    let since = mark(&season).await?;
+    let test_env = season_with_every_child("additions").await?;
+    let since = mark(&test_env).await?;
     for (kind, name, ..) in drifts() {
-        meddle(&api(&season, kind), name, add).await?;
+        meddle(&api(&test_env, kind), name, add).await?;
     }
-    at_rest(&season, "season").await?;
-    let written = asked(&season, since, writes_children).await?;
+    at_rest(&test_env, "season").await?;
+    let written = asked(&test_env, since, writes_children).await?;
     assert!(written.is_empty(), "{written:#?}");
     for (kind, name, ..) in drifts() {
-        let now = serde_json::to_value(api(&season, kind).get(name).await.map_err(failed("looking"))?).unwrap();
+        let now = serde_json::to_value(api(&test_env, kind).get(name).await.map_err(failed("looking"))?).unwrap();
         for (added, value) in additions(&now) {
             assert_eq!(now.pointer(added), Some(&value), "{kind}: {added}");
         }
@@ -165,28 +165,28 @@ async fn what_somebody_adds_to_a_child_makes_the_operator_write_nothing() -> Res
 
 #[tokio::test]
 async fn a_child_of_any_kind_that_somebody_deletes_comes_back() -> Result<(), Error> {
-    let season = season_with_every_child("deleted").await?;
+    let test_env = season_with_every_child("deleted").await?;
     for (kind, name, ..) in drifts() {
-        let api = api(&season, kind);
+        let api = api(&test_env, kind);
         let before = api.get(name).await.map_err(failed("looking"))?;
         if kind == Kind::PersistentVolumeClaim {
             // Otherwise it stays away until a person accepts the loss: see `data_loss`.
             let accepted = format!("ras.dev/accept-data-loss={name}@{}", before.uid().unwrap_or_default());
-            kubectl(&season, &["annotate", "recruitmentdrive", "season", &accepted]).await?;
+            kubectl(&test_env, &["annotate", "recruitmentdrive", "season", &accepted]).await?;
         }
         api.delete(name, &DeleteParams::default())
             .await
             .map_err(failed(format!("deleting {kind} {name}")))?;
         if kind == Kind::PersistentVolumeClaim {
             // Kubernetes keeps a claim until no pod uses it any more.
-            let pods: Api<Pod> = season.namespace.api();
+            let pods: Api<Pod> = test_env.namespace.api();
             let users = ListParams::default().labels("ras.dev/service=store");
             pods.delete_collection(&DeleteParams::default(), &users)
                 .await
                 .map_err(failed("deleting pods"))?;
         }
         let started = Instant::now();
-        back(&season, &format!("another {kind} {name}"), async || {
+        back(&test_env, &format!("another {kind} {name}"), async || {
             let now = api.get_opt(name).await.map_err(failed("looking"))?;
             Ok(now.is_some_and(|now| now.uid() != before.uid() && now.labels() == before.labels()))
         })
@@ -203,14 +203,14 @@ async fn a_child_of_any_kind_that_somebody_deletes_comes_back() -> Result<(), Er
             );
         }
     }
-    season.ready("season").await.map(drop)
+    test_env.ready("season").await.map(drop)
 }
 
 #[tokio::test]
 async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Error> {
     type Strip = fn(&mut Value);
 
-    let season = season_with_every_child("stripped").await?;
+    let test_env = season_with_every_child("stripped").await?;
     let strips: [(&str, Strip); 3] = [
         ("the label by which the operator watches it", |metadata| {
             metadata["labels"]
@@ -223,17 +223,17 @@ async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Err
             metadata["ownerReferences"] = json!([]);
         }),
     ];
-    let mut all = children(&season, "season").await?;
+    let mut all = children(&test_env, "season").await?;
     all.retain(|name, _| !name.starts_with("Job/"));
     for (name, before) in all {
         let kind = Kind::ALL
             .iter()
             .find(|kind| name.starts_with(&format!("{kind}/")))
             .unwrap();
-        let api = api(&season, *kind);
+        let api = api(&test_env, *kind);
         for (what, strip) in strips {
             meddle(&api, &before.name_any(), |object| strip(&mut object["metadata"])).await?;
-            back(&season, &format!("{what} of {name} to be back"), async || {
+            back(&test_env, &format!("{what} of {name} to be back"), async || {
                 let now = api.get(&before.name_any()).await.map_err(failed("looking"))?;
                 assert_eq!(now.uid(), before.uid(), "{name} was made anew, not put back");
                 Ok(now.labels() == before.labels() && now.owner_references() == before.owner_references())
@@ -241,34 +241,34 @@ async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Err
             .await?;
         }
     }
-    season.ready("season").await.map(drop)
+    test_env.ready("season").await.map(drop)
 }
 
 #[tokio::test]
 async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Result<(), Error> {
-    let season = Season::start("status").await?;
-    season
+    let test_env = TestEnv::start("status").await?;
+    test_env
         .apply(
             "{apiVersion: ras.dev/v1alpha1, kind: RecruitmentDrive, metadata: {name: spring}, \
              spec: {services: [{name: web, image: registry.example.com/web:1}]}}",
         )
         .await?;
-    let told = season.ready("spring").await?;
-    at_rest(&season, "spring").await?;
-    let since = mark(&season).await?;
+    let told = test_env.ready("spring").await?;
+    at_rest(&test_env, "spring").await?;
+    let since = mark(&test_env).await?;
     let mut lie = serde_json::to_value(&told).unwrap();
     lie["status"] = json!("False");
     lie["message"] = json!("nothing works");
     let lie = Patch::Merge(json!({"status": {"conditions": [lie]}}));
-    let lied = season
+    let lied = test_env
         .drives()
         .patch_status("spring", &PatchParams::default(), &lie)
         .await;
     lied.map_err(failed("writing a status"))?;
 
-    assert_eq!(season.ready("spring").await?.message, told.message);
-    at_rest(&season, "spring").await?;
-    let writes = asked(&season, since, AuditEvent::is_write).await?;
+    assert_eq!(test_env.ready("spring").await?.message, told.message);
+    at_rest(&test_env, "spring").await?;
+    let writes = asked(&test_env, since, AuditEvent::is_write).await?;
     assert_eq!(writes.len(), 1, "{writes:#?}");
     Ok(())
 }
@@ -327,7 +327,7 @@ fn key_of(secret: &DynamicObject) -> Value {
 }
 
 /// Looks more often than `eventually` does, because the time it takes is printed.
-async fn back(season: &Season, what: &str, is_back: impl AsyncFn() -> Result<bool, Error>) -> Result<(), Error> {
+async fn back(test_env: &TestEnv, what: &str, is_back: impl AsyncFn() -> Result<bool, Error>) -> Result<(), Error> {
     let started = Instant::now();
     while !is_back().await? {
         if started.elapsed() > PATIENCE {
@@ -336,7 +336,7 @@ async fn back(season: &Season, what: &str, is_back: impl AsyncFn() -> Result<boo
                 waited: started.elapsed(),
                 last_seen: "not yet".to_owned(),
             };
-            return Err(error.with_log(&season.operator.log()));
+            return Err(error.with_log(&test_env.operator.log()));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

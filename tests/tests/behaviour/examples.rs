@@ -3,18 +3,14 @@
 use std::fs;
 
 use k8s_openapi::api::core::v1::Secret;
+use ras_core::build::build;
+use ras_core::fetched::{Apis, Fetched};
+use ras_core::platform::parse as settings_of;
+use ras_core::validate::validate;
 use ras_crds::{RecruitmentDrive, schema};
-use ras_operator::{
-    drive::{
-        build::build,
-        fetched::{Apis, Fetched},
-        validate::validate,
-    },
-    manifest::to_yaml,
-    platform::parse as settings_of,
-};
+use ras_operator::manifest::to_yaml;
 use ras_tests::{
-    Cluster, Error, ForeignProject, JobRunner, Operator, documents,
+    Cluster, Error, FakeKubelet, ForeignProject, Operator, documents,
     object_store::{StoreKind, shared},
     postgres::{self, PostgresServer},
     read_yaml_with_go, repository,
@@ -62,7 +58,7 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     );
     let operator = Operator::start(&cluster, &home, &options.cluster_wide()).await?;
 
-    let jobs = JobRunner::start(cluster.client()?, None);
+    let jobs = FakeKubelet::start(cluster.client()?, None);
     let server = postgres::shared().await?;
 
     let mut applied = Vec::new();

@@ -9,7 +9,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use ras_crds::{Condition, ConditionType, Reason};
-use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, cluster, eventually};
+use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, TestEnv, cluster, eventually};
 use serde_json::{Value, json};
 
 use crate::children::{at_rest, failed};
@@ -45,14 +45,14 @@ spec:
 /// Values that must appear nowhere but in Secrets.
 const PASSWORDS: [&str; 3] = ["hunter2-of-mail", "hunter3-of-mail", "hunter4-of-maps"];
 
-fn api(season: &Season, version: &str) -> Api<DynamicObject> {
+fn api(test_env: &TestEnv, version: &str) -> Api<DynamicObject> {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", version, "ExternalSecret"));
-    Api::namespaced_with(season.namespace.client(), season.namespace.name(), &kind)
+    Api::namespaced_with(test_env.namespace.client(), test_env.namespace.name(), &kind)
 }
 
 /// Waits until what is told of secrets has this reason, and says all of these words.
-async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
-    let condition = because(season, "spring", ConditionType::SecretsReady, reason).await?;
+async fn told(test_env: &TestEnv, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
+    let condition = because(test_env, "spring", ConditionType::SecretsReady, reason).await?;
     for word in words {
         assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
@@ -60,7 +60,7 @@ async fn told(season: &Season, reason: Reason, words: &[&str]) -> Result<Conditi
 }
 
 /// Says of an `ExternalSecret` what its operator says.
-async fn says(season: &Season, name: &str, status: &str, reason: &str, message: &str) -> Result<(), Error> {
+async fn says(test_env: &TestEnv, name: &str, status: &str, reason: &str, message: &str) -> Result<(), Error> {
     let condition = json!({
         "type": "Ready", "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-07-01T00:00:00Z",
     });
@@ -69,19 +69,19 @@ async fn says(season: &Season, name: &str, status: &str, reason: &str, message: 
         PATIENCE,
         &format!("the ExternalSecret {name} to be there"),
         async || {
-            let patched = api(season, "v1")
+            let patched = api(test_env, "v1")
                 .patch_status(name, &PatchParams::default(), &Patch::Merge(&patch))
                 .await;
             patched.map(drop).map_err(|error| error.to_string().into())
         },
     )
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// Makes the Secret as their operator makes it.
-async fn fill(season: &Season, name: &str, data: &Value) -> Result<(), Error> {
-    let owner = api(season, "v1")
+async fn fill(test_env: &TestEnv, name: &str, data: &Value) -> Result<(), Error> {
+    let owner = api(test_env, "v1")
         .get(name)
         .await
         .map_err(failed(format!("reading {name}")))?;
@@ -94,23 +94,23 @@ async fn fill(season: &Season, name: &str, data: &Value) -> Result<(), Error> {
         }]},
         "stringData": data,
     });
-    season.apply(&secret.to_string()).await
+    test_env.apply(&secret.to_string()).await
 }
 
 #[tokio::test]
 async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_secret() -> Result<(), Error> {
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
-    let season = Season::start("from-a-store").await?;
-    season.apply(DRIVE).await?;
+    let test_env = TestEnv::start("from-a-store").await?;
+    test_env.apply(DRIVE).await?;
     told(
-        &season,
+        &test_env,
         Reason::ExternalSecretPending,
         &["spring-mail", "campus-vault", "kubectl describe externalsecret"],
     )
     .await?;
 
     says(
-        &season,
+        &test_env,
         "spring-mail",
         "False",
         "SecretSyncedError",
@@ -124,39 +124,39 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
         "kubectl describe externalsecret spring-mail",
         "external.key of the entry \"mail\"",
     ];
-    told(&season, Reason::ExternalSecretFailing, &words).await?;
-    let ready = season.condition("spring", ConditionType::Ready, "False").await?;
+    told(&test_env, Reason::ExternalSecretFailing, &words).await?;
+    let ready = test_env.condition("spring", ConditionType::Ready, "False").await?;
     assert!(ready.message.contains("campus-vault"), "{}", ready.message);
     assert!(
-        look::<Deployment>(&season, "spring-web").await?.is_some(),
+        look::<Deployment>(&test_env, "spring-web").await?.is_some(),
         "it needs nothing of a store"
     );
-    assert!(look::<Deployment>(&season, "spring-mailer").await?.is_none());
+    assert!(look::<Deployment>(&test_env, "spring-mailer").await?.is_none());
 
     // It comes, but without one of its keys.
-    fill(&season, "spring-mail", &json!({"username": "spo"})).await?;
-    says(&season, "spring-mail", "True", "SecretSynced", "secret synced").await?;
+    fill(&test_env, "spring-mail", &json!({"username": "spo"})).await?;
+    says(&test_env, "spring-mail", "True", "SecretSynced", "secret synced").await?;
     told(
-        &season,
+        &test_env,
         Reason::SecretKeyMissing,
         &["\"password\"", "spring-mail", "add it in the store"],
     )
     .await?;
     fill(
-        &season,
+        &test_env,
         "spring-mail",
         &json!({"username": "spo", "password": PASSWORDS[0]}),
     )
     .await?;
-    fill(&season, "spring-maps", &json!({"api-key": PASSWORDS[2]})).await?;
-    says(&season, "spring-maps", "True", "SecretSynced", "secret synced").await?;
-    season.ready("spring").await?;
-    told(&season, Reason::SecretsAvailable, &[]).await?;
+    fill(&test_env, "spring-maps", &json!({"api-key": PASSWORDS[2]})).await?;
+    says(&test_env, "spring-maps", "True", "SecretSynced", "secret synced").await?;
+    test_env.ready("spring").await?;
+    told(&test_env, Reason::SecretsAvailable, &[]).await?;
 
     // The store stops answering: that is told, and what runs goes on, and is Ready.
-    let before = of_deployment(&season, "spring-mailer", TEMPLATE).await?;
+    let before = of_deployment(&test_env, "spring-mailer", TEMPLATE).await?;
     says(
-        &season,
+        &test_env,
         "spring-mail",
         "False",
         "SecretSyncedError",
@@ -164,50 +164,50 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
     )
     .await?;
     told(
-        &season,
+        &test_env,
         Reason::ExternalSecretFailing,
         &["store is not ready", "programs go on with the values it has"],
     )
     .await?;
-    season.ready("spring").await?;
-    assert_eq!(of_deployment(&season, "spring-mailer", TEMPLATE).await?, before);
-    at_rest(&season, "spring").await.map(drop)
+    test_env.ready("spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-mailer", TEMPLATE).await?, before);
+    at_rest(&test_env, "spring").await.map(drop)
 }
 
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Result<(), Error> {
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
-    let season = Season::start("store-stranger").await?;
+    let test_env = TestEnv::start("store-stranger").await?;
     let stranger =
         "{apiVersion: v1, kind: Secret, metadata: {name: spring-mail}, stringData: {username: a, password: b}}";
-    season.apply(stranger).await?;
-    season.apply(DRIVE).await?;
+    test_env.apply(stranger).await?;
+    test_env.apply(DRIVE).await?;
     let words = [
         "spring-mail",
         "was made by somebody else",
         "kubectl delete secret spring-mail",
     ];
-    told(&season, Reason::ForeignObject, &words).await?;
-    let found = api(&season, "v1")
+    told(&test_env, Reason::ForeignObject, &words).await?;
+    let found = api(&test_env, "v1")
         .get_opt("spring-mail")
         .await
         .map_err(failed("looking"))?;
     assert!(found.is_none(), "it would be taken over");
     assert!(
-        look::<Deployment>(&season, "spring-mailer").await?.is_none(),
+        look::<Deployment>(&test_env, "spring-mailer").await?.is_none(),
         "the values are not those of the store"
     );
-    season
+    test_env
         .namespace
         .api::<Secret>()
         .delete("spring-mail", &DeleteParams::default())
         .await
         .map_err(failed("deleting"))?;
-    told(&season, Reason::ExternalSecretPending, &[]).await.map(drop)
+    told(&test_env, Reason::ExternalSecretPending, &[]).await.map(drop)
 }
 
-async fn data(season: &Season, name: &str, key: &str) -> Result<Option<String>, Error> {
-    let found = look::<Secret>(season, name).await?;
+async fn data(test_env: &TestEnv, name: &str, key: &str) -> Result<Option<String>, Error> {
+    let found = look::<Secret>(test_env, name).await?;
     let secret: Option<Secret> = found.and_then(|found| serde_json::from_value(found).ok());
     let value = secret.and_then(|secret| secret.data?.remove(key));
     Ok(value.map(|value| String::from_utf8_lossy(&value.0).into_owned()))
@@ -215,19 +215,19 @@ async fn data(season: &Season, name: &str, key: &str) -> Result<Option<String>, 
 
 #[tokio::test]
 async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_changes_there() -> Result<(), Error> {
-    let season = Season::alone("real-store", &OperatorOptions::with_roles(ROLES)).await?;
-    season.apply(DRIVE).await?;
+    let test_env = TestEnv::alone("real-store", &OperatorOptions::with_roles(ROLES)).await?;
+    test_env.apply(DRIVE).await?;
     told(
-        &season,
+        &test_env,
         Reason::ExternalSecretsMissing,
         &["external-secrets.io", "install it"],
     )
     .await?;
 
     let mail = json!({"username": "spo", "password": PASSWORDS[0]}).to_string();
-    let start = mark(&season).await?;
+    let start = mark(&test_env).await?;
     let installed = std::time::Instant::now();
-    let operator = season
+    let operator = test_env
         .cluster
         .fetch_from_stores("campus-vault", &[("spo/mail", &mail)])
         .await?;
@@ -241,7 +241,7 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         "could not get secret data from provider",
         "external.keys",
     ];
-    told(&season, Reason::ExternalSecretFailing, &words)
+    told(&test_env, Reason::ExternalSecretFailing, &words)
         .await
         .map_err(with_log)?;
     println!(
@@ -249,7 +249,7 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         installed.elapsed().as_secs_f64()
     );
     eventually(PATIENCE, "the mailer to start", async || {
-        look::<Deployment>(&season, "spring-mailer")
+        look::<Deployment>(&test_env, "spring-mailer")
             .await?
             .map(drop)
             .ok_or_else(|| "not yet".into())
@@ -257,39 +257,39 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
     .await
     .map_err(with_log)?;
     assert_eq!(
-        data(&season, "spring-mail", "password").await?.as_deref(),
+        data(&test_env, "spring-mail", "password").await?.as_deref(),
         Some(PASSWORDS[0])
     );
-    assert!(look::<Deployment>(&season, "spring-maps").await?.is_none());
+    assert!(look::<Deployment>(&test_env, "spring-maps").await?.is_none());
 
     let maps = json!({"key": PASSWORDS[2]}).to_string();
-    season
+    test_env
         .cluster
         .fill_store("campus-vault", &[("spo/mail", &mail), ("spo/maps", &maps)])
         .await?;
-    season.ready("spring").await.map_err(with_log)?;
-    told(&season, Reason::SecretsAvailable, &[]).await?;
+    test_env.ready("spring").await.map_err(with_log)?;
+    told(&test_env, Reason::SecretsAvailable, &[]).await?;
     assert_eq!(
-        data(&season, "spring-maps", "api-key").await?.as_deref(),
+        data(&test_env, "spring-maps", "api-key").await?.as_deref(),
         Some(PASSWORDS[2])
     );
 
     // Their operator looks each second and finds nothing new, and nothing restarts.
     let (mailer, maps_before) = (
-        of_deployment(&season, "spring-mailer", TEMPLATE).await?,
-        of_deployment(&season, "spring-maps", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-mailer", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-maps", TEMPLATE).await?,
     );
     tokio::time::sleep(Duration::from_secs(5)).await; // The promise is that nothing happens.
-    assert_eq!(of_deployment(&season, "spring-mailer", TEMPLATE).await?, mailer);
+    assert_eq!(of_deployment(&test_env, "spring-mailer", TEMPLATE).await?, mailer);
 
     // The value changes in the store: who uses it restarts, and nobody else.
     let changed = json!({"username": "spo", "password": PASSWORDS[1]}).to_string();
     let rotated = std::time::Instant::now();
-    season
+    test_env
         .cluster
         .fill_store("campus-vault", &[("spo/mail", &changed), ("spo/maps", &maps)])
         .await?;
-    changes(&season, "spring-mailer", TEMPLATE, &mailer)
+    changes(&test_env, "spring-mailer", TEMPLATE, &mailer)
         .await
         .map_err(with_log)?;
     println!(
@@ -297,36 +297,41 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         rotated.elapsed().as_secs_f64()
     );
     assert_eq!(
-        data(&season, "spring-mail", "password").await?.as_deref(),
+        data(&test_env, "spring-mail", "password").await?.as_deref(),
         Some(PASSWORDS[1])
     );
-    assert_eq!(of_deployment(&season, "spring-maps", TEMPLATE).await?, maps_before);
-    season.ready("spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-maps", TEMPLATE).await?, maps_before);
+    test_env.ready("spring").await?;
 
-    it_goes_and_with_it_its_secret(&season, &maps).await.map_err(with_log)?;
+    it_goes_and_with_it_its_secret(&test_env, &maps)
+        .await
+        .map_err(with_log)?;
 
     // Nothing of all this went through the operator.
-    let reads = asked(&season, start, |event| {
+    let reads = asked(&test_env, start, |event| {
         event.resource == "secrets" && event.verb == "get"
     })
     .await?;
     assert!(reads.is_empty(), "{reads:?}");
-    shown_nowhere(&season).await
+    shown_nowhere(&test_env).await
 }
 
 /// A value goes from the store, and then the entry from the drive.
-async fn it_goes_and_with_it_its_secret(season: &Season, maps: &str) -> Result<(), Error> {
+async fn it_goes_and_with_it_its_secret(test_env: &TestEnv, maps: &str) -> Result<(), Error> {
     // It is gone from the store: the programs keep what they have.
-    season.cluster.fill_store("campus-vault", &[("spo/maps", maps)]).await?;
+    test_env
+        .cluster
+        .fill_store("campus-vault", &[("spo/maps", maps)])
+        .await?;
     told(
-        season,
+        test_env,
         Reason::ExternalSecretFailing,
         &["spring-mail", "programs go on"],
     )
     .await?;
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
     assert_eq!(
-        data(season, "spring-mail", "password").await?.as_deref(),
+        data(test_env, "spring-mail", "password").await?.as_deref(),
         Some(PASSWORDS[1])
     );
 
@@ -338,9 +343,9 @@ async fn it_goes_and_with_it_its_secret(season: &Season, maps: &str) -> Result<(
     let without = without
         .replace("secret: {name: mail, key: username}", "value: a")
         .replace("secret: {name: mail, key: password}", "value: b");
-    season.apply(&without).await?;
+    test_env.apply(&without).await?;
     eventually(crate::seen::COLLECTED, "the Secret to go", async || {
-        let left = look::<Secret>(season, "spring-mail").await?;
+        let left = look::<Secret>(test_env, "spring-mail").await?;
         if left.is_none() {
             Ok(())
         } else {
@@ -348,20 +353,20 @@ async fn it_goes_and_with_it_its_secret(season: &Season, maps: &str) -> Result<(
         }
     })
     .await?;
-    told(season, Reason::SecretsAvailable, &[]).await.map(drop)
+    told(test_env, Reason::SecretsAvailable, &[]).await.map(drop)
 }
 
 /// No value stands in the operator's log, in the drive or in an event.
-async fn shown_nowhere(season: &Season) -> Result<(), Error> {
-    let drive = season
+async fn shown_nowhere(test_env: &TestEnv) -> Result<(), Error> {
+    let drive = test_env
         .drives()
         .get("spring")
         .await
         .map_err(failed("reading the drive"))?;
-    let events = crate::seen::kubectl(season, &["get", "events", "-o", "json"]).await?;
+    let events = crate::seen::kubectl(test_env, &["get", "events", "-o", "json"]).await?;
     for password in PASSWORDS {
         for (what, text) in [
-            ("the log", season.operator.log()),
+            ("the log", test_env.operator.log()),
             ("the drive", serde_json::to_string(&drive).unwrap()),
             ("the events", events.clone()),
         ] {
@@ -373,12 +378,12 @@ async fn shown_nowhere(season: &Season) -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_store_operator_that_is_upgraded_to_another_version_is_asked_in_its_own() -> Result<(), Error> {
-    let season = Season::alone("store-upgrade", &OperatorOptions::with_roles(ROLES)).await?;
-    season.cluster.install(ForeignProject::ExternalSecretsBeta).await?;
-    season.apply(DRIVE).await?;
-    told(&season, Reason::ExternalSecretPending, &[]).await?;
+    let test_env = TestEnv::alone("store-upgrade", &OperatorOptions::with_roles(ROLES)).await?;
+    test_env.cluster.install(ForeignProject::ExternalSecretsBeta).await?;
+    test_env.apply(DRIVE).await?;
+    told(&test_env, Reason::ExternalSecretPending, &[]).await?;
     let uid = async |version: &str| {
-        let found = api(&season, version)
+        let found = api(&test_env, version)
             .get("spring-mail")
             .await
             .map_err(failed("reading"))?;
@@ -387,23 +392,23 @@ async fn a_store_operator_that_is_upgraded_to_another_version_is_asked_in_its_ow
     let before = uid("v1beta1").await?;
 
     // Its objects stay, and are read in the new version, which alone is served from now on.
-    season.cluster.install(ForeignProject::ExternalSecrets).await?;
-    says(&season, "spring-mail", "False", "SecretSyncedError", "said in v1").await?;
-    told(&season, Reason::ExternalSecretFailing, &["said in v1"]).await?;
+    test_env.cluster.install(ForeignProject::ExternalSecrets).await?;
+    says(&test_env, "spring-mail", "False", "SecretSyncedError", "said in v1").await?;
+    told(&test_env, Reason::ExternalSecretFailing, &["said in v1"]).await?;
     assert_eq!(uid("v1").await?, before);
     fill(
-        &season,
+        &test_env,
         "spring-mail",
         &json!({"username": "spo", "password": PASSWORDS[0]}),
     )
     .await?;
-    says(&season, "spring-mail", "True", "SecretSynced", "secret synced").await?;
+    says(&test_env, "spring-mail", "True", "SecretSynced", "secret synced").await?;
     eventually(PATIENCE, "the mailer to start", async || {
-        look::<Deployment>(&season, "spring-mailer")
+        look::<Deployment>(&test_env, "spring-mailer")
             .await?
             .map(drop)
             .ok_or_else(|| "not yet".into())
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }

@@ -9,8 +9,8 @@ use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams, PostParams},
 };
-use ras_operator::cluster::kind::Kind;
-use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use ras_core::kind::Kind;
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,16 +26,16 @@ const KEEP: [(&str, &str); 2] = [
     ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
 ];
 
-/// Deletes what Argo CD would prune from an Application named `season`, and returns what that was.
-async fn prune(season: &Season) -> Result<Vec<String>, Error> {
+/// Deletes what Argo CD would prune from an Application named `test_env`, and returns what that was.
+async fn prune(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     let mut pruned = Vec::new();
     for kind in kinds() {
         let of_application = ListParams::default().labels(&format!("{INSTANCE}=season"));
-        let found = api(season, kind).list(&of_application).await;
+        let found = api(test_env, kind).list(&of_application).await;
         let top_level = found.map_err(failed(format!("listing {kind}")))?.items.into_iter();
         for object in top_level.filter(|object| object.owner_references().is_empty()) {
             let name = object.name_any();
-            let deleted = api(season, kind).delete(&name, &DeleteParams::default()).await;
+            let deleted = api(test_env, kind).delete(&name, &DeleteParams::default()).await;
             deleted.map_err(failed(format!("deleting {name}")))?;
             pruned.push(format!("{kind}/{name}"));
         }
@@ -59,18 +59,18 @@ fn keeps(object: &DynamicObject) -> bool {
 
 #[tokio::test]
 async fn pruning_by_label_takes_no_data_of_a_drive() -> Result<(), Error> {
-    let season = season_with_every_child("gitops-prune").await?;
-    let before = uids(&season, "season").await?;
-    assert_eq!(prune(&season).await?, Vec::<String>::new());
-    assert_eq!(uids(&season, "season").await?, before);
-    let found = children(&season, "season").await?;
+    let test_env = season_with_every_child("gitops-prune").await?;
+    let before = uids(&test_env, "season").await?;
+    assert_eq!(prune(&test_env).await?, Vec::<String>::new());
+    assert_eq!(uids(&test_env, "season").await?, before);
+    let found = children(&test_env, "season").await?;
     for name in KEPT {
         let object = found.get(name).unwrap();
         assert!(keeps(object), "{name}: {:?}", object.metadata);
     }
 
     // Nor what a deleted drive left, however it was deleted.
-    let drives = season.drives();
+    let drives = test_env.drives();
     let orphan = DeleteParams {
         propagation_policy: Some(kube::api::PropagationPolicy::Orphan),
         ..DeleteParams::default()
@@ -83,12 +83,12 @@ async fn pruning_by_label_takes_no_data_of_a_drive() -> Result<(), Error> {
         PATIENCE,
         "the drive to be gone and its objects to have no owner",
         async || {
-            let drive = season
+            let drive = test_env
                 .drives()
                 .get_opt("season")
                 .await
                 .map_err(|error| error.to_string())?;
-            let children = children(&season, "season").await.map_err(|error| error.to_string())?;
+            let children = children(&test_env, "season").await.map_err(|error| error.to_string())?;
             let owned = children.values().any(|child| {
                 child
                     .owner_references()
@@ -103,8 +103,8 @@ async fn pruning_by_label_takes_no_data_of_a_drive() -> Result<(), Error> {
         },
     )
     .await?;
-    prune(&season).await?;
-    let after = uids(&season, "season").await?;
+    prune(&test_env).await?;
+    let after = uids(&test_env, "season").await?;
     for name in KEPT {
         assert_eq!(after.get(name), before.get(name), "{name} was pruned");
     }
@@ -149,11 +149,11 @@ async fn as_earlier(api: &Api<DynamicObject>, name: &str) -> Result<(), Error> {
 }
 
 /// What would be another if a pod had been replaced: UIDs of the pods, and the Deployments' generations.
-async fn pods(season: &Season) -> Result<BTreeMap<String, String>, Error> {
+async fn pods(test_env: &TestEnv) -> Result<BTreeMap<String, String>, Error> {
     let of_drive = ListParams::default().labels("ras.dev/drive=season,ras.dev/service");
-    let pods = season.namespace.api::<Pod>().list(&of_drive).await;
+    let pods = test_env.namespace.api::<Pod>().list(&of_drive).await;
     let pods = pods.map_err(failed("listing pods"))?.items.into_iter();
-    let deployments = season.namespace.api::<Deployment>().list(&of_drive).await;
+    let deployments = test_env.namespace.api::<Deployment>().list(&of_drive).await;
     let deployments = deployments.map_err(failed("listing Deployments"))?.items.into_iter();
     Ok(pods
         .map(|pod| (pod.name_any(), pod.uid().unwrap_or_default()))
@@ -166,19 +166,22 @@ async fn pods(season: &Season) -> Result<BTreeMap<String, String>, Error> {
 
 #[tokio::test]
 async fn data_of_an_earlier_version_leaves_argo_cds_reach_and_no_pod_restarts() -> Result<(), Error> {
-    let mut season = season_with_every_child("gitops-upgrade").await?;
-    let before = (pods(&season).await?, uids(&season, "season").await?);
-    season.operator.stop().await?;
+    let mut test_env = season_with_every_child("gitops-upgrade").await?;
+    let before = (pods(&test_env).await?, uids(&test_env, "season").await?);
+    test_env.operator.stop().await?;
     for (kind, name) in data() {
-        as_earlier(&api(&season, kind), name).await?;
+        as_earlier(&api(&test_env, kind), name).await?;
     }
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
     for (kind, name) in data() {
         eventually(
             PATIENCE,
             &format!("{kind}/{name} to be left to the drive"),
             async || {
-                let object = api(&season, kind).get(name).await.map_err(|error| error.to_string())?;
+                let object = api(&test_env, kind)
+                    .get(name)
+                    .await
+                    .map_err(|error| error.to_string())?;
                 if keeps(&object) {
                     Ok(())
                 } else {
@@ -187,26 +190,29 @@ async fn data_of_an_earlier_version_leaves_argo_cds_reach_and_no_pod_restarts() 
             },
         )
         .await
-        .map_err(|error| error.with_log(&season.operator.log()))?;
+        .map_err(|error| error.with_log(&test_env.operator.log()))?;
     }
-    at_rest(&season, "season").await?;
-    assert_eq!((pods(&season).await?, uids(&season, "season").await?), before);
+    at_rest(&test_env, "season").await?;
+    assert_eq!((pods(&test_env).await?, uids(&test_env, "season").await?), before);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_label_that_a_restored_backup_brings_back_is_taken_off_again() -> Result<(), Error> {
-    let season = season_with_every_child("gitops-restore").await?;
-    let before = pods(&season).await?;
+    let test_env = season_with_every_child("gitops-restore").await?;
+    let before = pods(&test_env).await?;
     for (kind, name) in data() {
-        crate::children::meddle(&api(&season, kind), name, |object| {
+        crate::children::meddle(&api(&test_env, kind), name, |object| {
             object["metadata"]["labels"][INSTANCE] = json!("season");
         })
         .await?;
     }
     for (kind, name) in data() {
         eventually(PATIENCE, &format!("{kind}/{name} to lose the label"), async || {
-            let object = api(&season, kind).get(name).await.map_err(|error| error.to_string())?;
+            let object = api(&test_env, kind)
+                .get(name)
+                .await
+                .map_err(|error| error.to_string())?;
             if keeps(&object) {
                 Ok(())
             } else {
@@ -214,9 +220,9 @@ async fn a_label_that_a_restored_backup_brings_back_is_taken_off_again() -> Resu
             }
         })
         .await
-        .map_err(|error| error.with_log(&season.operator.log()))?;
+        .map_err(|error| error.with_log(&test_env.operator.log()))?;
     }
-    at_rest(&season, "season").await?;
-    assert_eq!(pods(&season).await?, before);
+    at_rest(&test_env, "season").await?;
+    assert_eq!(pods(&test_env).await?, before);
     Ok(())
 }

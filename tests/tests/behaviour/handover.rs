@@ -13,10 +13,10 @@ use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, PostParams},
 };
+use ras_core::platform;
 use ras_crds::RecruitmentDrive;
-use ras_operator::platform;
 use ras_tests::{
-    Cluster, Error, ForeignProject, JobRunner, Operator, OperatorOptions, PATIENCE, ROLES, apply_yaml, documents,
+    Cluster, Error, FakeKubelet, ForeignProject, Operator, OperatorOptions, PATIENCE, ROLES, apply_yaml, documents,
     eventually,
     object_store::{StoreKind, shared},
     repository,
@@ -94,7 +94,7 @@ async fn the_main_example_becomes_ready_with_what_terraform_hands_over_and_a_dra
     let operator = Operator::start(&cluster, &home, &options.cluster_wide()).await?;
 
     // What a database is asked for is proven elsewhere.
-    let _jobs = JobRunner::pretend(client.clone());
+    let _jobs = FakeKubelet::pretend(client.clone());
     let namespace = cluster.namespace("spo").await?;
     let ready = async {
         namespace.apply(&with_buckets(namespace.name()).to_string()).await?;

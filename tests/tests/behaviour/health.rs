@@ -5,7 +5,7 @@ use std::{io::Write as _, net::TcpListener, time::Instant};
 use futures::future::join_all;
 use k8s_openapi::api::{apps::v1::Deployment, networking::v1::Ingress};
 use ras_tests::{
-    Cluster, Error, JobRunner, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually,
+    Cluster, Error, FakeKubelet, Operator, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually,
     program_beside,
 };
 use tokio::{process::Command, time::timeout};
@@ -24,28 +24,28 @@ spec:
 
 #[tokio::test]
 async fn health_readiness_and_metrics_are_answered() -> Result<(), Error> {
-    let mut season = Season::start("health").await?;
-    assert_eq!(season.operator.get("/healthz").await?.0, 200);
-    season.operator.logs(PATIENCE, r#""message":"ready""#).await?;
-    assert_eq!(season.operator.get("/readyz").await?.0, 200);
+    let mut test_env = TestEnv::start("health").await?;
+    assert_eq!(test_env.operator.get("/healthz").await?.0, 200);
+    test_env.operator.logs(PATIENCE, r#""message":"ready""#).await?;
+    assert_eq!(test_env.operator.get("/readyz").await?.0, 200);
     // What never happened is not counted, not even as nothing.
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    let (code, metrics) = season.operator.get("/metrics").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    let (code, metrics) = test_env.operator.get("/metrics").await?;
     assert_eq!(code, 200);
     for metric in ["ras_reconciles", "ras_reconcile_duration_seconds", "ras_api_writes"] {
         assert!(metrics.contains(&format!("# HELP {metric} ")), "{metric}: {metrics}");
     }
     assert!(metrics.ends_with("# EOF\n"), "as OpenMetrics has it");
-    let (code, text) = season.operator.get("/").await?;
+    let (code, text) = test_env.operator.get("/").await?;
     assert!(code == 404 && text.contains("/metrics"), "{code}: {text}");
     Ok(())
 }
 
 /// Waits until the metrics have each of these lines, and no other line that names a drive.
 #[allow(clippy::await_holding_refcell_ref)] // Nobody else looks at the same time: the looks follow one another.
-async fn metrics_of_drives(season: &mut Season, lines: &[String]) -> Result<(), Error> {
-    let operator = std::cell::RefCell::new(&mut season.operator);
+async fn metrics_of_drives(test_env: &mut TestEnv, lines: &[String]) -> Result<(), Error> {
+    let operator = std::cell::RefCell::new(&mut test_env.operator);
     eventually(PATIENCE, "the metrics of drives", async || {
         let (_, text) = operator.borrow_mut().get("/metrics").await?;
         let mut seen: Vec<&str> = text.lines().filter(|line| line.contains("drive=\"")).collect();
@@ -61,10 +61,10 @@ async fn metrics_of_drives(season: &mut Season, lines: &[String]) -> Result<(), 
 
 #[tokio::test]
 async fn metrics_tell_of_every_drive_and_service_as_long_as_there_are_any() -> Result<(), Error> {
-    let mut season = Season::start("metrics").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    let namespace = season.namespace.name().to_owned();
+    let mut test_env = TestEnv::start("metrics").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    let namespace = test_env.namespace.name().to_owned();
     let drive =
         |metric: &str, value: i64| format!("ras_drive_{metric}{{namespace=\"{namespace}\",drive=\"spring\"}} {value}");
     let service = |metric: &str, service: &str, value: i64| {
@@ -77,10 +77,10 @@ async fn metrics_tell_of_every_drive_and_service_as_long_as_there_are_any() -> R
     lines.extend(web.clone());
     lines.extend([service("desired", "worker", 1), service("ready", "worker", 1)]);
     lines.sort_unstable();
-    metrics_of_drives(&mut season, &lines).await?;
+    metrics_of_drives(&mut test_env, &lines).await?;
 
     let alone = "spec: {suspend: true, services: [{name: web, image: 'registry.example.com/web:1', replicas: 2}]}";
-    season
+    test_env
         .apply(&format!("{}{alone}", DRIVE.split("spec:").next().unwrap()))
         .await?;
     let mut lines = vec![
@@ -90,40 +90,40 @@ async fn metrics_tell_of_every_drive_and_service_as_long_as_there_are_any() -> R
         service("ready", "web", 0),
     ];
     lines.sort_unstable();
-    metrics_of_drives(&mut season, &lines).await?;
+    metrics_of_drives(&mut test_env, &lines).await?;
 
-    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
-    metrics_of_drives(&mut season, &[]).await
+    kubectl(&test_env, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    metrics_of_drives(&mut test_env, &[]).await
 }
 
 #[tokio::test]
 async fn an_operator_that_finds_drives_becomes_ready_as_well() -> Result<(), Error> {
-    let mut season = Season::start("ready-again").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    let mut test_env = TestEnv::start("ready-again").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     for _ in 0..3 {
-        restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-        assert_eq!(season.operator.get("/readyz").await?.0, 200);
+        restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+        assert_eq!(test_env.operator.get("/readyz").await?.0, 200);
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn sigterm_ends_it_with_success() -> Result<(), Error> {
-    let mut season = Season::start("sigterm").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    let mut test_env = TestEnv::start("sigterm").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     let asked = Instant::now();
-    let status = season.operator.stop().await?;
+    let status = test_env.operator.stop().await?;
     println!("it ended after {} ms", asked.elapsed().as_millis());
-    assert!(status.success(), "{status}: {}", season.operator.log());
+    assert!(status.success(), "{status}: {}", test_env.operator.log());
     assert!(
-        season.operator.log().contains(r#""message":"stopped""#),
+        test_env.operator.log().contains(r#""message":"stopped""#),
         "{}",
-        season.operator.log()
+        test_env.operator.log()
     );
     // Nothing goes with it: a portal does not need its operator to run.
-    let deployment = season.namespace.api::<Deployment>().get("spring-web").await.unwrap();
+    let deployment = test_env.namespace.api::<Deployment>().get("spring-web").await.unwrap();
     assert_eq!(deployment.status.and_then(|status| status.ready_replicas), Some(2));
     Ok(())
 }
@@ -173,20 +173,20 @@ async fn an_operator_that_starts_before_its_crd_is_applied_waits_for_it_and_begi
         .logs(PATIENCE, "for the API server to serve RecruitmentDrive")
         .await?;
     cluster.install_contract().await?;
-    let jobs = JobRunner::start(namespace.client(), Some(namespace.name()));
-    let season = Season {
+    let jobs = FakeKubelet::start(namespace.client(), Some(namespace.name()));
+    let test_env = TestEnv {
         cluster: Shared::Own(Box::new(cluster)),
         namespace,
         operator,
         jobs,
     };
-    season
+    test_env
         .apply(
             "{apiVersion: ras.dev/v1alpha1, kind: RecruitmentDrive, metadata: {name: spring}, \
              spec: {services: [{name: web, image: registry.example.com/web:1}]}}",
         )
         .await?;
-    season.ready("spring").await.map(drop)
+    test_env.ready("spring").await.map(drop)
 }
 
 #[tokio::test]
@@ -225,18 +225,18 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
     let options = OperatorOptions::with_roles(ROLES)
         .argument("--platform-config")
         .argument(path.display().to_string());
-    let mut season = Season::with(Shared::All(cluster().await?), "reload", &options).await?;
+    let mut test_env = TestEnv::with(Shared::All(cluster().await?), "reload", &options).await?;
     let drive = "{apiVersion: ras.dev/v1alpha1, kind: RecruitmentDrive, metadata: {name: spring}, spec: {services: \
          [{name: web, image: registry.example.com/web:1, ports: [{name: http, port: 8080, path: /}]}], \
          exposure: {host: spring.example.edu}}}";
-    season.apply(drive).await?;
-    season.ready("spring").await?;
-    let classes = async |season: &Season, class: &str| {
+    test_env.apply(drive).await?;
+    test_env.ready("spring").await?;
+    let classes = async |test_env: &TestEnv, class: &str| {
         eventually(
             PATIENCE,
             &format!("the Ingress to be of the class {class}"),
             async || {
-                let ingress = look::<Ingress>(season, "spring").await?.unwrap_or_default();
+                let ingress = look::<Ingress>(test_env, "spring").await?.unwrap_or_default();
                 match ingress.pointer("/spec/ingressClassName") {
                     Some(found) if found == class => Ok(()),
                     other => Err(format!("{other:?}").into()),
@@ -244,11 +244,11 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
             },
         )
         .await
-        .map_err(|error| error.with_log(&season.operator.log()))
+        .map_err(|error| error.with_log(&test_env.operator.log()))
     };
-    classes(&season, "one").await?;
+    classes(&test_env, "one").await?;
     assert!(
-        season
+        test_env
             .operator
             .get("/metrics")
             .await?
@@ -257,25 +257,25 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
     );
 
     replace(&path, &settings("two"));
-    classes(&season, "two").await?;
+    classes(&test_env, "two").await?;
     replace(&path, "ingress: {clasName: three}\n");
-    season.operator.logs(PATIENCE, "those before stay in force").await?;
-    assert!(season.operator.log().contains("clasName"), "the field is named");
+    test_env.operator.logs(PATIENCE, "those before stay in force").await?;
+    assert!(test_env.operator.log().contains("clasName"), "the field is named");
     assert!(
-        season
+        test_env
             .operator
             .get("/metrics")
             .await?
             .1
             .contains("\nras_platform_settings_valid 0\n")
     );
-    classes(&season, "two").await?;
-    season.ready("spring").await?;
+    classes(&test_env, "two").await?;
+    test_env.ready("spring").await?;
 
     replace(&path, &settings("four"));
-    classes(&season, "four").await?;
+    classes(&test_env, "four").await?;
     assert!(
-        season
+        test_env
             .operator
             .get("/metrics")
             .await?
@@ -286,11 +286,11 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
         &path,
         "{ingress: {className: five}, objectStore: {endpoint: 'http://127.0.0.1:9'}}\n",
     );
-    season
+    test_env
         .operator
         .logs(PATIENCE, "but for objectStore: restart the operator")
         .await?;
-    classes(&season, "five").await
+    classes(&test_env, "five").await
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use kube::{
 };
 use ras_crds::RecruitmentDrive;
 use ras_tests::{
-    AuditEvent, AuditMark, Error, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, Signal, cluster,
+    AuditEvent, AuditMark, Error, Operator, OperatorOptions, PATIENCE, ROLES, Shared, Signal, TestEnv, cluster,
     eventually, is_lease, never_two_at_once,
 };
 use serde_json::json;
@@ -38,7 +38,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(20);
 
 /// The leader, a standby, and somebody who edits a drive all the time.
 struct Pair {
-    season: Season,
+    test_env: TestEnv,
     standby: Operator,
     busy: Arc<AtomicBool>,
     since: AuditMark,
@@ -52,24 +52,24 @@ fn options(name: &str) -> OperatorOptions {
 
 impl Pair {
     async fn start(prefix: &str) -> Result<Self, Error> {
-        let mut season = Season::with(Shared::All(cluster().await?), prefix, &options("a")).await?;
-        let since = mark(&season).await?;
-        season.operator.logs(PATIENCE, r#""message":"leads""#).await?;
-        let mut standby = Operator::start(&season.cluster, &season.namespace, &options("b")).await?;
+        let mut test_env = TestEnv::with(Shared::All(cluster().await?), prefix, &options("a")).await?;
+        let since = mark(&test_env).await?;
+        test_env.operator.logs(PATIENCE, r#""message":"leads""#).await?;
+        let mut standby = Operator::start(&test_env.cluster, &test_env.namespace, &options("b")).await?;
         standby.logs(PATIENCE, r#""message":"stands by""#).await?;
-        season.apply(DRIVE).await?;
-        season.ready("spring").await?;
+        test_env.apply(DRIVE).await?;
+        test_env.ready("spring").await?;
         let (code, text) = standby.get("/readyz").await?;
         assert_eq!(code, 200, "a standby is ready: {text}");
-        for (operator, leads) in [(&mut season.operator, 1), (&mut standby, 0)] {
+        for (operator, leads) in [(&mut test_env.operator, 1), (&mut standby, 0)] {
             let (_, metrics) = operator.get("/metrics").await?;
             assert!(metrics.contains(&format!("\nras_leader {leads}\n")), "{metrics}");
         }
         let busy = Arc::new(AtomicBool::new(true));
-        tokio::spawn(edit(season.drives(), Arc::clone(&busy)));
-        becomes_edited(&season, 3).await?;
+        tokio::spawn(edit(test_env.drives(), Arc::clone(&busy)));
+        becomes_edited(&test_env, 3).await?;
         Ok(Self {
-            season,
+            test_env,
             standby,
             busy,
             since,
@@ -92,9 +92,9 @@ impl Pair {
 
     /// Every write of the two, in the order in which the API server received them.
     async fn writes(&self) -> Result<Vec<AuditEvent>, Error> {
-        let audit = self.season.cluster.audit()?;
+        let audit = self.test_env.cluster.audit()?;
         audit.settle().await?;
-        let users = [self.season.operator.user(), self.standby.user()];
+        let users = [self.test_env.operator.user(), self.standby.user()];
         let mut writes = audit.events_since(self.since, |event| {
             event.is_write() && event.stage == "ResponseComplete" && users.contains(&event.username.as_str())
         })?;
@@ -106,13 +106,13 @@ impl Pair {
     /// wrote the lease last. Returns the writes.
     async fn never_two_at_once(&self) -> Result<Vec<AuditEvent>, Error> {
         self.busy.store(false, Ordering::Release);
-        self.season.ready("spring").await?;
-        let drive = self.season.drives().get("spring").await.map_err(|error| Error::Api {
+        self.test_env.ready("spring").await?;
+        let drive = self.test_env.drives().get("spring").await.map_err(|error| Error::Api {
             what: "looking at the drive".to_owned(),
             message: error.to_string(),
         })?;
         let value = drive.spec.services[0].env[0].value.clone();
-        becomes(&self.season, "spring-web", EDITED, &json!(value)).await?;
+        becomes(&self.test_env, "spring-web", EDITED, &json!(value)).await?;
 
         let writes = self.writes().await?;
         let by_each =
@@ -142,9 +142,9 @@ async fn edit(drives: Api<RecruitmentDrive>, busy: Arc<AtomicBool>) {
 }
 
 /// Waits until an edit has reached the Deployment.
-async fn becomes_edited(season: &Season, least: u32) -> Result<(), Error> {
+async fn becomes_edited(test_env: &TestEnv, least: u32) -> Result<(), Error> {
     eventually(PATIENCE, "an edit in the Deployment", async || {
-        let value = crate::seen::of_deployment(season, "spring-web", EDITED).await?;
+        let value = crate::seen::of_deployment(test_env, "spring-web", EDITED).await?;
         let number: u32 = value.as_str().and_then(|text| text.parse().ok()).unwrap_or_default();
         if number >= least { Ok(()) } else { Err(value.into()) }
     })
@@ -156,18 +156,18 @@ async fn a_leader_that_is_asked_to_end_gives_the_lease_back_last_and_the_standby
 {
     let mut pair = Pair::start("lead-term").await?;
     let asked = Timestamp::now();
-    let status = pair.season.operator.stop().await?;
+    let status = pair.test_env.operator.stop().await?;
     assert!(status.success(), "{status}");
     let took = pair.takes_over(asked).await?;
     println!("the standby's first write came {} ms later", took.as_millis());
     assert!(
         took < TAKEN_OVER / 4,
         "it heard of it at once, and waited for nothing: {took:?}; what the one that ended said:\n{}",
-        pair.season.operator.log()
+        pair.test_env.operator.log()
     );
 
     let writes = pair.never_two_at_once().await?;
-    let user = pair.season.operator.user();
+    let user = pair.test_env.operator.user();
     let last = writes.iter().rfind(|event| event.username == user).expect("it led");
     assert!(is_lease(last), "the lease is given back last of all: {last:?}");
     Ok(())
@@ -176,12 +176,12 @@ async fn a_leader_that_is_asked_to_end_gives_the_lease_back_last_and_the_standby
 /// Those who lost the race for a lease that was given back have to be there when it is given back again.
 #[tokio::test]
 async fn leaders_that_end_one_after_the_other_are_followed_at_once_each_time() -> Result<(), Error> {
-    let season = Season::with(Shared::All(cluster().await?), "lead-roll", &options("a")).await?;
-    let leases: Api<Lease> = Api::namespaced(season.cluster.client()?, season.namespace.name());
-    let mut all = BTreeMap::from([("a".to_owned(), season.operator)]);
+    let test_env = TestEnv::with(Shared::All(cluster().await?), "lead-roll", &options("a")).await?;
+    let leases: Api<Lease> = Api::namespaced(test_env.cluster.client()?, test_env.namespace.name());
+    let mut all = BTreeMap::from([("a".to_owned(), test_env.operator)]);
     taken_after(&leases, Timestamp::UNIX_EPOCH).await?;
     for name in ["b", "c", "d"] {
-        let mut standby = Operator::start(&season.cluster, &season.namespace, &options(name)).await?;
+        let mut standby = Operator::start(&test_env.cluster, &test_env.namespace, &options(name)).await?;
         standby.logs(PATIENCE, r#""message":"stands by""#).await?;
         all.insert(name.to_owned(), standby);
     }
@@ -224,7 +224,7 @@ async fn taken_after(leases: &Api<Lease>, moment: Timestamp) -> Result<(String, 
 async fn a_leader_that_is_killed_is_followed_within_twenty_seconds() -> Result<(), Error> {
     let mut pair = Pair::start("lead-kill").await?;
     let killed = Timestamp::now();
-    pair.season.operator.kill();
+    pair.test_env.operator.kill();
     let took = pair.takes_over(killed).await?;
     println!("the standby's first write came {} ms later", took.as_millis());
     assert!(took < TAKEN_OVER, "{took:?}");
@@ -239,14 +239,14 @@ async fn a_leader_that_is_killed_is_followed_within_twenty_seconds() -> Result<(
 async fn a_leader_that_stood_still_writes_nothing_when_it_goes_on_and_begins_anew_as_a_standby() -> Result<(), Error> {
     let mut pair = Pair::start("lead-stop").await?;
     let stopped = Timestamp::now();
-    pair.season.operator.signal(Signal::Stop);
+    pair.test_env.operator.signal(Signal::Stop);
     let took = pair.takes_over(stopped).await?;
     println!("the standby's first write came {} ms later", took.as_millis());
     assert!(took < TAKEN_OVER, "{took:?}");
 
-    let woken = mark(&pair.season).await?;
-    pair.season.operator.signal(Signal::Cont);
-    let operator = std::cell::RefCell::new(&mut pair.season.operator);
+    let woken = mark(&pair.test_env).await?;
+    pair.test_env.operator.signal(Signal::Cont);
+    let operator = std::cell::RefCell::new(&mut pair.test_env.operator);
     #[allow(clippy::await_holding_refcell_ref)] // Nobody else looks at the same time.
     eventually(PATIENCE, "the leader that was to end", async || {
         match operator.borrow_mut().check_running() {
@@ -255,31 +255,34 @@ async fn a_leader_that_stood_still_writes_nothing_when_it_goes_on_and_begins_ane
         }
     })
     .await?;
-    let log = pair.season.operator.log();
+    let log = pair.test_env.operator.log();
     assert!(log.contains("the lease ras-operator"), "it says why it ends: {log}");
-    let user = pair.season.operator.user().to_owned();
+    let user = pair.test_env.operator.user().to_owned();
     let after = pair
-        .season
+        .test_env
         .cluster
         .audit()?
         .events_since(woken, |event| event.username == user && event.is_write())?;
     assert!(after.is_empty(), "{after:#?}");
 
     // As kubelet would.
-    pair.season.operator = Operator::start(&pair.season.cluster, &pair.season.namespace, &options("a")).await?;
-    pair.season.operator.logs(PATIENCE, r#""message":"stands by""#).await?;
+    pair.test_env.operator = Operator::start(&pair.test_env.cluster, &pair.test_env.namespace, &options("a")).await?;
+    pair.test_env
+        .operator
+        .logs(PATIENCE, r#""message":"stands by""#)
+        .await?;
     pair.never_two_at_once().await.map(drop)
 }
 
 #[tokio::test]
 async fn an_only_operator_that_is_killed_goes_on_at_once_under_the_name_of_its_pod() -> Result<(), Error> {
-    let mut season = Season::with(Shared::All(cluster().await?), "lead-again", &options("a")).await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    season.operator.kill();
+    let mut test_env = TestEnv::with(Shared::All(cluster().await?), "lead-again", &options("a")).await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    test_env.operator.kill();
     let started = Timestamp::now();
-    season.operator = Operator::start(&season.cluster, &season.namespace, &options("a")).await?;
-    season.operator.logs(PATIENCE, r#""message":"leads""#).await?;
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &options("a")).await?;
+    test_env.operator.logs(PATIENCE, r#""message":"leads""#).await?;
     let took = Duration::try_from(Timestamp::now().duration_since(started)).unwrap_or_default();
     println!("it led again after {} ms", took.as_millis());
     assert!(took < Duration::from_secs(15), "it waited for its own lease: {took:?}");
@@ -289,14 +292,17 @@ async fn an_only_operator_that_is_killed_goes_on_at_once_under_the_name_of_its_p
 #[tokio::test]
 async fn without_a_right_to_the_lease_it_says_what_is_missing_and_writes_nothing() -> Result<(), Error> {
     let options = options("a").without_rights_to_the_lease();
-    let mut season = Season::with(Shared::All(cluster().await?), "lead-not", &options).await?;
-    season.apply(DRIVE).await?;
-    season
+    let mut test_env = TestEnv::with(Shared::All(cluster().await?), "lead-not", &options).await?;
+    test_env.apply(DRIVE).await?;
+    test_env
         .operator
         .logs(PATIENCE, "deploy/rbac/leader-election.yaml")
         .await?;
-    let written = crate::seen::asked(&season, AuditMark::START, |event| event.is_write() && !is_lease(event)).await?;
+    let written = crate::seen::asked(&test_env, AuditMark::START, |event| {
+        event.is_write() && !is_lease(event)
+    })
+    .await?;
     assert!(written.is_empty(), "{written:#?}");
-    assert_eq!(season.operator.get("/readyz").await?.0, 200);
+    assert_eq!(test_env.operator.get("/readyz").await?.0, 200);
     Ok(())
 }

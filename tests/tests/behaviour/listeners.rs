@@ -15,7 +15,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use ras_crds::{ConditionType, Reason};
-use ras_tests::{AuditEvent, Error, Operator, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually};
+use ras_tests::{AuditEvent, Error, Operator, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually};
 use serde_json::json;
 use tokio::{net::TcpListener, task::AbortHandle};
 
@@ -85,8 +85,8 @@ impl Drop for Listening {
 }
 
 /// Gives the only pod an address, as a kubelet would.
-async fn pod_is_at(season: &Season, address: &str) -> Result<(), Error> {
-    let pods = season.namespace.api::<Pod>();
+async fn pod_is_at(test_env: &TestEnv, address: &str) -> Result<(), Error> {
+    let pods = test_env.namespace.api::<Pod>();
     let list = pods
         .list(&ListParams::default())
         .await
@@ -102,8 +102,8 @@ async fn pod_is_at(season: &Season, address: &str) -> Result<(), Error> {
     .map_err(failed("writing a pod's address"))
 }
 
-async fn version(season: &Season) -> Result<Option<String>, Error> {
-    let drive = season
+async fn version(test_env: &TestEnv) -> Result<Option<String>, Error> {
+    let drive = test_env
         .drives()
         .get("spring")
         .await
@@ -119,10 +119,10 @@ async fn a_declared_port_on_which_nobody_listens_is_found_and_checks_cost_no_req
         .argument(format!("--platform-config={}", settings.path().display()))
         .argument("--pod-labels=app.kubernetes.io/name=ras-operator")
         .environment("POD_NAMESPACE", "ras-system");
-    let mut season = Season::with(Shared::All(cluster().await?), "listeners", &options).await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    let policy = look::<NetworkPolicy>(&season, "spring-web").await?.unwrap();
+    let mut test_env = TestEnv::with(Shared::All(cluster().await?), "listeners", &options).await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    let policy = look::<NetworkPolicy>(&test_env, "spring-web").await?.unwrap();
     let rule = &policy["spec"]["ingress"][1];
     assert_eq!(
         rule["from"][0]["podSelector"]["matchLabels"],
@@ -130,20 +130,20 @@ async fn a_declared_port_on_which_nobody_listens_is_found_and_checks_cost_no_req
     );
 
     // Where not even the port of the readiness probe answers, the network is to blame.
-    pod_is_at(&season, NOBODY).await?;
+    pod_is_at(&test_env, NOBODY).await?;
     let told = because(
-        &season,
+        &test_env,
         "spring",
         ConditionType::ListenersReady,
         Reason::PortsUnreachable,
     )
     .await?;
     assert_eq!(told.status, "Unknown");
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
 
     let (http, admin) = (Listening::on(18080).await?, Listening::on(18081).await?);
-    pod_is_at(&season, PROGRAM).await?;
-    let told = season
+    pod_is_at(&test_env, PROGRAM).await?;
+    let told = test_env
         .condition("spring", ConditionType::ListenersReady, "False")
         .await?;
     assert_eq!(told.reason, Reason::PortNotListening.as_str());
@@ -151,33 +151,33 @@ async fn a_declared_port_on_which_nobody_listens_is_found_and_checks_cost_no_req
         assert!(told.message.contains(words), "{words}: {}", told.message);
     }
     assert!(!told.message.contains("admin"), "{}", told.message);
-    let ready = season.condition("spring", ConditionType::Ready, "False").await?;
+    let ready = test_env.condition("spring", ConditionType::Ready, "False").await?;
     assert_eq!((&ready.reason, &ready.message), (&told.reason, &told.message));
-    let stalled = season.condition("spring", ConditionType::Stalled, "True").await?;
+    let stalled = test_env.condition("spring", ConditionType::Stalled, "True").await?;
     assert_eq!(stalled.reason, told.reason);
 
     let metrics = Listening::on(18082).await?;
-    season
+    test_env
         .condition("spring", ConditionType::ListenersReady, "True")
         .await?;
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
 
     // It goes on, and nothing is asked of the API server.
-    let before = version(&season).await?;
-    let since = mark(&season).await?;
+    let before = version(&test_env).await?;
+    let since = mark(&test_env).await?;
     metrics.is_asked(3).await?;
     let for_resource = |event: &AuditEvent| event.is_for_resource() && event.verb != "watch";
-    let asked = asked(&season, since, for_resource).await?;
+    let asked = asked(&test_env, since, for_resource).await?;
     assert!(asked.is_empty(), "{asked:#?}");
 
     // An operator that starts says what status says until it has checked, and then the same.
-    season.operator.stop().await?;
-    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
+    test_env.operator.stop().await?;
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &options).await?;
     admin.is_asked(2).await?;
-    assert_eq!(version(&season).await?, before);
+    assert_eq!(version(&test_env).await?, before);
 
     drop(metrics);
-    season
+    test_env
         .condition("spring", ConditionType::ListenersReady, "False")
         .await?;
     drop((http, admin));

@@ -7,7 +7,7 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
 };
 use ras_crds::{ConditionType, Reason};
-use ras_tests::{Error, ForeignProject, OperatorOptions, ROLES, Season, eventually};
+use ras_tests::{Error, ForeignProject, OperatorOptions, ROLES, TestEnv, eventually};
 
 use crate::seen::{asked, because, mark};
 
@@ -47,12 +47,12 @@ stringData: {tls.crt: '', tls.key: ''}
 ";
 
 /// The names of a drive's monitoring objects, by kind.
-async fn monitoring(season: &Season) -> Result<Vec<String>, Error> {
+async fn monitoring(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for kind in ["ServiceMonitor", "PrometheusRule"] {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("monitoring.coreos.com", "v1", kind));
         let api: Api<DynamicObject> =
-            Api::namespaced_with(season.namespace.client(), season.namespace.name(), &resource);
+            Api::namespaced_with(test_env.namespace.client(), test_env.namespace.name(), &resource);
         let listed = api.list(&ListParams::default()).await;
         let items = listed
             .map_err(|error| Error::Api {
@@ -70,17 +70,23 @@ async fn monitoring(season: &Season) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-async fn told(season: &Season, drive: &str, type_: ConditionType, reason: Reason, words: &[&str]) -> Result<(), Error> {
-    let condition = because(season, drive, type_, reason).await?;
+async fn told(
+    test_env: &TestEnv,
+    drive: &str,
+    type_: ConditionType,
+    reason: Reason,
+    words: &[&str],
+) -> Result<(), Error> {
+    let condition = because(test_env, drive, type_, reason).await?;
     for word in words {
         assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     Ok(())
 }
 
-async fn monitoring_comes(season: &Season) -> Result<(), Error> {
+async fn monitoring_comes(test_env: &TestEnv) -> Result<(), Error> {
     eventually(A_MINUTE, "a ServiceMonitor and a PrometheusRule", async || {
-        let names = monitoring(season).await?;
+        let names = monitoring(test_env).await?;
         if names == ["ServiceMonitor/spring-web", "PrometheusRule/spring"] {
             Ok(())
         } else {
@@ -88,9 +94,9 @@ async fn monitoring_comes(season: &Season) -> Result<(), Error> {
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
     told(
-        season,
+        test_env,
         "spring",
         ConditionType::MonitoringReady,
         Reason::MonitoringConfigured,
@@ -99,10 +105,10 @@ async fn monitoring_comes(season: &Season) -> Result<(), Error> {
     .await
 }
 
-async fn monitoring_missing(season: &Season) -> Result<(), Error> {
+async fn monitoring_missing(test_env: &TestEnv) -> Result<(), Error> {
     let words = ["Prometheus Operator", "monitoring.coreos.com", "install it"];
     told(
-        season,
+        test_env,
         "spring",
         ConditionType::MonitoringReady,
         Reason::PrometheusOperatorMissing,
@@ -113,14 +119,14 @@ async fn monitoring_missing(season: &Season) -> Result<(), Error> {
 
 #[tokio::test]
 async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_come_and_go() -> Result<(), Error> {
-    let mut season = Season::alone("optional", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
-    season.apply(DRIVE).await?;
-    season.apply(ISSUED).await?;
-    monitoring_missing(&season).await?;
-    season.ready("spring").await?;
+    let mut test_env = TestEnv::alone("optional", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
+    test_env.apply(DRIVE).await?;
+    test_env.apply(ISSUED).await?;
+    monitoring_missing(&test_env).await?;
+    test_env.ready("spring").await?;
     let words = ["letsencrypt", "cert-manager", "install it", "exposure.tls.secretName"];
     told(
-        &season,
+        &test_env,
         "exposed",
         ConditionType::ExposureReady,
         Reason::CertManagerMissing,
@@ -128,7 +134,7 @@ async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_
     )
     .await?;
     assert_eq!(
-        season
+        test_env
             .condition("exposed", ConditionType::ServicesReady, "True")
             .await?
             .reason,
@@ -136,63 +142,63 @@ async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_
     );
 
     // The promise is that nothing happens: what is not there is not asked for again and again.
-    let quiet = mark(&season).await?;
+    let quiet = mark(&test_env).await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    let requests = asked(&season, quiet, |event| event.verb != "watch").await?;
+    let requests = asked(&test_env, quiet, |event| event.verb != "watch").await?;
     assert!(requests.is_empty(), "{requests:?}");
 
-    season.cluster.install(ForeignProject::PrometheusOperator).await?;
-    monitoring_comes(&season).await?;
-    season.ready("spring").await?;
-    season.cluster.install(ForeignProject::CertManager).await?;
+    test_env.cluster.install(ForeignProject::PrometheusOperator).await?;
+    monitoring_comes(&test_env).await?;
+    test_env.ready("spring").await?;
+    test_env.cluster.install(ForeignProject::CertManager).await?;
     let words = ["letsencrypt", "exposed-tls", "kubectl describe certificate"];
     told(
-        &season,
+        &test_env,
         "exposed",
         ConditionType::ExposureReady,
         Reason::CertificatePending,
         &words,
     )
     .await?;
-    season.apply(CERTIFICATE).await?;
+    test_env.apply(CERTIFICATE).await?;
     told(
-        &season,
+        &test_env,
         "exposed",
         ConditionType::ExposureReady,
         Reason::RouteConfigured,
         &["https://spring.example.edu"],
     )
     .await?;
-    season.ready("exposed").await?;
+    test_env.ready("exposed").await?;
 
-    season.cluster.uninstall(ForeignProject::PrometheusOperator).await?;
-    monitoring_missing(&season).await?;
-    season.ready("spring").await?;
-    season.operator.check_running()?;
-    let quiet = mark(&season).await?;
+    test_env.cluster.uninstall(ForeignProject::PrometheusOperator).await?;
+    monitoring_missing(&test_env).await?;
+    test_env.ready("spring").await?;
+    test_env.operator.check_running()?;
+    let quiet = mark(&test_env).await?;
     // Nothing is to happen here either: no watch of what is gone is tried again.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let requests = asked(&season, quiet, |event| {
+    let requests = asked(&test_env, quiet, |event| {
         event.group == "monitoring.coreos.com" || event.code >= 400
     })
     .await?;
     assert!(requests.is_empty(), "{requests:?}");
 
-    season.cluster.install(ForeignProject::PrometheusOperator).await?;
-    monitoring_comes(&season).await
+    test_env.cluster.install(ForeignProject::PrometheusOperator).await?;
+    monitoring_comes(&test_env).await
 }
 
 #[tokio::test]
 async fn optional_apis_are_noticed_within_a_minute_by_an_operator_of_one_namespace() -> Result<(), Error> {
-    let mut season = Season::alone("optional", &OperatorOptions::with_roles(ROLES)).await?;
-    season.apply(DRIVE).await?;
-    monitoring_missing(&season).await?;
-    season.ready("spring").await?;
+    let mut test_env = TestEnv::alone("optional", &OperatorOptions::with_roles(ROLES)).await?;
+    test_env.apply(DRIVE).await?;
+    monitoring_missing(&test_env).await?;
+    test_env.ready("spring").await?;
 
     // The promise is that nothing happens but one question a group a minute.
-    let quiet = mark(&season).await?;
+    let quiet = mark(&test_env).await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    let mut requests = asked(&season, quiet, |event| event.verb != "watch").await?;
+    let mut requests = asked(&test_env, quiet, |event| event.verb != "watch").await?;
     assert!(
         requests
             .iter()
@@ -203,15 +209,15 @@ async fn optional_apis_are_noticed_within_a_minute_by_an_operator_of_one_namespa
     requests.dedup_by(|one, other| one.request_uri == other.request_uri);
     assert!(all <= 3, "{requests:?}");
 
-    season.cluster.install(ForeignProject::PrometheusOperator).await?;
+    test_env.cluster.install(ForeignProject::PrometheusOperator).await?;
     let installed = std::time::Instant::now();
-    monitoring_comes(&season).await?;
+    monitoring_comes(&test_env).await?;
     println!("noticed after {:.0} s", installed.elapsed().as_secs_f64());
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
 
-    season.cluster.uninstall(ForeignProject::PrometheusOperator).await?;
+    test_env.cluster.uninstall(ForeignProject::PrometheusOperator).await?;
     eventually(A_MINUTE, "the condition to tell that it is gone", async || {
-        let drive = season.drives().get("spring").await?;
+        let drive = test_env.drives().get("spring").await?;
         let conditions = drive.status.unwrap_or_default().conditions;
         match conditions.iter().find(|condition| condition.type_ == "MonitoringReady") {
             Some(condition) if condition.reason == "PrometheusOperatorMissing" => Ok(()),
@@ -219,40 +225,40 @@ async fn optional_apis_are_noticed_within_a_minute_by_an_operator_of_one_namespa
         }
     })
     .await?;
-    season.ready("spring").await?;
-    season.operator.check_running()
+    test_env.ready("spring").await?;
+    test_env.operator.check_running()
 }
 
 #[tokio::test]
 async fn a_certificate_that_somebody_else_keeps_is_waited_for_by_name() -> Result<(), Error> {
-    let season = Season::start("certificate").await?;
-    season
+    let test_env = TestEnv::start("certificate").await?;
+    test_env
         .apply(&ISSUED.replace("issuer: letsencrypt", "secretName: exposed-tls"))
         .await?;
     let words = [
         "exposed-tls",
         "spring.example.edu",
-        season.namespace.name(),
+        test_env.namespace.name(),
         "kubernetes.io/tls",
     ];
     told(
-        &season,
+        &test_env,
         "exposed",
         ConditionType::ExposureReady,
         Reason::SecretMissing,
         &words,
     )
     .await?;
-    let ready = because(&season, "exposed", ConditionType::Ready, Reason::SecretMissing).await?;
+    let ready = because(&test_env, "exposed", ConditionType::Ready, Reason::SecretMissing).await?;
     assert_eq!(ready.status, "False");
-    season.apply(CERTIFICATE).await?;
+    test_env.apply(CERTIFICATE).await?;
     told(
-        &season,
+        &test_env,
         "exposed",
         ConditionType::ExposureReady,
         Reason::RouteConfigured,
         &[],
     )
     .await?;
-    season.ready("exposed").await.map(drop)
+    test_env.ready("exposed").await.map(drop)
 }

@@ -18,8 +18,8 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
     runtime::watcher,
 };
+use ras_core::build::names;
 use ras_crds::{ConditionType, DatabaseLoginStatus, Reason};
-use ras_operator::drive::build::names;
 use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, eventually, postgres::PostgresServer};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -42,7 +42,7 @@ struct Programs {
 
 impl Programs {
     fn start(databases: &Databases, service: &str) -> Self {
-        let namespace = &databases.season.namespace;
+        let namespace = &databases.test_env.namespace;
         let (pods, secrets): (Api<Pod>, Api<Secret>) = (namespace.api(), namespace.api());
         let config = watcher::Config::default().labels(&format!("ras.dev/service={service}"));
         let server = databases.server;
@@ -192,7 +192,7 @@ fn drive(databases: &Databases, database: &str) -> String {
 /// Begins the drive and its programs.
 async fn begin(databases: &Databases, database: &str) -> Result<Programs, Error> {
     databases.connection(databases.server.password()).await?;
-    databases.season.apply(&drive(databases, database)).await?;
+    databases.test_env.apply(&drive(databases, database)).await?;
     databases.ready("spring").await?;
     databases.works("spring", "portal", "students").await?;
     let owner = databases.name("portal");
@@ -214,7 +214,7 @@ async fn begin(databases: &Databases, database: &str) -> Result<Programs, Error>
 async fn wish(databases: &Databases, mark: &str) -> Result<(), Error> {
     let wish = format!("ras.dev/rotate=database@{mark}");
     kubectl(
-        &databases.season,
+        &databases.test_env,
         &["annotate", "--overwrite", "drive", "spring", &wish],
     )
     .await
@@ -236,7 +236,7 @@ async fn rotated(databases: &Databases, generation: i64) -> Result<DatabaseLogin
         },
     )
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     databases.ready("spring").await?;
     Ok(login)
 }
@@ -255,24 +255,24 @@ fn variable(template: &Value, name: &str) -> Value {
 async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_back() -> Result<(), Error> {
     let databases = Databases::start("pw-asked").await?;
     let programs = begin(&databases, "").await?;
-    let start = mark(&databases.season).await?;
+    let start = mark(&databases.test_env).await?;
     let owner = databases.name("portal");
     let (first, second) = (
         secret_of("spring", &owner),
         names::second_password("spring", ras_crds::spec::DatabaseCredentials::PerDatabase, &owner),
     );
     assert!(
-        look::<Secret>(&databases.season, &second).await?.is_none(),
+        look::<Secret>(&databases.test_env, &second).await?.is_none(),
         "nobody asked for it"
     );
-    let site = look::<Deployment>(&databases.season, "spring-site").await?.unwrap();
+    let site = look::<Deployment>(&databases.test_env, "spring-site").await?.unwrap();
     let one = databases.password(&first).await?;
 
     wish(&databases, "1").await?;
     let told = rotated(&databases, 1).await?;
     assert_eq!(told.answered.as_deref(), Some("database@1"), "{told:?}");
     programs.connect().await?;
-    let portal = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let portal = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(variable(&portal, "DATABASE_USER")["value"], format!("{owner}_2"));
     assert_eq!(
         variable(&portal, "DATABASE_PASSWORD").pointer("/valueFrom/secretKeyRef/name"),
@@ -287,7 +287,7 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
         gets_in(&owner, &one).await,
         "the one before works until the next rotation"
     );
-    at_rest(&databases.season, "spring").await?;
+    at_rest(&databases.test_env, "spring").await?;
 
     wish(&databases, "2").await?;
     rotated(&databases, 2).await?;
@@ -298,7 +298,7 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
     assert!(!gets_in(&owner, &one).await, "two rotations later it does not");
     assert_eq!(programs.users(), BTreeSet::from([owner.clone(), format!("{owner}_2")]));
     assert_eq!(
-        look::<Deployment>(&databases.season, "spring-site")
+        look::<Deployment>(&databases.test_env, "spring-site")
             .await?
             .unwrap()
             .pointer("/metadata/generation"),
@@ -309,17 +309,17 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
     let owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'";
     let found = databases.server.column(&owner, owners).await?;
     assert_eq!(found, std::slice::from_ref(&owner));
-    at_rest(&databases.season, "spring").await?;
+    at_rest(&databases.test_env, "spring").await?;
     programs.never_failed();
 
-    let events = kubectl(&databases.season, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let events = kubectl(&databases.test_env, &["get", "events.events.k8s.io", "--output=json"]).await?;
     assert!(events.contains("DatabaseLoginsRotated"), "people are told");
-    let reads = asked(&databases.season, start, |event| {
+    let reads = asked(&databases.test_env, start, |event| {
         event.resource == "secrets" && event.verb == "get"
     })
     .await?;
     assert!(reads.is_empty(), "{reads:?}");
-    let log = databases.season.operator.log();
+    let log = databases.test_env.operator.log();
     for password in [&one, &two, &three] {
         assert!(
             !log.contains(password.as_str()) && !events.contains(password.as_str()),
@@ -335,7 +335,7 @@ const POOL: &str = "ras.test/pw-rolled-back";
 /// Writes what a kubelet would of pods that crash with this user, and returns the name of one. The pod's own time lies so far
 /// back that it counts as lasting soon.
 async fn crash(databases: &Databases, user: &str) -> Result<String, Error> {
-    let pods: Api<Pod> = databases.season.namespace.api();
+    let pods: Api<Pod> = databases.test_env.namespace.api();
     let of_portal = ListParams::default().labels("ras.dev/service=portal");
     let pod = eventually(PATIENCE, "a pod with the next login", async || {
         let has_it = |pod: &Pod| {
@@ -351,7 +351,7 @@ async fn crash(databases: &Databases, user: &str) -> Result<String, Error> {
         all.into_iter().find(has_it).ok_or_else(|| "none".into())
     })
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     let container = &pod.spec.as_ref().unwrap().containers[0];
     let status = serde_json::json!({"status": {"phase": "Running", "containerStatuses": [{
         "name": container.name, "image": container.image, "imageID": "", "ready": false, "restartCount": 4,
@@ -369,7 +369,7 @@ async fn crash(databases: &Databases, user: &str) -> Result<String, Error> {
 async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates() -> Result<(), Error> {
     let mut databases = Databases::start("pw-crash").await?;
     let nodes = async |label: &str| {
-        kubectl(&databases.season, &["label", "nodes", "--all", "--overwrite", label])
+        kubectl(&databases.test_env, &["label", "nodes", "--all", "--overwrite", label])
             .await
             .map(drop)
     };
@@ -378,12 +378,12 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     databases.connection(databases.server.password()).await?;
     let pinned = format!("portal:1', scheduling: {{nodeSelector: {{{POOL}: here}}}}, ");
     let drive = drive(&databases, "").replace("portal:1', ", &pinned);
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
     let owner = databases.name("portal");
     let first = databases.password(&secret_of("spring", &owner)).await?;
     let gets_in = async |user: &str, password: &str| databases.server.connect(user, password, &owner).await.is_ok();
-    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let before = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     nodes(&without).await?;
 
     let second_user = format!("{owner}_2");
@@ -398,7 +398,7 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
         }
     })
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     assert_eq!(
         (told.generation, told.answered.as_deref()),
         (2, Some("database@1")),
@@ -410,12 +410,12 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     }
     assert!(!why.contains("hunter2secret"), "{why}");
     databases.ready("spring").await?;
-    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(after.pointer("/spec/template"), before.pointer("/spec/template"));
     assert_eq!(databases.password(&secret_of("spring", &owner)).await?, first);
     assert!(gets_in(&owner, &first).await, "the previous login works");
     let ready = databases
-        .season
+        .test_env
         .condition("spring", ConditionType::DatabaseReady, "True")
         .await?;
     for word in ["rotation 1 was rolled back", &pod, "DATABASE_USER", "ras.dev/rotate"] {
@@ -423,7 +423,7 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     }
     eventually(PATIENCE, "a Warning", async || {
         let events = kubectl(
-            &databases.season,
+            &databases.test_env,
             &[
                 "get",
                 "events",
@@ -439,23 +439,23 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
         }
     })
     .await?;
-    at_rest(&databases.season, "spring").await?;
+    at_rest(&databases.test_env, "spring").await?;
 
     // Another operator does not try it again, and the next request does, with a password of its own.
     let second = names::second_password("spring", ras_crds::spec::DatabaseCredentials::PerDatabase, &owner);
     let unused = databases.password(&second).await?;
-    restart_operator(&mut databases.season, &OperatorOptions::with_roles(ROLES)).await?;
+    restart_operator(&mut databases.test_env, &OperatorOptions::with_roles(ROLES)).await?;
     databases.ready("spring").await?;
-    at_rest(&databases.season, "spring").await?;
+    at_rest(&databases.test_env, "spring").await?;
     assert_eq!(login(&databases).await?.generation, 2);
-    kubectl(&databases.season, &["label", "nodes", "--all", "--overwrite", &with]).await?;
+    kubectl(&databases.test_env, &["label", "nodes", "--all", "--overwrite", &with]).await?;
     wish(&databases, "2").await?;
     let told = rotated(&databases, 3).await?;
     assert_eq!((told.rolled_back, told.answered.as_deref()), (None, Some("database@2")));
     let drawn = databases.password(&second).await?;
     assert_ne!(drawn, unused);
     assert!(gets_in(&second_user, &drawn).await && gets_in(&owner, &first).await);
-    kubectl(&databases.season, &["label", "nodes", "--all", &without])
+    kubectl(&databases.test_env, &["label", "nodes", "--all", &without])
         .await
         .map(drop)
 }
@@ -463,14 +463,14 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
 #[tokio::test]
 async fn before_a_password_is_drawn_over_another_and_a_job_starts_the_drive_is_read_live() -> Result<(), Error> {
     let databases = Databases::start("pw-live").await?;
-    let start = mark(&databases.season).await?;
+    let start = mark(&databases.test_env).await?;
     let programs = begin(&databases, "").await?;
     for generation in 1..=2 {
         wish(&databases, &generation.to_string()).await?;
         rotated(&databases, generation).await?;
     }
     programs.never_failed();
-    let events = asked(&databases.season, start, |event| {
+    let events = asked(&databases.test_env, start, |event| {
         let reads = event.verb == "get" && event.resource == "recruitmentdrives";
         let lists = event.verb == "list" && event.resource == "deployments";
         let draws = event.verb == "patch" && event.resource == "secrets";
@@ -523,7 +523,11 @@ async fn a_rotation_that_is_due_waits_for_the_end_of_a_freeze_and_begins_by_itse
     for owner in ["portal", "auth"] {
         let secret = secret_of("spring", &databases.name(owner));
         let age = format!("ras.dev/rotated-at={then}");
-        kubectl(&databases.season, &["annotate", "--overwrite", "secret", &secret, &age]).await?;
+        kubectl(
+            &databases.test_env,
+            &["annotate", "--overwrite", "secret", &secret, &age],
+        )
+        .await?;
     }
     eventually(PATIENCE, "the rotation to wait", async || {
         match login(&databases).await?.message {
@@ -532,10 +536,14 @@ async fn a_rotation_that_is_due_waits_for_the_end_of_a_freeze_and_begins_by_itse
         }
     })
     .await?;
-    assert_eq!(databases.season.jobs.runs().len(), 1, "nothing happened on the server");
+    assert_eq!(
+        databases.test_env.jobs.runs().len(),
+        1,
+        "nothing happened on the server"
+    );
 
     let end = Timestamp::now() + SignedDuration::from_secs(4);
-    databases.season.apply(&drive(&databases, &frozen(end))).await?;
+    databases.test_env.apply(&drive(&databases, &frozen(end))).await?;
     let told = rotated(&databases, 1).await?;
     assert!(told.since.unwrap().0 >= Timestamp::from_second(end.as_second()).unwrap());
     let days = told
@@ -562,17 +570,17 @@ async fn an_operator_that_is_killed_at_any_step_of_a_rotation_locks_nobody_out()
         wish(&databases, &generation.to_string()).await?;
         // As soon as a password is drawn, as soon as its Job is there, and as soon as status says that services get it.
         eventually(PATIENCE, "a password to be drawn", async || {
-            let found = look::<Secret>(&databases.season, secret).await?.unwrap_or_default();
+            let found = look::<Secret>(&databases.test_env, secret).await?.unwrap_or_default();
             match &found["metadata"]["annotations"]["ras.dev/login-generation"] {
                 Value::String(number) if number.parse() == Ok(generation) => Ok(()),
                 other => Err(other.to_string().into()),
             }
         })
         .await?;
-        restart_operator(&mut databases.season, &options).await?;
+        restart_operator(&mut databases.test_env, &options).await?;
         let of_drive = ListParams::default().labels("ras.dev/drive=spring,ras.dev/job=prepare");
         eventually(PATIENCE, "a Job", async || {
-            let jobs: Api<Job> = databases.season.namespace.api();
+            let jobs: Api<Job> = databases.test_env.namespace.api();
             let now = login(&databases).await?.generation;
             if now == generation || !jobs.list(&of_drive).await?.items.is_empty() {
                 Ok(())
@@ -581,7 +589,7 @@ async fn an_operator_that_is_killed_at_any_step_of_a_rotation_locks_nobody_out()
             }
         })
         .await?;
-        restart_operator(&mut databases.season, &options).await?;
+        restart_operator(&mut databases.test_env, &options).await?;
         eventually(PATIENCE, "status to say so", async || {
             match login(&databases).await?.generation {
                 now if now == generation => Ok(()),
@@ -589,11 +597,11 @@ async fn an_operator_that_is_killed_at_any_step_of_a_rotation_locks_nobody_out()
             }
         })
         .await?;
-        restart_operator(&mut databases.season, &options).await?;
+        restart_operator(&mut databases.test_env, &options).await?;
         rotated(&databases, generation).await?;
         programs.connect().await?;
     }
-    at_rest(&databases.season, "spring").await?;
+    at_rest(&databases.test_env, "spring").await?;
     programs.never_failed();
     Ok(())
 }
@@ -602,7 +610,7 @@ async fn an_operator_that_is_killed_at_any_step_of_a_rotation_locks_nobody_out()
 async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_lets_it_go_on() -> Result<(), Error> {
     let databases = Databases::start("pw-failed").await?;
     let programs = begin(&databases, "").await?;
-    let before = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let before = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     // Somebody has a role of that name.
     let taken = format!("{}_2", databases.name("portal"));
     databases
@@ -611,7 +619,7 @@ async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_le
         .await?;
     wish(&databases, "1").await?;
     let told = because(
-        &databases.season,
+        &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseNotOurs,
@@ -621,7 +629,7 @@ async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_le
     let status = login(&databases).await?;
     assert_eq!(status.generation, 0);
     assert!(status.message.clone().unwrap().contains("DatabaseReady"), "{status:?}");
-    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(
         after.pointer("/metadata/generation"),
         before.pointer("/metadata/generation")
@@ -633,7 +641,7 @@ async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_le
         .execute("postgres", &format!("DROP ROLE {taken}"))
         .await?;
     let again = "ras.dev/prepare-database=the-role-is-gone";
-    kubectl(&databases.season, &["annotate", "drive", "spring", again]).await?;
+    kubectl(&databases.test_env, &["annotate", "drive", "spring", again]).await?;
     rotated(&databases, 1).await?;
     programs.connect().await
 }
@@ -644,12 +652,12 @@ async fn one_password_for_all_owners_rotates_on_a_server_of_the_drive_s_own_whil
     let databases = Databases::start("pw-own").await?;
     let own = "credentials: Shared\n    managed: {provider: Standalone, version: 17, size: 1Gi}";
     let drive = databases.on(own, "spring", &["portal", "auth"]) + "    rotate: {keepWhileOpen: true}\n";
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
     let real = databases.own("spring").await?;
     let owner = databases.name("portal");
     let first = databases.password("spring-database").await?;
-    let open = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let open = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
 
     // The next login is made ready, and programs hear nothing of it before the drive is closed.
     wish(&databases, "1").await?;
@@ -667,25 +675,25 @@ async fn one_password_for_all_owners_rotates_on_a_server_of_the_drive_s_own_whil
         }
     })
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     assert_eq!(waiting.generation, 0);
     databases.ready("spring").await?;
     let second = databases.password("spring-database-second").await?;
     let gets_in = async |user: &str, password: &str| real.connect(user, password, &owner).await.is_ok();
     assert!(gets_in(&owner, &first).await && gets_in(&format!("{owner}_2"), &second).await);
-    let after = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(
         after.pointer("/metadata/generation"),
         open.pointer("/metadata/generation")
     );
 
     databases
-        .season
+        .test_env
         .apply(&drive.replace("spec:", "spec:\n  suspend: true"))
         .await?;
     eventually(PATIENCE, "services to get it", async || {
         let login = login(&databases).await?;
-        let portal = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+        let portal = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
         let user = variable(&portal, "DATABASE_USER")["value"].clone();
         if login.generation == 1 && user == format!("{owner}_2") {
             Ok(())
@@ -694,18 +702,18 @@ async fn one_password_for_all_owners_rotates_on_a_server_of_the_drive_s_own_whil
         }
     })
     .await
-    .map_err(|error| error.with_log(&databases.season.operator.log()))?;
+    .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     databases
-        .season
+        .test_env
         .apply(&drive.replace("spec:", "spec:\n  suspend: false"))
         .await?;
     databases.ready("spring").await?;
-    let runs = databases.season.jobs.runs().len();
+    let runs = databases.test_env.jobs.runs().len();
 
     // Another life of the drive finds both Secrets, and goes on with the login that was last.
-    kubectl(&databases.season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    kubectl(&databases.test_env, &["delete", "drive", "spring", "--timeout=50s"]).await?;
     eventually(COLLECTED, "its programs to be gone", async || match look::<Deployment>(
-        &databases.season,
+        &databases.test_env,
         "spring-portal",
     )
     .await?
@@ -714,12 +722,12 @@ async fn one_password_for_all_owners_rotates_on_a_server_of_the_drive_s_own_whil
         Some(_) => Err("still there".into()),
     })
     .await?;
-    databases.season.apply(&drive).await?;
+    databases.test_env.apply(&drive).await?;
     databases.ready("spring").await?;
-    let portal = look::<Deployment>(&databases.season, "spring-portal").await?.unwrap();
+    let portal = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(variable(&portal, "DATABASE_USER")["value"], format!("{owner}_2"));
     assert_eq!(login(&databases).await?.generation, 1);
-    assert!(databases.season.jobs.runs().len() > runs, "the Job has seen to it");
+    assert!(databases.test_env.jobs.runs().len() > runs, "the Job has seen to it");
     assert_eq!(databases.password("spring-database-second").await?, second);
     assert!(gets_in(&owner, &first).await && gets_in(&format!("{owner}_2"), &second).await);
     Ok(())

@@ -12,7 +12,7 @@ use k8s_openapi::{
 };
 use kube::api::{ListParams, Patch, PatchParams};
 use ras_crds::{ConditionType, DatabaseState, Reason};
-use ras_tests::{Error, PATIENCE, Season, eventually};
+use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,10 +33,10 @@ spec:
 const OWN: &str = "managed: {provider: Standalone, version: 17, size: 1Gi}";
 
 /// The only pod of a service.
-async fn pod_of(season: &Season, service: &str) -> Result<Pod, Error> {
+async fn pod_of(test_env: &TestEnv, service: &str) -> Result<Pod, Error> {
     eventually(PATIENCE, &format!("one pod of {service}"), async || {
         let of_service = ListParams::default().labels(&format!("ras.dev/service={service}"));
-        let pods = season.namespace.api::<Pod>().list(&of_service).await?.items;
+        let pods = test_env.namespace.api::<Pod>().list(&of_service).await?.items;
         match <[Pod; 1]>::try_from(pods) {
             Ok([pod]) => Ok(pod),
             Err(pods) => Err(format!("{} pods", pods.len()).into()),
@@ -46,8 +46,8 @@ async fn pod_of(season: &Season, service: &str) -> Result<Pod, Error> {
 }
 
 /// Writes what a kubelet would: the pod is not ready, because its only container is in this state.
-async fn fails(season: &Season, service: &str, state: Value) -> Result<String, Error> {
-    let pod = pod_of(season, service).await?;
+async fn fails(test_env: &TestEnv, service: &str, state: Value) -> Result<String, Error> {
+    let pod = pod_of(test_env, service).await?;
     let name = pod.metadata.name.unwrap();
     let container = &pod.spec.unwrap().containers[0];
     let now = Timestamp::now().to_string();
@@ -59,7 +59,7 @@ async fn fails(season: &Season, service: &str, state: Value) -> Result<String, E
         "containerStatuses": [{"name": container.name, "image": container.image, "imageID": "", "ready": false,
             "restartCount": 0, "state": state}],
     }});
-    season
+    test_env
         .namespace
         .api::<Pod>()
         .patch_status(&name, &PatchParams::default(), &Patch::Strategic(&status))
@@ -75,8 +75,8 @@ fn waiting(reason: &str, message: &str) -> Value {
 #[tokio::test]
 async fn a_database_server_without_a_ready_pod_is_not_available_and_is_again_when_it_has_one() -> Result<(), Error> {
     let databases = Databases::start("readiness-db").await?;
-    let season = &databases.season;
-    season.apply(&databases.on(OWN, "spring", &["portal"])).await?;
+    let test_env = &databases.test_env;
+    test_env.apply(&databases.on(OWN, "spring", &["portal"])).await?;
     databases.ready("spring").await?;
     for (state, words) in [
         // A volume that cannot be mounted.
@@ -85,19 +85,19 @@ async fn a_database_server_without_a_ready_pod_is_not_available_and_is_again_whe
         (json!({"running": {}}), "runs and is not ready"),
         (waiting("ErrImagePull", "not found"), "ErrImagePull"),
     ] {
-        let pod = fails(season, "database", state).await?;
-        let told = season
+        let pod = fails(test_env, "database", state).await?;
+        let told = test_env
             .condition("spring", ConditionType::DatabaseReady, "False")
             .await?;
         for word in [words, &pod] {
             assert!(told.message.contains(word), "{word}: {}", told.message);
         }
         assert!(!told.message.contains("its login works"), "{}", told.message);
-        let ready = season.condition("spring", ConditionType::Ready, "False").await?;
+        let ready = test_env.condition("spring", ConditionType::Ready, "False").await?;
         assert_eq!(ready.reason, told.reason);
         let status = databases.status("spring").await?;
         assert_eq!(status.databases[0].state, DatabaseState::Failing);
-        kubectl(season, &["delete", "pod", &pod]).await?;
+        kubectl(test_env, &["delete", "pod", &pod]).await?;
         databases.ready("spring").await?;
         let status = databases.status("spring").await?;
         assert_eq!(
@@ -106,7 +106,7 @@ async fn a_database_server_without_a_ready_pod_is_not_available_and_is_again_whe
         );
     }
     let events = kubectl(
-        season,
+        test_env,
         &[
             "get",
             "events",
@@ -121,48 +121,50 @@ async fn a_database_server_without_a_ready_pod_is_not_available_and_is_again_whe
 
 #[tokio::test]
 async fn a_cache_that_is_not_ready_is_not_available() -> Result<(), Error> {
-    let season = Season::start("readiness-cache").await?;
-    season.apply(&DRIVE.replace("spec:", "spec:\n  cache: {}")).await?;
-    season.ready("spring").await?;
-    let pod = fails(&season, "cache", waiting("ContainerCreating", "")).await?;
-    let told = season
+    let test_env = TestEnv::start("readiness-cache").await?;
+    test_env.apply(&DRIVE.replace("spec:", "spec:\n  cache: {}")).await?;
+    test_env.ready("spring").await?;
+    let pod = fails(&test_env, "cache", waiting("ContainerCreating", "")).await?;
+    let told = test_env
         .condition("spring", ConditionType::ServicesReady, "False")
         .await?;
     assert!(told.message.contains("service cache: 0 of 1 ready"), "{}", told.message);
-    season.condition("spring", ConditionType::Ready, "False").await?;
-    kubectl(&season, &["delete", "pod", &pod]).await?;
-    season.ready("spring").await.map(drop)
+    test_env.condition("spring", ConditionType::Ready, "False").await?;
+    kubectl(&test_env, &["delete", "pod", &pod]).await?;
+    test_env.ready("spring").await.map(drop)
 }
 
 #[tokio::test]
 async fn pods_that_cannot_start_stall_after_a_while_with_the_next_step_until_they_can() -> Result<(), Error> {
-    let season = Season::start("readiness-stalled").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start("readiness-stalled").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     let root = "container has runAsNonRoot and image will run as root";
-    fails(&season, "web", waiting("CreateContainerConfigError", root)).await?;
-    let told = because(&season, "spring", ConditionType::Reconciling, Reason::PodsFailing).await?;
+    fails(&test_env, "web", waiting("CreateContainerConfigError", root)).await?;
+    let told = because(&test_env, "spring", ConditionType::Reconciling, Reason::PodsFailing).await?;
     assert_eq!(told.status, "True", "waiting may help");
     assert_eq!(
-        season
+        test_env
             .condition("spring", ConditionType::Stalled, "False")
             .await?
             .reason,
         "NotStalled"
     );
-    let told = season.condition("spring", ConditionType::Stalled, "True").await?;
+    let told = test_env.condition("spring", ConditionType::Stalled, "True").await?;
     assert_eq!(told.reason, "PodsFailing");
     for word in ["service web", root, "podSecurity.runAsUser"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    season.condition("spring", ConditionType::Reconciling, "False").await?;
+    test_env
+        .condition("spring", ConditionType::Reconciling, "False")
+        .await?;
 
     // The correction counts from its first status on: who waits for Stalled must not see that of the version before.
     let corrected = DRIVE.replace("replicas: 1", "replicas: 1, podSecurity: {runAsUser: 1000}");
-    season.apply(&corrected).await?;
-    let generation = season.drives().get("spring").await.unwrap().metadata.generation;
+    test_env.apply(&corrected).await?;
+    let generation = test_env.drives().get("spring").await.unwrap().metadata.generation;
     eventually(PATIENCE, "the correction to be Ready", async || {
-        let conditions = season
+        let conditions = test_env
             .drives()
             .get("spring")
             .await?
@@ -187,25 +189,27 @@ async fn pods_that_cannot_start_stall_after_a_while_with_the_next_step_until_the
 
 #[tokio::test]
 async fn pods_of_the_version_before_do_not_count_as_ready() -> Result<(), Error> {
-    let season = Season::start("readiness-counts").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start("readiness-counts").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     // Its pod fits on no node; the old one serves on.
     let next = DRIVE.replace(
         "web:1', ",
         "web:2', scheduling: {nodeSelector: {example.com/pool: none}}, ",
     );
-    season.apply(&next).await?;
-    let told = because(&season, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
+    test_env.apply(&next).await?;
+    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
     assert!(told.message.contains("service web: 0 of 1 ready"), "{}", told.message);
-    becomes(&season, "spring-web", "/status/readyReplicas", &json!(1)).await?;
-    let status = season.drives().get("spring").await.unwrap().status.unwrap();
+    becomes(&test_env, "spring-web", "/status/readyReplicas", &json!(1)).await?;
+    let status = test_env.drives().get("spring").await.unwrap().status.unwrap();
     assert_eq!((status.services[0].ready, status.services[0].desired), (0, 1));
     assert_eq!(status.services_ready.as_deref(), Some("0/1"));
 
-    season.apply(&DRIVE.replace("spec:", "spec:\n  suspend: true")).await?;
-    because(&season, "spring", ConditionType::Ready, Reason::Suspended).await?;
-    let status = season.drives().get("spring").await.unwrap().status.unwrap();
+    test_env
+        .apply(&DRIVE.replace("spec:", "spec:\n  suspend: true"))
+        .await?;
+    because(&test_env, "spring", ConditionType::Ready, Reason::Suspended).await?;
+    let status = test_env.drives().get("spring").await.unwrap().status.unwrap();
     assert_eq!((status.services[0].ready, status.services[0].desired), (0, 0));
     assert_eq!(status.services_ready.as_deref(), Some("0/1"), "nothing runs");
     Ok(())
@@ -213,14 +217,14 @@ async fn pods_of_the_version_before_do_not_count_as_ready() -> Result<(), Error>
 
 #[tokio::test]
 async fn a_service_whose_deployment_waits_has_the_number_of_pods_that_it_will_have() -> Result<(), Error> {
-    let season = Season::start("readiness-held").await?;
+    let test_env = TestEnv::start("readiness-held").await?;
     let drive = DRIVE.replace(
         "replicas: 1}",
         "replicas: 3, env: [{name: KEY, secret: {name: jwt, key: key}}]}\n  secrets: [{name: jwt, existing: {secretName: campus}}]",
     );
-    season.apply(&drive).await?;
-    because(&season, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
-    let status = season.drives().get("spring").await.unwrap().status.unwrap();
+    test_env.apply(&drive).await?;
+    because(&test_env, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
+    let status = test_env.drives().get("spring").await.unwrap().status.unwrap();
     assert_eq!((status.services[0].ready, status.services[0].desired), (0, 3));
     Ok(())
 }
@@ -235,11 +239,11 @@ spec: {limits: [{type: Container, max: {memory: 64Mi}}]}
 
 #[tokio::test]
 async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_told_in_its_words() -> Result<(), Error> {
-    let season = Season::start("readiness-refused").await?;
-    season.apply(LIMIT).await?;
+    let test_env = TestEnv::start("readiness-refused").await?;
+    test_env.apply(LIMIT).await?;
     eventually(PATIENCE, "the API server to know the limit", async || {
         // It reads LimitRanges from a cache of its own.
-        let limit = look::<LimitRange>(&season, "small").await?;
+        let limit = look::<LimitRange>(&test_env, "small").await?;
         if limit.is_some() {
             Ok(())
         } else {
@@ -251,9 +255,9 @@ async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_tol
         "spec:",
         &format!("spec:\n  database: {{{OWN}, databases: [{{name: portal}}]}}"),
     );
-    season.apply(&own).await?;
+    test_env.apply(&own).await?;
     let told = eventually(PATIENCE, "the refusal to be told", async || {
-        let told = season
+        let told = test_env
             .condition("spring", ConditionType::DatabaseReady, "False")
             .await?;
         if told.message.contains("maximum memory usage per Container is 64Mi") {
@@ -263,28 +267,28 @@ async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_tol
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
     for word in ["StatefulSet spring-database", "LimitRange"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    season.condition("spring", ConditionType::Stalled, "True").await?;
+    test_env.condition("spring", ConditionType::Stalled, "True").await?;
 
     // The Job of a migration has no pod either.
     let migrating = DRIVE.replace("name: spring", "name: autumn").replace(
         "replicas: 1",
         "replicas: 1, migrate: {command: [web, migrate]}, resources: {limits: {memory: 1Gi}}",
     );
-    season.apply(&migrating).await?;
-    let told = season.condition("autumn", ConditionType::Stalled, "True").await?;
+    test_env.apply(&migrating).await?;
+    let told = test_env.condition("autumn", ConditionType::Stalled, "True").await?;
     for word in ["Job autumn-", "maximum memory usage per Container is 64Mi"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
 
-    kubectl(&season, &["delete", "limitrange", "small"]).await?;
+    kubectl(&test_env, &["delete", "limitrange", "small"]).await?;
     // The controllers' own pauses have grown meanwhile; objects that are made again are tried at once.
-    kubectl(&season, &["delete", "statefulset/spring-database", "--wait=false"]).await?;
+    kubectl(&test_env, &["delete", "statefulset/spring-database", "--wait=false"]).await?;
     eventually(PATIENCE, "the server to start", async || {
-        let server = look::<StatefulSet>(&season, "spring-database")
+        let server = look::<StatefulSet>(&test_env, "spring-database")
             .await?
             .unwrap_or_default();
         match server.pointer("/status/readyReplicas") {
@@ -293,7 +297,7 @@ async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_tol
         }
     })
     .await?;
-    season
+    test_env
         .condition("spring", ConditionType::Stalled, "False")
         .await
         .map(drop)
@@ -301,33 +305,33 @@ async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_tol
 
 #[tokio::test]
 async fn a_job_whose_image_cannot_be_pulled_stalls() -> Result<(), Error> {
-    let season = Season::start("readiness-job").await?;
+    let test_env = TestEnv::start("readiness-job").await?;
     // Fits on no node, so no kubelet here can complete it before it fails.
     let migrating = DRIVE.replace(
         "replicas: 1",
         "replicas: 1, migrate: {command: [web, migrate]}, scheduling: {nodeSelector: {example.com/pool: none}}",
     );
-    season.apply(&migrating).await?;
+    test_env.apply(&migrating).await?;
     let pod = eventually(PATIENCE, "the Job's pod", async || {
         let of_jobs = ListParams::default().labels("ras.dev/job=migrate");
-        let pods = season.namespace.api::<Pod>().list(&of_jobs).await?.items;
+        let pods = test_env.namespace.api::<Pod>().list(&of_jobs).await?.items;
         pods.into_iter().next().ok_or_else(|| "none".into())
     })
     .await?;
     let (name, image) = (pod.metadata.name.unwrap(), "registry.example.com/web:1");
     let status = json!({"status": {"containerStatuses": [{"name": pod.spec.unwrap().containers[0].name, "image": image,
         "imageID": "", "ready": false, "restartCount": 0, "state": waiting("ImagePullBackOff", "not found")}]}});
-    season
+    test_env
         .namespace
         .api::<Pod>()
         .patch_status(&name, &PatchParams::default(), &Patch::Strategic(&status))
         .await
         .map_err(failed("writing a pod's status"))?;
-    let told = season.condition("spring", ConditionType::Stalled, "True").await?;
+    let told = test_env.condition("spring", ConditionType::Stalled, "True").await?;
     for word in ["Job spring-web-", "ImagePullBackOff", image] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    assert!(look::<Deployment>(&season, "spring-web").await?.is_none());
+    assert!(look::<Deployment>(&test_env, "spring-web").await?.is_none());
     Ok(())
 }
 
@@ -335,11 +339,11 @@ async fn a_job_whose_image_cannot_be_pulled_stalls() -> Result<(), Error> {
 #[tokio::test]
 async fn events_are_read_only_while_a_part_has_no_pod() -> Result<(), Error> {
     let databases = Databases::start("readiness-events").await?;
-    let season = &databases.season;
-    let since = crate::seen::mark(season).await?;
-    season.apply(&databases.on(OWN, "spring", &["portal"])).await?;
+    let test_env = &databases.test_env;
+    let since = crate::seen::mark(test_env).await?;
+    test_env.apply(&databases.on(OWN, "spring", &["portal"])).await?;
     databases.ready("spring").await?;
-    let jobs: usize = season
+    let jobs: usize = test_env
         .namespace
         .api::<Job>()
         .list(&ListParams::default())
@@ -349,7 +353,7 @@ async fn events_are_read_only_while_a_part_has_no_pod() -> Result<(), Error> {
         .len();
     assert_eq!(jobs, 1);
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let read = crate::seen::asked(season, since, |event| event.resource == "events" && !event.is_write()).await?;
+    let read = crate::seen::asked(test_env, since, |event| event.resource == "events" && !event.is_write()).await?;
     assert!(read.is_empty(), "{read:?}");
-    of_deployment(season, "spring-portal", "/spec").await.map(drop)
+    of_deployment(test_env, "spring-portal", "/spec").await.map(drop)
 }

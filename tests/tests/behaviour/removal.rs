@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ras_tests::{Error, ForeignProject, PATIENCE, Season, cluster, documents, eventually};
+use ras_tests::{Error, ForeignProject, PATIENCE, TestEnv, cluster, documents, eventually};
 use serde_json::{Value, json};
 
 use crate::children::{EVERY_CHILD, at_rest, make, uids};
@@ -11,7 +11,7 @@ use crate::children::{EVERY_CHILD, at_rest, make, uids};
 async fn removing_a_field_removes_its_children_and_nothing_else() -> Result<(), Error> {
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
-    let season = Season::start("removal").await?;
+    let test_env = TestEnv::start("removal").await?;
     let mut drive = documents(EVERY_CHILD)?.remove(0);
     let volumes = [
         json!({"name": "data", "path": "/data", "size": "1Gi"}),
@@ -22,26 +22,26 @@ async fn removing_a_field_removes_its_children_and_nothing_else() -> Result<(), 
     service(&mut drive, "store")["replicas"] = json!(1);
     let secrets = drive["spec"]["secrets"].as_array_mut().unwrap();
     secrets.push(json!({"name": "spare", "generate": {"keys": ["key"]}, "deletionPolicy": "Delete"}));
-    make(&season, "season", &drive.to_string()).await?;
-    let mut left = uids(&season, "season").await?;
+    make(&test_env, "season", &drive.to_string()).await?;
+    let mut left = uids(&test_env, "season").await?;
 
     without(&mut drive["spec"], "exposure");
-    removes(&season, &drive, &mut left, &["Ingress/season"]).await?;
+    removes(&test_env, &drive, &mut left, &["Ingress/season"]).await?;
 
     without(&mut drive["spec"], "monitoring");
     let monitoring = ["PrometheusRule/season", "ServiceMonitor/season-web"];
-    removes(&season, &drive, &mut left, &monitoring).await?;
+    removes(&test_env, &drive, &mut left, &monitoring).await?;
 
     without(service(&mut drive, "worker"), "autoscaling");
-    removes(&season, &drive, &mut left, &["HorizontalPodAutoscaler/season-worker"]).await?;
+    removes(&test_env, &drive, &mut left, &["HorizontalPodAutoscaler/season-worker"]).await?;
 
     without(service(&mut drive, "web"), "files");
-    removes(&season, &drive, &mut left, &["ConfigMap/season-web"]).await?;
+    removes(&test_env, &drive, &mut left, &["ConfigMap/season-web"]).await?;
 
     // What holds data goes only where the drive says so.
     without(service(&mut drive, "store"), "volumes");
     removes(
-        &season,
+        &test_env,
         &drive,
         &mut left,
         &["PersistentVolumeClaim/season-store-cache"],
@@ -58,17 +58,17 @@ async fn removing_a_field_removes_its_children_and_nothing_else() -> Result<(), 
         "PodDisruptionBudget/season-web",
         "Service/season-web",
     ];
-    removes(&season, &drive, &mut left, &web).await?;
+    removes(&test_env, &drive, &mut left, &web).await?;
 
     without(&mut drive["spec"], "secrets");
     let secrets = ["ExternalSecret/season-mail", "Secret/season-spare"];
-    removes(&season, &drive, &mut left, &secrets).await?;
+    removes(&test_env, &drive, &mut left, &secrets).await?;
     for kept in ["PersistentVolumeClaim/season-store-data", "Secret/season-jwt"] {
         assert!(left.contains_key(kept), "{left:?}");
     }
 
-    at_rest(&season, "season").await?;
-    assert_eq!(uids(&season, "season").await?, left);
+    at_rest(&test_env, "season").await?;
+    assert_eq!(uids(&test_env, "season").await?, left);
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn without(object: &mut Value, field: &str) {
 
 /// Applies the drive and waits until just these children are gone; the others are the same objects as before.
 async fn removes(
-    season: &Season,
+    test_env: &TestEnv,
     drive: &Value,
     left: &mut BTreeMap<String, String>,
     names: &[&str],
@@ -92,10 +92,10 @@ async fn removes(
     for name in names {
         assert!(left.remove(*name).is_some(), "{name} was not there: {left:?}");
     }
-    season.apply(&drive.to_string()).await?;
-    season.ready("season").await?;
+    test_env.apply(&drive.to_string()).await?;
+    test_env.ready("season").await?;
     eventually(PATIENCE, &format!("just {names:?} to be removed"), async || {
-        let found = uids(season, "season").await?;
+        let found = uids(test_env, "season").await?;
         if found == *left {
             return Ok(());
         }
@@ -107,5 +107,5 @@ async fn removes(
         Err(format!("still there: {too_many:?}; lost: {lost:?}").into())
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }

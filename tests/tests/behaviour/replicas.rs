@@ -11,7 +11,7 @@ use kube::{
     ResourceExt as _,
     api::{ListParams, WatchEvent, WatchParams},
 };
-use ras_tests::{AuditEvent, Error, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use ras_tests::{AuditEvent, Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator, writes_children};
@@ -50,13 +50,13 @@ fn holds_replicas(deployment: &Value) -> bool {
 }
 
 /// Waits until the operator has, or no longer has, a hand on the number, and an autoscaler is there, or not.
-async fn settled(season: &Season, held: bool, autoscaled: bool) -> Result<(), Error> {
+async fn settled(test_env: &TestEnv, held: bool, autoscaled: bool) -> Result<(), Error> {
     eventually(
         PATIENCE,
         &format!("the number to be held: {held}, an autoscaler: {autoscaled}"),
         async || {
-            let deployment = look::<Deployment>(season, "spring-web").await?.unwrap_or_default();
-            let found = look::<HorizontalPodAutoscaler>(season, "spring-web").await?;
+            let deployment = look::<Deployment>(test_env, "spring-web").await?.unwrap_or_default();
+            let found = look::<HorizontalPodAutoscaler>(test_env, "spring-web").await?;
             let seen = (holds_replicas(&deployment), found.is_some());
             if seen == (held, autoscaled) {
                 Ok(())
@@ -66,7 +66,7 @@ async fn settled(season: &Season, held: bool, autoscaled: bool) -> Result<(), Er
         },
     )
     .await?;
-    season.ready("spring").await.map(drop)
+    test_env.ready("spring").await.map(drop)
 }
 
 fn writes_scale(event: &AuditEvent) -> bool {
@@ -75,62 +75,62 @@ fn writes_scale(event: &AuditEvent) -> bool {
 
 #[tokio::test]
 async fn replicas_under_an_autoscaler_are_never_written() -> Result<(), Error> {
-    let mut season = Season::start("autoscaled").await?;
-    season.apply(&drive("1", AUTOSCALED)).await?;
-    settled(&season, false, true).await?;
+    let mut test_env = TestEnv::start("autoscaled").await?;
+    test_env.apply(&drive("1", AUTOSCALED)).await?;
+    settled(&test_env, false, true).await?;
     // It begins with the fewest, and not with one until the autoscaler looks.
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 2);
-    let live = mark(&season).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 2);
+    let live = mark(&test_env).await?;
 
     // The real autoscaler raises it to the new floor.
-    season
+    test_env
         .apply(&drive("1", &AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")))
         .await?;
-    becomes(&season, "spring-web", REPLICAS, &json!(3)).await?;
-    settled(&season, false, true).await?;
+    becomes(&test_env, "spring-web", REPLICAS, &json!(3)).await?;
+    settled(&test_env, false, true).await?;
 
     // A number that somebody else sets outlives changes of the drive and another operator.
-    kubectl(&season, &["scale", "deployment/spring-web", "--replicas=5"]).await?;
-    season
+    kubectl(&test_env, &["scale", "deployment/spring-web", "--replicas=5"]).await?;
+    test_env
         .apply(&drive("2", &AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")))
         .await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
-    settled(&season, false, true).await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 5);
-    let scaled = asked(&season, live, writes_scale).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    settled(&test_env, false, true).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 5);
+    let scaled = asked(&test_env, live, writes_scale).await?;
     assert!(scaled.is_empty(), "{scaled:?}");
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    season
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    test_env
         .apply(&drive("3", &AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")))
         .await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
-    settled(&season, false, true).await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 5);
-    let scaled = asked(&season, live, writes_scale).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
+    settled(&test_env, false, true).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 5);
+    let scaled = asked(&test_env, live, writes_scale).await?;
     assert!(scaled.is_empty(), "{scaled:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn turning_autoscaling_on_or_off_never_dips_below_the_present_count() -> Result<(), Error> {
-    let season = Season::start("autoscaling-switched").await?;
-    season.apply(&drive("1", "replicas: 4")).await?;
-    settled(&season, true, false).await?;
-    let counts = record(&season).await?;
+    let test_env = TestEnv::start("autoscaling-switched").await?;
+    test_env.apply(&drive("1", "replicas: 4")).await?;
+    settled(&test_env, true, false).await?;
+    let counts = record(&test_env).await?;
 
-    season.apply(&drive("1", AUTOSCALED)).await?;
-    settled(&season, false, true).await?;
-    season.apply(&drive("1", "replicas: 6")).await?;
-    settled(&season, true, false).await?;
-    season.apply(&drive("1", "")).await?;
-    settled(&season, false, false).await?;
-    season.apply(&drive("1", AUTOSCALED)).await?;
-    settled(&season, false, true).await?;
-    season.apply(&drive("1", "")).await?;
-    settled(&season, false, false).await?;
+    test_env.apply(&drive("1", AUTOSCALED)).await?;
+    settled(&test_env, false, true).await?;
+    test_env.apply(&drive("1", "replicas: 6")).await?;
+    settled(&test_env, true, false).await?;
+    test_env.apply(&drive("1", "")).await?;
+    settled(&test_env, false, false).await?;
+    test_env.apply(&drive("1", AUTOSCALED)).await?;
+    settled(&test_env, false, true).await?;
+    test_env.apply(&drive("1", "")).await?;
+    settled(&test_env, false, false).await?;
     // The last one, so that the record is known to be whole.
-    season.apply(&drive("1", "replicas: 7")).await?;
-    settled(&season, true, false).await?;
+    test_env.apply(&drive("1", "replicas: 7")).await?;
+    settled(&test_env, true, false).await?;
 
     let mut counts = tokio::time::timeout(PATIENCE, counts).await.unwrap().unwrap()?;
     counts.dedup();
@@ -139,12 +139,12 @@ async fn turning_autoscaling_on_or_off_never_dips_below_the_present_count() -> R
 }
 
 /// Records every number of replicas the Deployment has, until it is 7. A watch tells of every version there is.
-async fn record(season: &Season) -> Result<tokio::task::JoinHandle<Result<Vec<i64>, Error>>, Error> {
+async fn record(test_env: &TestEnv) -> Result<tokio::task::JoinHandle<Result<Vec<i64>, Error>>, Error> {
     let failed = |error: kube::Error| Error::Api {
         what: "watching the Deployment".to_owned(),
         message: error.to_string(),
     };
-    let api = season.namespace.api::<Deployment>();
+    let api = test_env.namespace.api::<Deployment>();
     let first = api.get("spring-web").await.map_err(failed)?;
     let version = first.metadata.resource_version.unwrap_or_default();
     let params = WatchParams::default().fields("metadata.name=spring-web");
@@ -170,15 +170,15 @@ async fn record(season: &Season) -> Result<tokio::task::JoinHandle<Result<Vec<i6
 
 #[tokio::test]
 async fn kubectl_scale_works_where_the_drive_leaves_the_number_open() -> Result<(), Error> {
-    let mut season = Season::start("scaled-by-hand").await?;
-    season.apply(&drive("1", "")).await?;
-    settled(&season, false, false).await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 1);
-    let before = mark(&season).await?;
+    let mut test_env = TestEnv::start("scaled-by-hand").await?;
+    test_env.apply(&drive("1", "")).await?;
+    settled(&test_env, false, false).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 1);
+    let before = mark(&test_env).await?;
 
-    kubectl(&season, &["scale", "deployment/spring-web", "--replicas=3"]).await?;
+    kubectl(&test_env, &["scale", "deployment/spring-web", "--replicas=3"]).await?;
     eventually(PATIENCE, "the status to tell 3 of 3", async || {
-        let drive = season.drives().get("spring").await?;
+        let drive = test_env.drives().get("spring").await?;
         let services = drive.status.unwrap_or_default().services;
         match services.first() {
             Some(service) if (service.ready, service.desired) == (3, 3) => Ok(()),
@@ -186,55 +186,55 @@ async fn kubectl_scale_works_where_the_drive_leaves_the_number_open() -> Result<
         }
     })
     .await?;
-    let written = asked(&season, before, writes_children).await?;
+    let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "{written:?}");
 
-    season.apply(&drive("2", "")).await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    season.apply(&drive("3", "")).await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
-    season.ready("spring").await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 3);
-    let scaled = asked(&season, before, writes_scale).await?;
+    test_env.apply(&drive("2", "")).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    test_env.apply(&drive("3", "")).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 3);
+    let scaled = asked(&test_env, before, writes_scale).await?;
     assert!(scaled.is_empty(), "{scaled:?}");
 
     // Where the drive says the number, the drive is what counts.
-    season.apply(&drive("3", "replicas: 2")).await?;
-    becomes(&season, "spring-web", REPLICAS, &json!(2)).await?;
-    settled(&season, true, false).await?;
-    kubectl(&season, &["scale", "deployment/spring-web", "--replicas=5"]).await?;
-    becomes(&season, "spring-web", REPLICAS, &json!(2)).await
+    test_env.apply(&drive("3", "replicas: 2")).await?;
+    becomes(&test_env, "spring-web", REPLICAS, &json!(2)).await?;
+    settled(&test_env, true, false).await?;
+    kubectl(&test_env, &["scale", "deployment/spring-web", "--replicas=5"]).await?;
+    becomes(&test_env, "spring-web", REPLICAS, &json!(2)).await
 }
 
 #[tokio::test]
 async fn kubectl_rollout_restart_survives() -> Result<(), Error> {
     const RESTARTED: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
-    let mut season = Season::start("restarted").await?;
-    season.apply(&drive("1", "replicas: 2")).await?;
-    season.ready("spring").await?;
-    let template = of_deployment(&season, "spring-web", "/spec/template").await?;
-    let before = mark(&season).await?;
+    let mut test_env = TestEnv::start("restarted").await?;
+    test_env.apply(&drive("1", "replicas: 2")).await?;
+    test_env.ready("spring").await?;
+    let template = of_deployment(&test_env, "spring-web", "/spec/template").await?;
+    let before = mark(&test_env).await?;
 
-    kubectl(&season, &["rollout", "restart", "deployment/spring-web"]).await?;
-    changes(&season, "spring-web", "/spec/template", &template).await?;
+    kubectl(&test_env, &["rollout", "restart", "deployment/spring-web"]).await?;
+    changes(&test_env, "spring-web", "/spec/template", &template).await?;
     kubectl(
-        &season,
+        &test_env,
         &["rollout", "status", "deployment/spring-web", "--timeout=50s"],
     )
     .await?;
-    season.ready("spring").await?;
-    let restarted = of_deployment(&season, "spring-web", RESTARTED).await?;
-    let written = asked(&season, before, writes_children).await?;
+    test_env.ready("spring").await?;
+    let restarted = of_deployment(&test_env, "spring-web", RESTARTED).await?;
+    let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "a restart is no drift: {written:?}");
 
-    season.apply(&drive("2", "replicas: 2")).await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
-    assert_eq!(of_deployment(&season, "spring-web", RESTARTED).await?, restarted);
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    season.apply(&drive("3", "replicas: 2")).await?;
-    becomes(&season, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
-    assert_eq!(of_deployment(&season, "spring-web", RESTARTED).await?, restarted);
+    test_env.apply(&drive("2", "replicas: 2")).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:2")).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", RESTARTED).await?, restarted);
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    test_env.apply(&drive("3", "replicas: 2")).await?;
+    becomes(&test_env, "spring-web", IMAGE, &json!("registry.example.com/web:3")).await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", RESTARTED).await?, restarted);
     Ok(())
 }
 
@@ -248,12 +248,12 @@ struct Starts {
 }
 
 /// Watches the pods from now on, until the test ends.
-async fn watch_starts(season: &Season) -> Result<Arc<Mutex<Starts>>, Error> {
+async fn watch_starts(test_env: &TestEnv) -> Result<Arc<Mutex<Starts>>, Error> {
     let failed = |error: kube::Error| Error::Api {
         what: "watching the pods".to_owned(),
         message: error.to_string(),
     };
-    let api = season.namespace.api::<Pod>();
+    let api = test_env.namespace.api::<Pod>();
     let version = api.list(&ListParams::default()).await.map_err(failed)?.metadata;
     let version = version.resource_version.unwrap_or_default();
     let mut stream = api
@@ -295,26 +295,30 @@ async fn watch_starts(season: &Season) -> Result<Arc<Mutex<Starts>>, Error> {
 
 #[tokio::test]
 async fn pods_start_one_at_a_time_also_the_first_ones_those_after_a_suspension_and_further_ones() -> Result<(), Error> {
-    let mut season = Season::start("one-at-a-time").await?;
-    let starts = watch_starts(&season).await?;
+    let mut test_env = TestEnv::start("one-at-a-time").await?;
+    let starts = watch_starts(&test_env).await?;
     let seen = || starts.lock().unwrap().clone();
     let paced = |replicas: i32| format!("replicas: {replicas}\n    rollout: OneAtATime");
-    let suspend = async |season: &Season, value: bool| {
+    let suspend = async |test_env: &TestEnv, value: bool| {
         let patch = format!("{{\"spec\": {{\"suspend\": {value}}}}}");
-        kubectl(season, &["patch", "drive", "spring", "--type=merge", "--patch", &patch]).await
+        kubectl(
+            test_env,
+            &["patch", "drive", "spring", "--type=merge", "--patch", &patch],
+        )
+        .await
     };
-    season.apply(&drive("1", &paced(3))).await?;
-    season.ready("spring").await?;
+    test_env.apply(&drive("1", &paced(3))).await?;
+    test_env.ready("spring").await?;
     assert_eq!((seen().created, seen().early), (3, Vec::new()), "the first start");
     assert_eq!(
-        of_deployment(&season, "spring-web", REPLICAS).await?,
+        of_deployment(&test_env, "spring-web", REPLICAS).await?,
         3,
         "Ready means all of them"
     );
 
-    suspend(&season, true).await?;
+    suspend(&test_env, true).await?;
     eventually(PATIENCE, "no pod to be left", async || {
-        match look::<Deployment>(&season, "spring-web")
+        match look::<Deployment>(&test_env, "spring-web")
             .await?
             .unwrap_or_default()
             .pointer("/status/replicas")
@@ -324,17 +328,17 @@ async fn pods_start_one_at_a_time_also_the_first_ones_those_after_a_suspension_a
         }
     })
     .await?;
-    suspend(&season, false).await?;
+    suspend(&test_env, false).await?;
     // An operator that begins in the middle goes by what there is.
-    restart_operator(&mut season, &OperatorOptions::with_roles(ROLES)).await?;
-    season.ready("spring").await?;
+    restart_operator(&mut test_env, &OperatorOptions::with_roles(ROLES)).await?;
+    test_env.ready("spring").await?;
     assert_eq!((seen().created, seen().early), (6, Vec::new()), "after the suspension");
 
-    season.apply(&drive("2", &paced(5))).await?;
-    season.ready("spring").await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 5);
+    test_env.apply(&drive("2", &paced(5))).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 5);
     assert_eq!(
-        of_deployment(&season, "spring-web", IMAGE).await?,
+        of_deployment(&test_env, "spring-web", IMAGE).await?,
         "registry.example.com/web:2"
     );
     assert_eq!(
@@ -343,34 +347,34 @@ async fn pods_start_one_at_a_time_also_the_first_ones_those_after_a_suspension_a
         "three of the new version in place of the old ones, and then two more"
     );
 
-    let before = mark(&season).await?;
-    season.apply(&drive("2", &paced(2))).await?;
-    season.ready("spring").await?;
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 2);
-    let written = asked(&season, before, writes_children).await?;
+    let before = mark(&test_env).await?;
+    test_env.apply(&drive("2", &paced(2))).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 2);
+    let written = asked(&test_env, before, writes_children).await?;
     assert_eq!(written.len(), 1, "fewer pods need no pace: {written:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn an_autoscaled_service_starts_its_fewest_pods_one_at_a_time_too() -> Result<(), Error> {
-    let season = Season::start("one-at-a-time-scaled").await?;
-    let starts = watch_starts(&season).await?;
+    let test_env = TestEnv::start("one-at-a-time-scaled").await?;
+    let starts = watch_starts(&test_env).await?;
     let said = format!(
         "{}\n    rollout: OneAtATime",
         AUTOSCALED.replace("minReplicas: 2", "minReplicas: 3")
     );
-    season.apply(&drive("1", &said)).await?;
-    season.ready("spring").await?;
-    settled(&season, false, true).await?;
-    let bounds = look::<HorizontalPodAutoscaler>(&season, "spring-web")
+    test_env.apply(&drive("1", &said)).await?;
+    test_env.ready("spring").await?;
+    settled(&test_env, false, true).await?;
+    let bounds = look::<HorizontalPodAutoscaler>(&test_env, "spring-web")
         .await?
         .unwrap_or_default();
     assert_eq!(
         (&bounds["spec"]["minReplicas"], &bounds["spec"]["maxReplicas"]),
         (&json!(3), &json!(8))
     );
-    assert_eq!(of_deployment(&season, "spring-web", REPLICAS).await?, 3);
+    assert_eq!(of_deployment(&test_env, "spring-web", REPLICAS).await?, 3);
     let seen = starts.lock().unwrap().clone();
     assert_eq!((seen.created, seen.early), (3, Vec::new()));
     Ok(())

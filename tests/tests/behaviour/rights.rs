@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use ras_tests::{
-    AuditMark, Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, Shared, cluster, eventually, repository,
+    AuditMark, Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually,
+    repository,
 };
 use serde_json::json;
 
@@ -49,14 +50,14 @@ const CHILDREN: [&str; 13] = [
     "prometheusrule/spring",
 ];
 
-async fn all_there(season: &Season) -> Result<(), Error> {
+async fn all_there(test_env: &TestEnv) -> Result<(), Error> {
     eventually(PATIENCE, "every child as it should be", async || {
         let mut arguments = vec!["get"];
         arguments.extend(CHILDREN);
         arguments.extend([
             "--output=jsonpath={range .items[*]}{.metadata.labels.app\\.kubernetes\\.io/managed-by}{\"\\n\"}{end}",
         ]);
-        let managers = kubectl(season, &arguments).await?;
+        let managers = kubectl(test_env, &arguments).await?;
         let ours = managers.lines().filter(|line| *line == "ras-operator").count();
         if ours == CHILDREN.len() {
             Ok(())
@@ -65,20 +66,20 @@ async fn all_there(season: &Season) -> Result<(), Error> {
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 #[tokio::test]
 async fn the_shipped_role_is_enough_for_the_whole_life_of_a_drive() -> Result<(), Error> {
     // Before the operator starts, or it would notice them a minute later.
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
-    let season = Season::start("rights").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    all_there(&season).await?;
+    let test_env = TestEnv::start("rights").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    all_there(&test_env).await?;
 
     // Changed by the drive, changed by somebody else, deleted by somebody else.
-    season
+    test_env
         .apply(
             &DRIVE
                 .replace(":1", ":2")
@@ -86,10 +87,10 @@ async fn the_shipped_role_is_enough_for_the_whole_life_of_a_drive() -> Result<()
                 .replace("[key]}}, d", "[key, more]}}, d"),
         )
         .await?;
-    becomes(&season, "spring-api", "/spec/replicas", &json!(3)).await?;
+    becomes(&test_env, "spring-api", "/spec/replicas", &json!(3)).await?;
     for child in CHILDREN {
         kubectl(
-            &season,
+            &test_env,
             &[
                 "label",
                 "--overwrite",
@@ -99,23 +100,23 @@ async fn the_shipped_role_is_enough_for_the_whole_life_of_a_drive() -> Result<()
         )
         .await?;
     }
-    all_there(&season).await?;
+    all_there(&test_env).await?;
     // Otherwise the volume stays away until a person accepts the loss.
     let claim = "spring-store-data";
-    let uid = kubectl(&season, &["get", "pvc", claim, "--output=jsonpath={.metadata.uid}"]).await?;
+    let uid = kubectl(&test_env, &["get", "pvc", claim, "--output=jsonpath={.metadata.uid}"]).await?;
     let accepted = format!("ras.dev/accept-data-loss={claim}@{uid}");
-    kubectl(&season, &["annotate", "drive", "spring", &accepted]).await?;
+    kubectl(&test_env, &["annotate", "drive", "spring", &accepted]).await?;
     for child in CHILDREN {
-        kubectl(&season, &["delete", child, "--wait=false"]).await?;
+        kubectl(&test_env, &["delete", child, "--wait=false"]).await?;
     }
     // Kubernetes lets a volume go only when no pod uses it any more.
     kubectl(
-        &season,
+        &test_env,
         &["delete", "pod", "--selector=ras.dev/service=store", "--wait=false"],
     )
     .await?;
-    all_there(&season).await?;
-    season.ready("spring").await?;
+    all_there(&test_env).await?;
+    test_env.ready("spring").await?;
 
     // What is in the way of a child is looked at; what is no longer asked for is removed.
     let least = "
@@ -124,13 +125,13 @@ kind: RecruitmentDrive
 metadata: {name: spring}
 spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas: 1, ports: [{name: http, port: 8080}]}]}
 ";
-    season
+    test_env
         .apply("{apiVersion: v1, kind: Service, metadata: {name: spring-other}, spec: {ports: [{port: 1}]}}")
         .await?;
-    season.apply(least).await?;
+    test_env.apply(least).await?;
     eventually(PATIENCE, "the other services to be gone", async || {
         let left = kubectl(
-            &season,
+            &test_env,
             &[
                 "get",
                 "--ignore-not-found",
@@ -146,31 +147,34 @@ spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas:
         if left.is_empty() { Ok(()) } else { Err(left.into()) }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    kubectl(&season, &["delete", "service", "spring-other"]).await?;
-    season.ready("spring").await?;
-    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    kubectl(&test_env, &["delete", "service", "spring-other"]).await?;
+    test_env.ready("spring").await?;
+    kubectl(&test_env, &["delete", "drive", "spring", "--timeout=50s"]).await?;
     eventually(COLLECTED, "the last Deployment to be gone", async || {
-        match season.namespace.api::<Deployment>().get_opt("spring-other").await? {
+        match test_env.namespace.api::<Deployment>().get_opt("spring-other").await? {
             None => Ok(()),
             Some(_) => Err("still there".into()),
         }
     })
     .await?;
 
-    let forbidden = asked(&season, AuditMark::START, |event| {
+    let forbidden = asked(&test_env, AuditMark::START, |event| {
         event.code == 403 && event.resource != "customresourcedefinitions"
     })
     .await?;
     assert!(forbidden.is_empty(), "{forbidden:?}");
-    let written = asked(&season, AuditMark::START, |event| event.is_write() && event.code < 300).await?;
+    let written = asked(&test_env, AuditMark::START, |event| {
+        event.is_write() && event.code < 300
+    })
+    .await?;
     assert!(
         written.len() > 2 * CHILDREN.len(),
         "a life leaves traces: {}",
         written.len()
     );
-    let elsewhere = asked(&season, AuditMark::START, |event| {
-        event.is_for_resource() && !event.namespace.is_empty() && event.namespace != season.namespace.name()
+    let elsewhere = asked(&test_env, AuditMark::START, |event| {
+        event.is_for_resource() && !event.namespace.is_empty() && event.namespace != test_env.namespace.name()
     })
     .await?;
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
@@ -178,10 +182,10 @@ spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas:
 }
 
 /// Whether the season's operator may do this.
-async fn may(season: &Season, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, Error> {
+async fn may(test_env: &TestEnv, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, Error> {
     may_do(
-        &season.cluster,
-        season.operator.user(),
+        &test_env.cluster,
+        test_env.operator.user(),
         verb,
         group,
         resource,
@@ -192,8 +196,8 @@ async fn may(season: &Season, verb: &str, group: &str, resource: &str, namespace
 
 #[tokio::test]
 async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(), Error> {
-    let season = Season::start("no-more-rights").await?;
-    let here = season.namespace.name();
+    let test_env = TestEnv::start("no-more-rights").await?;
+    let here = test_env.namespace.name();
     let monitoring = "monitoring.coreos.com";
     for (verb, group, resource) in [
         ("patch", "apps", "deployments"),
@@ -202,11 +206,11 @@ async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(
         ("create", monitoring, "prometheusrules"),
     ] {
         assert!(
-            may(&season, verb, group, resource, here).await?,
+            may(&test_env, verb, group, resource, here).await?,
             "{verb} {resource}: or the rest of this means nothing"
         );
         assert!(
-            !may(&season, verb, group, resource, "default").await?,
+            !may(&test_env, verb, group, resource, "default").await?,
             "{verb} {resource} in another namespace"
         );
     }
@@ -236,7 +240,7 @@ async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(
         ("get", "external-secrets.io", "secretstores"),
         ("create", "external-secrets.io", "pushsecrets"),
     ] {
-        assert!(!may(&season, verb, group, resource, here).await?, "{verb} {resource}");
+        assert!(!may(&test_env, verb, group, resource, here).await?, "{verb} {resource}");
     }
     for (verb, group, resource) in [
         ("list", "", "nodes"),
@@ -259,7 +263,7 @@ async fn the_shipped_role_allows_nothing_beyond_what_a_drive_needs() -> Result<(
         ("approve", "certificates.k8s.io", "signers"),
     ] {
         assert!(
-            !may(&season, verb, group, resource, "").await?,
+            !may(&test_env, verb, group, resource, "").await?,
             "{verb} {resource} of the whole cluster"
         );
     }
@@ -288,9 +292,9 @@ async fn a_missing_right_is_named_once_however_often_it_is_tried_and_found_when_
     assert_ne!(fewer, shipped);
     std::fs::write(&path, fewer).unwrap();
     let options = OperatorOptions::with_roles(&path);
-    let mut season = Season::with(Shared::All(cluster), "missing-right", &options).await?;
+    let mut test_env = TestEnv::with(Shared::All(cluster), "missing-right", &options).await?;
     eventually(PATIENCE, "three refused lists of ConfigMaps", async || {
-        let refused = asked(&season, AuditMark::START, |event| {
+        let refused = asked(&test_env, AuditMark::START, |event| {
             event.code == 403 && event.resource == "configmaps" && event.verb == "list"
         });
         match refused.await?.len() {
@@ -299,14 +303,14 @@ async fn a_missing_right_is_named_once_however_often_it_is_tried_and_found_when_
         }
     })
     .await?;
-    let log = season.operator.log();
+    let log = test_env.operator.log();
     let named: Vec<&str> = log
         .lines()
         .filter(|line| line.contains("cannot list resource") && line.contains("configmaps"))
         .collect();
     assert_eq!(named.len(), 1, "{named:#?}");
     assert!(named[0].contains("give the operator's role the right"), "{}", named[0]);
-    season.apply(MISSING).await?;
-    season.operator.logs(PATIENCE, "watch is heard again").await?;
-    season.operator.logs(PATIENCE, r#""message":"ready""#).await
+    test_env.apply(MISSING).await?;
+    test_env.operator.logs(PATIENCE, "watch is heard again").await?;
+    test_env.operator.logs(PATIENCE, r#""message":"ready""#).await
 }

@@ -1,7 +1,7 @@
 //! The whole of it, seen from outside: whatever a drive has that takes part in secrets, the operator fetches none, and none
 //! appears where people look.
 //!
-//! The operator speaks to the API server through a [`Wire`], which keeps every byte both ways, answers of watches included.
+//! The operator speaks to the API server through a [`RecordingProxy`], which keeps every byte both ways, answers of watches included.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,9 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
 };
 use ras_crds::ConditionType;
-use ras_tests::{Cluster, Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, Season, Shared, Wire, eventually};
+use ras_tests::{
+    Cluster, Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, RecordingProxy, Shared, TestEnv, eventually,
+};
 use serde_json::json;
 
 use crate::{
@@ -67,15 +69,15 @@ const GIVEN: [&str; 7] = [
     "hunter8-of-the-message-broker",
 ];
 
-async fn give(season: &Season, name: &str, key: &str, value: &str) -> Result<(), Error> {
+async fn give(test_env: &TestEnv, name: &str, key: &str, value: &str) -> Result<(), Error> {
     let data = json!({key: value});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
-    season.apply(&secret.to_string()).await
+    test_env.apply(&secret.to_string()).await
 }
 
 /// The values of all Secrets of the namespace, which the test may read and the operator may not.
-async fn values(season: &Season) -> Result<BTreeSet<String>, Error> {
-    let api: Api<Secret> = season.namespace.api();
+async fn values(test_env: &TestEnv) -> Result<BTreeSet<String>, Error> {
+    let api: Api<Secret> = test_env.namespace.api();
     let all = api
         .list(&ListParams::default())
         .await
@@ -112,12 +114,12 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
         cluster.install(project).await?;
     }
     let description = cluster.description();
-    let wire = Wire::start(&description.server, &description.certificate_authority).await?;
+    let wire = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
     let options = OperatorOptions::with_roles(ROLES)
         .by_way_of(wire.url())
         .environment("RAS_LOG", "trace");
-    let mut season = Season::with(Shared::Own(Box::new(cluster)), "secrecy", &options).await?;
-    let since = mark(&season).await?;
+    let mut test_env = TestEnv::with(Shared::Own(Box::new(cluster)), "secrecy", &options).await?;
+    let since = mark(&test_env).await?;
     for (name, key, value) in [
         ("nobody", "password", GIVEN[0]),
         ("broker", "password", GIVEN[6]),
@@ -125,63 +127,63 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
         ("calendar", "token", GIVEN[2]),
         ("nobodys", "password", GIVEN[5]),
     ] {
-        give(&season, name, key, value).await?;
+        give(&test_env, name, key, value).await?;
     }
-    season.apply(DRIVE).await?;
+    test_env.apply(DRIVE).await?;
     // As their operator does it.
     let asked_of_store: Api<DynamicObject> = Api::namespaced_with(
-        season.namespace.client(),
-        season.namespace.name(),
+        test_env.namespace.client(),
+        test_env.namespace.name(),
         &ApiResource::from_gvk(&GroupVersionKind::gvk("external-secrets.io", "v1", "ExternalSecret")),
     );
     let asked_for = eventually(PATIENCE, "what is asked of the store", async || {
         Ok(asked_of_store.get("spring-mail").await?)
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
     let owner = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "spring-mail", "uid": asked_for.uid()});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "spring-mail", "ownerReferences": [owner]},
         "stringData": {"password": GIVEN[3]}});
-    season.apply(&secret.to_string()).await?;
+    test_env.apply(&secret.to_string()).await?;
     let ready = json!([{"type": "Ready", "status": "True", "reason": "SecretSynced", "lastTransitionTime": "2026-07-01T00:00:00Z"}]);
     let status = json!({"status": {"conditions": ready, "refreshTime": "2026-07-01T00:00:00Z"}});
     asked_of_store
         .patch_status("spring-mail", &PatchParams::default(), &Patch::Merge(&status))
         .await
         .map_err(failed("saying that the secret is there"))?;
-    season.ready("spring").await?;
-    let mut known = values(&season).await?;
+    test_env.ready("spring").await?;
+    let mut known = values(&test_env).await?;
 
     // A life that touches them all: a new value, a loss, a new version, somebody who asks again, another operator, an end.
-    give(&season, "owner", "password", GIVEN[4]).await?;
-    kubectl(&season, &["delete", "secret", "spring-jwt"]).await?;
-    season.apply(&DRIVE.replace("ats:1", "ats:2")).await?;
+    give(&test_env, "owner", "password", GIVEN[4]).await?;
+    kubectl(&test_env, &["delete", "secret", "spring-jwt"]).await?;
+    test_env.apply(&DRIVE.replace("ats:1", "ats:2")).await?;
     becomes(
-        &season,
+        &test_env,
         "spring-api",
         "/spec/template/spec/containers/0/image",
         &json!("registry.example.com/ats:2"),
     )
     .await?;
     kubectl(
-        &season,
+        &test_env,
         &["annotate", "drive", "spring", "ras.dev/run-migration=api@again"],
     )
     .await?;
-    season
+    test_env
         .condition("spring", ConditionType::MigrationsReady, "True")
         .await?;
-    season.ready("spring").await?;
-    known.extend(values(&season).await?);
-    let mut log = season.operator.log();
-    restart_operator(&mut season, &options).await?;
-    season.ready("spring").await?;
+    test_env.ready("spring").await?;
+    known.extend(values(&test_env).await?);
+    let mut log = test_env.operator.log();
+    restart_operator(&mut test_env, &options).await?;
+    test_env.ready("spring").await?;
     let kinds = "recruitmentdrives,configmaps,deployments,replicasets,jobs,pods,services,serviceaccounts,networkpolicies,\
                  externalsecrets,prometheusrules";
-    let objects = kubectl(&season, &["get", kinds, "--output=json", "--show-managed-fields"]).await?;
-    let events = kubectl(&season, &["get", "events.events.k8s.io", "--output=json"]).await?;
-    let metrics = season.operator.get("/metrics").await?.1;
-    log.push_str(&season.operator.log());
+    let objects = kubectl(&test_env, &["get", kinds, "--output=json", "--show-managed-fields"]).await?;
+    let events = kubectl(&test_env, &["get", "events.events.k8s.io", "--output=json"]).await?;
+    let metrics = test_env.operator.get("/metrics").await?.1;
+    log.push_str(&test_env.operator.log());
 
     for value in GIVEN {
         known.insert(value.to_owned());
@@ -220,7 +222,7 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
         );
     }
     // The API server's own record agrees with ours.
-    let gets = asked(&season, since, |event| {
+    let gets = asked(&test_env, since, |event| {
         event.resource == "secrets" && event.verb == "get"
     })
     .await?;
@@ -253,14 +255,14 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
 /// Or the test above could not fail: what is fetched through a wire is seen on it.
 #[tokio::test]
 async fn a_value_that_is_fetched_is_seen_on_the_wire() -> Result<(), Error> {
-    let season = Season::start("secrecy-control").await?;
-    give(&season, "seen", "password", GIVEN[0]).await?;
-    let description = season.cluster.description();
-    let wire = Wire::start(&description.server, &description.certificate_authority).await?;
+    let test_env = TestEnv::start("secrecy-control").await?;
+    give(&test_env, "seen", "password", GIVEN[0]).await?;
+    let description = test_env.cluster.description();
+    let wire = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
     let (code, body) = wire
         .get(
-            season.operator.token(),
-            &format!("/api/v1/namespaces/{}/secrets/seen", season.namespace.name()),
+            test_env.operator.token(),
+            &format!("/api/v1/namespaces/{}/secrets/seen", test_env.namespace.name()),
         )
         .await?;
     assert_eq!(code, 200, "{body}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use ras_crds::{ConditionType, Reason};
-use ras_tests::{AuditEvent, Error, Season};
+use ras_tests::{AuditEvent, Error, TestEnv};
 
 use crate::seen::{asked, because, becomes, changes, kubectl, kubectl_with_input, look, mark, of_deployment};
 
@@ -37,79 +37,85 @@ stringData: {password: first}
 
 #[tokio::test]
 async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_when_it_appears() -> Result<(), Error> {
-    let season = Season::start("secret-waited-for").await?;
-    let before = mark(&season).await?;
-    season.apply(WAITING).await?;
+    let test_env = TestEnv::start("secret-waited-for").await?;
+    let before = mark(&test_env).await?;
+    test_env.apply(WAITING).await?;
 
-    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
     assert_eq!(told.status, "False");
     for word in [
         "\"campus-mail\"",
         "\"mailer\"",
         "make it in namespace",
-        season.namespace.name(),
+        test_env.namespace.name(),
         "spec.secrets",
     ] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    let ready = because(&season, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
+    let ready = because(&test_env, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
     assert!(ready.message.contains("campus-mail"), "{}", ready.message);
-    becomes(&season, "spring-web", "/status/readyReplicas", &1.into()).await?;
+    becomes(&test_env, "spring-web", "/status/readyReplicas", &1.into()).await?;
     assert!(
-        look::<Deployment>(&season, "spring-mailer").await?.is_none(),
+        look::<Deployment>(&test_env, "spring-mailer").await?.is_none(),
         "it would only fail to start"
     );
 
     // There, but without the key that is used: the condition goes on to say what is lacking now.
-    season.apply(&SECRET.replace("password", "user")).await?;
-    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretKeyMissing).await?;
+    test_env.apply(&SECRET.replace("password", "user")).await?;
+    let told = because(
+        &test_env,
+        "spring",
+        ConditionType::SecretsReady,
+        Reason::SecretKeyMissing,
+    )
+    .await?;
     for word in ["\"campus-mail\"", "\"password\"", "\"mailer\"", "add the key"] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
     assert!(
-        look::<Deployment>(&season, "spring-mailer").await?.is_none(),
+        look::<Deployment>(&test_env, "spring-mailer").await?.is_none(),
         "it would only fail to start"
     );
 
-    season.apply(SECRET).await?;
-    season.ready("spring").await?;
-    let gets = asked(&season, before, reads_a_secret).await?;
+    test_env.apply(SECRET).await?;
+    test_env.ready("spring").await?;
+    let gets = asked(&test_env, before, reads_a_secret).await?;
     assert!(gets.is_empty(), "{gets:?}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_service_whose_secret_is_deleted_goes_on_running_the_version_it_runs() -> Result<(), Error> {
-    let season = Season::start("secret-deleted").await?;
-    season.apply(SECRET).await?;
-    season.apply(WAITING).await?;
-    season.ready("spring").await?;
-    let before = of_deployment(&season, "spring-mailer", TEMPLATE).await?;
+    let test_env = TestEnv::start("secret-deleted").await?;
+    test_env.apply(SECRET).await?;
+    test_env.apply(WAITING).await?;
+    test_env.ready("spring").await?;
+    let before = of_deployment(&test_env, "spring-mailer", TEMPLATE).await?;
 
-    kubectl(&season, &["delete", "secret", "campus-mail"]).await?;
-    because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
-    season
+    kubectl(&test_env, &["delete", "secret", "campus-mail"]).await?;
+    because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    test_env
         .apply(&WAITING.replace("mailer:1", "mailer:2").replace("web:1", "web:2"))
         .await?;
     // The other service is rolled in the same walk, so this one would have been, too.
     becomes(
-        &season,
+        &test_env,
         "spring-web",
         "/spec/template/spec/containers/0/image",
         &"registry.example.com/web:2".into(),
     )
     .await?;
-    because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
     assert_eq!(
-        of_deployment(&season, "spring-mailer", TEMPLATE).await?,
+        of_deployment(&test_env, "spring-mailer", TEMPLATE).await?,
         before,
         "its new pods could not start"
     );
-    becomes(&season, "spring-mailer", "/status/readyReplicas", &1.into()).await?;
+    becomes(&test_env, "spring-mailer", "/status/readyReplicas", &1.into()).await?;
 
-    season.apply(SECRET).await?;
-    season.ready("spring").await?;
-    let image = of_deployment(&season, "spring-mailer", "/spec/template/spec/containers/0/image").await?;
+    test_env.apply(SECRET).await?;
+    test_env.ready("spring").await?;
+    let image = of_deployment(&test_env, "spring-mailer", "/spec/template/spec/containers/0/image").await?;
     assert_eq!(image, "registry.example.com/mailer:2");
     Ok(())
 }
@@ -144,70 +150,70 @@ const SERVICES: [&str; 5] = ["portal", "worker", "reports", "auth", "web"];
 
 #[tokio::test]
 async fn a_rotated_secret_restarts_only_the_services_that_use_it() -> Result<(), Error> {
-    let season = Season::start("secret-rotated").await?;
+    let test_env = TestEnv::start("secret-rotated").await?;
     // Two teams keep one key each, as two GitOps repositories or two ExternalSecrets would.
-    keep(&season, "mail-team", "password", "first").await?;
-    keep(&season, "token-team", "token", "first").await?;
-    season.apply(SHARED).await?;
-    season.ready("spring").await?;
-    let mut before = templates(&season).await?;
+    keep(&test_env, "mail-team", "password", "first").await?;
+    keep(&test_env, "token-team", "token", "first").await?;
+    test_env.apply(SHARED).await?;
+    test_env.ready("spring").await?;
+    let mut before = templates(&test_env).await?;
 
     tokio::time::sleep(A_SECOND).await;
-    keep(&season, "mail-team", "password", "second").await?;
-    restarted(&season, &mut before, &["portal", "reports"]).await?;
+    keep(&test_env, "mail-team", "password", "second").await?;
+    restarted(&test_env, &mut before, &["portal", "reports"]).await?;
 
     tokio::time::sleep(A_SECOND).await;
-    keep(&season, "token-team", "token", "second").await?;
-    restarted(&season, &mut before, &["worker", "reports"]).await?;
+    keep(&test_env, "token-team", "token", "second").await?;
+    restarted(&test_env, &mut before, &["worker", "reports"]).await?;
 
     // A label or an annotation is no rotation. Nothing is to be seen of that, so a real rotation follows, which the
     // operator hears of through the same watch and hence later.
     tokio::time::sleep(A_SECOND).await;
     for secret in ["campus-shared", "spring-jwt"] {
         kubectl(
-            &season,
+            &test_env,
             &["label", "secret", secret, "campus.example.edu/team=placement"],
         )
         .await?;
         kubectl(
-            &season,
+            &test_env,
             &["annotate", "secret", secret, "campus.example.edu/note=touched"],
         )
         .await?;
     }
     let rotation = r#"{"stringData": {"key": "chosen by a person, for the campus knows it already"}}"#;
     kubectl(
-        &season,
+        &test_env,
         &["patch", "secret", "spring-jwt", "--type=merge", "--patch", rotation],
     )
     .await?;
-    restarted(&season, &mut before, &["auth"]).await
+    restarted(&test_env, &mut before, &["auth"]).await
 }
 
 #[tokio::test]
 async fn clearing_managed_fields_of_a_secret_restarts_nothing_and_a_later_rotation_is_followed() -> Result<(), Error> {
-    let mut season = Season::start("secret-cleared").await?;
-    keep(&season, "mail-team", "password", "first").await?;
-    keep(&season, "token-team", "token", "first").await?;
-    season.apply(SHARED).await?;
-    season.ready("spring").await?;
-    let mut before = templates(&season).await?;
+    let mut test_env = TestEnv::start("secret-cleared").await?;
+    keep(&test_env, "mail-team", "password", "first").await?;
+    keep(&test_env, "token-team", "token", "first").await?;
+    test_env.apply(SHARED).await?;
+    test_env.ready("spring").await?;
+    let mut before = templates(&test_env).await?;
 
     // As tools do that restore or move objects; then somebody touches a label, and the operator starts anew.
     for secret in ["campus-shared", "spring-jwt"] {
         let clear = r#"[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]"#;
-        kubectl(&season, &["patch", "secret", secret, "--type=json", "--patch", clear]).await?;
+        kubectl(&test_env, &["patch", "secret", secret, "--type=json", "--patch", clear]).await?;
     }
     kubectl(
-        &season,
+        &test_env,
         &["label", "secret", "campus-shared", "campus.example.edu/team=placement"],
     )
     .await?;
-    restarted(&season, &mut before, &[]).await?;
+    restarted(&test_env, &mut before, &[]).await?;
     let options = ras_tests::OperatorOptions::with_roles(ras_tests::ROLES);
-    crate::seen::restart_operator(&mut season, &options).await?;
+    crate::seen::restart_operator(&mut test_env, &options).await?;
     kubectl(
-        &season,
+        &test_env,
         &["label", "secret", "campus-shared", "campus.example.edu/floor=2"],
     )
     .await?;
@@ -216,31 +222,31 @@ async fn clearing_managed_fields_of_a_secret_restarts_nothing_and_a_later_rotati
     tokio::time::sleep(A_SECOND).await;
     let rotation = r#"{"stringData": {"key": "chosen by a person"}}"#;
     kubectl(
-        &season,
+        &test_env,
         &["patch", "secret", "spring-jwt", "--type=merge", "--patch", rotation],
     )
     .await?;
-    restarted(&season, &mut before, &["auth"]).await?;
+    restarted(&test_env, &mut before, &["auth"]).await?;
     let both = r#"{"stringData": {"password": "second", "token": "second"}}"#;
     kubectl(
-        &season,
+        &test_env,
         &["patch", "secret", "campus-shared", "--type=merge", "--patch", both],
     )
     .await?;
-    restarted(&season, &mut before, &["portal", "worker", "reports"]).await
+    restarted(&test_env, &mut before, &["portal", "worker", "reports"]).await
 }
 
 /// Waits until exactly these services have new pod templates, and remembers them.
-async fn restarted(season: &Season, before: &mut Vec<serde_json::Value>, expected: &[&str]) -> Result<(), Error> {
+async fn restarted(test_env: &TestEnv, before: &mut Vec<serde_json::Value>, expected: &[&str]) -> Result<(), Error> {
     for (service, template) in SERVICES
         .iter()
         .zip(before.iter())
         .filter(|(service, _)| expected.contains(service))
     {
-        changes(season, &format!("spring-{service}"), TEMPLATE, template).await?;
+        changes(test_env, &format!("spring-{service}"), TEMPLATE, template).await?;
     }
-    season.ready("spring").await?;
-    let after = templates(season).await?;
+    test_env.ready("spring").await?;
+    let after = templates(test_env).await?;
     let others = SERVICES
         .iter()
         .zip(before.iter().zip(&after))
@@ -254,20 +260,20 @@ async fn restarted(season: &Season, before: &mut Vec<serde_json::Value>, expecte
     Ok(())
 }
 
-async fn templates(season: &Season) -> Result<Vec<serde_json::Value>, Error> {
+async fn templates(test_env: &TestEnv) -> Result<Vec<serde_json::Value>, Error> {
     let mut all = Vec::new();
     for service in SERVICES {
-        all.push(of_deployment(season, &format!("spring-{service}"), TEMPLATE).await?);
+        all.push(of_deployment(test_env, &format!("spring-{service}"), TEMPLATE).await?);
     }
     Ok(all)
 }
 
 /// Applies one key of the shared Secret as one of its keepers.
-async fn keep(season: &Season, manager: &str, key: &str, value: &str) -> Result<(), Error> {
+async fn keep(test_env: &TestEnv, manager: &str, key: &str, value: &str) -> Result<(), Error> {
     let secret =
         format!("{{apiVersion: v1, kind: Secret, metadata: {{name: campus-shared}}, stringData: {{{key}: {value}}}}}");
     kubectl_with_input(
-        season,
+        test_env,
         &[
             "apply",
             "--server-side",

@@ -11,20 +11,20 @@ use k8s_openapi::{
 };
 use kube::{Api, Resource, api::PostParams};
 use ras_crds::{Condition, ConditionType, Reason};
-use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Operator, OperatorOptions, PATIENCE, Season, eventually};
+use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Operator, OperatorOptions, PATIENCE, TestEnv, eventually};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// Runs `kubectl` in the season's namespace and returns what it printed. A refusal is an error with its own sentence.
-pub async fn kubectl(season: &Season, arguments: &[&str]) -> Result<String, Error> {
-    kubectl_with_input(season, arguments, "").await
+pub async fn kubectl(test_env: &TestEnv, arguments: &[&str]) -> Result<String, Error> {
+    kubectl_with_input(test_env, arguments, "").await
 }
 
 /// The same, with text on its standard input.
-pub async fn kubectl_with_input(season: &Season, arguments: &[&str], input: &str) -> Result<String, Error> {
-    let mut all = vec!["--namespace", season.namespace.name()];
+pub async fn kubectl_with_input(test_env: &TestEnv, arguments: &[&str], input: &str) -> Result<String, Error> {
+    let mut all = vec!["--namespace", test_env.namespace.name()];
     all.extend_from_slice(arguments);
-    let output = season.cluster.kubectl_with_input(&all, input).await?;
+    let output = test_env.cluster.kubectl_with_input(&all, input).await?;
     if output.success {
         return Ok(output.stdout);
     }
@@ -35,13 +35,13 @@ pub async fn kubectl_with_input(season: &Season, arguments: &[&str], input: &str
 }
 
 /// An object of the season's namespace as JSON; nothing when it is not there.
-pub async fn look<K>(season: &Season, name: &str) -> Result<Option<Value>, Error>
+pub async fn look<K>(test_env: &TestEnv, name: &str) -> Result<Option<Value>, Error>
 where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
     K::DynamicType: Default,
 {
     let what = || format!("looking at {name}");
-    let found = season.namespace.api::<K>().get_opt(name).await;
+    let found = test_env.namespace.api::<K>().get_opt(name).await;
     let object = found.map_err(|error| Error::Api {
         what: what(),
         message: error.to_string(),
@@ -56,8 +56,8 @@ where
 }
 
 /// A part of a Deployment that has to be there, such as `/spec/template`: the pods restart when that changes.
-pub async fn of_deployment(season: &Season, name: &str, pointer: &str) -> Result<Value, Error> {
-    let found = look::<Deployment>(season, name).await?;
+pub async fn of_deployment(test_env: &TestEnv, name: &str, pointer: &str) -> Result<Value, Error> {
+    let found = look::<Deployment>(test_env, name).await?;
     found
         .as_ref()
         .and_then(|object| object.pointer(pointer))
@@ -73,14 +73,14 @@ pub async fn of_deployment(season: &Season, name: &str, pointer: &str) -> Result
 pub const COLLECTED: Duration = Duration::from_mins(2);
 
 /// Waits until a part of a Deployment has a value.
-pub async fn becomes(season: &Season, name: &str, pointer: &str, value: &Value) -> Result<(), Error> {
-    becomes_within(PATIENCE, season, name, pointer, value).await
+pub async fn becomes(test_env: &TestEnv, name: &str, pointer: &str, value: &Value) -> Result<(), Error> {
+    becomes_within(PATIENCE, test_env, name, pointer, value).await
 }
 
 /// The same, with a limit of one's own.
 pub async fn becomes_within(
     limit: Duration,
-    season: &Season,
+    test_env: &TestEnv,
     name: &str,
     pointer: &str,
     value: &Value,
@@ -89,21 +89,21 @@ pub async fn becomes_within(
         limit,
         &format!("{pointer} of Deployment {name} to be {value}"),
         async || {
-            let seen = of_deployment(season, name, pointer).await?;
+            let seen = of_deployment(test_env, name, pointer).await?;
             if seen == *value { Ok(()) } else { Err(seen.into()) }
         },
     )
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// Waits until a part of a Deployment is no longer as it was, and returns what it is now.
-pub async fn changes(season: &Season, name: &str, pointer: &str, before: &Value) -> Result<Value, Error> {
+pub async fn changes(test_env: &TestEnv, name: &str, pointer: &str, before: &Value) -> Result<Value, Error> {
     eventually(
         PATIENCE,
         &format!("{pointer} of Deployment {name} to change"),
         async || {
-            let seen = of_deployment(season, name, pointer).await?;
+            let seen = of_deployment(test_env, name, pointer).await?;
             if seen == *before {
                 Err("as before".into())
             } else {
@@ -112,13 +112,18 @@ pub async fn changes(season: &Season, name: &str, pointer: &str, before: &Value)
         },
     )
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// Waits until a drive's condition has a reason, for the present generation.
-pub async fn because(season: &Season, drive: &str, type_: ConditionType, reason: Reason) -> Result<Condition, Error> {
+pub async fn because(
+    test_env: &TestEnv,
+    drive: &str,
+    type_: ConditionType,
+    reason: Reason,
+) -> Result<Condition, Error> {
     eventually(PATIENCE, &format!("{type_} of {drive} to say {reason}"), async || {
-        let found = season.drives().get(drive).await?;
+        let found = test_env.drives().get(drive).await?;
         let generation = found.metadata.generation;
         let conditions = found.status.unwrap_or_default().conditions;
         match conditions
@@ -133,23 +138,23 @@ pub async fn because(season: &Season, drive: &str, type_: ConditionType, reason:
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// Where the audit log ends now.
-pub async fn mark(season: &Season) -> Result<AuditMark, Error> {
-    season.cluster.audit()?.settle().await
+pub async fn mark(test_env: &TestEnv) -> Result<AuditMark, Error> {
+    test_env.cluster.audit()?.settle().await
 }
 
 /// What the season's operator asked the API server for since then.
 pub async fn asked(
-    season: &Season,
+    test_env: &TestEnv,
     since: AuditMark,
     keep: impl Fn(&AuditEvent) -> bool,
 ) -> Result<Vec<AuditEvent>, Error> {
-    let audit = season.cluster.audit()?;
+    let audit = test_env.cluster.audit()?;
     audit.settle().await?;
-    let user = season.operator.user();
+    let user = test_env.operator.user();
     audit.events_since(since, |event| {
         event.username == user && event.user_agent.starts_with("ras-operator/") && keep(event)
     })
@@ -161,10 +166,10 @@ pub fn writes_children(event: &AuditEvent) -> bool {
 }
 
 /// Stops the season's operator and starts another in its place, which knows nothing of what the first one saw.
-pub async fn restart_operator(season: &mut Season, options: &OperatorOptions) -> Result<(), Error> {
-    season.operator.stop().await?;
-    season.operator = Operator::start(&season.cluster, &season.namespace, options).await?;
-    season.operator.logs(PATIENCE, r#""message":"ready""#).await
+pub async fn restart_operator(test_env: &mut TestEnv, options: &OperatorOptions) -> Result<(), Error> {
+    test_env.operator.stop().await?;
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, options).await?;
+    test_env.operator.logs(PATIENCE, r#""message":"ready""#).await
 }
 
 /// Whether a service account may do this, as the API server decides it. A resource may be `kind/subresource`, or

@@ -7,9 +7,9 @@ use kube::{
     Api, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams},
 };
+use ras_core::kind::Kind;
 use ras_crds::{ConditionType, Reason};
-use ras_operator::cluster::kind::Kind;
-use ras_tests::{Error, PATIENCE, Season, documents, eventually};
+use ras_tests::{Error, PATIENCE, TestEnv, documents, eventually};
 use serde_json::json;
 
 use crate::{
@@ -19,12 +19,12 @@ use crate::{
 
 #[tokio::test]
 async fn a_child_with_our_labels_but_another_owner_survives() -> Result<(), Error> {
-    let season = season_with_every_child("other-owner").await?;
-    season
+    let test_env = season_with_every_child("other-owner").await?;
+    test_env
         .namespace
         .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: owner}}")
         .await?;
-    let owner: Api<ConfigMap> = season.namespace.api();
+    let owner: Api<ConfigMap> = test_env.namespace.api();
     let owner = owner
         .get("owner")
         .await
@@ -33,61 +33,61 @@ async fn a_child_with_our_labels_but_another_owner_survives() -> Result<(), Erro
         .unwrap_or_default();
     // One that its owner controls, and one that merely goes with it.
     for (name, controller) in [("controlled", true), ("owned", false)] {
-        season.apply(&labelled("ConfigMap", name, &owner, controller)).await?;
-        season.apply(&labelled("Service", name, &owner, controller)).await?;
+        test_env.apply(&labelled("ConfigMap", name, &owner, controller)).await?;
+        test_env.apply(&labelled("Service", name, &owner, controller)).await?;
     }
-    let before = bystanders(&season).await?;
+    let before = bystanders(&test_env).await?;
     assert_eq!(before.len(), 4, "{before:?}");
 
     // It looks for what it no longer asks for.
     let mut drive = documents(EVERY_CHILD)?.remove(0);
     drive["spec"].as_object_mut().unwrap().remove("exposure").unwrap();
-    season.apply(&drive.to_string()).await?;
-    season.ready("season").await?;
-    at_rest(&season, "season").await?;
-    assert_eq!(bystanders(&season).await?, before);
+    test_env.apply(&drive.to_string()).await?;
+    test_env.ready("season").await?;
+    at_rest(&test_env, "season").await?;
+    assert_eq!(bystanders(&test_env).await?, before);
 
-    let drives = season.drives();
+    let drives = test_env.drives();
     drives
         .delete("season", &DeleteParams::default())
         .await
         .map_err(failed("deleting the drive"))?;
     eventually(PATIENCE, "the drive's own children to go", async || {
-        match uids(&season, "season").await?.len() {
+        match uids(&test_env, "season").await?.len() {
             // Two volumes and three credentials are kept, and the four that are not ours.
             9 => Ok(()),
             other => Err(format!("{other} are left").into()),
         }
     })
     .await?;
-    assert_eq!(bystanders(&season).await?, before);
+    assert_eq!(bystanders(&test_env).await?, before);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_child_with_our_labels_but_another_owner_is_not_taken_over_and_the_drive_goes_on_once_it_is_gone()
 -> Result<(), Error> {
-    let season = Season::start("in-the-way").await?;
-    season
+    let test_env = TestEnv::start("in-the-way").await?;
+    test_env
         .namespace
         .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: owner}}")
         .await?;
-    let owner: Api<ConfigMap> = season.namespace.api();
+    let owner: Api<ConfigMap> = test_env.namespace.api();
     let owner = owner
         .get("owner")
         .await
         .map_err(failed("looking at the owner"))?
         .uid()
         .unwrap_or_default();
-    season.apply(&labelled("Service", "season-web", &owner, true)).await?;
-    season
+    test_env.apply(&labelled("Service", "season-web", &owner, true)).await?;
+    test_env
         .apply(&labelled("ConfigMap", "season-web", &owner, false))
         .await?;
-    let before = bystanders(&season).await?;
+    let before = bystanders(&test_env).await?;
     assert_eq!(before.len(), 2, "{before:?}");
 
-    season.apply(EVERY_CHILD).await?;
-    let told = because(&season, "season", ConditionType::Ready, Reason::ForeignObject).await?;
+    test_env.apply(EVERY_CHILD).await?;
+    let told = because(&test_env, "season", ConditionType::Ready, Reason::ForeignObject).await?;
     for word in [
         "Service/season-web exists and it belongs to ConfigMap/owner",
         "ConfigMap/season-web",
@@ -95,16 +95,16 @@ async fn a_child_with_our_labels_but_another_owner_is_not_taken_over_and_the_dri
     ] {
         assert!(told.message.contains(word), "{word}: {}", told.message);
     }
-    at_rest(&season, "season").await?;
-    assert_eq!(bystanders(&season).await?, before);
+    at_rest(&test_env, "season").await?;
+    assert_eq!(bystanders(&test_env).await?, before);
 
     for kind in [Kind::Service, Kind::ConfigMap] {
-        let api = api(&season, kind);
+        let api = api(&test_env, kind);
         api.delete("season-web", &DeleteParams::default())
             .await
             .map_err(failed("deleting what is in the way"))?;
     }
-    season.ready("season").await.map(drop)
+    test_env.ready("season").await.map(drop)
 }
 
 /// Objects that somebody made before the drive, under names that the drive wants.
@@ -157,44 +157,44 @@ const THEIR_USERS: [&str; 4] = [
 
 #[tokio::test]
 async fn an_object_of_the_same_name_that_is_not_ours_is_never_touched() -> Result<(), Error> {
-    let season = Season::start("strangers").await?;
-    season.apply(STRANGERS).await?;
-    settled(&season).await?;
-    let before = strangers(&season).await?;
-    let since = mark(&season).await?;
+    let test_env = TestEnv::start("strangers").await?;
+    test_env.apply(STRANGERS).await?;
+    settled(&test_env).await?;
+    let before = strangers(&test_env).await?;
+    let since = mark(&test_env).await?;
 
-    season.apply(EVERY_CHILD).await?;
-    let told = because(&season, "season", ConditionType::Ready, Reason::ForeignObject).await?;
+    test_env.apply(EVERY_CHILD).await?;
+    let told = because(&test_env, "season", ConditionType::Ready, Reason::ForeignObject).await?;
     for name in before.keys() {
         let sentence =
             format!("{name} exists and it was not made by ras-operator, so it is left alone: delete or rename it");
         assert!(told.message.contains(&sentence), "{sentence}: {}", told.message);
     }
-    season.condition("season", ConditionType::Stalled, "True").await?;
-    at_rest(&season, "season").await?;
+    test_env.condition("season", ConditionType::Stalled, "True").await?;
+    at_rest(&test_env, "season").await?;
     assert_eq!(
-        strangers(&season).await?,
+        strangers(&test_env).await?,
         before,
         "byte for byte, since the resourceVersion is among the bytes"
     );
-    for event in asked(&season, since, writes_children).await? {
+    for event in asked(&test_env, since, writes_children).await? {
         let kind = Kind::ALL.iter().find(|kind| kind.resource().plural == event.resource);
         let name = format!("{}/{}", kind.unwrap(), event.name);
         // The attempt to make it is how it was found, and the API server refused that.
         assert!(event.code == 409 || !before.contains_key(&name), "{event:?}");
     }
-    let made = uids(&season, "season").await?;
+    let made = uids(&test_env, "season").await?;
 
     // Whoever is in the way goes, and nobody tells the operator: it looks again by itself.
     for name in before.keys() {
         let (kind, name) = name.split_once('/').unwrap();
         let kind = Kind::ALL.iter().find(|known| known.as_str() == kind).unwrap();
-        let gone = api(&season, *kind).delete(name, &DeleteParams::default()).await;
+        let gone = api(&test_env, *kind).delete(name, &DeleteParams::default()).await;
         gone.map_err(failed(format!("deleting {kind} {name}")))?;
     }
-    season.ready("season").await?;
+    test_env.ready("season").await?;
 
-    let all = uids(&season, "season").await?;
+    let all = uids(&test_env, "season").await?;
     // Jobs run as the account, too, and have their own files.
     let is_of_job = |name: &&String| name.starts_with("Job/") || name.starts_with("ConfigMap/season-store-migrate-");
     let late = all.keys().filter(|name| !made.contains_key(*name) && !is_of_job(name));
@@ -233,11 +233,11 @@ fn labelled(kind: &str, name: &str, owner: &str, controller: bool) -> String {
 }
 
 /// What [`labelled`] made, as it is now.
-async fn bystanders(season: &Season) -> Result<BTreeMap<String, DynamicObject>, Error> {
+async fn bystanders(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>, Error> {
     let mut found = BTreeMap::new();
     let ours = ListParams::default().labels("example.com/whose=owner");
     for kind in [Kind::ConfigMap, Kind::Service] {
-        let list = api(season, kind).list(&ours).await.map_err(failed("listing"))?;
+        let list = api(test_env, kind).list(&ours).await.map_err(failed("listing"))?;
         found.extend(
             list.items
                 .into_iter()
@@ -248,12 +248,12 @@ async fn bystanders(season: &Season) -> Result<BTreeMap<String, DynamicObject>, 
 }
 
 /// What [`STRANGERS`] made, as it is now.
-async fn strangers(season: &Season) -> Result<BTreeMap<String, DynamicObject>, Error> {
+async fn strangers(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>, Error> {
     let mut found = BTreeMap::new();
     for document in documents(STRANGERS)? {
         let kind = Kind::ALL.iter().find(|kind| document["kind"] == kind.as_str()).unwrap();
         let name = document["metadata"]["name"].as_str().unwrap_or_default();
-        let object = api(season, *kind)
+        let object = api(test_env, *kind)
             .get(name)
             .await
             .map_err(failed(format!("looking at {kind} {name}")))?;
@@ -263,9 +263,9 @@ async fn strangers(season: &Season) -> Result<BTreeMap<String, DynamicObject>, E
 }
 
 /// Waits until Kubernetes' own controllers have nothing more to say about [`STRANGERS`].
-async fn settled(season: &Season) -> Result<(), Error> {
+async fn settled(test_env: &TestEnv) -> Result<(), Error> {
     eventually(PATIENCE, "the strangers to be settled", async || {
-        let found = strangers(season).await?;
+        let found = strangers(test_env).await?;
         let status = |name: &str, pointer: &str| found[name].data.pointer(pointer).cloned().unwrap_or_default();
         let seen = [
             status("PersistentVolumeClaim/season-store-data", "/status/phase"),

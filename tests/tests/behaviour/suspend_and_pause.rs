@@ -9,7 +9,7 @@ use k8s_openapi::api::{
     networking::v1::Ingress,
 };
 use ras_crds::{ConditionType, Phase, Reason};
-use ras_tests::{Error, PATIENCE, Season, eventually};
+use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{COLLECTED, asked, because, becomes, kubectl, look, mark, of_deployment, writes_children};
@@ -51,43 +51,45 @@ const NUMBERS: [(&str, i64); 4] = [
 ];
 
 /// What must be the very same object, and mean the same, before and after: UID and what is in it.
-async fn kept(season: &Season) -> Result<Vec<Value>, Error> {
+async fn kept(test_env: &TestEnv) -> Result<Vec<Value>, Error> {
     let part = |object: Option<Value>| {
         let part = |pointer: &str| object.as_ref().and_then(|object| object.pointer(pointer)).cloned();
         json!([part("/metadata/uid"), part("/spec"), part("/data")])
     };
     Ok(vec![
-        part(look::<PersistentVolumeClaim>(season, "spring-store-data").await?),
-        part(look::<Secret>(season, "spring-jwt").await?),
-        part(look::<ConfigMap>(season, "spring-fixed").await?),
-        part(look::<Ingress>(season, "spring").await?),
-        part(look::<Service>(season, "spring-fixed").await?),
-        part(look::<HorizontalPodAutoscaler>(season, "spring-scaled").await?),
+        part(look::<PersistentVolumeClaim>(test_env, "spring-store-data").await?),
+        part(look::<Secret>(test_env, "spring-jwt").await?),
+        part(look::<ConfigMap>(test_env, "spring-fixed").await?),
+        part(look::<Ingress>(test_env, "spring").await?),
+        part(look::<Service>(test_env, "spring-fixed").await?),
+        part(look::<HorizontalPodAutoscaler>(test_env, "spring-scaled").await?),
     ])
 }
 
 #[tokio::test]
 async fn a_suspended_drive_runs_nothing_keeps_everything_and_comes_back_as_it_was() -> Result<(), Error> {
-    let season = Season::start("suspended").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    kubectl(&season, &["scale", "deployment/spring-scaled", "--replicas=4"]).await?;
-    kubectl(&season, &["scale", "deployment/spring-open", "--replicas=3"]).await?;
+    let test_env = TestEnv::start("suspended").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    kubectl(&test_env, &["scale", "deployment/spring-scaled", "--replicas=4"]).await?;
+    kubectl(&test_env, &["scale", "deployment/spring-open", "--replicas=3"]).await?;
     for (deployment, count) in NUMBERS {
-        becomes(&season, deployment, "/status/readyReplicas", &json!(count)).await?;
+        becomes(&test_env, deployment, "/status/readyReplicas", &json!(count)).await?;
     }
-    let before = kept(&season).await?;
+    let before = kept(&test_env).await?;
     assert!(before.iter().all(|object| object[0].is_string()), "{before:?}");
 
-    season.apply(&DRIVE.replace("suspend: false", "suspend: true")).await?;
-    let told = because(&season, "spring", ConditionType::Ready, Reason::Suspended).await?;
+    test_env
+        .apply(&DRIVE.replace("suspend: false", "suspend: true"))
+        .await?;
+    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Suspended).await?;
     assert_eq!(told.status, "False");
     assert!(told.message.contains("spec.suspend"), "the next step: {}", told.message);
     for (deployment, _) in NUMBERS {
-        becomes(&season, deployment, REPLICAS, &json!(0)).await?;
+        becomes(&test_env, deployment, REPLICAS, &json!(0)).await?;
     }
     eventually(PATIENCE, "all pods to be gone", async || {
-        let pods = season
+        let pods = test_env
             .namespace
             .api::<Pod>()
             .list(&kube::api::ListParams::default())
@@ -97,85 +99,85 @@ async fn a_suspended_drive_runs_nothing_keeps_everything_and_comes_back_as_it_wa
         if pods == 0 { Ok(()) } else { Err(pods.into()) }
     })
     .await?;
-    let status = season.drives().get("spring").await.unwrap().status.unwrap();
+    let status = test_env.drives().get("spring").await.unwrap().status.unwrap();
     assert_eq!(status.phase, Some(Phase::Suspended));
     assert_eq!(
-        season
+        test_env
             .condition("spring", ConditionType::Stalled, "False")
             .await?
             .reason,
         "NotStalled"
     );
     assert_eq!(
-        season
+        test_env
             .condition("spring", ConditionType::Reconciling, "False")
             .await?
             .reason,
         "AllReady"
     );
-    assert_eq!(kept(&season).await?, before);
+    assert_eq!(kept(&test_env).await?, before);
 
     // Somebody who starts a pod by hand meanwhile does not change what the drive comes back with.
-    kubectl(&season, &["scale", "deployment/spring-open", "--replicas=7"]).await?;
-    becomes(&season, "spring-open", REPLICAS, &json!(0)).await?;
+    kubectl(&test_env, &["scale", "deployment/spring-open", "--replicas=7"]).await?;
+    becomes(&test_env, "spring-open", REPLICAS, &json!(0)).await?;
 
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     for (deployment, count) in NUMBERS {
         assert_eq!(
-            of_deployment(&season, deployment, REPLICAS).await?,
+            of_deployment(&test_env, deployment, REPLICAS).await?,
             count,
             "{deployment}"
         );
-        becomes(&season, deployment, "/status/readyReplicas", &json!(count)).await?;
+        becomes(&test_env, deployment, "/status/readyReplicas", &json!(count)).await?;
     }
     assert_eq!(
-        season.drives().get("spring").await.unwrap().status.unwrap().phase,
+        test_env.drives().get("spring").await.unwrap().status.unwrap().phase,
         Some(Phase::Open)
     );
-    assert_eq!(kept(&season).await?, before);
+    assert_eq!(kept(&test_env).await?, before);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_paused_drive_is_left_alone_until_it_goes_on() -> Result<(), Error> {
-    let season = Season::start("paused").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
+    let test_env = TestEnv::start("paused").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
     let paused = DRIVE
         .replace("paused: false", "paused: true")
         .replace("fixed:1", "fixed:2");
-    let before = mark(&season).await?;
-    season.apply(&paused).await?;
+    let before = mark(&test_env).await?;
+    test_env.apply(&paused).await?;
 
-    let told = because(&season, "spring", ConditionType::Ready, Reason::Paused).await?;
+    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Paused).await?;
     assert_eq!(told.status, "True", "it serves as before");
     assert!(told.message.contains("spec.paused"), "{}", told.message);
-    kubectl(&season, &["scale", "deployment/spring-fixed", "--replicas=5"]).await?;
-    kubectl(&season, &["delete", "service/spring-fixed", "configmap/spring-fixed"]).await?;
+    kubectl(&test_env, &["scale", "deployment/spring-fixed", "--replicas=5"]).await?;
+    kubectl(&test_env, &["delete", "service/spring-fixed", "configmap/spring-fixed"]).await?;
     kubectl(
-        &season,
+        &test_env,
         &["label", "--overwrite", "ingress/spring", "ras.dev/drive-uid=meddled"],
     )
     .await?;
     // The promise is that nothing happens, and drift is repaired within a second where it is repaired at all.
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let written = asked(&season, before, writes_children).await?;
+    let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "{written:?}");
     assert_eq!(
-        of_deployment(&season, "spring-fixed", IMAGE).await?,
+        of_deployment(&test_env, "spring-fixed", IMAGE).await?,
         "registry.example.com/fixed:1"
     );
-    because(&season, "spring", ConditionType::Stalled, Reason::Paused).await?;
+    because(&test_env, "spring", ConditionType::Stalled, Reason::Paused).await?;
 
-    season.apply(&paused.replace("paused: true", "paused: false")).await?;
-    becomes(&season, "spring-fixed", REPLICAS, &json!(2)).await?;
-    becomes(&season, "spring-fixed", IMAGE, &json!("registry.example.com/fixed:2")).await?;
-    season.ready("spring").await?;
-    assert!(look::<Service>(&season, "spring-fixed").await?.is_some());
-    assert!(look::<ConfigMap>(&season, "spring-fixed").await?.is_some());
-    let ingress = look::<Ingress>(&season, "spring").await?.unwrap();
-    let drive = season.drives().get("spring").await.unwrap();
+    test_env.apply(&paused.replace("paused: true", "paused: false")).await?;
+    becomes(&test_env, "spring-fixed", REPLICAS, &json!(2)).await?;
+    becomes(&test_env, "spring-fixed", IMAGE, &json!("registry.example.com/fixed:2")).await?;
+    test_env.ready("spring").await?;
+    assert!(look::<Service>(&test_env, "spring-fixed").await?.is_some());
+    assert!(look::<ConfigMap>(&test_env, "spring-fixed").await?.is_some());
+    let ingress = look::<Ingress>(&test_env, "spring").await?.unwrap();
+    let drive = test_env.drives().get("spring").await.unwrap();
     assert_eq!(
         ingress["metadata"]["labels"]["ras.dev/drive-uid"],
         json!(drive.metadata.uid)
@@ -185,35 +187,35 @@ async fn a_paused_drive_is_left_alone_until_it_goes_on() -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_paused_drive_tells_of_a_secret_that_is_missing() -> Result<(), Error> {
-    let season = Season::start("paused-secret").await?;
+    let test_env = TestEnv::start("paused-secret").await?;
     let drive = DRIVE.replace(
         "{name: jwt, generate: {keys: [key]}}",
         "{name: jwt, existing: {secretName: campus-jwt}}",
     );
-    season.apply(&drive.replace("paused: false", "paused: true")).await?;
-    let told = because(&season, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    test_env.apply(&drive.replace("paused: false", "paused: true")).await?;
+    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
     assert!(told.message.contains("campus-jwt"), "{}", told.message);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_paused_drive_can_be_deleted() -> Result<(), Error> {
-    let season = Season::start("paused-deleted").await?;
-    season.apply(DRIVE).await?;
-    season.ready("spring").await?;
-    season.apply(&DRIVE.replace("paused: false", "paused: true")).await?;
-    because(&season, "spring", ConditionType::Ready, Reason::Paused).await?;
+    let test_env = TestEnv::start("paused-deleted").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    test_env.apply(&DRIVE.replace("paused: false", "paused: true")).await?;
+    because(&test_env, "spring", ConditionType::Ready, Reason::Paused).await?;
 
-    kubectl(&season, &["delete", "drive", "spring", "--timeout=50s"]).await?;
+    kubectl(&test_env, &["delete", "drive", "spring", "--timeout=50s"]).await?;
     eventually(COLLECTED, "its children to be gone", async || {
-        let left = season
+        let left = test_env
             .namespace
             .api::<Deployment>()
             .list(&kube::api::ListParams::default())
             .await?
             .items
             .len();
-        if left == 0 && look::<Ingress>(&season, "spring").await?.is_none() {
+        if left == 0 && look::<Ingress>(&test_env, "spring").await?.is_none() {
             Ok(())
         } else {
             Err(left.into())
@@ -221,13 +223,13 @@ async fn a_paused_drive_can_be_deleted() -> Result<(), Error> {
     })
     .await?;
     assert!(
-        look::<PersistentVolumeClaim>(&season, "spring-store-data")
+        look::<PersistentVolumeClaim>(&test_env, "spring-store-data")
             .await?
             .is_some(),
         "data is kept"
     );
     assert!(
-        look::<Secret>(&season, "spring-jwt").await?.is_some(),
+        look::<Secret>(&test_env, "spring-jwt").await?.is_some(),
         "credentials are kept"
     );
     Ok(())

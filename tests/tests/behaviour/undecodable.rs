@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Season, documents, eventually, repository};
+use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, documents, eventually, repository};
 use serde_json::{Value, json};
 
 use crate::{
@@ -42,102 +42,106 @@ fn loose() -> String {
 async fn a_stored_object_that_does_not_decode_is_reported_and_skipped() -> Result<(), Error> {
     // It changes the definition, which is everybody's.
     let options = OperatorOptions::with_roles(ROLES);
-    let mut season = Season::alone("undecodable", &options).await?;
-    season.apply(&drive("well", "1")).await?;
-    season.apply(&drive("hurt", "1")).await?;
-    season.ready("well").await?;
-    season.ready("hurt").await?;
-    let running = of_deployment(&season, "hurt-web", "/metadata/uid").await?;
-    season.apply(&loose()).await?;
+    let mut test_env = TestEnv::alone("undecodable", &options).await?;
+    test_env.apply(&drive("well", "1")).await?;
+    test_env.apply(&drive("hurt", "1")).await?;
+    test_env.ready("well").await?;
+    test_env.ready("hurt").await?;
+    let running = of_deployment(&test_env, "hurt-web", "/metadata/uid").await?;
+    test_env.apply(&loose()).await?;
     let broken = r#"{"spec": {"services": {"web": {"image": "registry.example.com/web:2"}}}}"#;
-    kubectl(&season, &["patch", "drive", "hurt", "--type=merge", "--patch", broken]).await?;
+    kubectl(
+        &test_env,
+        &["patch", "drive", "hurt", "--type=merge", "--patch", broken],
+    )
+    .await?;
 
     for restarted in [false, true] {
         if restarted {
-            restart_operator(&mut season, &options).await?;
+            restart_operator(&mut test_env, &options).await?;
         }
-        let told = ready_of_any(&season, "hurt", "Undecodable").await?;
+        let told = ready_of_any(&test_env, "hurt", "Undecodable").await?;
         assert_eq!(told["status"], "False");
         let message = told["message"].as_str().unwrap();
         for word in ["ras.dev/v1alpha1", "kubectl edit", "goes on running"] {
             assert!(message.contains(word), "{word}: {message}");
         }
         let image = if restarted { "3" } else { "2" };
-        season.apply(&drive("well", image)).await?;
+        test_env.apply(&drive("well", image)).await?;
         becomes(
-            &season,
+            &test_env,
             "well-web",
             IMAGE,
             &json!(format!("registry.example.com/web:{image}")),
         )
         .await?;
-        season.ready("well").await?;
+        test_env.ready("well").await?;
         assert_eq!(
-            of_deployment(&season, "hurt-web", IMAGE).await?,
+            of_deployment(&test_env, "hurt-web", IMAGE).await?,
             "registry.example.com/web:1"
         );
     }
 
     // One that never decoded, and one more that is well, come to the same end.
-    season
+    test_env
         .apply(
             &drive("new", "1")
                 .replace("[{name: web", "{web: {name: web")
                 .replace("'}]}", "'}}}"),
         )
         .await?;
-    ready_of_any(&season, "new", "Undecodable").await?;
-    season.apply(&drive("other", "1")).await?;
-    season.ready("other").await?;
+    ready_of_any(&test_env, "new", "Undecodable").await?;
+    test_env.apply(&drive("other", "1")).await?;
+    test_env.ready("other").await?;
 
     let mended = r#"{"spec": {"services": [{"name": "web", "image": "registry.example.com/web:4"}]}}"#;
     for hurt in ["hurt", "new"] {
-        kubectl(&season, &["patch", "drive", hurt, "--type=merge", "--patch", mended]).await?;
+        kubectl(&test_env, &["patch", "drive", hurt, "--type=merge", "--patch", mended]).await?;
         becomes(
-            &season,
+            &test_env,
             &format!("{hurt}-web"),
             IMAGE,
             &json!("registry.example.com/web:4"),
         )
         .await?;
-        season.ready(hurt).await?;
+        test_env.ready(hurt).await?;
     }
     assert_eq!(
-        of_deployment(&season, "hurt-web", "/metadata/uid").await?,
+        of_deployment(&test_env, "hurt-web", "/metadata/uid").await?,
         running,
         "it was rolled, not made anew"
     );
-    season.operator.check_running()
+    test_env.operator.check_running()
 }
 
 #[tokio::test]
 async fn an_object_that_the_definition_no_longer_lets_in_is_told_of_once() -> Result<(), Error> {
     let options = OperatorOptions::with_roles(ROLES);
-    let mut season = Season::alone("no-longer-let-in", &options).await?;
-    season.operator.stop().await?;
-    season.apply(&loose()).await?;
+    let mut test_env = TestEnv::alone("no-longer-let-in", &options).await?;
+    test_env.operator.stop().await?;
+    test_env.apply(&loose()).await?;
     // Of the one the API server takes a status all the same; of the other, whose rules it cannot even work out, none.
     let image = "registry.example.com/web:1";
-    season
+    test_env
         .apply(&drive("mild", "1").replace("spec: {", "spec: {suspend: 'yes', "))
         .await?;
-    season
+    test_env
         .apply(
             &drive("wild", "1")
                 .replace("[{name: web", "{web: {name: web")
                 .replace("'}]}", "'}}}"),
         )
         .await?;
-    season.cluster.install_contract().await?;
-    let before = mark(&season).await?;
-    season.apply(&drive("well", "1")).await?;
-    restart_operator(&mut season, &options).await?;
+    test_env.cluster.install_contract().await?;
+    let before = mark(&test_env).await?;
+    test_env.apply(&drive("well", "1")).await?;
+    restart_operator(&mut test_env, &options).await?;
 
-    season.ready("well").await?;
-    assert_eq!(of_deployment(&season, "well-web", IMAGE).await?, image);
-    ready_of_any(&season, "mild", "Undecodable").await?;
+    test_env.ready("well").await?;
+    assert_eq!(of_deployment(&test_env, "well-web", IMAGE).await?, image);
+    ready_of_any(&test_env, "mild", "Undecodable").await?;
     eventually(PATIENCE, "an event about the other", async || {
-        let events = kubectl(&season, &["events", "--for=drive/wild", "--types=Warning"]).await?;
+        let events = kubectl(&test_env, &["events", "--for=drive/wild", "--types=Warning"]).await?;
         if events.contains("Undecodable") && events.contains("kubectl edit") {
             Ok(())
         } else {
@@ -147,7 +151,7 @@ async fn an_object_that_the_definition_no_longer_lets_in_is_told_of_once() -> Re
     .await?;
     // The promise is that nothing more happens: a second try would come after half a second.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let writes = asked(&season, before, |event| {
+    let writes = asked(&test_env, before, |event| {
         event.subresource == "status" && event.name != "well"
     })
     .await?;
@@ -158,8 +162,12 @@ async fn an_object_that_the_definition_no_longer_lets_in_is_told_of_once() -> Re
     for broken in ["mild", "wild"] {
         let mended =
             r#"{"spec": {"suspend": null, "services": [{"name": "web", "image": "registry.example.com/web:1"}]}}"#;
-        kubectl(&season, &["patch", "drive", broken, "--type=merge", "--patch", mended]).await?;
-        season.ready(broken).await?;
+        kubectl(
+            &test_env,
+            &["patch", "drive", broken, "--type=merge", "--patch", mended],
+        )
+        .await?;
+        test_env.ready(broken).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::api::{ListParams, Patch, PatchParams};
-use ras_tests::{Error, Operator, OperatorOptions, PATIENCE, ROLES, Season, eventually};
+use ras_tests::{Error, Operator, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,28 +27,28 @@ spec:
 #[tokio::test]
 async fn an_upgrade_of_the_operator_restarts_nothing_and_comes_with_the_next_change() -> Result<(), Error> {
     let (_old, options) = version("registry.example.com/ras-operator:1");
-    let mut season = Season::with(ras_tests::Shared::All(ras_tests::cluster().await?), "upgrade", &options).await?;
-    season.apply(DRIVE).await?;
-    season.ready("season").await?;
-    let before = at_rest(&season, "season").await?;
+    let mut test_env = TestEnv::with(ras_tests::Shared::All(ras_tests::cluster().await?), "upgrade", &options).await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("season").await?;
+    let before = at_rest(&test_env, "season").await?;
     assert_eq!(
-        render_image(&season).await?.as_deref(),
+        render_image(&test_env).await?.as_deref(),
         Some("registry.example.com/ras-operator:1")
     );
 
-    season.operator.stop().await?;
-    let since = mark(&season).await?;
+    test_env.operator.stop().await?;
+    let since = mark(&test_env).await?;
     let (_new, options) = version("registry.example.com/ras-operator:2");
-    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
-    assert_eq!(at_rest(&season, "season").await?, before);
-    let written = asked(&season, since, ras_tests::AuditEvent::is_write).await?;
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &options).await?;
+    assert_eq!(at_rest(&test_env, "season").await?, before);
+    let written = asked(&test_env, since, ras_tests::AuditEvent::is_write).await?;
     assert!(written.is_empty(), "{written:#?}");
 
-    season.apply(&DRIVE.replace("portal:1", "portal:2")).await?;
+    test_env.apply(&DRIVE.replace("portal:1", "portal:2")).await?;
     eventually(
         PATIENCE,
         "the new version's image to render files",
-        async || match render_image(&season).await?.as_deref() {
+        async || match render_image(&test_env).await?.as_deref() {
             Some("registry.example.com/ras-operator:2") => Ok(()),
             other => Err(format!("{other:?}").into()),
         },
@@ -57,7 +57,7 @@ async fn an_upgrade_of_the_operator_restarts_nothing_and_comes_with_the_next_cha
 }
 
 /// Writes what a kubelet would: the step that renders files in this pod cannot pull its image.
-async fn cannot_pull(season: &Season, pod: &Pod) -> Result<(), Error> {
+async fn cannot_pull(test_env: &TestEnv, pod: &Pod) -> Result<(), Error> {
     let containers = pod
         .spec
         .as_ref()
@@ -70,7 +70,7 @@ async fn cannot_pull(season: &Season, pod: &Pod) -> Result<(), Error> {
         "initContainerStatuses": [{"name": render.name, "image": render.image, "imageID": "", "ready": false,
             "restartCount": 0, "state": waiting}],
     }});
-    season
+    test_env
         .namespace
         .api::<Pod>()
         .patch_status(
@@ -84,10 +84,10 @@ async fn cannot_pull(season: &Season, pod: &Pod) -> Result<(), Error> {
 }
 
 /// The only pod with this label.
-async fn pod_with(season: &Season, label: &str) -> Result<Pod, Error> {
+async fn pod_with(test_env: &TestEnv, label: &str) -> Result<Pod, Error> {
     eventually(PATIENCE, &format!("a pod with {label}"), async || {
         let with_label = ListParams::default().labels(label);
-        let pods = season.namespace.api::<Pod>().list(&with_label).await?.items;
+        let pods = test_env.namespace.api::<Pod>().list(&with_label).await?.items;
         pods.into_iter().next().ok_or_else(|| "none".into())
     })
     .await
@@ -96,42 +96,42 @@ async fn pod_with(season: &Season, label: &str) -> Result<Pod, Error> {
 #[tokio::test]
 async fn an_operator_image_that_cannot_be_pulled_any_more_makes_way_for_the_present_one() -> Result<(), Error> {
     let (_old, options) = version("registry.example.com/ras-operator:1");
-    let mut season = Season::with(
+    let mut test_env = TestEnv::with(
         ras_tests::Shared::All(ras_tests::cluster().await?),
         "upgrade-gone",
         &options,
     )
     .await?;
-    season.apply(DRIVE).await?;
-    season.ready("season").await?;
-    season.operator.stop().await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("season").await?;
+    test_env.operator.stop().await?;
     let (_new, options) = version("registry.example.com/ras-operator:2");
-    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
-    season.operator.logs(PATIENCE, r#""message":"ready""#).await?;
-    season.ready("season").await?;
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &options).await?;
+    test_env.operator.logs(PATIENCE, r#""message":"ready""#).await?;
+    test_env.ready("season").await?;
     assert_eq!(
-        render_image(&season).await?.as_deref(),
+        render_image(&test_env).await?.as_deref(),
         Some("registry.example.com/ras-operator:1"),
         "as long as it works"
     );
 
     // A pod was replaced, and the registry has the old image no more.
-    cannot_pull(&season, &pod_with(&season, "ras.dev/service=portal").await?).await?;
+    cannot_pull(&test_env, &pod_with(&test_env, "ras.dev/service=portal").await?).await?;
     eventually(PATIENCE, "the present image", async || {
-        match render_image(&season).await?.as_deref() {
+        match render_image(&test_env).await?.as_deref() {
             Some("registry.example.com/ras-operator:2") => Ok(()),
             other => Err(format!("{other:?}").into()),
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))?;
-    season.ready("season").await.map(drop)
+    .map_err(|error| error.with_log(&test_env.operator.log()))?;
+    test_env.ready("season").await.map(drop)
 }
 
 #[tokio::test]
 async fn a_job_that_cannot_pull_a_wrong_operator_image_is_made_again_with_the_corrected_one() -> Result<(), Error> {
     let (_old, options) = version("registry.example.com/typo:1");
-    let mut season = Season::with(
+    let mut test_env = TestEnv::with(
         ras_tests::Shared::All(ras_tests::cluster().await?),
         "upgrade-job",
         &options,
@@ -142,14 +142,19 @@ async fn a_job_that_cannot_pull_a_wrong_operator_image_is_made_again_with_the_co
         "portal:1\n",
         "portal:1\n    migrate: {command: [portal, migrate]}\n    scheduling: {nodeSelector: {example.com/pool: none}}\n",
     );
-    season.apply(&migrating).await?;
-    let pod = pod_with(&season, "ras.dev/job=migrate").await?;
-    cannot_pull(&season, &pod).await?;
-    season.operator.stop().await?;
+    test_env.apply(&migrating).await?;
+    let pod = pod_with(&test_env, "ras.dev/job=migrate").await?;
+    cannot_pull(&test_env, &pod).await?;
+    test_env.operator.stop().await?;
     let (_new, options) = version("registry.example.com/ras-operator:1");
-    season.operator = Operator::start(&season.cluster, &season.namespace, &options).await?;
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &options).await?;
     eventually(PATIENCE, "a Job with the corrected image", async || {
-        let jobs = season.namespace.api::<Job>().list(&ListParams::default()).await?.items;
+        let jobs = test_env
+            .namespace
+            .api::<Job>()
+            .list(&ListParams::default())
+            .await?
+            .items;
         let images: Vec<_> = jobs
             .iter()
             .filter_map(|job| {
@@ -164,7 +169,7 @@ async fn a_job_that_cannot_pull_a_wrong_operator_image_is_made_again_with_the_co
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 /// How an operator of a version runs: its chart names its own image as the one that renders files.
@@ -177,8 +182,8 @@ fn version(image: &str) -> (tempfile::NamedTempFile, OperatorOptions) {
     (file, options)
 }
 
-async fn render_image(season: &Season) -> Result<Option<String>, Error> {
-    let deployment = look::<Deployment>(season, "season-portal").await?;
+async fn render_image(test_env: &TestEnv) -> Result<Option<String>, Error> {
+    let deployment = look::<Deployment>(test_env, "season-portal").await?;
     Ok(deployment
         .as_ref()
         .and_then(|found| found.pointer("/spec/template/spec/initContainers/0/image"))

@@ -79,11 +79,11 @@ pub fn write(folder: &Path, first: &Version) -> Result<Vec<PathBuf>, Error> {
     }
     images.push(portal(&tools, folder, FRONTEND, 1, &["show", "3000"])?);
     images.push(portal(&tools, folder, BROKEN_PORTAL, 3, &["show", "nowhere"])?);
-    let visitors = Image::new(VISITORS)
+    let load_generator = Image::new(VISITORS)
         .file("/visitors", &tools.path("visitors")?)?
         .user(NOBODY)
         .entrypoint(&["/visitors"]);
-    images.push(visitors.write(folder)?);
+    images.push(load_generator.write(folder)?);
     Ok(images)
 }
 

@@ -14,11 +14,11 @@
 mod drive;
 mod images;
 mod installed;
+mod load_generator;
 mod object_store;
 mod operators;
 mod runner;
 mod scenarios;
-mod visitors;
 mod world;
 
 use std::process::ExitCode;

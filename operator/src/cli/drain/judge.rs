@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Claim, Drive, Front, Id, OutsideDatabase, Volume, World, names_a_bucket};
-use crate::drive::departure::{Departure, Fate};
+use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
 
 /// Reasons of `DeletionBlocked` that time does not take away.
 const FOR_A_PERSON: &[&str] = &["ConfirmationMissing", "Paused", "ObjectsLocked"];
@@ -83,7 +83,7 @@ pub struct Course {
     /// What the API server said to our deleting.
     refused: BTreeMap<String, String>,
     /// What was to become of the buckets of drives that are gone.
-    remembered: BTreeMap<String, Vec<Departure>>,
+    remembered: BTreeMap<String, Vec<BucketRemoval>>,
     /// Databases that drives which are gone had on servers of others.
     databases: BTreeMap<String, Vec<(Id, OutsideDatabase)>>,
 }
@@ -280,19 +280,19 @@ fn of_drive(drive: &Drive, course: &Course) -> Verdict {
 }
 
 /// A bucket of a drive that is there. The drive itself tells when its deletion is blocked.
-fn of_bucket(drive: &Drive, bucket: &Departure) -> Option<Item> {
+fn of_bucket(drive: &Drive, bucket: &BucketRemoval) -> Option<Item> {
     let recorded = &bucket.recorded;
     if !names_a_bucket(recorded) {
         return None;
     }
     let with = |how: &str| Verdict::Follows(format!("it goes with its drive, {how}"));
     let verdict = match bucket.fate {
-        Fate::Kept | Fate::Released => kept(why_kept(bucket), None),
-        Fate::RemovedIfEmpty => with("if nothing is in it; otherwise it stays"),
-        Fate::Removed => with("with all that is in it, as was confirmed"),
+        RemovalDecision::Kept | RemovalDecision::Released => kept(why_kept(bucket), None),
+        RemovalDecision::RemovedIfEmpty => with("if nothing is in it; otherwise it stays"),
+        RemovalDecision::Removed => with("with all that is in it, as was confirmed"),
         // What to do about it is what the drive's condition says, once it is being deleted.
-        Fate::Unconfirmed if drive.going => return None,
-        Fate::Unconfirmed => in_the_way(
+        RemovalDecision::Unconfirmed if drive.going => return None,
+        RemovalDecision::Unconfirmed => in_the_way(
             "all its objects would be deleted with its drive, which nobody has confirmed".to_owned(),
             confirm(&drive.id, &recorded.bucket),
         ),
@@ -310,7 +310,7 @@ fn bucket_item(bucket: &str, verdict: Verdict) -> Item {
     }
 }
 
-fn why_kept(bucket: &Departure) -> String {
+fn why_kept(bucket: &BucketRemoval) -> String {
     let recorded = &bucket.recorded;
     if recorded.existing {
         return "it was there before the drive that uses it".to_owned();
@@ -338,14 +338,15 @@ fn confirm(drive: &Id, bucket: &str) -> String {
 
 /// Buckets of drives that are gone: what was to be kept, and what the operator said it kept (also before this began).
 fn buckets_left(world: &World, course: &Course) -> Vec<Item> {
-    let recorded = |buckets: &[Departure]| -> BTreeSet<String> {
+    let recorded = |buckets: &[BucketRemoval]| -> BTreeSet<String> {
         buckets.iter().map(|bucket| bucket.recorded.bucket.clone()).collect()
     };
     let of_present_drives: BTreeSet<String> = world.drives.iter().flat_map(|drive| recorded(&drive.buckets)).collect();
     let mut left = BTreeMap::new();
     let gone = course.remembered.iter().filter(|(uid, _)| !is_there(world, uid));
     for bucket in gone.flat_map(|(_, buckets)| buckets) {
-        if names_a_bucket(&bucket.recorded) && matches!(bucket.fate, Fate::Kept | Fate::Released) {
+        if names_a_bucket(&bucket.recorded) && matches!(bucket.fate, RemovalDecision::Kept | RemovalDecision::Released)
+        {
             left.insert(bucket.recorded.bucket.clone(), why_kept(bucket));
         }
     }

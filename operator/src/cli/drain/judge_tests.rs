@@ -15,7 +15,7 @@ fn id(kind: &str, name: &str) -> Id {
     }
 }
 
-fn drive(buckets: Vec<Departure>) -> Drive {
+fn drive(buckets: Vec<BucketRemoval>) -> Drive {
     Drive {
         id: id("RecruitmentDrive", "season"),
         buckets,
@@ -23,8 +23,8 @@ fn drive(buckets: Vec<Departure>) -> Drive {
     }
 }
 
-fn bucket(name: &str, fate: Fate) -> Departure {
-    Departure {
+fn bucket(name: &str, fate: RemovalDecision) -> BucketRemoval {
+    BucketRemoval {
         recorded: BucketStatus {
             name: name.to_owned(),
             bucket: format!("ras-spo-season-{name}"),
@@ -162,10 +162,10 @@ fn what_a_drive_or_a_volume_keeps_is_kept_and_told_with_its_reason() {
 #[test]
 fn buckets_are_told_by_their_drives_own_policies_also_when_the_drive_is_gone() {
     let buckets = vec![
-        bucket("resumes", Fate::Kept),
-        bucket("exports", Fate::RemovedIfEmpty),
-        bucket("cache", Fate::RemovedIfEmpty),
-        bucket("old", Fate::Removed),
+        bucket("resumes", RemovalDecision::Kept),
+        bucket("exports", RemovalDecision::RemovedIfEmpty),
+        bucket("cache", RemovalDecision::RemovedIfEmpty),
+        bucket("old", RemovalDecision::Removed),
     ];
     let mut world = World {
         drives: vec![drive(buckets)],
@@ -204,7 +204,7 @@ fn buckets_are_told_by_their_drives_own_policies_also_when_the_drive_is_gone() {
 #[test]
 fn a_bucket_that_nobody_confirmed_is_in_the_way_before_anything_is_done() {
     let world = World {
-        drives: vec![drive(vec![bucket("old", Fate::Unconfirmed)])],
+        drives: vec![drive(vec![bucket("old", RemovalDecision::Unconfirmed)])],
         ..World::default()
     };
     let text = tell::text(&first_look(&world).1, End::DryRun);
@@ -274,7 +274,7 @@ fn what_may_not_be_deleted_or_is_in_use_or_of_others_is_in_the_way() {
 #[test]
 fn a_script_reads_the_same() {
     let world = World {
-        drives: vec![drive(vec![bucket("resumes", Fate::Kept)])],
+        drives: vec![drive(vec![bucket("resumes", RemovalDecision::Kept)])],
         ..World::default()
     };
     let (_, judgement) = first_look(&world);

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::foreign;
 use super::world::{Claim, Drive, Farewell, Front, Id, OutsideDatabase, Volume, World};
-use crate::drive::cleanup::departures;
+use crate::controller::cleanup::bucket_removals;
 
 /// Controllers that make a load balancer for each Ingress, unlike those that share the one of a Service.
 const OWN_LOAD_BALANCER: &[&str] = &["ingress.k8s.aws/alb", "eks.amazonaws.com/alb", "k8s.io/ingress-gce"];
@@ -240,7 +240,7 @@ fn drive(kind: &ApiResource, object: DynamicObject) -> Drive {
         id: id_of(kind, &metadata),
         going: metadata.deletion_timestamp.is_some(),
         finalizers: metadata.finalizers.clone().unwrap_or_default(),
-        buckets: departures(&metadata, decoded.as_ref(), &status),
+        buckets: bucket_removals(&metadata, decoded.as_ref(), &status),
         databases,
         blocked,
     }

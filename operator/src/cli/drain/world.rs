@@ -4,7 +4,7 @@ use std::fmt;
 
 use ras_crds::BucketStatus;
 
-use crate::drive::departure::Departure;
+use ras_core::plan::bucket_removal::BucketRemoval;
 
 /// Names one object, and its life: an object of the same name with another UID is another one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +86,7 @@ pub struct Drive {
     /// What has to happen before it is gone.
     pub finalizers: Vec<String>,
     /// What becomes of its buckets, by the operator's own rules.
-    pub buckets: Vec<Departure>,
+    pub buckets: Vec<BucketRemoval>,
     /// Its databases on a server that somebody else keeps.
     pub databases: Vec<OutsideDatabase>,
     /// Reason and message of its condition `DeletionBlocked`.

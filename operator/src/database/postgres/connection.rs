@@ -11,8 +11,8 @@ use super::errors::fault;
 use super::tls::Tls;
 use crate::database::failure::Fault;
 use crate::database::inputs::{Admin, Password};
-use crate::database::report::Problem;
-use crate::database::request::SslMode;
+use ras_core::database::report::Problem;
+use ras_core::database::request::SslMode;
 
 /// Longest time for a connection, with everything up to the first answer.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);

@@ -15,11 +15,11 @@ use crate::database::failure::{Doing, Fault, sort};
 use crate::database::inputs::{Admin, Password};
 use crate::database::marker::marker;
 use crate::database::observed::Observed;
-use crate::database::report::{Cause, Problem};
-use crate::database::request::Request;
 use crate::database::statement::statement;
 use crate::database::step::Step;
 use connection::{Credentials, Server, within};
+use ras_core::database::report::{Cause, Problem};
+use ras_core::database::request::Request;
 
 /// Held by whoever changes a server: two at a time would only get into each other's way. Any number that others are not
 /// likely to use.

@@ -10,8 +10,8 @@ use super::{Facts, Postgres};
 use crate::database::failure::{Doing, Fault, sort};
 use crate::database::marker::{Whose, whose};
 use crate::database::observed::{Database, Inside, Observed, Role};
-use crate::database::report::Problem;
-use crate::database::request::{Database as Asked, Login};
+use ras_core::database::report::Problem;
+use ras_core::database::request::{Database as Asked, Login};
 
 /// First major version that tells being a member from being able to become the role.
 const SET_OPTION: u16 = 16;

@@ -21,8 +21,8 @@ use tokio_rustls::TlsConnector;
 use super::certificate::{Untrusted, check_chain, check_name};
 use super::x509::Certificate;
 use crate::database::inputs::Admin;
-use crate::database::report::{Cause, Problem};
-use crate::database::request::SslMode;
+use ras_core::database::report::{Cause, Problem};
+use ras_core::database::request::SslMode;
 
 /// How connections are encrypted, and which certificates are believed.
 #[derive(Clone)]

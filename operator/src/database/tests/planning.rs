@@ -8,9 +8,9 @@ use super::server::take;
 use crate::database::marker::marker;
 use crate::database::observed::{Database as SeenDatabase, Inside, Observed, Role};
 use crate::database::plan::plan;
-use crate::database::report::Cause;
-use crate::database::request::{Database, Drive, Login, Request};
 use crate::database::step::Step;
+use ras_core::database::report::Cause;
+use ras_core::database::request::{Database, Drive, Login, Request};
 
 fn drive(name: &str, uid: &str) -> Drive {
     Drive {

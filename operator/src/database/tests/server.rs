@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::database::marker::marker;
 use crate::database::observed::{Database, Inside, Observed, Role};
-use crate::database::request::Request;
 use crate::database::step::Step;
+use ras_core::database::request::Request;
 
 /// What `step` makes of `observed`. Fails on a step that a server would refuse.
 pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(), String> {

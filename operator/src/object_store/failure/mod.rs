@@ -7,9 +7,9 @@ mod words;
 
 use ras_crds::Reason;
 
-use crate::drive::retry::Retry;
 use crate::object_store::operation::Operation;
-use crate::object_store::state::Trouble;
+use ras_core::bucket::state::StoreError;
+use ras_core::retry::Retry;
 
 /// One request, or one decision about a bucket, that came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,7 +303,7 @@ impl Failure {
     }
 }
 
-impl From<&Failure> for Trouble {
+impl From<&Failure> for StoreError {
     fn from(failure: &Failure) -> Self {
         Self {
             reason: failure.reason(),

@@ -16,11 +16,11 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use thiserror::Error;
 
-use crate::object_store::gate::{Counter, Gate};
+use crate::object_store::rate_limiter::{Counter, RateLimiter};
 use crate::object_store::s3::S3Store;
 use crate::object_store::s3::credentials::{Directory, Surroundings};
 use crate::object_store::s3::web_page::NoWebPage;
-use crate::platform::ObjectStoreConfig;
+use ras_core::platform::ObjectStoreConfig;
 
 /// Time for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -57,7 +57,7 @@ impl S3Store {
     /// Nothing is sent, and no credentials are asked for, before the first request.
     pub fn connect(
         config: &ObjectStoreConfig,
-        gate: Arc<Gate>,
+        gate: Arc<RateLimiter>,
         counter: Arc<dyn Counter>,
     ) -> Result<Self, ConnectError> {
         let http = http_client(config)?;

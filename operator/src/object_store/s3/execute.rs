@@ -11,11 +11,11 @@ use aws_sdk_s3::types::{
 use serde_json::Value;
 
 use crate::object_store::failure::{Answer, Failure};
-use crate::object_store::model::{Encryption, LockMode, ObjectLock};
 use crate::object_store::observed::{StoredCors, StoredLifecycle};
 use crate::object_store::operation::Operation;
 use crate::object_store::plan::Step;
 use crate::object_store::s3::{S3Store, convert};
+use ras_core::bucket::request::{Encryption, LockMode, ObjectLock};
 
 /// The one region whose name S3 refuses to be told when a bucket is made.
 const NAMELESS: &str = "us-east-1";

@@ -24,19 +24,19 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 pub use self::connect::ConnectError;
 
 use crate::object_store::failure::Failure;
-use crate::object_store::gate::{Counter, Gate};
-use crate::object_store::model::Feature;
 use crate::object_store::observed::Observed;
 use crate::object_store::operation::Operation;
 use crate::object_store::plan::Step;
+use crate::object_store::rate_limiter::{Counter, RateLimiter};
 use crate::object_store::store::{Deleted, Entry, Listing, Marker, ObjectStore, Page};
+use ras_core::bucket::request::Feature;
 
 /// An S3 service. Clones share one connection pool.
 #[derive(Clone)]
 pub struct S3Store {
     client: Client,
     region: String,
-    gate: Arc<Gate>,
+    gate: Arc<RateLimiter>,
     counter: Arc<dyn Counter>,
 }
 

@@ -8,12 +8,12 @@ use aws_sdk_s3::types::BucketVersioningStatus;
 use serde_json::Value;
 
 use crate::object_store::failure::{Failure, Transport};
-use crate::object_store::model::Feature;
 use crate::object_store::observed::{
     Observed, Seen, StoredCors, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning,
 };
 use crate::object_store::operation::Operation;
 use crate::object_store::s3::{S3Store, convert, is_absence};
+use ras_core::bucket::request::Feature;
 
 impl S3Store {
     /// Reads what `wanted` names.

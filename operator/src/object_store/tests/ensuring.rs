@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use ras_crds::Reason;
 
-use super::given::{full, name, owner, stranger};
+use super::given::{full, name, owner, unowned};
 use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::object_store::capabilities::Capabilities;
 use crate::object_store::ensure::{Ensured, Remembered, ensure_waiting};
 use crate::object_store::failure::Failure;
-use crate::object_store::model::{BucketRequest, Encryption, Feature, Origin, Settings};
 use crate::object_store::observed::{Seen, StoredRule};
-use crate::object_store::state::Identity;
 use crate::object_store::store::{Entry, EntryKind};
+use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin, Settings};
+use ras_core::bucket::state::Identity;
 
 async fn ensure(store: &Memory, request: &BucketRequest, known: &Capabilities) -> Result<Ensured, Failure> {
     ensure_remembering(store, request, None, known).await
@@ -69,8 +69,8 @@ async fn a_bucket_is_made_and_at_rest_costs_one_look() {
 #[tokio::test]
 async fn whatever_request_fails_a_second_go_gets_there_and_nothing_is_doubled_or_lost() {
     let mut locked = full();
-    locked.settings.object_lock = Some(crate::object_store::model::ObjectLock {
-        mode: crate::object_store::model::LockMode::Governance,
+    locked.settings.object_lock = Some(ras_core::bucket::request::ObjectLock {
+        mode: ras_core::bucket::request::LockMode::Governance,
         days: 3,
     });
     for request in [full(), locked] {
@@ -257,7 +257,7 @@ async fn without_tags_nothing_else_is_set_up() {
 #[tokio::test]
 async fn another_owners_bucket_is_left_as_it_is() {
     let mut truth = fresh();
-    truth.tags = Seen::Is(stranger().tags());
+    truth.tags = Seen::Is(unowned().tags());
     let held = Held {
         truth,
         ..Held::default()
@@ -273,7 +273,7 @@ async fn a_bucket_that_somebody_else_makes_in_the_same_moment_is_not_taken() {
     let store = Memory::new(Gaps::default());
     store.meanwhile(1, |buckets| {
         let mut truth = fresh();
-        truth.tags = Seen::Is(stranger().tags());
+        truth.tags = Seen::Is(unowned().tags());
         buckets.insert(
             name(),
             Held {
@@ -284,7 +284,7 @@ async fn a_bucket_that_somebody_else_makes_in_the_same_moment_is_not_taken() {
     });
     let failure = ensure(&store, &full(), &Capabilities::new()).await.unwrap_err();
     assert_eq!(failure.reason(), Reason::BucketNotOurs);
-    assert_eq!(store.held(&name()).truth.tags, Seen::Is(stranger().tags()));
+    assert_eq!(store.held(&name()).truth.tags, Seen::Is(unowned().tags()));
 }
 
 #[tokio::test]

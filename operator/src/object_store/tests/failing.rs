@@ -6,14 +6,14 @@ use ras_crds::Reason::{
     StoreUnavailable, WrongRegion,
 };
 
-use crate::drive::retry::Retry;
-use crate::drive::retry::Retry::{OnChange, Soon};
 use crate::object_store::failure::{Answer, Failure, Transport};
 use crate::object_store::operation::Operation;
 use crate::object_store::operation::Operation::{
     CreateBucket, GetBucketLifecycle, ListObjects, PutBucketEncryption, PutBucketLifecycle, PutBucketPolicy,
     PutObjectLockConfiguration,
 };
+use ras_core::retry::Retry;
+use ras_core::retry::Retry::{OnChange, Soon};
 
 fn answered(operation: Operation, status: u16, code: &str, message: &str) -> Failure {
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());

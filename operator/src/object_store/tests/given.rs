@@ -9,12 +9,12 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::memory::fresh;
-use crate::object_store::model::{
-    BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, LockMode, ObjectLock, Origin, Owner, Settings,
-};
 use crate::object_store::observed::{
     Observed, Seen, StoredCors, StoredEncryption, StoredFilter, StoredLifecycle, StoredLock, StoredRule,
     StoredTransition, StoredVersioning,
+};
+use ras_core::bucket::request::{
+    BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, LockMode, ObjectLock, Origin, Owner, Settings,
 };
 
 pub const ALL: [Feature; 11] = [
@@ -40,7 +40,7 @@ pub fn owner() -> Owner {
     }
 }
 
-pub fn stranger() -> Owner {
+pub fn unowned() -> Owner {
     Owner {
         uid: "ffffffff-0000".to_owned(),
         ..owner()

@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::given::{full, name};
 use super::memory::{Gaps, Held, Memory, fresh};
-use crate::cluster::store::DriveKey;
-use crate::object_store::keeper::{Keeper, Pace};
-use crate::object_store::state::Identity;
-use crate::object_store::state::{NewsKind, Recorded, State, View};
+use crate::informer::store::DriveKey;
+use crate::object_store::controller::{BucketController, Pace};
+use ras_core::bucket::state::Identity;
+use ras_core::bucket::state::{BucketChangeKind, Recorded, State, View};
 
 const PACE: Pace = Pace {
     check_every: Duration::from_secs(36_000),
@@ -21,7 +21,7 @@ const PACE: Pace = Pace {
 
 /// A keeper, and what it tells of the bucket once that is so.
 struct Kept {
-    keeper: Keeper<&'static Memory>,
+    bucket_controller: BucketController<&'static Memory>,
     drive: DriveKey,
     // Or the keeper would have nobody to wake.
     _woken: mpsc::UnboundedReceiver<DriveKey>,
@@ -31,7 +31,7 @@ impl Kept {
     fn new(store: &'static Memory) -> Self {
         let (queue, woken) = mpsc::unbounded_channel();
         Self {
-            keeper: Keeper::new(store, PACE, queue),
+            bucket_controller: BucketController::new(store, PACE, queue),
             drive: DriveKey::new("spo", "placements"),
             _woken: woken,
         }
@@ -40,7 +40,7 @@ impl Kept {
     async fn until(&self, recorded: &Recorded, is_so: impl Fn(&View) -> bool) -> View {
         let mut view = None;
         for _ in 0..1_000 {
-            let now = self.keeper.keep(&self.drive, &full(), recorded.clone());
+            let now = self.bucket_controller.keep(&self.drive, &full(), recorded.clone());
             if is_so(&now) {
                 return now;
             }
@@ -69,7 +69,7 @@ async fn between_two_looks_one_request_finds_out_that_a_bucket_is_gone_and_only_
     let kept = Kept::new(store);
     let nothing = Recorded::default();
     let made = kept.until(&nothing, is_ready).await;
-    assert_eq!(made.news.map(|news| news.kind), Some(NewsKind::Made));
+    assert_eq!(made.news.map(|news| news.kind), Some(BucketChangeKind::Made));
     let first = made.identity.clone();
     assert!(matches!(first, Some(Identity::Tag(_))) && made.seen.is_some());
 
@@ -100,7 +100,7 @@ async fn between_two_looks_one_request_finds_out_that_a_bucket_is_gone_and_only_
         accepted: Some(Identity::Tag("another".to_owned())),
         ..Recorded::default()
     };
-    let still = kept.keeper.keep(&kept.drive, &full(), another);
+    let still = kept.bucket_controller.keep(&kept.drive, &full(), another);
     assert!(is_lost(&still) && store.buckets().is_empty(), "that is another loss");
     let accepted = Recorded {
         accepted: first.clone(),
@@ -128,6 +128,6 @@ async fn after_a_start_a_bucket_that_status_calls_ready_is_soon_looked_for() {
         assert!(lost.identity.is_some(), "a loss has a name by which it is accepted");
         assert!(identity.is_none() || lost.identity == identity);
         assert!(store.buckets().is_empty());
-        kept.keeper.forget(&kept.drive);
+        kept.bucket_controller.forget(&kept.drive);
     }
 }

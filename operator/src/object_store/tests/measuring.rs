@@ -5,9 +5,9 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::given::full;
 use super::memory::{Gaps, Held, Memory, fresh};
 use crate::object_store::measure::{Sum, measure};
-use crate::object_store::model::{LifecycleRule, Settings};
-use crate::object_store::state::Usage;
 use crate::object_store::store::{Entry, EntryKind};
+use ras_core::bucket::request::{LifecycleRule, Settings};
+use ras_core::bucket::state::Usage;
 
 fn now() -> Timestamp {
     "2026-06-15T12:00:00Z".parse().unwrap()

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::object_store::failure::{Answer, Failure, Transport};
 use crate::object_store::lifecycle::feature_of;
-use crate::object_store::model::{Encryption, Feature};
 use crate::object_store::observed::{Observed, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
 use crate::object_store::operation::Operation;
 use crate::object_store::plan::Step;
 use crate::object_store::store::{Deleted, Entry, EntryKind, Listing, Marker, ObjectStore, Page};
+use ras_core::bucket::request::{Encryption, Feature};
 
 /// How a store falls short.
 #[derive(Clone, Debug, Default)]

@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::given::{any_features, any_request, any_truth, full, is_ours, name, owner, stranger};
+use super::given::{any_features, any_request, any_truth, full, is_ours, name, owner, unowned};
 use super::memory::{apply, fresh, view};
 use crate::object_store::failure::Failure;
 use crate::object_store::lifecycle;
-use crate::object_store::model::{BucketRequest, Encryption, Feature, Origin};
 use crate::object_store::observed::{
     Observed, Seen, StoredCors, StoredEncryption, StoredLock, StoredRule, StoredVersioning,
 };
 use crate::object_store::plan::{Step, Wish, plan};
 use crate::seeds::run_of;
+use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
 type Features = BTreeSet<Feature>;
 
@@ -235,7 +235,7 @@ proptest! {
         prop_assert_eq!(without(others_rules(&after)), without(others_rules(&truth)));
         let minimum = |truth: &Observed| truth.lifecycle.known().unwrap().transition_minimum.clone();
         prop_assert_eq!(minimum(&after), minimum(&truth));
-        if request.settings == crate::object_store::model::Settings::default() {
+        if request.settings == ras_core::bucket::request::Settings::default() {
             prop_assert_eq!(steps, vec![]);
         }
     }
@@ -257,7 +257,7 @@ proptest! {
     fn another_owners_bucket_gets_no_step(request in any_request(), truth in any_truth(), lacking in any_features()) {
         prop_assume!(!lacking.contains(&Feature::Tags));
         let request = BucketRequest { origin: Origin::Made, ..request };
-        let truth = Observed { tags: Seen::Is(stranger().tags()), ..truth };
+        let truth = Observed { tags: Seen::Is(unowned().tags()), ..truth };
         let failure = plan_for(&request, &truth, &lacking).unwrap_err();
         prop_assert!(failure.sentence().contains("spo/placements (UID ffffffff-0000)"), "{}", failure.sentence());
         prop_assert_eq!(failure.reason(), ras_crds::Reason::BucketNotOurs);
@@ -301,7 +301,7 @@ fn what_was_asked_before_is_taken_back_from_an_existing_bucket() {
     };
     let truth = applied(&plan_for(&asked, &fresh(), &BTreeSet::new()).unwrap(), &fresh());
     let request = BucketRequest {
-        settings: crate::object_store::model::Settings::default(),
+        settings: ras_core::bucket::request::Settings::default(),
         ..asked
     };
     assert_eq!(plan_for(&request, &truth, &BTreeSet::new()).unwrap(), []);
@@ -336,6 +336,6 @@ fn at_rest_a_bucket_of_ours_is_read_in_seven_requests_and_an_existing_one_in_one
     assert_eq!(count(&full()), 7);
     let mut existing = full();
     existing.origin = Origin::Existing;
-    existing.settings = crate::object_store::model::Settings::default();
+    existing.settings = ras_core::bucket::request::Settings::default();
     assert_eq!(count(&existing), 1, "its tags, which also say that it is there");
 }

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::given::{name, owner, stranger};
+use super::given::{name, owner, unowned};
 use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::object_store::failure::Failure;
 use crate::object_store::observed::Seen;
 use crate::object_store::remove::remove;
-use crate::object_store::state::{Manner, Removal};
 use crate::object_store::store::{Entry, EntryKind};
+use ras_core::bucket::state::{Manner, Removal};
 
 fn entry(key: &str, kind: EntryKind, id: &str) -> Entry {
     Entry {
@@ -147,7 +147,7 @@ async fn what_is_written_while_an_empty_bucket_goes_keeps_it() {
 #[tokio::test]
 async fn nothing_is_removed_that_is_not_provably_ours() {
     let mut theirs = filled();
-    theirs.truth.tags = Seen::Is(stranger().tags());
+    theirs.truth.tags = Seen::Is(unowned().tags());
     let mut retagged = filled();
     retagged.truth.tags = Seen::Is([("team".to_owned(), "other".to_owned())].into());
     let mut same_drive = filled();
@@ -180,7 +180,7 @@ async fn a_bucket_that_becomes_somebody_elses_half_way_is_not_deleted() {
     let store = Memory::new(Gaps::default()).with(&name(), only(Vec::new()));
     // The last look before the deletion: whose, uploads, versions, objects, whose.
     store.meanwhile(4, |buckets| {
-        buckets.get_mut(&name()).unwrap().truth.tags = Seen::Is(stranger().tags());
+        buckets.get_mut(&name()).unwrap().truth.tags = Seen::Is(unowned().tags());
     });
     assert!(matches!(
         take(&store, Manner::WithObjects).await.unwrap(),
@@ -192,7 +192,7 @@ async fn a_bucket_that_becomes_somebody_elses_half_way_is_not_deleted() {
 #[tokio::test]
 async fn whose_it_is_must_be_readable_before_anything_goes() {
     let gaps = Gaps {
-        unreadable: [crate::object_store::model::Feature::Tags].into(),
+        unreadable: [ras_core::bucket::request::Feature::Tags].into(),
         ..Gaps::default()
     };
     let store = Memory::new(gaps).with(&name(), filled());

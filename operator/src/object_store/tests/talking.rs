@@ -9,13 +9,13 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::object_store::failure::Failure;
-use crate::object_store::gate::{Counter, Gate};
-use crate::object_store::model::Feature;
 use crate::object_store::observed::Seen;
 use crate::object_store::plan::Step;
+use crate::object_store::rate_limiter::{Counter, RateLimiter};
 use crate::object_store::s3::S3Store;
 use crate::object_store::store::ObjectStore;
-use crate::platform::ObjectStoreConfig;
+use ras_core::bucket::request::Feature;
+use ras_core::platform::ObjectStoreConfig;
 use ras_crds::Reason;
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ fn store(endpoint: String, folder: &tempfile::TempDir) -> (S3Store, Arc<Counts>)
     let counts = Arc::new(Counts::default());
     let counter: Arc<dyn Counter> = counts.clone();
     (
-        S3Store::connect(&config, Arc::new(Gate::new(100)), counter).unwrap(),
+        S3Store::connect(&config, Arc::new(RateLimiter::new(100)), counter).unwrap(),
         counts,
     )
 }
@@ -262,7 +262,7 @@ async fn a_file_of_authorities_has_to_be_one() {
             ca_file: Some(file.clone()),
             ..ObjectStoreConfig::default()
         };
-        S3Store::connect(&config, Arc::new(Gate::new(1)), Arc::new(Counts::default()))
+        S3Store::connect(&config, Arc::new(RateLimiter::new(1)), Arc::new(Counts::default()))
     };
     assert!(connect().unwrap_err().to_string().contains("cannot be read"));
     std::fs::write(&file, "hello").unwrap();
@@ -276,7 +276,7 @@ async fn a_file_of_authorities_has_to_be_one() {
 
 #[tokio::test]
 async fn the_gate_lets_so_many_through_and_half_as_many_after_a_throttle() {
-    let gate = Gate::new(50);
+    let gate = RateLimiter::new(50);
     let start = Instant::now();
     for _ in 0..60 {
         gate.pass().await;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kube::Client;
 use ras_tests::object_store::{ObjectStore, StoreKind};
-use ras_tests::{Cluster, Error, FaultProxy, ForeignProject, JobRunner, OperatorOptions, ROLES, TestNamespace};
+use ras_tests::{Cluster, Error, FakeKubelet, FaultProxy, ForeignProject, OperatorOptions, ROLES, TestNamespace};
 
 use super::proxy::ApiProxy;
 
@@ -46,7 +46,7 @@ pub struct Site {
     pub steady: Land,
     pub steady_proxy: ApiProxy,
     folder: tempfile::TempDir,
-    _jobs: JobRunner,
+    _jobs: FakeKubelet,
 }
 
 impl Site {
@@ -74,7 +74,7 @@ impl Site {
             steady: Land::new(&cluster, "steady").await?,
             steady_proxy: proxy(seed.wrapping_add(1)).await?,
             // No pod runs here, and what a database is asked for is proven elsewhere.
-            _jobs: JobRunner::pretend(cluster.client()?),
+            _jobs: FakeKubelet::pretend(cluster.client()?),
             cluster,
             client,
             store,

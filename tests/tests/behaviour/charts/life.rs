@@ -217,7 +217,7 @@ async fn the_image_in_the_kustomization_renders_files_too() -> Result<(), Error>
         );
         let pod = find("Deployment").unwrap()["spec"]["template"]["spec"].clone();
         let text = find("ConfigMap").unwrap()["data"]["platform.yaml"].clone();
-        let settings = ras_operator::platform::parse(text.as_str().unwrap()).unwrap();
+        let settings = ras_core::platform::parse(text.as_str().unwrap()).unwrap();
         Ok::<_, Error>((pod["containers"][0]["image"].clone(), settings))
     };
     let copied = tokio::process::Command::new("cp")

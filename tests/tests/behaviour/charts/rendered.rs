@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ras_operator::platform;
+use ras_core::platform;
 use ras_tests::{Error, ForeignProject, Helm, cluster, documents, repository};
 use serde_json::{Value, json};
 

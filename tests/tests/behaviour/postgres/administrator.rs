@@ -1,11 +1,11 @@
 //! What a server of a drive's own does each time it starts: its administrator's password becomes what the Secret says. The
 //! pod's hook itself runs here, beside a real server.
 
+use ras_core::build::build;
+use ras_core::fetched::Fetched;
+use ras_core::platform::PlatformConfig;
+use ras_core::validate::validate;
 use ras_crds::RecruitmentDrive;
-use ras_operator::{
-    drive::{build::build, fetched::Fetched, validate::validate},
-    platform::PlatformConfig,
-};
 use ras_tests::{
     Error,
     postgres::{PostgresOptions, PostgresServer},

@@ -7,16 +7,12 @@ use kube::{
     Api, Client, Error as KubeError,
     api::{ApiResource, DynamicObject, Patch, PatchParams, TypeMeta, ValidationDirective},
 };
+use ras_core::build::{build, names};
+use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched};
+use ras_core::platform::{PlatformConfig, parse};
+use ras_core::validate::validate;
 use ras_crds::spec::Binding;
 use ras_crds::{DatabaseState, DatabaseStatus, LogicalDatabaseStatus, RecruitmentDrive};
-use ras_operator::{
-    drive::{
-        build::{build, names},
-        fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched},
-        validate::validate,
-    },
-    platform::{PlatformConfig, parse},
-};
 use ras_tests::Error;
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ use std::{fs, time::Duration};
 
 use ras_crds::{Condition, ConditionType, Reason};
 use ras_tests::{
-    Error, FaultProxy, OperatorOptions, ProxiedRequest, ROLES, Season, Shared, cluster, object_store::ObjectStore,
+    Error, FaultProxy, OperatorOptions, ProxiedRequest, ROLES, Shared, TestEnv, cluster, object_store::ObjectStore,
 };
 
 use super::{manifest_of, write};
@@ -43,7 +43,7 @@ impl Platform {
     }
 
     /// A season on it, where these are the settings of `objectStore` besides the credentials' folder.
-    async fn season(&self, prefix: &str, settings: &str) -> Result<Season, Error> {
+    async fn test_env(&self, prefix: &str, settings: &str) -> Result<TestEnv, Error> {
         let folder = self.folder.path().display();
         self.write(
             "platform.yaml",
@@ -52,15 +52,15 @@ impl Platform {
         let options = OperatorOptions::with_roles(ROLES)
             .argument("--platform-config")
             .argument(format!("{folder}/platform.yaml"));
-        Season::with(Shared::All(cluster().await?), prefix, &options).await
+        TestEnv::with(Shared::All(cluster().await?), prefix, &options).await
     }
 }
 
 /// Waits until `StorageReady` of a drive has this reason, and checks that it tells of its bucket `one`, what happened and
 /// what helps.
-async fn told(season: &Season, drive: &str, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
-    let condition = because(season, drive, ConditionType::StorageReady, reason).await?;
-    let bucket = format!("bucket `{}-{drive}-one-", season.namespace.name());
+async fn told(test_env: &TestEnv, drive: &str, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
+    let condition = because(test_env, drive, ConditionType::StorageReady, reason).await?;
+    let bucket = format!("bucket `{}-{drive}-one-", test_env.namespace.name());
     for word in words.iter().copied().chain([bucket.as_str()]) {
         assert!(
             condition.message.contains(word),
@@ -73,15 +73,15 @@ async fn told(season: &Season, drive: &str, reason: Reason, words: &[&str]) -> R
 }
 
 /// Applies a drive with one bucket `one`.
-async fn apply(season: &Season, drive: &str, settings: &str) -> Result<(), Error> {
-    season
+async fn apply(test_env: &TestEnv, drive: &str, settings: &str) -> Result<(), Error> {
+    test_env
         .apply(&manifest_of(drive, &format!("{{name: one, {settings}}}")))
         .await
 }
 
 /// Requests for the bucket `one` of a drive.
-fn requests(proxy: &FaultProxy, season: &Season, drive: &str) -> Vec<ProxiedRequest> {
-    let path = format!("/{}-{drive}-one-", season.namespace.name());
+fn requests(proxy: &FaultProxy, test_env: &TestEnv, drive: &str) -> Vec<ProxiedRequest> {
+    let path = format!("/{}-{drive}-one-", test_env.namespace.name());
     let mut all = proxy.requests();
     all.retain(|request| request.target.starts_with(&path));
     all

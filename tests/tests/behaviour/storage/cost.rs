@@ -7,7 +7,7 @@ use std::{
 };
 
 use ras_crds::ConditionType;
-use ras_operator::object_store::keeper::Pace;
+use ras_operator::object_store::controller::Pace;
 use ras_tests::{Error, PATIENCE, object_store::StoreKind};
 
 use super::{Storage, documented::table, rights::enforcing::enforcing, suite::EVERYTHING};
@@ -73,7 +73,7 @@ pub async fn asked(storage: &mut Storage) -> Result<BTreeMap<String, u64>, Error
 /// What is sent at each look. Each is sent once, or this fails.
 async fn each_look_asks(storage: &mut Storage) -> Result<BTreeSet<String>, Error> {
     storage
-        .season
+        .test_env
         .condition("d", ConditionType::StorageReady, "True")
         .await?;
     // Whatever the first looks find out is behind us.

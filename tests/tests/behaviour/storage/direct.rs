@@ -2,14 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use ras_operator::{
-    object_store::{
-        gate::{Counter, Gate},
-        model::{CorsRule, Encryption, LifecycleRule, Settings},
-        s3::S3Store,
-    },
-    platform::ObjectStoreConfig,
-};
+use ras_core::bucket::request::{CorsRule, Encryption, LifecycleRule, Settings};
+use ras_core::platform::ObjectStoreConfig;
+use ras_operator::object_store::rate_limiter::{Counter, RateLimiter};
+use ras_operator::object_store::s3::S3Store;
 use ras_tests::object_store::ObjectStore;
 
 /// The operator's client of a store, with the keys that lie in a folder.
@@ -21,7 +17,7 @@ pub fn connect(store: &ObjectStore, keys: &Path, counter: Arc<dyn Counter>) -> S
         credentials_directory: Some(keys.to_owned()),
         ..ObjectStoreConfig::default()
     };
-    S3Store::connect(&config, Arc::new(Gate::new(1_000)), counter).expect("a configuration that is good")
+    S3Store::connect(&config, Arc::new(RateLimiter::new(1_000)), counter).expect("a configuration that is good")
 }
 
 /// Everything that a bucket can be asked to be, but for locks and keys of a key management service.

@@ -43,7 +43,7 @@ async fn is_blocked(storage: &Storage, reason: Reason) -> Result<String, Error> 
     let what = format!("the deletion to be blocked because {reason}");
     eventually(PATIENCE, &what, async || {
         let blocked = storage
-            .season
+            .test_env
             .condition("d", ConditionType::DeletionBlocked, "True")
             .await?;
         if blocked.reason == reason.as_str() {
@@ -53,7 +53,7 @@ async fn is_blocked(storage: &Storage, reason: Reason) -> Result<String, Error> 
         }
     })
     .await
-    .map_err(|error| error.with_log(&storage.season.operator.log()))
+    .map_err(|error| error.with_log(&storage.test_env.operator.log()))
 }
 
 /// Waits until so many are said to be removed, and returns every number that status said on the way.
@@ -84,7 +84,7 @@ async fn deletions(storage: &mut Storage) -> Result<Vec<((String, String), u64)>
 #[tokio::test]
 async fn a_hundred_thousand_objects_go_in_sight_in_little_memory_and_wait_half_way() -> Result<(), Error> {
     let (_proxy, storage, bucket, files) = doomed("many", 100_000, Duration::from_millis(50)).await?;
-    let at_rest = storage.season.operator.memory()?;
+    let at_rest = storage.test_env.operator.memory()?;
 
     let began = Instant::now();
     storage.annotate(CONFIRM_DELETE, Some(&bucket)).await?;
@@ -111,7 +111,7 @@ async fn a_hundred_thousand_objects_go_in_sight_in_little_memory_and_wait_half_w
     tell(&format!("the other {left} in {:?}", again.elapsed()));
     assert!(!look::exists(&storage.client, &bucket).await?);
 
-    let most = storage.season.operator.memory()?.highest;
+    let most = storage.test_env.operator.memory()?.highest;
     let grown = most.saturating_sub(at_rest.resident);
     tell(&format!(
         "memory: {} KiB at rest, {most} KiB at most: {grown} KiB more",
@@ -127,7 +127,7 @@ async fn an_operator_that_dies_while_it_empties_a_bucket_goes_on_where_it_was() 
     storage.annotate(CONFIRM_DELETE, Some(&bucket)).await?;
     // More than a page, which is what one that began anew would tell first.
     removed(&storage, 2_000).await?;
-    storage.season.operator.kill();
+    storage.test_env.operator.kill();
     let line = storage
         .line_that("photos", "half-way", |line| line.removed.is_some())
         .await?;
@@ -137,8 +137,8 @@ async fn an_operator_that_dies_while_it_empties_a_bucket_goes_on_where_it_was() 
         "{left} objects are left, and status says {before}"
     );
 
-    storage.season.operator =
-        Operator::start(&storage.season.cluster, &storage.season.namespace, &storage.options).await?;
+    storage.test_env.operator =
+        Operator::start(&storage.test_env.cluster, &storage.test_env.namespace, &storage.options).await?;
     eventually(PATIENCE, "status to count on", async || {
         let status = storage.status().await?;
         let said = status.buckets.first().and_then(|line| line.removed);
@@ -150,7 +150,7 @@ async fn an_operator_that_dies_while_it_empties_a_bucket_goes_on_where_it_was() 
         }
     })
     .await
-    .map_err(|error| error.with_log(&storage.season.operator.log()))?;
+    .map_err(|error| error.with_log(&storage.test_env.operator.log()))?;
     proxy.heal();
     storage.gone_within(LONG).await?;
     assert!(!look::exists(&storage.client, &bucket).await?);
@@ -159,10 +159,10 @@ async fn an_operator_that_dies_while_it_empties_a_bucket_goes_on_where_it_was() 
 
 /// Waits until the operator has looked at the drive once more.
 async fn looked_at(storage: &mut Storage, what: &str) -> Result<(), Error> {
-    let before = reconciles(&mut storage.season.operator).await?;
+    let before = reconciles(&mut storage.test_env.operator).await?;
     storage.annotate("example.com/note", Some(what)).await?;
     let until = Instant::now() + PATIENCE;
-    while reconciles(&mut storage.season.operator).await? == before {
+    while reconciles(&mut storage.test_env.operator).await? == before {
         assert!(Instant::now() < until, "the operator did not look at the drive");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -61,7 +61,7 @@ async fn an_existing_bucket_gets_what_is_asked_and_keeps_the_rest() -> Result<()
     storage
         .drive("{name: archive, existing: {bucket: campus-archive}, expire: [{prefix: zip/, after: 7d}]}")
         .await?;
-    storage.season.ready("d").await?;
+    storage.test_env.ready("d").await?;
     let both = [("logs/".to_owned(), 3), ("zip/".to_owned(), 7)];
     assert_eq!(rules(&storage, "campus-archive").await?, both);
     assert_eq!(look::tags(&storage.client, "campus-archive").await?.len(), 1);
@@ -99,7 +99,7 @@ async fn an_existing_bucket_that_is_not_there_is_not_made() -> Result<(), Error>
     storage.drive("{name: archive, existing: {bucket: never-made}}").await?;
     eventually(PATIENCE, "the condition to tell what is missing", async || {
         let condition = storage
-            .season
+            .test_env
             .condition("d", ConditionType::StorageReady, "False")
             .await?;
         if condition.reason == Reason::BucketMissing.as_str() && condition.message.contains("never-made") {

@@ -180,13 +180,13 @@ async fn confirmed(field: &Field, drive: &str, buckets: &[&str]) -> Result<(), E
     let names: Vec<&str> = lines.values().map(|line| line.bucket.as_str()).collect();
     try_join_all(names.iter().map(|bucket| fill(field, bucket))).await?;
     let said = format!("{CONFIRM_DELETE}={}", names.join(","));
-    kubectl(&field.storage.season, &["annotate", "drive", drive, &said])
+    kubectl(&field.storage.test_env, &["annotate", "drive", drive, &said])
         .await
         .map(drop)
 }
 
 async fn delete(field: &Field, drive: &str) -> Result<(), Error> {
-    kubectl(&field.storage.season, &["delete", "drive", drive, "--wait=false"])
+    kubectl(&field.storage.test_env, &["delete", "drive", drive, "--wait=false"])
         .await
         .map(drop)
 }

@@ -56,7 +56,7 @@ async fn tag(storage: &Storage, bucket: &str, value: &str) -> Result<(), Error> 
 async fn lost(storage: &Storage, name: &str, state: BucketState) -> Result<BucketStatus, Error> {
     let line = storage.line(name, state).await?;
     let identity = line.identity.clone().expect("an identity");
-    let season = &storage.season;
+    let test_env = &storage.test_env;
     let mut found: Vec<Condition> = Vec::new();
     for type_ in [
         ConditionType::Ready,
@@ -64,7 +64,7 @@ async fn lost(storage: &Storage, name: &str, state: BucketState) -> Result<Bucke
         ConditionType::Stalled,
         ConditionType::DataAtRisk,
     ] {
-        found.push(because(season, "d", type_, Reason::BucketLost).await?);
+        found.push(because(test_env, "d", type_, Reason::BucketLost).await?);
     }
     assert_eq!(
         found.iter().map(|one| one.status.as_str()).collect::<Vec<_>>(),
@@ -80,7 +80,7 @@ async fn lost(storage: &Storage, name: &str, state: BucketState) -> Result<Bucke
     }
     eventually(PATIENCE, "a Warning that names the bucket", async || {
         let output = "jsonpath={range .items[*]}{.type} {.reason} {.message}{'\\n'}{end}";
-        let events = kubectl(season, &["get", "events", "-o", output]).await?;
+        let events = kubectl(test_env, &["get", "events", "-o", output]).await?;
         let is_it = |event: &str| event.starts_with("Warning BucketLost ") && event.contains(&line.bucket);
         if events.lines().any(is_it) {
             Ok(())
@@ -94,7 +94,7 @@ async fn lost(storage: &Storage, name: &str, state: BucketState) -> Result<Bucke
 
 /// What would be another if the service had been written.
 async fn running(storage: &Storage) -> Result<Value, Error> {
-    let found = look_at::<Deployment>(&storage.season, "d-portal").await?;
+    let found = look_at::<Deployment>(&storage.test_env, "d-portal").await?;
     let object = found.expect("a Deployment");
     Ok(serde_json::json!([object["metadata"]["generation"], object["spec"]]))
 }
@@ -103,8 +103,8 @@ async fn a_bucket_that_somebody_deleted_is_not_made_again_before_it_is_restored_
     kind: StoreKind,
 ) -> Result<(), Error> {
     let mut storage = Storage::start(kind, "lost", "checkEvery: 1s").await?;
-    storage.season.apply(DRIVE).await?;
-    storage.season.ready("d").await?;
+    storage.test_env.apply(DRIVE).await?;
+    storage.test_env.ready("d").await?;
     let before = storage.line("resumes", BucketState::Ready).await?;
     let (bucket, identity) = (before.bucket.clone(), before.identity.clone().expect("an identity"));
     let is_tagged = can(kind, "tags");
@@ -115,19 +115,19 @@ async fn a_bucket_that_somebody_deleted_is_not_made_again_before_it_is_restored_
     }
     look::put(&storage.client, &bucket, OBJECT, "resume").await?;
     let service = running(&storage).await?;
-    let since = mark(&storage.season).await?;
+    let since = mark(&storage.test_env).await?;
 
     delete(&storage, &bucket).await?;
     let line = lost(&storage, "resumes", BucketState::Lost).await?;
     assert_eq!((line.identity.as_ref(), &line.bucket), (Some(&identity), &bucket));
     // Another operator, which remembers nothing but what status says.
     let options = storage.options.clone();
-    restart_operator(&mut storage.season, &options).await?;
+    restart_operator(&mut storage.test_env, &options).await?;
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     let line = lost(&storage, "resumes", BucketState::Lost).await?;
     assert_eq!(line.identity.as_ref(), Some(&identity));
     assert!(!look::exists(&storage.client, &bucket).await?, "it was made again");
-    let written = asked(&storage.season, since, writes_children).await?;
+    let written = asked(&storage.test_env, since, writes_children).await?;
     assert!(written.is_empty(), "{written:#?}");
 
     // It is brought back, with what was in it.
@@ -140,7 +140,7 @@ async fn a_bucket_that_somebody_deleted_is_not_made_again_before_it_is_restored_
     }
     let restored = storage.line("resumes", BucketState::Ready).await?;
     assert_eq!(restored.identity.as_ref(), Some(&identity));
-    storage.season.ready("d").await?;
+    storage.test_env.ready("d").await?;
     assert_eq!(
         look::get(&storage.client, &bucket, OBJECT).await?.as_deref(),
         Some("restored")
@@ -168,7 +168,7 @@ async fn a_bucket_that_somebody_deleted_is_not_made_again_before_it_is_restored_
     let again = storage.line("resumes", BucketState::Ready).await?;
     assert_eq!(again.bucket, bucket);
     assert!(again.identity.as_ref().is_some_and(|now| *now != identity), "{again:?}");
-    storage.season.ready("d").await?;
+    storage.test_env.ready("d").await?;
     assert!(look::exists(&storage.client, &bucket).await?);
     assert_eq!(running(&storage).await?, service, "the service was written");
 
@@ -209,7 +209,7 @@ async fn a_bucket_in_the_place_of_another_is_not_used_before_a_person_says_so(ki
         look::tags(&storage.client, bucket).await?.get(TAG),
         now.identity.as_ref()
     );
-    storage.season.ready("d").await.map(drop)
+    storage.test_env.ready("d").await.map(drop)
 }
 
 #[tokio::test]
@@ -230,7 +230,13 @@ async fn an_existing_bucket_that_goes_is_lost_too_and_never_made() -> Result<(),
 
     let accepted = format!("files@{}", before.identity.expect("an identity"));
     storage.annotate(ACCEPT_DATA_LOSS, Some(&accepted)).await?;
-    because(&storage.season, "d", ConditionType::StorageReady, Reason::BucketMissing).await?;
+    because(
+        &storage.test_env,
+        "d",
+        ConditionType::StorageReady,
+        Reason::BucketMissing,
+    )
+    .await?;
     assert!(!look::exists(&storage.client, "campus-files").await?);
     Ok(())
 }

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 use aws_sdk_s3::Client;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDriveStatus};
 use ras_tests::{
-    Error, FaultProxy, OperatorOptions, ROLES, Season, Shared, cluster, eventually,
+    Error, FaultProxy, OperatorOptions, ROLES, Shared, TestEnv, cluster, eventually,
     object_store::{ObjectStore, StoreKind, shared},
 };
 
@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A season whose platform has an object store.
 pub struct Storage {
     /// The season.
-    pub season: Season,
+    pub test_env: TestEnv,
     /// The store.
     pub store: &'static ObjectStore,
     /// Looks at it from outside the operator.
@@ -71,14 +71,14 @@ impl Storage {
             format!(", {settings}")
         };
         let (folder, options) = platform(store, endpoint, &format!("programs: {{secretName: s3}}{more}"));
-        let season = Season::with(cluster, prefix, &options).await?;
-        season
+        let test_env = TestEnv::with(cluster, prefix, &options).await?;
+        test_env
             .apply(
                 "apiVersion: v1\nkind: Secret\nmetadata: {name: s3}\nstringData: {AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: key}\n",
             )
             .await?;
         Ok(Self {
-            season,
+            test_env,
             store,
             client: store.client(),
             options,
@@ -96,12 +96,12 @@ impl Storage {
 
     /// Applies the drive `d` with these buckets (items of a YAML list, in one line).
     pub async fn drive(&self, buckets: &str) -> Result<(), Error> {
-        self.season.apply(&manifest(buckets)).await
+        self.test_env.apply(&manifest(buckets)).await
     }
 
     /// The drive's status.
     pub async fn status(&self) -> Result<RecruitmentDriveStatus, Error> {
-        let drive = self.season.drives().get("d").await.map_err(|error| Error::Api {
+        let drive = self.test_env.drives().get("d").await.map_err(|error| Error::Api {
             what: "looking at drive d".to_owned(),
             message: error.to_string(),
         })?;
@@ -130,7 +130,7 @@ impl Storage {
             }
         })
         .await
-        .map_err(|error| error.with_log(&self.season.operator.log()))
+        .map_err(|error| error.with_log(&self.test_env.operator.log()))
     }
 
     /// The name in the store of a bucket that is ready.
@@ -146,19 +146,19 @@ impl Storage {
     /// The same, with a limit of one's own.
     pub async fn gone_within(&self, limit: Duration) -> Result<(), Error> {
         eventually(limit, "drive d to be gone", async || {
-            match self.season.drives().get_opt("d").await? {
+            match self.test_env.drives().get_opt("d").await? {
                 None => Ok(()),
                 Some(drive) => Err(format!("{:?} {:?}", drive.metadata.finalizers, drive.status).into()),
             }
         })
         .await
-        .map_err(|error| error.with_log(&self.season.operator.log()))
+        .map_err(|error| error.with_log(&self.test_env.operator.log()))
     }
 
     /// Asks Kubernetes to delete the drive.
     pub async fn delete(&self) -> Result<(), Error> {
         let deleted = self
-            .season
+            .test_env
             .drives()
             .delete("d", &kube::api::DeleteParams::default())
             .await;
@@ -170,7 +170,7 @@ impl Storage {
 
     /// Requests that the operator has sent to the store since it started, by operation and outcome.
     pub async fn requests(&mut self) -> Result<BTreeMap<(String, String), u64>, Error> {
-        let (_, text) = self.season.operator.get("/metrics").await?;
+        let (_, text) = self.test_env.operator.get("/metrics").await?;
         let lines = text
             .lines()
             .filter_map(|line| line.strip_prefix("ras_object_store_requests_total{"));
@@ -188,7 +188,7 @@ impl Storage {
     /// Sets an annotation of the drive; `None` takes it away.
     pub async fn annotate(&self, key: &str, value: Option<&str>) -> Result<(), Error> {
         let said = value.map_or_else(|| format!("{key}-"), |value| format!("{key}={value}"));
-        crate::seen::kubectl(&self.season, &["annotate", "drive", "d", "--overwrite", &said])
+        crate::seen::kubectl(&self.test_env, &["annotate", "drive", "d", "--overwrite", &said])
             .await
             .map(drop)
     }

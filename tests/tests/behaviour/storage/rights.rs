@@ -188,7 +188,7 @@ async fn an_operator_with_the_shipped_policy_is_refused_nothing(kind: StoreKind)
         }
     })
     .await
-    .map_err(|error| error.with_log(&storage.season.operator.log()))?;
+    .map_err(|error| error.with_log(&storage.test_env.operator.log()))?;
 
     for text in ["one", "two"] {
         look::put(&storage.client, &bucket, "a.pdf", text).await?;
@@ -213,8 +213,8 @@ async fn an_operator_with_the_shipped_policy_is_refused_nothing(kind: StoreKind)
 async fn nothing_beyond_the_prefix_is_allowed(kind: StoreKind) -> Result<(), Error> {
     let storage = restricted(kind, "beyond", "other").await?;
     storage.drive("{name: resumes}").await?;
-    let told = because(&storage.season, "d", ConditionType::StorageReady, Reason::StoreDenied).await?;
-    let start = format!("bucket `other-{}-d-resumes-", storage.season.namespace.name());
+    let told = because(&storage.test_env, "d", ConditionType::StorageReady, Reason::StoreDenied).await?;
+    let start = format!("bucket `other-{}-d-resumes-", storage.test_env.namespace.name());
     for part in [
         start.as_str(),
         "AccessDenied to GetBucketTagging",

@@ -54,7 +54,7 @@ pub fn can(kind: StoreKind, feature: &str) -> bool {
 async fn a_bucket_is_made_and_set_up(kind: StoreKind) -> Result<(), Error> {
     let storage = Storage::start(kind, "made", "bucketPrefix: ras").await?;
     storage.drive(EVERYTHING).await?;
-    storage.season.ready("d").await?;
+    storage.test_env.ready("d").await?;
     let line = storage.line("resumes", BucketState::Ready).await?;
     let (client, bucket) = (&storage.client, line.bucket.as_str());
 
@@ -64,7 +64,7 @@ async fn a_bucket_is_made_and_set_up(kind: StoreKind) -> Result<(), Error> {
     let _ = writeln!(std::io::stderr(), "skipped on {kind}: {}", unsupported.join(", "));
     assert_eq!(unsupported, lacking(kind), "docs/storage.md says otherwise");
 
-    let namespace = storage.season.namespace.name();
+    let namespace = storage.test_env.namespace.name();
     assert!(bucket.starts_with(&format!("ras-{namespace}-d-resumes-")), "{bucket}");
     if can(kind, "tags") {
         let tags = look::tags(client, bucket).await?;
@@ -128,7 +128,7 @@ async fn a_bucket_is_made_and_set_up(kind: StoreKind) -> Result<(), Error> {
 
     // What is missing is said once, and holds up nothing.
     let condition = storage
-        .season
+        .test_env
         .condition("d", ConditionType::StorageReady, "True")
         .await?;
     let expected = if unsupported.is_empty() {
@@ -143,15 +143,15 @@ async fn a_bucket_is_made_and_set_up(kind: StoreKind) -> Result<(), Error> {
 async fn a_service_starts_when_its_bucket_is_there_and_knows_it(kind: StoreKind) -> Result<(), Error> {
     let storage = Storage::start(kind, "uses", "").await?;
     storage
-        .season
+        .test_env
         .apply(
             "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {name: d}\nspec:\n  services:\n  - name: portal\n    image: portal:1\n    \
              uses: {buckets: [resumes]}\n    env: [{name: R2_BUCKET, bucket: {name: resumes, key: name}}]\n  buckets: [{name: resumes}]\n",
         )
         .await?;
-    storage.season.ready("d").await?;
+    storage.test_env.ready("d").await?;
     let bucket = storage.ready("resumes").await?;
-    let deployment = look_at::<Deployment>(&storage.season, "d-portal")
+    let deployment = look_at::<Deployment>(&storage.test_env, "d-portal")
         .await?
         .unwrap_or_default();
     let variables = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
@@ -198,7 +198,7 @@ async fn settings_that_somebody_changed_are_put_back(kind: StoreKind) -> Result<
         }
     })
     .await
-    .map_err(|error| error.with_log(&storage.season.operator.log()))?;
+    .map_err(|error| error.with_log(&storage.test_env.operator.log()))?;
     assert_eq!(
         look::get(&storage.client, &bucket, "kept.pdf").await?.as_deref(),
         Some("resume")
@@ -336,7 +336,7 @@ async fn a_bucket_is_emptied_only_after_its_very_name_was_confirmed(kind: StoreK
     for wrong in [None, Some("resumes"), Some("*"), Some("true")] {
         storage.annotate(CONFIRM_DELETE, wrong).await?;
         let blocked = storage
-            .season
+            .test_env
             .condition("d", ConditionType::DeletionBlocked, "True")
             .await?;
         assert_eq!(blocked.reason, Reason::ConfirmationMissing.as_str());
@@ -367,7 +367,7 @@ async fn a_blocked_deletion_can_be_let_go(kind: StoreKind) -> Result<(), Error> 
     look::put(&storage.client, &bucket, "kept.pdf", "data").await?;
     storage.delete().await?;
     storage
-        .season
+        .test_env
         .condition("d", ConditionType::DeletionBlocked, "True")
         .await?;
     storage.annotate(KEEP_BUCKETS, Some(&bucket)).await?;
@@ -384,26 +384,26 @@ async fn a_drive_at_rest_asks_nothing_of_the_store_and_a_restarted_operator_neit
 ) -> Result<(), Error> {
     let mut storage = Storage::start(kind, "rest", "").await?;
     storage.drive(EVERYTHING).await?;
-    storage.season.ready("d").await?;
+    storage.test_env.ready("d").await?;
     let before = storage.status().await?;
     let asked = requests(&mut storage).await?;
     assert!(asked > 0, "the operator counts no requests");
     let options = storage.options.clone();
-    restart_operator(&mut storage.season, &options).await?;
-    let since = mark(&storage.season).await?;
+    restart_operator(&mut storage.test_env, &options).await?;
+    let since = mark(&storage.test_env).await?;
     storage.annotate("example.com/note", Some("seen")).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     // In the first minutes it looks once whether the bucket is there.
     assert!(requests(&mut storage).await? <= 1, "it asked the store");
     assert_eq!(storage.status().await?, before);
-    let written = crate::seen::asked(&storage.season, since, AuditEvent::is_write).await?;
+    let written = crate::seen::asked(&storage.test_env, since, AuditEvent::is_write).await?;
     assert!(written.is_empty(), "{written:?}");
     Ok(())
 }
 
 /// Requests that the operator has sent to the store since it started.
 async fn requests(storage: &mut Storage) -> Result<u64, Error> {
-    let (_, text) = storage.season.operator.get("/metrics").await?;
+    let (_, text) = storage.test_env.operator.get("/metrics").await?;
     let counts = text
         .lines()
         .filter(|line| line.starts_with("ras_object_store_requests_total{"));

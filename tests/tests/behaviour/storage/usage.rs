@@ -14,8 +14,8 @@ use crate::seen::because;
 
 /// A number of the operator's own about the bucket `photos`, if it tells one.
 async fn metric(storage: &mut Storage, name: &str) -> Result<Option<u64>, Error> {
-    let namespace = storage.season.namespace.name().to_owned();
-    let (_, text) = storage.season.operator.get("/metrics").await?;
+    let namespace = storage.test_env.namespace.name().to_owned();
+    let (_, text) = storage.test_env.operator.get("/metrics").await?;
     let labels = [
         "bucket=\"photos\"".to_owned(),
         "drive=\"d\"".to_owned(),
@@ -65,25 +65,31 @@ async fn status_and_metrics_tell_what_is_in_a_bucket_and_what_goes_within_thirty
     for quota in [", quota: {objects: 3}", ", quota: {size: '25'}"] {
         storage.drive(&bucket("")).await?;
         because(
-            &storage.season,
+            &storage.test_env,
             "d",
             ConditionType::StorageReady,
             Reason::BucketsLimited,
         )
         .await?;
         storage.drive(&bucket(quota)).await?;
-        let over = because(&storage.season, "d", ConditionType::StorageReady, Reason::QuotaExceeded).await?;
+        let over = because(
+            &storage.test_env,
+            "d",
+            ConditionType::StorageReady,
+            Reason::QuotaExceeded,
+        )
+        .await?;
         assert_eq!(over.status, "True", "{quota}");
         for part in ["photos", "26 bytes", "4 objects", "quota"] {
             assert!(over.message.contains(part), "{quota}: {}", over.message);
         }
-        storage.season.ready("d").await?;
+        storage.test_env.ready("d").await?;
     }
     look::put(&storage.client, &name, "one-more", "x").await?;
     counted(&storage, 5).await?;
     storage.drive(&bucket(", quota: {size: 1Ki, objects: 5}")).await?;
     because(
-        &storage.season,
+        &storage.test_env,
         "d",
         ConditionType::StorageReady,
         Reason::BucketsLimited,
@@ -165,7 +171,7 @@ async fn nothing_is_counted_unless_the_platform_says_so() -> Result<(), Error> {
     assert_eq!(line.usage, None);
     assert_eq!(metric(&mut storage, "ras_bucket_bytes").await?, None);
     because(
-        &storage.season,
+        &storage.test_env,
         "d",
         ConditionType::StorageReady,
         Reason::BucketsLimited,

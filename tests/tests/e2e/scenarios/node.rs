@@ -10,7 +10,7 @@ use kube::Api;
 use ras_crds::ConditionType;
 use ras_tests::{
     Error,
-    control_plane::Fate::{Killed, Started},
+    control_plane::RemovalDecision::{Killed, Started},
     eventually,
     node::Site,
 };
@@ -20,9 +20,9 @@ use super::portal;
 use crate::{
     drive::{Drive, PATIENCE},
     images::PORTAL,
+    load_generator::LoadGenerator,
     runner::{Outcome, Scenario, Steps},
     scenarios,
-    visitors::Visitors,
     world::World,
 };
 
@@ -38,13 +38,13 @@ async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>,
     let drive = Drive::new(&world, "containerd").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
-    let visitors = Visitors::come(&drive, "visitors", Visitors::address(&drive, "portal")).await?;
+    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
     steps.done("Ready, and visitors come");
 
     cluster.order(Killed, "containerd").await?;
     drive.apply(&portal(PORTAL[1], "")).await?;
     another_pod_waits(&drive).await?;
-    let counts = visitors.go_on().await?;
+    let counts = load_generator.go_on().await?;
     assert_eq!(counts.answered.len(), 1, "nothing new can have started: {counts:?}");
     steps.done(&format!(
         "containerd is killed, the new pod waits: {}",
@@ -54,11 +54,11 @@ async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>,
     cluster.order(Started, "containerd").await?;
     drive.ready().await?;
     node_is(&world, "True").await?;
-    visitors.meet(2).await?;
+    load_generator.meet(2).await?;
     assert_eq!(drive.get("portal", "/").await?, json!({"version": "2"}));
     steps.done(&format!(
         "it is back, and the edit is carried out: {}",
-        visitors.leave().await?.none_failed()?
+        load_generator.leave().await?.none_failed()?
     ));
     Ok(())
 }
@@ -71,7 +71,7 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
     let drive = Drive::new(&world, "kubelet").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
-    let visitors = Visitors::come(&drive, "visitors", Visitors::address(&drive, "portal")).await?;
+    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
     let pods = drive.pods_of("portal").await?;
     let pod = pods.first().ok_or("no pod")?;
     let address = pod
@@ -79,17 +79,17 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
         .as_ref()
         .and_then(|status| status.pod_ip.as_ref())
         .ok_or("no address")?;
-    let neighbours = Visitors::come(&drive, "neighbours", format!("http://{address}:8080/")).await?;
+    let neighbours = LoadGenerator::come(&drive, "neighbours", format!("http://{address}:8080/")).await?;
     steps.done("Ready, and visitors come");
 
     cluster.order(Killed, "kubelet").await?;
-    visitors.go_on().await?;
+    load_generator.go_on().await?;
     cluster.order(Started, "kubelet").await?;
     kubelet_looks(&world).await?;
     drive.ready().await?;
     steps.done(&format!(
         "it is killed and started at once: {}",
-        visitors.leave().await?.none_failed()?
+        load_generator.leave().await?.none_failed()?
     ));
 
     cluster.order(Killed, "kubelet").await?;

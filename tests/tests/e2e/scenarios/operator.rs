@@ -19,17 +19,17 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
 };
 use ras_crds::RecruitmentDrive;
-use ras_tests::{AuditEvent, AuditMark, Signal, eventually, never_two_at_once, node::Silence};
+use ras_tests::{AuditEvent, AuditMark, Signal, eventually, never_two_at_once, node::Blackhole};
 use serde_json::{Value, json};
 
 use crate::{
     drive::{Drive, PATIENCE},
     images::{PORTAL, POSTGRESQL_VERSION},
     installed::{self, CRDS, OPERATOR},
+    load_generator::LoadGenerator,
     operators::Operators,
     runner::{Failure, Outcome, Scenario, Steps},
     scenarios,
-    visitors::Visitors,
     world::World,
 };
 
@@ -279,7 +279,7 @@ async fn connections_that_die_without_a_word_are_noticed_and_made_anew(world: Ar
     eventually(PATIENCE, "the Deployment", async || Ok(edited(&drive).await?)).await?;
     steps.done("a drive is made");
 
-    let silence = Silence::of(world.own()?.description(), &operators.address(&leader.0).await?).await?;
+    let silence = Blackhole::of(world.own()?.description(), &operators.address(&leader.0).await?).await?;
     let dead = silence.connections;
     let busy = Arc::new(AtomicBool::new(true));
     let editor = tokio::spawn(edit(drive.drives(), drive.name.clone(), Arc::clone(&busy)));
@@ -337,7 +337,7 @@ async fn an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod(world: 
     let drive = Drive::new(&world, "upgrade").await?;
     drive.apply(&portal(2)).await?;
     drive.ready().await?;
-    let visitors = Visitors::come(&drive, "visitors", Visitors::address(&drive, "portal")).await?;
+    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
     let before = pods_and_templates(&drive).await?;
     let since = operators.mark().await?;
     steps.done("Ready, and visitors come");
@@ -366,7 +366,7 @@ async fn an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod(world: 
     if installed::earlier().is_none() {
         assert!(writes.is_empty(), "one version has nothing to change: {writes:#?}");
     }
-    steps.done(&visitors.leave().await?.none_failed()?);
+    steps.done(&load_generator.leave().await?.none_failed()?);
     Ok(())
 }
 

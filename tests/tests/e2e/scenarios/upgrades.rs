@@ -9,9 +9,9 @@ use ras_tests::{Error, eventually};
 use crate::{
     drive::{Drive, PATIENCE},
     images::{BROKEN_PORTAL, PORTAL, POSTGRESQL_VERSION},
+    load_generator::LoadGenerator,
     runner::{Outcome, Scenario, Steps},
     scenarios,
-    visitors::Visitors,
     world::World,
 };
 
@@ -52,8 +52,8 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
         .apply(&portal(PORTAL[0], "CREATE TABLE student (name text)"))
         .await?;
     drive.ready().await?;
-    let visitors = Visitors::come(&drive, "visitors", Visitors::address(&drive, "portal")).await?;
-    visitors.meet(1).await?;
+    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
+    load_generator.meet(1).await?;
     steps.done("Ready, and visitors come");
 
     // Long enough to be seen.
@@ -63,25 +63,28 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
     );
     drive.apply(&second).await?;
     drive.tells(ConditionType::MigrationsReady, "runs").await?;
-    let counts = visitors.go_on().await?;
+    let counts = load_generator.go_on().await?;
     assert_eq!(
         counts.answered.len(),
         1,
         "the old version serves while the tables change: {counts:?}"
     );
     drive.ready().await?;
-    visitors.meet(2).await?;
+    load_generator.meet(2).await?;
     gone_old(&drive).await?;
     steps.done(&format!(
         "migrated, and rolled: {}",
-        visitors.go_on().await?.none_failed()?
+        load_generator.go_on().await?.none_failed()?
     ));
 
     drive.apply(&portal("localhost/portal:none", "SELECT 1")).await?;
     drive
         .tells(ConditionType::MigrationsReady, "localhost/portal:none")
         .await?;
-    steps.done(&format!("no such image: {}", visitors.go_on().await?.none_failed()?));
+    steps.done(&format!(
+        "no such image: {}",
+        load_generator.go_on().await?.none_failed()?
+    ));
 
     drive
         .apply(&portal(BROKEN_PORTAL, "ALTER TABLE student ADD COLUMN grade text"))
@@ -99,7 +102,7 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
     .await?;
     steps.done(&format!(
         "a version that crashes: {}",
-        visitors.go_on().await?.none_failed()?
+        load_generator.go_on().await?.none_failed()?
     ));
 
     drive.apply(&second).await?;
@@ -109,7 +112,7 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
         3,
         "of the versions that there were each migrated once, and going back migrates nothing"
     );
-    steps.done(&format!("back: {}", visitors.leave().await?.none_failed()?));
+    steps.done(&format!("back: {}", load_generator.leave().await?.none_failed()?));
     Ok(())
 }
 

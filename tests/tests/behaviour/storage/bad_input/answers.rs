@@ -125,19 +125,19 @@ async fn each_is_told_with_bucket_code_and_next_step_and_keeps_no_other_drive_wa
     let cases = cases();
     let started = Instant::now();
     for case in &cases {
-        let path = format!("/{}-{}-one-", storage.season.namespace.name(), case.drive);
+        let path = format!("/{}-{}-one-", storage.test_env.namespace.name(), case.drive);
         proxy.fault(Match::containing(path), case.fault.clone());
-        apply(&storage.season, case.drive, "").await?;
+        apply(&storage.test_env, case.drive, "").await?;
     }
     for case in &cases {
-        told(&storage.season, case.drive, case.reason, case.words).await?;
+        told(&storage.test_env, case.drive, case.reason, case.words).await?;
     }
-    apply(&storage.season, "well", "").await?;
-    storage.season.ready("well").await?;
+    apply(&storage.test_env, "well", "").await?;
+    storage.test_env.ready("well").await?;
 
-    let season = &storage.season;
+    let test_env = &storage.test_env;
     for case in &cases {
-        let tried = requests(&proxy, season, case.drive).len();
+        let tried = requests(&proxy, test_env, case.drive).len();
         // A connection that ended is tried once more at once.
         let of_an_attempt = if matches!(case.fault, Fault::CutBefore | Fault::HalfAnswer) {
             2
@@ -155,20 +155,20 @@ async fn each_is_told_with_bucket_code_and_next_step_and_keeps_no_other_drive_wa
             case.drive
         );
         // What a program needs of Kubernetes is there all the same.
-        season
+        test_env
             .condition(case.drive, ConditionType::ServicesReady, "True")
             .await?;
     }
-    let buckets = look::buckets(&storage.client, &format!("{}-", season.namespace.name())).await?;
+    let buckets = look::buckets(&storage.client, &format!("{}-", test_env.namespace.name())).await?;
     assert_eq!(buckets.len(), 1, "that of the drive that is well: {buckets:?}");
 
     proxy.heal();
     for case in &cases {
         if !case.soon {
             // Somebody has to change something first.
-            apply(season, case.drive, "versioned: true").await?;
+            apply(test_env, case.drive, "versioned: true").await?;
         }
-        season.ready(case.drive).await?;
+        test_env.ready(case.drive).await?;
     }
     let deleted: Vec<_> = proxy
         .requests()
@@ -182,13 +182,13 @@ async fn each_is_told_with_bucket_code_and_next_step_and_keeps_no_other_drive_wa
 /// Neither log nor metrics nor events nor statuses hold the secret key.
 async fn no_secret_is_told(storage: &mut Storage) -> Result<(), Error> {
     let secret = storage.store.secret_key().to_owned();
-    let (_, metrics) = storage.season.operator.get("/metrics").await?;
-    let season = &storage.season;
+    let (_, metrics) = storage.test_env.operator.get("/metrics").await?;
+    let test_env = &storage.test_env;
     for (place, text) in [
-        ("the log", season.operator.log()),
+        ("the log", test_env.operator.log()),
         ("metrics", metrics),
-        ("events", kubectl(season, &["get", "events", "--output=yaml"]).await?),
-        ("drives", kubectl(season, &["get", "drive", "--output=yaml"]).await?),
+        ("events", kubectl(test_env, &["get", "events", "--output=yaml"]).await?),
+        ("drives", kubectl(test_env, &["get", "drive", "--output=yaml"]).await?),
     ] {
         assert!(text.contains("well"), "nothing is told in {place}");
         assert!(!text.contains(&secret), "the secret key stands in {place}");
@@ -199,7 +199,7 @@ async fn no_secret_is_told(storage: &mut Storage) -> Result<(), Error> {
 #[tokio::test]
 async fn a_name_that_is_taken_and_a_full_account_are_told_when_the_bucket_is_made() -> Result<(), Error> {
     let (proxy, storage) = Storage::through(StoreKind::Minio, "made", "").await?;
-    let season = &storage.season;
+    let test_env = &storage.test_env;
     let (word, taken) = ("BucketAlreadyExists", Reason::BucketNotOurs);
     let cases = [
         (
@@ -216,12 +216,12 @@ async fn a_name_that_is_taken_and_a_full_account_are_told_when_the_bucket_is_mad
         ),
     ];
     for (drive, fault, reason, words) in cases {
-        let path = format!("/{}-{drive}-one-", season.namespace.name());
+        let path = format!("/{}-{drive}-one-", test_env.namespace.name());
         let makes =
             Match::is(move |one| one.method == "PUT" && one.target.starts_with(&path) && one.target.ends_with('/'));
         proxy.fault(makes, fault);
-        apply(season, drive, "").await?;
-        told(season, drive, reason, &words).await?;
+        apply(test_env, drive, "").await?;
+        told(test_env, drive, reason, &words).await?;
     }
     Ok(())
 }
@@ -251,7 +251,7 @@ async fn a_bucket_of_the_name_that_is_another_drives_is_left_as_it_is() -> Resul
     proxy.up().await?;
 
     told(
-        &storage.season,
+        &storage.test_env,
         "d",
         Reason::BucketNotOurs,
         &[

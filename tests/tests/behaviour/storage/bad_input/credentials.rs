@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{
-    Error, Season, eventually,
+    Error, TestEnv, eventually,
     object_store::{StoreKind, shared},
 };
 
@@ -13,9 +13,9 @@ use super::{Platform, apply, told};
 /// Keys are read anew after a minute, and tried within the next pause, which may be half as long as all before it.
 const LIMIT: Duration = Duration::from_secs(150);
 
-async fn ready(season: &Season, drive: &str) -> Result<(), Error> {
+async fn ready(test_env: &TestEnv, drive: &str) -> Result<(), Error> {
     eventually(LIMIT, "the bucket to be there", async || {
-        let status = season.drives().get(drive).await?.status.unwrap_or_default();
+        let status = test_env.drives().get(drive).await?.status.unwrap_or_default();
         let storage = ConditionType::StorageReady.as_str();
         match status.conditions.into_iter().find(|one| one.type_ == storage) {
             Some(condition) if condition.is_true() => Ok(()),
@@ -23,7 +23,7 @@ async fn ready(season: &Season, drive: &str) -> Result<(), Error> {
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 #[tokio::test]
@@ -32,12 +32,12 @@ async fn a_wrong_secret_key_is_told_and_the_right_one_is_found_without_a_restart
     let platform = Platform::of(store);
     let wrong = "0".repeat(store.secret_key().len());
     platform.write("AWS_SECRET_ACCESS_KEY", &wrong);
-    let mut season = platform
-        .season("wrong-key", &format!("endpoint: '{}'", store.endpoint()))
+    let mut test_env = platform
+        .test_env("wrong-key", &format!("endpoint: '{}'", store.endpoint()))
         .await?;
-    apply(&season, "d", "").await?;
+    apply(&test_env, "d", "").await?;
     let condition = told(
-        &season,
+        &test_env,
         "d",
         Reason::StoreDenied,
         &[
@@ -47,11 +47,11 @@ async fn a_wrong_secret_key_is_told_and_the_right_one_is_found_without_a_restart
     )
     .await?;
     for secret in [wrong.as_str(), store.secret_key()] {
-        assert!(!condition.message.contains(secret) && !season.operator.log().contains(secret));
+        assert!(!condition.message.contains(secret) && !test_env.operator.log().contains(secret));
     }
     platform.write("AWS_SECRET_ACCESS_KEY", store.secret_key());
-    ready(&season, "d").await?;
-    season.operator.check_running()
+    ready(&test_env, "d").await?;
+    test_env.operator.check_running()
 }
 
 #[tokio::test]
@@ -59,12 +59,12 @@ async fn a_key_that_is_missing_is_told_by_its_file_and_found_when_it_is_there() 
     let store = shared(StoreKind::Minio).await?;
     let platform = Platform::of(store);
     platform.remove("AWS_SECRET_ACCESS_KEY");
-    let mut season = platform
-        .season("no-key", &format!("endpoint: '{}'", store.endpoint()))
+    let mut test_env = platform
+        .test_env("no-key", &format!("endpoint: '{}'", store.endpoint()))
         .await?;
-    apply(&season, "d", "").await?;
+    apply(&test_env, "d", "").await?;
     told(
-        &season,
+        &test_env,
         "d",
         Reason::StoreDenied,
         &[
@@ -74,6 +74,6 @@ async fn a_key_that_is_missing_is_told_by_its_file_and_found_when_it_is_there() 
     )
     .await?;
     platform.write("AWS_SECRET_ACCESS_KEY", &format!("{}\n", store.secret_key()));
-    ready(&season, "d").await?;
-    season.operator.check_running()
+    ready(&test_env, "d").await?;
+    test_env.operator.check_running()
 }

@@ -32,7 +32,7 @@ async fn a_store_that_is_gone_is_waited_for_so_long_and_then_the_drive_goes_and_
     storage.gone().await?;
     let told = eventually(PATIENCE, "an event about the bucket", async || {
         let events = kubectl(
-            &storage.season,
+            &storage.test_env,
             &["get", "events", "--field-selector=reason=BucketRetained"],
         )
         .await?;
@@ -60,10 +60,10 @@ async fn a_blocked_deletion_outlives_the_operator_and_goes_on_when_the_store_is_
     let options = storage.options.clone();
     for restarted in [false, true] {
         if restarted {
-            restart_operator(&mut storage.season, &options).await?;
+            restart_operator(&mut storage.test_env, &options).await?;
             // It has looked for itself, and not only left what the other said.
             eventually(PATIENCE, "it to have tried", async || {
-                let log = storage.season.operator.log();
+                let log = storage.test_env.operator.log();
                 if log.contains("cannot be reached") {
                     Ok(())
                 } else {
@@ -73,7 +73,7 @@ async fn a_blocked_deletion_outlives_the_operator_and_goes_on_when_the_store_is_
             .await?;
         }
         let blocked = because(
-            &storage.season,
+            &storage.test_env,
             "d",
             ConditionType::DeletionBlocked,
             Reason::StoreUnavailable,
@@ -102,16 +102,16 @@ async fn a_paused_drive_is_not_deleted_before_it_goes_on() -> Result<(), Error> 
     let pause = |paused: bool| format!(r#"{{"spec": {{"paused": {paused}}}}}"#);
     let patch = async |text: String| {
         kubectl(
-            &storage.season,
+            &storage.test_env,
             &["patch", "drive", "d", "--type=merge", "--patch", &text],
         )
         .await
         .map(drop)
     };
     patch(pause(true)).await?;
-    storage.season.condition("d", ConditionType::Ready, "True").await?;
+    storage.test_env.condition("d", ConditionType::Ready, "True").await?;
     storage.delete().await?;
-    let blocked = because(&storage.season, "d", ConditionType::DeletionBlocked, Reason::Paused).await?;
+    let blocked = because(&storage.test_env, "d", ConditionType::DeletionBlocked, Reason::Paused).await?;
     assert!(
         blocked.message.contains("set it to false to go on"),
         "{}",
@@ -157,7 +157,7 @@ async fn rules_of_ours_are_out_of_an_existing_bucket_when_its_drive_is_gone() ->
     proxy.down().await;
     storage.delete().await?;
     because(
-        &storage.season,
+        &storage.test_env,
         "d",
         ConditionType::DeletionBlocked,
         Reason::StoreUnavailable,
@@ -202,23 +202,23 @@ async fn a_drive_that_does_not_read_goes_with_the_buckets_that_were_confirmed_an
         look::put(&storage.client, &bucket, "a.pdf", "data").await?;
         buckets.push(bucket);
     }
-    storage.season.apply(&loose()).await?;
+    storage.test_env.apply(&loose()).await?;
     let broken = r#"{"spec": {"services": {"web": 1}}}"#;
     kubectl(
-        &storage.season,
+        &storage.test_env,
         &["patch", "drive", "d", "--type=merge", "--patch", broken],
     )
     .await?;
-    ready_of_any(&storage.season, "d", "Undecodable").await?;
+    ready_of_any(&storage.test_env, "d", "Undecodable").await?;
     // Nobody remembers what it said when it could be read.
     let options = storage.options.clone();
-    restart_operator(&mut storage.season, &options).await?;
-    kubectl(&storage.season, &["annotate", "drive", "d", "example.com/look=again"]).await?;
-    ready_of_any(&storage.season, "d", "Undecodable").await?;
+    restart_operator(&mut storage.test_env, &options).await?;
+    kubectl(&storage.test_env, &["annotate", "drive", "d", "example.com/look=again"]).await?;
+    ready_of_any(&storage.test_env, "d", "Undecodable").await?;
 
     let (one, two, three) = (&buckets[0], &buckets[1], &buckets[2]);
     storage.annotate(CONFIRM_DELETE, Some(one)).await?;
-    kubectl(&storage.season, &["delete", "drive", "d", "--wait=false"]).await?;
+    kubectl(&storage.test_env, &["delete", "drive", "d", "--wait=false"]).await?;
     eventually(PATIENCE, "the confirmed bucket to be gone", async || {
         if look::exists(&storage.client, one).await? {
             Err("it is there".into())
@@ -227,19 +227,19 @@ async fn a_drive_that_does_not_read_goes_with_the_buckets_that_were_confirmed_an
         }
     })
     .await
-    .map_err(|error| error.with_log(&storage.season.operator.log()))?;
-    let told = ready_of_any(&storage.season, "d", Reason::ConfirmationMissing.as_str()).await?;
+    .map_err(|error| error.with_log(&storage.test_env.operator.log()))?;
+    let told = ready_of_any(&storage.test_env, "d", Reason::ConfirmationMissing.as_str()).await?;
     assert!(
         told["message"].as_str().is_some_and(|message| message.contains(two)),
         "{told}"
     );
     storage.annotate(KEEP_BUCKETS, Some(two)).await?;
     eventually(PATIENCE, "the drive to be gone", async || {
-        let found = kubectl(&storage.season, &["get", "drive", "--output=name"]).await?;
+        let found = kubectl(&storage.test_env, &["get", "drive", "--output=name"]).await?;
         if found.is_empty() { Ok(()) } else { Err(found.into()) }
     })
     .await
-    .map_err(|error| error.with_log(&storage.season.operator.log()))?;
+    .map_err(|error| error.with_log(&storage.test_env.operator.log()))?;
     for bucket in [two, three] {
         assert_eq!(
             look::get(&storage.client, bucket, "a.pdf").await?.as_deref(),

@@ -23,10 +23,10 @@ fn many() -> String {
 #[tokio::test]
 async fn a_drive_whose_buckets_hang_keeps_no_other_drive_waiting() -> Result<(), Error> {
     let (proxy, storage) = Storage::through(StoreKind::Minio, "hanging", "").await?;
-    let season = &storage.season;
-    let path = format!("/{}-slow-", season.namespace.name());
+    let test_env = &storage.test_env;
+    let path = format!("/{}-slow-", test_env.namespace.name());
     proxy.fault(Match::containing(path), Fault::Hang);
-    season.apply(&manifest_of("slow", &many())).await?;
+    test_env.apply(&manifest_of("slow", &many())).await?;
     eventually(PATIENCE, "its requests to hang", async || {
         match proxy.requests().iter().filter(|request| request.hangs).count() {
             // No more than two of one drive's buckets are worked on at a time.
@@ -35,37 +35,37 @@ async fn a_drive_whose_buckets_hang_keeps_no_other_drive_waiting() -> Result<(),
         }
     })
     .await?;
-    apply(season, "quick", "versioned: true").await?;
-    season.apply(&manifest_of("without", "")).await?;
-    season.ready("without").await?;
-    season.ready("quick").await?;
+    apply(test_env, "quick", "versioned: true").await?;
+    test_env.apply(&manifest_of("without", "")).await?;
+    test_env.ready("without").await?;
+    test_env.ready("quick").await?;
     // Not because the others were given up: the sixteen take turns, two at a time, ten seconds each.
     assert!(
         proxy.requests().iter().any(|request| request.hangs),
         "nothing hangs any more"
     );
-    let slow = season.condition("slow", ConditionType::StorageReady, "False").await?;
+    let slow = test_env.condition("slow", ConditionType::StorageReady, "False").await?;
     assert_ne!(slow.reason, Reason::BucketsAvailable.as_str());
     proxy.heal();
-    season.ready("slow").await.map(drop)
+    test_env.ready("slow").await.map(drop)
 }
 
 #[tokio::test]
 async fn fifty_buckets_without_a_store_keep_no_drive_without_buckets_waiting() -> Result<(), Error> {
     let (mut proxy, storage) = Storage::through(StoreKind::Minio, "fifty", "").await?;
-    let season = &storage.season;
+    let test_env = &storage.test_env;
     proxy.down().await;
     for drive in ["a", "b", "c", "d"] {
-        season.apply(&manifest_of(drive, &many())).await?;
+        test_env.apply(&manifest_of(drive, &many())).await?;
     }
     for drive in ["a", "b", "c", "d"] {
-        because(season, drive, ConditionType::StorageReady, Reason::StoreUnavailable).await?;
+        because(test_env, drive, ConditionType::StorageReady, Reason::StoreUnavailable).await?;
     }
-    season.apply(&manifest_of("without", "")).await?;
-    season.ready("without").await?;
+    test_env.apply(&manifest_of("without", "")).await?;
+    test_env.ready("without").await?;
     proxy.up().await?;
     for drive in ["a", "b", "c", "d"] {
-        season.ready(drive).await?;
+        test_env.ready(drive).await?;
     }
     Ok(())
 }
@@ -81,13 +81,13 @@ async fn a_store_that_asks_for_less_is_asked_less() -> Result<(), Error> {
     );
     let settings = format!("endpoint: '{}', requestsPerSecond: {A_SECOND}", proxy.endpoint());
     let platform = Platform::of(store);
-    let season = platform.season("throttled", &settings).await?;
+    let test_env = platform.test_env("throttled", &settings).await?;
     let drives = ["a", "b", "c", "d"];
     for drive in drives {
-        season.apply(&manifest_of(drive, &many())).await?;
+        test_env.apply(&manifest_of(drive, &many())).await?;
     }
     for drive in drives {
-        let condition = because(&season, drive, ConditionType::StorageReady, Reason::StoreThrottled).await?;
+        let condition = because(&test_env, drive, ConditionType::StorageReady, Reason::StoreThrottled).await?;
         assert!(condition.message.contains("SlowDown"), "{}", condition.message);
     }
     // Each of the 64 buckets is tried twice within a second where nothing holds back.
@@ -109,7 +109,7 @@ async fn a_store_that_asks_for_less_is_asked_less() -> Result<(), Error> {
     }
     proxy.heal();
     for drive in ["a", "b", "c"] {
-        kubectl(&season, &["delete", "drive", drive, "--wait=false"]).await?;
+        kubectl(&test_env, &["delete", "drive", drive, "--wait=false"]).await?;
     }
-    season.ready("d").await.map(drop)
+    test_env.ready("d").await.map(drop)
 }

@@ -17,12 +17,12 @@ async fn a_store_that_is_slow_and_one_that_closes_after_each_answer_are_good_eno
         ("slow", Fault::Delay(Duration::from_secs(1))),
         ("half-closed", Fault::HalfClosed),
     ] {
-        let path = format!("/{}-{drive}-one-", storage.season.namespace.name());
+        let path = format!("/{}-{drive}-one-", storage.test_env.namespace.name());
         proxy.fault(Match::containing(path), fault);
-        apply(&storage.season, drive, "versioned: true").await?;
+        apply(&storage.test_env, drive, "versioned: true").await?;
     }
     for drive in ["half-closed", "slow"] {
-        storage.season.ready(drive).await?;
+        storage.test_env.ready(drive).await?;
     }
     Ok(())
 }
@@ -30,30 +30,30 @@ async fn a_store_that_is_slow_and_one_that_closes_after_each_answer_are_good_eno
 #[tokio::test]
 async fn a_store_that_goes_and_comes_back_stops_no_program_and_needs_no_hand() -> Result<(), Error> {
     let (mut proxy, storage) = Storage::through(StoreKind::Minio, "down", "checkEvery: 1s").await?;
-    let season = &storage.season;
+    let test_env = &storage.test_env;
     let drive = |image: &str, more: &str| {
         format!(
             "apiVersion: ras.dev/v1alpha1\nkind: RecruitmentDrive\nmetadata: {{name: d}}\nspec:\n  services: \
              [{{name: portal, image: 'portal:{image}', uses: {{buckets: [one]}}}}]\n  buckets: [{{name: one}}{more}]\n"
         )
     };
-    season.apply(&drive("1", "")).await?;
-    season.ready("d").await?;
+    test_env.apply(&drive("1", "")).await?;
+    test_env.ready("d").await?;
     proxy.down().await;
     told(
-        season,
+        test_env,
         "d",
         Reason::StoreUnavailable,
         &["cannot be reached", "objectStore.endpoint"],
     )
     .await?;
     storage.line("one", BucketState::Failing).await?;
-    season.apply(&drive("2", ", {name: two}")).await?;
+    test_env.apply(&drive("2", ", {name: two}")).await?;
     let image = serde_json::json!("portal:2");
-    crate::seen::becomes(season, "d-portal", "/spec/template/spec/containers/0/image", &image).await?;
-    season.condition("d", ConditionType::ServicesReady, "True").await?;
+    crate::seen::becomes(test_env, "d-portal", "/spec/template/spec/containers/0/image", &image).await?;
+    test_env.condition("d", ConditionType::ServicesReady, "True").await?;
     proxy.up().await?;
-    season.ready("d").await?;
+    test_env.ready("d").await?;
     storage.line("two", BucketState::Ready).await?;
     Ok(())
 }
@@ -62,9 +62,9 @@ async fn a_store_that_goes_and_comes_back_stops_no_program_and_needs_no_hand() -
 async fn an_answer_that_never_comes_is_waited_for_ten_seconds() -> Result<(), Error> {
     let (proxy, storage) = Storage::through(StoreKind::Minio, "hang", "").await?;
     proxy.fault_times(1, Match::Every, Fault::Hang);
-    apply(&storage.season, "d", "").await?;
+    apply(&storage.test_env, "d", "").await?;
     told(
-        &storage.season,
+        &storage.test_env,
         "d",
         Reason::StoreUnavailable,
         &["did not answer", "in time", "it is tried again"],
@@ -77,5 +77,5 @@ async fn an_answer_that_never_comes_is_waited_for_ten_seconds() -> Result<(), Er
         }
     })
     .await?;
-    storage.season.ready("d").await.map(drop)
+    storage.test_env.ready("d").await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use ras_crds::{ConditionType, Reason, labels::KEEP_BUCKETS};
 use ras_tests::{
-    Error, PATIENCE, Season, eventually,
+    Error, PATIENCE, TestEnv, eventually,
     object_store::{ObjectStore, StoreKind, StoreOptions},
 };
 
@@ -11,24 +11,30 @@ use crate::seen::{because, kubectl};
 
 #[tokio::test]
 async fn without_an_object_store_a_drive_runs_says_what_it_lacks_and_can_be_let_go() -> Result<(), Error> {
-    let season = Season::start("no-store").await?;
-    apply(&season, "d", "deletionPolicy: DeleteIfEmpty").await?;
-    let condition = because(&season, "d", ConditionType::StorageReady, Reason::StoreNotConfigured).await?;
+    let test_env = TestEnv::start("no-store").await?;
+    apply(&test_env, "d", "deletionPolicy: DeleteIfEmpty").await?;
+    let condition = because(&test_env, "d", ConditionType::StorageReady, Reason::StoreNotConfigured).await?;
     assert!(condition.message.contains("set objectStore"), "{}", condition.message);
-    season.condition("d", ConditionType::ServicesReady, "True").await?;
+    test_env.condition("d", ConditionType::ServicesReady, "True").await?;
 
-    kubectl(&season, &["delete", "drive", "d", "--wait=false"]).await?;
-    let blocked = because(&season, "d", ConditionType::DeletionBlocked, Reason::StoreNotConfigured).await?;
+    kubectl(&test_env, &["delete", "drive", "d", "--wait=false"]).await?;
+    let blocked = because(
+        &test_env,
+        "d",
+        ConditionType::DeletionBlocked,
+        Reason::StoreNotConfigured,
+    )
+    .await?;
     assert!(blocked.message.contains(KEEP_BUCKETS), "{}", blocked.message);
-    kubectl(&season, &["annotate", "drive", "d", &format!("{KEEP_BUCKETS}=*")]).await?;
+    kubectl(&test_env, &["annotate", "drive", "d", &format!("{KEEP_BUCKETS}=*")]).await?;
     eventually(PATIENCE, "the drive to be gone", async || {
-        match season.drives().get_opt("d").await? {
+        match test_env.drives().get_opt("d").await? {
             None => Ok(()),
             Some(drive) => Err(format!("{:?}", drive.status).into()),
         }
     })
     .await
-    .map_err(|error| error.with_log(&season.operator.log()))
+    .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
 #[tokio::test]
@@ -36,7 +42,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused_until_ca_file_names_it
     let store = ObjectStore::start_with(&StoreOptions::new(StoreKind::Minio).tls()).await?;
     let platform = Platform::of(&store);
     let endpoint = format!("endpoint: '{}'", store.endpoint());
-    let careful = platform.season("no-ca", &endpoint).await?;
+    let careful = platform.test_env("no-ca", &endpoint).await?;
     apply(&careful, "d", "").await?;
     told(
         &careful,
@@ -51,7 +57,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused_until_ca_file_names_it
 
     let authority = store.ca_file().expect("a store with TLS has an authority").display();
     let trusting = platform
-        .season("ca", &format!("{endpoint}, caFile: '{authority}'"))
+        .test_env("ca", &format!("{endpoint}, caFile: '{authority}'"))
         .await?;
     apply(&trusting, "d", "").await?;
     trusting.ready("d").await?;
@@ -85,15 +91,15 @@ async fn a_certificate_of_an_unknown_authority_is_refused_until_ca_file_names_it
 async fn another_region_than_the_stores_is_told_with_the_right_one() -> Result<(), Error> {
     let store = ObjectStore::start_with(&StoreOptions::new(StoreKind::Minio).region("eu-central-1")).await?;
     let platform = Platform::of(&store);
-    let season = platform
-        .season(
+    let test_env = platform
+        .test_env(
             "region",
             &format!("endpoint: '{}', region: us-east-1", store.endpoint()),
         )
         .await?;
-    apply(&season, "d", "").await?;
+    apply(&test_env, "d", "").await?;
     told(
-        &season,
+        &test_env,
         "d",
         Reason::WrongRegion,
         &[
@@ -110,11 +116,11 @@ async fn a_kms_key_that_is_not_there_is_told_and_one_that_is_there_is_used() -> 
     let store = ObjectStore::start_with(&StoreOptions::new(StoreKind::Minio).kms()).await?;
     let key = store.kms_key().await?;
     let platform = Platform::of(&store);
-    let season = platform
-        .season("kms", &format!("endpoint: '{}'", store.endpoint()))
+    let test_env = platform
+        .test_env("kms", &format!("endpoint: '{}'", store.endpoint()))
         .await?;
     apply(
-        &season,
+        &test_env,
         "lost",
         "encryption: {kmsKey: no-such-key}, expire: [{after: 30d}]",
     )
@@ -123,20 +129,20 @@ async fn a_kms_key_that_is_not_there_is_told_and_one_that_is_there_is_used() -> 
         "PutBucketEncryption",
         "see that the key exists in this region, is enabled",
     ];
-    told(&season, "lost", Reason::KeyUnusable, &words).await?;
-    season
+    told(&test_env, "lost", Reason::KeyUnusable, &words).await?;
+    test_env
         .apply(&manifest_of(
             "found",
             &format!("{{name: one, encryption: {{kmsKey: {key}}}}}"),
         ))
         .await?;
-    season.ready("found").await?;
+    test_env.ready("found").await?;
     // The rest of what was asked is done, and the key may be named later.
     apply(
-        &season,
+        &test_env,
         "lost",
         &format!("encryption: {{kmsKey: {key}}}, expire: [{{after: 30d}}]"),
     )
     .await?;
-    season.ready("lost").await.map(drop)
+    test_env.ready("lost").await.map(drop)
 }

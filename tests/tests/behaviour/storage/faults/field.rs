@@ -46,7 +46,7 @@ impl Field {
             let _ = write!(text, "{{name: {name}, {settings}}},");
             text
         });
-        self.storage.season.apply(&manifest_of(drive, &buckets)).await
+        self.storage.test_env.apply(&manifest_of(drive, &buckets)).await
     }
 
     /// Something happens to the `nth` request of a bucket, counted from 0.
@@ -67,7 +67,7 @@ impl Field {
         fault: Fault,
         is_it: fn(usize, usize) -> bool,
     ) -> Case {
-        let path = format!("/{}-{drive}-{bucket}-", self.storage.season.namespace.name());
+        let path = format!("/{}-{drive}-{bucket}-", self.storage.test_env.namespace.name());
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
         let matching = Match::is(move |request| {
@@ -84,7 +84,7 @@ impl Field {
 
     /// How many requests a drive's buckets have taken so far.
     pub fn taken(&self, drive: &str) -> usize {
-        let path = format!("/{}-{drive}-", self.storage.season.namespace.name());
+        let path = format!("/{}-{drive}-", self.storage.test_env.namespace.name());
         let requests = self.proxy.requests();
         requests.iter().filter(|one| one.target.starts_with(&path)).count()
     }
@@ -92,7 +92,7 @@ impl Field {
     /// Waits until all buckets of a drive are as the spec says, and returns their lines in status.
     pub async fn settled(&self, drive: &str) -> Result<BTreeMap<String, BucketStatus>, Error> {
         eventually(PATIENCE, &format!("the buckets of {drive} to be set up"), async || {
-            let found = self.storage.season.drives().get(drive).await?;
+            let found = self.storage.test_env.drives().get(drive).await?;
             let generation = found.metadata.generation;
             let status = found.status.unwrap_or_default();
             let storage = status.conditions.iter().find(|one| one.type_ == "StorageReady");
@@ -109,24 +109,24 @@ impl Field {
             }
         })
         .await
-        .map_err(|error| error.with_log(&self.storage.season.operator.log()))
+        .map_err(|error| error.with_log(&self.storage.test_env.operator.log()))
     }
 
     /// Waits until a drive is no longer there.
     pub async fn gone(&self, drive: &str) -> Result<(), Error> {
         eventually(PATIENCE, &format!("drive {drive} to be gone"), async || {
-            match self.storage.season.drives().get_opt(drive).await? {
+            match self.storage.test_env.drives().get_opt(drive).await? {
                 None => Ok(()),
                 Some(drive) => Err(format!("{:?}", drive.status.unwrap_or_default().conditions).into()),
             }
         })
         .await
-        .map_err(|error| error.with_log(&self.storage.season.operator.log()))
+        .map_err(|error| error.with_log(&self.storage.test_env.operator.log()))
     }
 
     /// Every bucket of this season that is in the store.
     pub async fn stored(&self) -> Result<BTreeSet<String>, Error> {
-        let prefix = format!("{}-", self.storage.season.namespace.name());
+        let prefix = format!("{}-", self.storage.test_env.namespace.name());
         Ok(look::buckets(&self.storage.client, &prefix)
             .await?
             .into_iter()
@@ -144,7 +144,7 @@ impl Field {
             }
         })
         .await
-        .map_err(|error| error.with_log(&self.storage.season.operator.log()))
+        .map_err(|error| error.with_log(&self.storage.test_env.operator.log()))
     }
 }
 

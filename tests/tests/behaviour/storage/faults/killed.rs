@@ -18,11 +18,11 @@ const EMPTIED_AT_A_TIME: usize = 2;
 async fn killed(field: &mut Field, hanging: usize) -> Result<(), Error> {
     field.hanging(hanging).await?;
     let Field { storage, proxy } = field;
-    let season = &mut storage.season;
-    season.operator.kill();
+    let test_env = &mut storage.test_env;
+    test_env.operator.kill();
     proxy.heal();
-    season.operator = Operator::start(&season.cluster, &season.namespace, &storage.options).await?;
-    season.operator.logs(PATIENCE, r#""message":"ready""#).await
+    test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, &storage.options).await?;
+    test_env.operator.logs(PATIENCE, r#""message":"ready""#).await
 }
 
 /// Every bucket of these drives is as that of the drive `well`, and none is there besides.

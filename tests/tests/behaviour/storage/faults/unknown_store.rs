@@ -4,17 +4,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{StreamExt as _, stream};
-use ras_operator::{
-    drive::build::names,
-    object_store::{
-        capabilities::Capabilities,
-        ensure::ensure,
-        gate::{Gate, Uncounted},
-        model::{BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, Origin, Owner, Settings},
-        s3::S3Store,
-    },
-    platform::ObjectStoreConfig,
-};
+use ras_core::bucket::request::{BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, Origin, Owner, Settings};
+use ras_core::build::names;
+use ras_core::platform::ObjectStoreConfig;
+use ras_operator::object_store::capabilities::Capabilities;
+use ras_operator::object_store::ensure::ensure;
+use ras_operator::object_store::rate_limiter::{RateLimiter, Uncounted};
+use ras_operator::object_store::s3::S3Store;
 use ras_tests::{
     Error, FaultProxy, Match,
     object_store::{ObjectStore, StoreKind, shared},
@@ -75,7 +71,7 @@ fn client(proxy: &FaultProxy, store: &ObjectStore, folder: &tempfile::TempDir) -
         credentials_directory: Some(folder.path().to_owned()),
         ..ObjectStoreConfig::default()
     };
-    S3Store::connect(&config, Arc::new(Gate::new(1_000)), Arc::new(Uncounted)).expect("a client")
+    S3Store::connect(&config, Arc::new(RateLimiter::new(1_000)), Arc::new(Uncounted)).expect("a client")
 }
 
 /// Sets a bucket up as an operator does that knows nothing of the store, and says what the store is found to lack.

@@ -1,0 +1,45 @@
+//! `ConfigMap`: the templates of a service's files, from which a step in the pod makes the files.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{metadata, names};
+use crate::valid::{ValidDrive, ValidService};
+
+pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<ConfigMap> {
+    of(metadata::of_service(drive, service), service)
+}
+
+/// The templates of a service's files under another name.
+pub(super) fn of(metadata: ObjectMeta, service: &ValidService) -> Option<ConfigMap> {
+    if service.files.is_empty() {
+        return None;
+    }
+    let templates: BTreeMap<_, _> = service
+        .files
+        .iter()
+        .map(|file| (names::file_key(&file.path), file.content.clone()))
+        .collect();
+    Some(ConfigMap {
+        metadata,
+        data: Some(templates),
+        ..ConfigMap::default()
+    })
+}
+
+/// Changes when a file does.
+pub(super) fn files_hash(service: &ValidService) -> Option<String> {
+    if service.files.is_empty() {
+        return None;
+    }
+    // The order in the spec does not matter to the pod.
+    let mut parts: Vec<_> = service
+        .files
+        .iter()
+        .map(|file| [file.path.as_str(), file.content.as_str()])
+        .collect();
+    parts.sort_unstable();
+    Some(names::hash(&parts.concat(), 16))
+}

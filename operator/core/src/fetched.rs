@@ -1,0 +1,147 @@
+//! What `fetch` gives: the facts that the pure rooms decide by. No value of a Secret is among them.
+
+pub mod facts;
+pub mod jobs;
+pub mod own_pods;
+pub mod pods;
+pub mod record;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::{BucketStatus, DatabaseStatus, MigrationStatus};
+
+pub use crate::fetched::facts::{
+    Apis, BackupState, ClaimFacts, ClusterStorage, ExternalSecretsVersion, ForeignState, JobFacts, JobOutcome, JobPod,
+    OlderClaimant, PodEnd, PodRun, SecretFacts, StartedBy,
+};
+
+pub use crate::fetched::own_pods::OwnPods;
+
+/// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
+/// concerned: no value ever gets here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// When it was fetched: the one clock that the pure rooms see.
+    pub now: Timestamp,
+    /// Secrets that the drive uses or makes, by their name in Kubernetes. One that is not here does not exist.
+    pub secrets: BTreeMap<String, SecretFacts>,
+    /// The drive's Deployments as they are, by their name in Kubernetes.
+    pub deployments: BTreeMap<String, DeploymentFacts>,
+    /// The drive's Jobs as they are, by their name in Kubernetes.
+    pub jobs: BTreeMap<String, JobFacts>,
+    /// Pods of the drive's Jobs, also those whose Job is gone.
+    pub job_pods: Vec<JobPod>,
+    /// What the drive's status says of migrations, by service.
+    pub migrations: BTreeMap<String, MigrationStatus>,
+    /// Names that older drives of the same namespace give to their children.
+    pub older_claimants: Vec<OlderClaimant>,
+    /// The operator's own pods, where it knows them.
+    pub operator_pods: Option<OwnPods>,
+    /// Which optional APIs the cluster serves.
+    pub apis: Apis,
+    /// What is known of the Secrets that come from a store outside the cluster, by their name in Kubernetes.
+    pub external: BTreeMap<String, ExternalFacts>,
+    /// The drive's volumes as they are, by the names of their claims.
+    pub claims: BTreeMap<String, LiveClaim>,
+    /// Buckets that the drive's status names, by their name in the drive.
+    pub buckets: BTreeMap<String, BucketFacts>,
+    /// What is known of the drive's database server.
+    pub database: DatabaseFacts,
+}
+
+/// One of the drive's volumes as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveClaim {
+    /// What it asks for and has.
+    pub facts: ClaimFacts,
+    /// Whether the operator applied its storage class, and so has to go on applying it.
+    pub applies_class: bool,
+}
+
+/// What is known of a database server: what status says, and whether a managed one serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// As status shows it.
+    pub recorded: DatabaseStatus,
+    /// Whether the pod of a managed server is ready.
+    pub serves: bool,
+    /// By which Secret the pod of a server of the drive's own was started.
+    pub started_by: StartedBy,
+    /// What CloudNativePG says of the servers it runs. Absent: it has none.
+    pub cluster: Option<ForeignState>,
+    /// The object that holds the data of a server in the cluster, as `Kind/UID`. Absent: it is not there.
+    pub storage: Option<String>,
+    /// Since when this process knows what happens in the cluster. Absent: nothing is ever checked again.
+    pub watch: Option<Watch>,
+    /// The drive's programs as they run, by the names of their Deployments; also those that it no longer asks for.
+    pub programs: BTreeMap<String, ProgramFacts>,
+}
+
+/// Since when a process knows what happens in the cluster, and of how many drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// When it began.
+    pub since: Timestamp,
+    /// How many drives there are.
+    pub drives: u64,
+}
+
+/// Which passwords the pods of a Deployment were started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFacts {
+    /// Secrets of which its present version takes a password.
+    pub passwords: BTreeSet<String>,
+    /// Whether no pod of an earlier version is left.
+    pub settled: bool,
+    /// Whether it has pods, or has them again once the drive is no longer suspended.
+    pub wanted: bool,
+    /// Whether it has pods, and all of them are ready in the present version.
+    pub serves: bool,
+    /// Its pods that crash although they had time to recover.
+    pub crashes: Vec<Crash>,
+}
+
+/// A pod that crashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Crash {
+    /// Secrets of which it takes a password.
+    pub passwords: BTreeSet<String>,
+    /// The pod and what it printed last, for people. Credentials are taken out of it.
+    pub text: String,
+}
+
+/// What is known of a Secret that comes from a store outside the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalFacts {
+    /// Whose the Secret of that name is, when there is one that no `ExternalSecret` of ours fills.
+    pub unowned: Option<String>,
+    /// What the External Secrets operator says. Absent: there is no `ExternalSecret` yet.
+    pub state: Option<ForeignState>,
+}
+
+/// What is known of a bucket: what status says, and what the object store said last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BucketFacts {
+    /// As status shows it.
+    pub recorded: BucketStatus,
+    /// Whether it is known to be there, so that services may start.
+    pub there: bool,
+    /// Whether it was there and is gone, or another one has its name.
+    pub lost: bool,
+    /// Whether a person accepts that this very bucket is lost.
+    pub accepted: bool,
+}
+
+/// What the later rooms need to know of a live Deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeploymentFacts {
+    /// `spec.replicas` as it is now.
+    pub replicas: i32,
+    /// Replicas it had before the drive was suspended, when it is suspended or coming back.
+    pub replicas_before_suspend: Option<i32>,
+    /// By which Secrets its pods were started.
+    pub started_by: StartedBy,
+    /// Whether all of them serve in the present version, and no other pod is left.
+    pub complete: bool,
+}

@@ -1,0 +1,612 @@
+//! Why a pod does not serve, since when, and whether waiting helps. Pure.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodSpec, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::fetched::facts::PASSWORD;
+use crate::redaction::last_words;
+
+/// What is wrong with one pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodFailure {
+    /// The service it belongs to.
+    pub service: String,
+    /// Its name. Empty for a pod that the API server does not accept.
+    pub pod: String,
+    /// The kubelet's or the scheduler's word for it, for instance `ImagePullBackOff`.
+    pub reason: String,
+    /// What they say about it, and the next step.
+    pub message: String,
+    /// Whether waiting helps.
+    pub course: PodFailureKind,
+    /// Since when, as far as Kubernetes records it.
+    pub since: Option<Timestamp>,
+    /// The image that cannot be pulled, where that is the trouble.
+    pub unpulled: Option<String>,
+    /// Secrets of which the pod takes a password, where its program crashes.
+    pub passwords: Box<[Arc<str>]>,
+}
+
+/// A pod that is ready, and where it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadyPod {
+    /// The service it belongs to.
+    pub service: Arc<str>,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// Whether waiting helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodFailureKind {
+    /// The pod, or one of its containers, is refused as it is written: only a change helps.
+    Refused,
+    /// Its image cannot be pulled. A registry may come back.
+    Unpulled,
+    /// Its program ends again and again. What it waits for may come up.
+    Crashing,
+    /// It fits on no node. A node may be added.
+    Unscheduled,
+    /// Its node does not report. Kubernetes replaces the pod after a few minutes.
+    Unreachable,
+    /// It is part of every start: images are pulled, volumes are mounted.
+    Creating,
+    /// It runs, and its readiness probe fails.
+    Unready,
+}
+
+impl PodFailureKind {
+    /// How long it is part of an ordinary start.
+    fn ordinary(self) -> Duration {
+        match self {
+            Self::Refused | Self::Unpulled | Self::Crashing | Self::Unscheduled | Self::Unreachable => Duration::ZERO,
+            Self::Creating | Self::Unready => Duration::from_secs(30),
+        }
+    }
+
+    /// After how long it counts as something that waiting does not help. `None`: never by itself; the roll-out's own deadline
+    /// knows how long a program may take to start.
+    pub fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Refused | Self::Unpulled => Some(Duration::from_secs(30)),
+            Self::Crashing => Some(Duration::from_secs(45)),
+            // As long as Kubernetes' own deadline of a roll-out.
+            Self::Unscheduled | Self::Creating => Some(Duration::from_mins(10)),
+            Self::Unreachable | Self::Unready => None,
+        }
+    }
+}
+
+impl PodFailure {
+    /// What is wrong, for people.
+    pub fn text(&self) -> String {
+        if self.pod.is_empty() {
+            self.message.clone()
+        } else {
+            format!("pod {}: {}: {}", self.pod, self.reason, self.message)
+        }
+    }
+
+    /// Whether it is more than a part of an ordinary start.
+    pub fn is_shown(&self, now: Timestamp) -> bool {
+        self.since
+            .is_none_or(|since| after(since, self.course.ordinary()) <= now)
+    }
+
+    /// Whether waiting did not help. The time begins anew when the object that makes the pod was `changed`: its new pods have
+    /// the same time, and the old ones are about to be replaced.
+    pub fn is_lasting(&self, changed: Option<Timestamp>, now: Timestamp) -> bool {
+        self.lasts_from(changed).is_some_and(|from| from <= now)
+    }
+
+    fn lasts_from(&self, changed: Option<Timestamp>) -> Option<Timestamp> {
+        let begin = self.since.max(changed)?;
+        Some(after(begin, self.course.patience()?))
+    }
+
+    /// When what is reported of it changes next, without any news.
+    pub fn changes_at(&self, changed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let shown = self.since.map(|since| after(since, self.course.ordinary()));
+        shown
+            .into_iter()
+            .chain(self.lasts_from(changed))
+            .filter(|at| *at > now)
+            .min()
+    }
+}
+
+/// A time that lies so much later.
+pub fn after(from: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    from.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// The worst of some troubles.
+pub fn worst<'a>(pod_failures: impl Iterator<Item = &'a PodFailure>) -> Option<&'a PodFailure> {
+    pod_failures.min_by_key(|trouble| (trouble.course, &trouble.pod))
+}
+
+/// Reasons for waiting that are part of every start.
+const ORDINARY: &[&str] = &["ContainerCreating", "PodInitializing"];
+/// Reasons for waiting that say that an image is not there.
+const UNPULLED: &[&str] = &[
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ImageInspectError",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+];
+/// Restarts after which a container that runs, and is not ready, is about to end once more.
+const MANY_RESTARTS: i32 = 3;
+/// A program that ran longer than this was up: the kubelet itself forgets earlier restarts then.
+const UP: SignedDuration = SignedDuration::from_mins(10);
+/// Characters of what a failed program printed that are kept.
+const MOST: usize = 300;
+/// The kubelet keeps this many bytes or lines of a log at most, and no more than fits: what reaches either was cut.
+const KUBELET_BYTES: usize = 2_048;
+const KUBELET_LINES: usize = 80;
+
+/// Where this pod of `service` is reached, when it is ready and stays.
+pub fn ready(service: &str, pod: &Pod) -> Option<ReadyPod> {
+    let status = pod.status.as_ref()?;
+    let is_ready = condition(status, "Ready").is_some_and(|ready| ready.status == "True");
+    if !is_ready || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    Some(ReadyPod {
+        service: service.into(),
+        address: status.pod_ip.as_deref()?.parse().ok()?,
+    })
+}
+
+/// What is wrong with this pod of `service`, if anything is.
+pub fn trouble(service: &str, pod: &Pod) -> Option<PodFailure> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let nothing = PodStatus::default();
+    let status = pod.status.as_ref().unwrap_or(&nothing);
+    // What ended is replaced by another pod.
+    if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+        return None;
+    }
+    let found = |reason: &str, message: String, course: PodFailureKind, since: Option<Timestamp>| PodFailure {
+        service: service.to_owned(),
+        pod: pod.metadata.name.clone().unwrap_or_default(),
+        reason: reason.to_owned(),
+        message,
+        course,
+        since: since.or(pod.metadata.creation_timestamp.as_ref().map(|time| time.0)),
+        unpulled: None,
+        passwords: Box::default(),
+    };
+    let changed = |name: &str| changed(status, name);
+    let containers = status
+        .init_container_statuses
+        .iter()
+        .flatten()
+        .chain(status.container_statuses.iter().flatten());
+    for container in containers {
+        let Some(wrong) = wrong(pod, container) else { continue };
+        // Between two crashes a pod may be ready for a moment: its age tells more then.
+        let since = if wrong.is_old { None } else { changed("Ready") };
+        let mut found = found(&wrong.reason, wrong.message, wrong.course, since);
+        if wrong.course == PodFailureKind::Unpulled {
+            found.unpulled = image_of(pod, &container.name).map(str::to_owned);
+        }
+        if wrong.course == PodFailureKind::Crashing {
+            found.passwords = passwords(pod.spec.as_ref());
+        }
+        return Some(found);
+    }
+    if is_out_of_reach(status) {
+        let node = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.as_deref())
+            .unwrap_or_default();
+        let message = format!(
+            "node {node} does not report: the pod may still run but receives no traffic; see `kubectl describe node {node}`"
+        );
+        return Some(found(
+            "NodeNotReady",
+            message,
+            PodFailureKind::Unreachable,
+            changed("Ready"),
+        ));
+    }
+    let scheduled = condition(status, "PodScheduled");
+    if let Some(unscheduled) = scheduled.filter(|one| one.status == "False") {
+        let reason = unscheduled.reason.as_deref().unwrap_or("Unschedulable");
+        let message = first_line(unscheduled.message.as_deref().unwrap_or_default());
+        return Some(found(
+            reason,
+            message,
+            PodFailureKind::Unscheduled,
+            changed("PodScheduled"),
+        ));
+    }
+    if condition(status, "Ready").is_some_and(|ready| ready.status == "True") {
+        return None;
+    }
+    let describe = format!("`kubectl -n {} describe pod {}`", namespace(pod), name(pod));
+    let runs = |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
+    if status.container_statuses.iter().flatten().any(runs) {
+        let message = format!("it runs and is not ready: {describe} shows which probe or readiness gate fails");
+        return Some(found("NotReady", message, PodFailureKind::Unready, changed("Ready")));
+    }
+    let message = format!("its containers have not started: {describe} shows whether an image or a volume is missing");
+    Some(found(
+        "ContainerCreating",
+        message,
+        PodFailureKind::Creating,
+        changed("PodScheduled"),
+    ))
+}
+
+fn name(pod: &Pod) -> &str {
+    pod.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn namespace(pod: &Pod) -> &str {
+    pod.metadata.namespace.as_deref().unwrap_or_default()
+}
+
+fn condition<'a>(status: &'a PodStatus, name: &str) -> Option<&'a k8s_openapi::api::core::v1::PodCondition> {
+    status.conditions.iter().flatten().find(|one| one.type_ == name)
+}
+
+/// When a condition last changed.
+fn changed(status: &PodStatus, name: &str) -> Option<Timestamp> {
+    let Time(at) = condition(status, name)?.last_transition_time.as_ref()?;
+    Some(*at)
+}
+
+/// A kubelet never says that a pod is not ready whose containers are, but for a gate that it then names. Kubernetes takes the one
+/// away and leaves the other when it has not heard of a node for a while.
+fn is_out_of_reach(status: &PodStatus) -> bool {
+    condition(status, "ContainersReady").is_some_and(|one| one.status == "True")
+        && condition(status, "Ready").is_some_and(|one| one.status == "False" && one.reason.is_none())
+}
+
+/// Image of a container, as the pod names it: what a container's status names may be another name of it.
+fn image_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
+    let spec = pod.spec.as_ref()?;
+    spec.init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers)
+        .find(|container| container.name == name)?
+        .image
+        .as_deref()
+}
+
+/// What is wrong with one container.
+struct Wrong {
+    reason: String,
+    message: String,
+    course: PodFailureKind,
+    /// Whether it has been so for longer than the pod's conditions tell.
+    is_old: bool,
+}
+
+fn wrong(pod: &Pod, container: &ContainerStatus) -> Option<Wrong> {
+    if let Some(crash) = crash(pod, container) {
+        return Some(crash);
+    }
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().filter(|reason| !ORDINARY.contains(reason))?;
+    let told = first_line(waiting.message.as_deref().unwrap_or_default());
+    let course = if UNPULLED.contains(&reason) {
+        PodFailureKind::Unpulled
+    } else {
+        PodFailureKind::Refused
+    };
+    let next = match course {
+        PodFailureKind::Unpulled => {
+            let image = image_of(pod, &container.name).unwrap_or(&container.image);
+            format!(". Correct the image {image}, push it, or name a Secret for its registry in spec.imagePullSecrets")
+        }
+        _ if runs_as_root(&told) => {
+            ". Set podSecurity.runAsUser to the number of a user that the image can run as".to_owned()
+        }
+        _ => String::new(),
+    };
+    Some(Wrong {
+        reason: reason.to_owned(),
+        message: format!("container {}: {told}{next}", container.name),
+        course,
+        is_old: false,
+    })
+}
+
+/// The kubelet's sentences on a container that may not run as root and would, or may.
+fn runs_as_root(told: &str) -> bool {
+    ["runAsNonRoot", "non-root", "run as root"]
+        .iter()
+        .any(|word| told.contains(word))
+}
+
+/// A container whose program ends again and again. The kubelet's own text names back-off times that change at each try; how it
+/// ended is what helps.
+fn crash(pod: &Pod, container: &ContainerStatus) -> Option<Wrong> {
+    let ended = |state: Option<&ContainerState>| state.and_then(|state| state.terminated.clone());
+    let state = container.state.as_ref()?;
+    let waits_for = state.waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
+    let backs_off = waits_for == Some("CrashLoopBackOff");
+    let last = ended(Some(state)).or_else(|| ended(container.last_state.as_ref()));
+    let is_between = last.as_ref().is_some_and(was_short)
+        && container.restart_count >= MANY_RESTARTS
+        && !container.ready
+        // What waits for another reason fails for that one.
+        && (state.waiting.is_none() || waits_for.is_some_and(|reason| ORDINARY.contains(&reason)));
+    if !backs_off && !is_between {
+        return None;
+    }
+    let of = &container.name;
+    let log = format!("`kubectl -n {} logs {} -c {of} --previous`", namespace(pod), name(pod));
+    let message = match &last {
+        Some(last) if last.reason.as_deref() == Some("OOMKilled") => format!(
+            "container {of} is killed because it uses more memory than its limit (OOMKilled): raise resources.limits.memory"
+        ),
+        Some(last) => {
+            let said = said(last.message.as_deref().unwrap_or_default());
+            let said = if said.is_empty() { said } else { format!(": {said}") };
+            format!(
+                "container {of} exits with code {}{said}. {log} shows its log",
+                last.exit_code
+            )
+        }
+        None => format!("container {of} does not stay up. {log} shows its log"),
+    };
+    let is_old = container.restart_count >= MANY_RESTARTS && last.as_ref().is_some_and(was_short);
+    Some(Wrong {
+        reason: "CrashLoopBackOff".to_owned(),
+        message,
+        course: PodFailureKind::Crashing,
+        is_old,
+    })
+}
+
+/// The last lines a program printed, without credentials: they are shown to everybody who may see the drive.
+pub fn said(message: &str) -> String {
+    let whole = message.len() < KUBELET_BYTES && message.lines().count() < KUBELET_LINES;
+    last_words(message, whole, MOST)
+}
+
+fn was_short(ended: &ContainerStateTerminated) -> bool {
+    match (&ended.started_at, &ended.finished_at) {
+        (Some(from), Some(to)) => to.0.duration_since(from.0) < UP,
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// Long runtime errors fill a terminal; their first line says what is wrong.
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(240).collect()
+}
+
+/// Names of the Secrets of which a pod takes the password.
+pub fn passwords(pod: Option<&PodSpec>) -> Box<[Arc<str>]> {
+    let names: BTreeSet<&str> = pod
+        .into_iter()
+        .flat_map(|pod| pod.init_containers.iter().flatten().chain(&pod.containers))
+        .flat_map(|container| container.env.iter().flatten())
+        .filter_map(|variable| variable.value_from.as_ref()?.secret_key_ref.as_ref())
+        .filter(|reference| reference.key == PASSWORD)
+        .map(|reference| reference.name.as_str())
+        .collect();
+    names.into_iter().map(Into::into).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod(status: &serde_json::Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// A pod with one container in this state.
+    fn with_container(state: &serde_json::Value, more: &serde_json::Value) -> Pod {
+        let mut container = json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": state});
+        let fields = more.as_object().cloned().unwrap_or_default();
+        container.as_object_mut().unwrap().extend(fields);
+        let mut pod = pod(
+            &json!({"phase": "Running", "containerStatuses": [container], "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-07-01T10:00:00Z"},
+            {"type": "Ready", "status": "False", "lastTransitionTime": "2026-07-01T10:05:00Z"}]}),
+        );
+        pod.metadata.namespace = Some("spo".to_owned());
+        pod.metadata.creation_timestamp = Some(Time(at("2026-07-01T09:00:00Z")));
+        pod.spec = serde_json::from_value(json!({"nodeName": "n1",
+            "initContainers": [{"name": "render-files", "image": "ras-operator:1"}],
+            "containers": [{"name": "c", "image": "registry.example.com/web:1"}]}))
+        .unwrap();
+        pod
+    }
+
+    #[test]
+    fn a_bad_image_is_named_with_the_next_step() {
+        let words = "Back-off pulling image \"x\"\nmore";
+        let pod = with_container(
+            &json!({"waiting": {"reason": "ImagePullBackOff", "message": words}}),
+            &json!({}),
+        );
+        let trouble = trouble("backend", &pod).unwrap();
+        assert_eq!(trouble.reason, "ImagePullBackOff");
+        assert_eq!(
+            trouble.message,
+            "container c: Back-off pulling image \"x\". Correct the image registry.example.com/web:1, push it, or name a \
+             Secret for its registry in spec.imagePullSecrets"
+        );
+        assert_eq!(trouble.unpulled.as_deref(), Some("registry.example.com/web:1"));
+        assert_eq!(trouble.since, Some(at("2026-07-01T10:05:00Z")));
+    }
+
+    #[test]
+    fn a_container_that_would_run_as_root_is_told_how_not_to() {
+        for words in [
+            "container has runAsNonRoot and image will run as root (pod: \"p\", container: c)",
+            "container has runAsNonRoot and image has non-numeric user (node), cannot verify user is non-root",
+        ] {
+            let pod = with_container(
+                &json!({"waiting": {"reason": "CreateContainerConfigError", "message": words}}),
+                &json!({}),
+            );
+            let trouble = trouble("backend", &pod).unwrap();
+            assert_eq!(trouble.course, PodFailureKind::Refused);
+            assert!(trouble.message.contains("podSecurity.runAsUser"), "{}", trouble.message);
+        }
+    }
+
+    #[test]
+    fn waiting_does_not_help_forever_and_the_time_begins_anew_with_each_change() {
+        let pod = with_container(
+            &json!({"waiting": {"reason": "ErrImagePull", "message": "m"}}),
+            &json!({}),
+        );
+        let trouble = trouble("backend", &pod).unwrap();
+        let lasting = |changed: Option<&str>, now: &str| trouble.is_lasting(changed.map(at), at(now));
+        assert!(!lasting(None, "2026-07-01T10:05:29Z"));
+        assert!(lasting(None, "2026-07-01T10:05:30Z"));
+        assert!(!lasting(Some("2026-07-01T10:06:00Z"), "2026-07-01T10:06:29Z"));
+        let next = trouble.changes_at(None, at("2026-07-01T10:05:10Z"));
+        assert_eq!(next, Some(at("2026-07-01T10:05:30Z")));
+        assert_eq!(
+            trouble.changes_at(None, at("2026-07-01T10:05:30Z")),
+            None,
+            "nothing more happens"
+        );
+    }
+
+    #[test]
+    fn a_start_is_ordinary_for_a_while_and_then_told() {
+        for reason in ["ContainerCreating", "PodInitializing"] {
+            let pod = with_container(&json!({"waiting": {"reason": reason}}), &json!({}));
+            let trouble = trouble("backend", &pod).unwrap();
+            assert_eq!(trouble.course, PodFailureKind::Creating);
+            assert!(!trouble.is_shown(at("2026-07-01T10:00:29Z")));
+            assert!(trouble.is_shown(at("2026-07-01T10:00:30Z")));
+            assert!(
+                trouble.message.contains("kubectl -n spo describe pod p"),
+                "{}",
+                trouble.message
+            );
+            assert!(!trouble.is_lasting(None, at("2026-07-01T10:09:59Z")));
+            assert!(trouble.is_lasting(None, at("2026-07-01T10:10:00Z")));
+        }
+        let unready = with_container(&json!({"running": {}}), &json!({}));
+        let unready = trouble("backend", &unready).unwrap();
+        assert_eq!(unready.course, PodFailureKind::Unready);
+        assert!(
+            !unready.is_lasting(None, at("2027-07-01T10:10:00Z")),
+            "a program may take long to start"
+        );
+    }
+
+    #[test]
+    fn a_crash_loop_is_one_between_two_crashes_as_well_and_tells_the_last_words_without_credentials() {
+        let last = json!({"terminated": {"exitCode": 3, "startedAt": "2026-07-01T10:04:50Z",
+            "finishedAt": "2026-07-01T10:05:00Z", "message": "connecting to postgres://o:hunter2@db/x\nrelation exists"}});
+        let more = |restarts: i32| json!({"restartCount": restarts, "lastState": last});
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}});
+        let told = |state: &serde_json::Value, restarts| trouble("backend", &with_container(state, &more(restarts)));
+        let found = told(&waiting, 5).unwrap();
+        assert_eq!(found.reason, "CrashLoopBackOff");
+        assert_eq!(
+            found.message,
+            "container c exits with code 3: connecting to postgres://[redacted]@db/x / relation exists. \
+             `kubectl -n spo logs p -c c --previous` shows its log"
+        );
+        assert_eq!(told(&json!({"running": {}}), 5), Some(found.clone()), "nothing flaps");
+        assert_eq!(found.since, Some(at("2026-07-01T09:00:00Z")));
+        // The first crashes of a start.
+        assert_eq!(
+            told(&json!({"running": {}}), 1).unwrap().course,
+            PodFailureKind::Unready
+        );
+        assert_eq!(told(&waiting, 1).unwrap().since, Some(at("2026-07-01T10:05:00Z")));
+    }
+
+    #[test]
+    fn a_program_that_is_killed_for_its_memory_is_told_as_such() {
+        let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+        let pod = with_container(
+            &json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+            &json!({"restartCount": 4, "lastState": last}),
+        );
+        let message = trouble("backend", &pod).unwrap().message;
+        assert!(message.contains("resources.limits.memory"), "{message}");
+    }
+
+    #[test]
+    fn pods_that_serve_go_or_have_ended_are_no_trouble() {
+        let ready = pod(&json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}));
+        assert_eq!(trouble("backend", &ready), None);
+        let mut going = with_container(&json!({"waiting": {"reason": "ErrImagePull"}}), &json!({}));
+        going.metadata.deletion_timestamp = Some(Time(at("2026-07-01T10:00:00Z")));
+        assert_eq!(trouble("backend", &going), None);
+        assert_eq!(
+            trouble("backend", &pod(&json!({"phase": "Failed", "reason": "Evicted"}))),
+            None
+        );
+    }
+
+    #[test]
+    fn a_pod_has_an_address_for_checks_while_it_is_ready_and_stays() {
+        let with = |ready: &str| pod(&json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": ready}]}));
+        let known = ready("backend", &with("True")).unwrap();
+        assert_eq!(
+            (&*known.service, known.address.to_string()),
+            ("backend", "10.0.0.7".to_owned())
+        );
+        assert_eq!(ready("backend", &with("False")), None);
+        let mut going = with("True");
+        going.metadata.deletion_timestamp = Some(Time(at("2026-07-01T10:00:00Z")));
+        assert_eq!(ready("backend", &going), None);
+    }
+
+    #[test]
+    fn a_node_that_does_not_report_is_told_from_a_gate_that_is_closed() {
+        let lost = |reason: Option<&str>| {
+            let mut pod = pod(&json!({"conditions": [
+                {"type": "ContainersReady", "status": "True"},
+                {"type": "Ready", "status": "False", "reason": reason},
+            ]}));
+            pod.spec = serde_json::from_value(json!({"nodeName": "n1", "containers": []})).unwrap();
+            trouble("backend", &pod)
+        };
+        let found = lost(None).unwrap();
+        assert_eq!(found.reason, "NodeNotReady");
+        assert!(
+            found.message.starts_with("node n1 does not report"),
+            "{}",
+            found.message
+        );
+        assert_ne!(lost(Some("ReadinessGatesNotReady")).unwrap().reason, "NodeNotReady");
+    }
+
+    #[test]
+    fn a_full_cluster_is_told() {
+        let pod = pod(
+            &json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/3 nodes are available: 3 Insufficient cpu."}]}),
+        );
+        assert_eq!(trouble("backend", &pod).unwrap().reason, "Unschedulable");
+    }
+}

@@ -1,0 +1,389 @@
+//! What becomes of a bucket that its drive no longer asks for. Pure: the last word before data is deleted is spoken
+//! here, from what people wrote and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ras_crds::labels::{CONFIRM_DELETE, KEEP_BUCKETS};
+use ras_crds::spec::BucketDeletionPolicy;
+use ras_crds::{BucketState, BucketStatus, Reason};
+
+use crate::bucket::request::Settings;
+use crate::bucket::state::Removal;
+use crate::bucket::state::State;
+use crate::build::names;
+
+/// What people said in the drive's annotations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemovalRequests {
+    confirmed: BTreeSet<String>,
+    kept: BTreeSet<String>,
+}
+
+/// Tells settings apart, in status.
+pub fn settings_hash(settings: &Settings) -> String {
+    names::hash(&[&format!("{settings:?}")], 10)
+}
+
+impl RemovalRequests {
+    /// Reads the annotations of a drive.
+    pub fn read(annotations: Option<&BTreeMap<String, String>>) -> Self {
+        let names = |key: &str| {
+            let text = annotations.and_then(|all| all.get(key)).map(String::as_str);
+            text.unwrap_or_default()
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        Self {
+            confirmed: names(CONFIRM_DELETE),
+            kept: names(KEEP_BUCKETS),
+        }
+    }
+
+    /// Whether somebody wrote this bucket's very name: no pattern stands for a name here.
+    fn confirms(&self, bucket: &str) -> bool {
+        self.confirmed.contains(bucket)
+    }
+
+    fn keeps(&self, bucket: &str) -> bool {
+        self.kept.contains(bucket) || self.kept.contains("*")
+    }
+}
+
+/// What becomes of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovalDecision {
+    /// It stays, with all that is in it.
+    Kept,
+    /// It goes if nothing is in it, and stays otherwise.
+    RemovedIfEmpty,
+    /// It goes with all that is in it.
+    Removed,
+    /// It would go, and nobody has confirmed it.
+    Unconfirmed,
+    /// It is somebody else's and stays; what we set up in it goes, or it would go on removing objects.
+    Released,
+}
+
+/// A bucket that its drive no longer asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketRemoval {
+    /// As status shows it.
+    pub recorded: BucketStatus,
+    /// What becomes of it.
+    pub fate: RemovalDecision,
+}
+
+/// How far a departure is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The bucket is gone.
+    Gone,
+    /// The bucket stays, and nothing more is done about it.
+    Kept,
+    /// Something is being done.
+    Going,
+    /// Nothing goes on before somebody does something.
+    Blocked {
+        /// Reason for the condition.
+        reason: Reason,
+        /// What is in the way, and how to let go.
+        message: String,
+    },
+}
+
+/// Who asks, and how long the store may still be waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// Namespace of the drive.
+    pub namespace: &'a str,
+    /// Name of the drive.
+    pub drive: &'a str,
+    /// Whether an object store that does not answer was waited for long enough.
+    pub overdue: bool,
+}
+
+/// How far a departure is, given what is known of the bucket (nothing where there is no object store), and its line in
+/// status.
+pub fn settle(bucket_removal: &BucketRemoval, state: Option<&State>, asking: Asking<'_>) -> (Progress, BucketStatus) {
+    let BucketRemoval { recorded, fate } = bucket_removal;
+    let bucket = &recorded.bucket;
+    let way_out = || format!("to keep it: {}", annotate(asking, KEEP_BUCKETS, bucket));
+    let line = |state, message: Option<String>| BucketStatus {
+        state,
+        message,
+        settings: None,
+        removed: recorded.removed,
+        ..recorded.clone()
+    };
+    let kept = |message: String| (Progress::Kept, line(BucketState::Retained, Some(message)));
+    let blocked = |reason, message: String| {
+        let progress = Progress::Blocked {
+            reason,
+            message: message.clone(),
+        };
+        (progress, line(BucketState::Removing, Some(message)))
+    };
+    match (fate, state) {
+        (RemovalDecision::Kept, _) if recorded.existing => (Progress::Gone, recorded.clone()),
+        // Nothing of ours is left in it, nor in what is not there.
+        (RemovalDecision::Released, Some(State::Ready { .. } | State::Lost { .. })) => {
+            (Progress::Gone, recorded.clone())
+        }
+        (RemovalDecision::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
+            (Progress::Gone, recorded.clone())
+        }
+        (RemovalDecision::Kept, _) if recorded.state == BucketState::Retained => (Progress::Kept, recorded.clone()),
+        (RemovalDecision::Kept, _) => kept("it is kept with all that is in it".to_owned()),
+        (RemovalDecision::Unconfirmed, _) => blocked(
+            Reason::ConfirmationMissing,
+            format!(
+                "bucket {bucket} and all its objects would be deleted, which nobody has confirmed. To delete it: {}; {}",
+                annotate(asking, CONFIRM_DELETE, bucket),
+                way_out()
+            ),
+        ),
+        (_, None) if asking.overdue => kept(format!(
+            "the platform has no object store any more, so bucket {bucket} is kept"
+        )),
+        (_, None) => blocked(
+            Reason::StoreNotConfigured,
+            format!(
+                "the platform's settings name no object store, so bucket {bucket} cannot be removed: set objectStore; {}",
+                way_out()
+            ),
+        ),
+        (_, Some(State::Failed { trouble, .. })) if trouble.unreachable && asking.overdue => kept(format!(
+            "the object store did not answer for too long, so it is kept ({})",
+            trouble.message
+        )),
+        (_, Some(State::Failed { trouble, removed, .. })) => {
+            let (progress, mut line) = blocked(trouble.reason, format!("{}; {}", trouble.message, way_out()));
+            line.removed = more(*removed).or(line.removed);
+            (progress, line)
+        }
+        (_, Some(State::Removed(Removal::Gone))) => (Progress::Gone, line(BucketState::Removing, None)),
+        (_, Some(State::Removed(Removal::NotEmpty))) if *fate == RemovalDecision::RemovedIfEmpty => {
+            kept("it is not empty, so it is kept with all that is in it".to_owned())
+        }
+        (_, Some(State::Removed(Removal::NotOurs { whose }))) => kept(format!("it is left alone: {whose}")),
+        (_, Some(State::Removed(Removal::Locked { objects }))) => blocked(
+            Reason::ObjectsLocked,
+            format!(
+                "{objects} objects in bucket {bucket} are locked against deletion; it goes on when their locks have run out; {}",
+                way_out()
+            ),
+        ),
+        (_, Some(State::Removing { removed })) => {
+            let mut line = line(BucketState::Removing, Some("it is being emptied".to_owned()));
+            line.removed = more(*removed).or(line.removed);
+            (Progress::Going, line)
+        }
+        (
+            _,
+            Some(
+                State::Pending
+                | State::Changing
+                | State::Lost { .. }
+                | State::Ready { .. }
+                | State::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
+            ),
+        ) => (
+            Progress::Going,
+            line(BucketState::Removing, Some("it is being removed".to_owned())),
+        ),
+    }
+}
+
+fn more(removed: u64) -> Option<i64> {
+    i64::try_from(removed).ok().filter(|removed| *removed > 0)
+}
+
+fn annotate(asking: Asking<'_>, key: &str, bucket: &str) -> String {
+    let Asking { namespace, drive, .. } = asking;
+    format!("kubectl -n {namespace} annotate drive {drive} --overwrite {key}={bucket}")
+}
+
+/// What becomes of a bucket under this policy.
+pub fn fate(
+    recorded: &BucketStatus,
+    policy: BucketDeletionPolicy,
+    removal_requests: &RemovalRequests,
+) -> RemovalDecision {
+    let bucket = recorded.bucket.as_str();
+    if recorded.existing
+        && !removal_requests.keeps(bucket)
+        && recorded.settings != Some(settings_hash(&Settings::default()))
+    {
+        return RemovalDecision::Released;
+    }
+    // What was once said to be kept is nobody's to take away later, and what has the bucket's name in its place is not the drive's.
+    let settled = matches!(recorded.state, BucketState::Retained | BucketState::Replaced);
+    if recorded.existing || settled || bucket.is_empty() || removal_requests.keeps(bucket) {
+        return RemovalDecision::Kept;
+    }
+    match policy {
+        BucketDeletionPolicy::Retain => RemovalDecision::Kept,
+        BucketDeletionPolicy::DeleteIfEmpty => RemovalDecision::RemovedIfEmpty,
+        BucketDeletionPolicy::Delete if removal_requests.confirms(bucket) => RemovalDecision::Removed,
+        // It was never known to be there, or is gone: most likely it is not, and what is empty needs no confirmation.
+        BucketDeletionPolicy::Delete if matches!(recorded.state, BucketState::Pending | BucketState::Lost) => {
+            RemovalDecision::RemovedIfEmpty
+        }
+        BucketDeletionPolicy::Delete => RemovalDecision::Unconfirmed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucket::state::StoreError;
+
+    const ALL: [BucketDeletionPolicy; 3] = [
+        BucketDeletionPolicy::Retain,
+        BucketDeletionPolicy::DeleteIfEmpty,
+        BucketDeletionPolicy::Delete,
+    ];
+
+    fn recorded(bucket: &str) -> BucketStatus {
+        BucketStatus {
+            name: "resumes".to_owned(),
+            bucket: bucket.to_owned(),
+            state: BucketState::Ready,
+            ..BucketStatus::default()
+        }
+    }
+
+    fn removal_requests(key: &str, value: &str) -> RemovalRequests {
+        RemovalRequests::read(Some(&BTreeMap::from([(key.to_owned(), value.to_owned())])))
+    }
+
+    #[test]
+    fn objects_go_only_under_delete_and_the_very_name() {
+        for policy in ALL {
+            for said in [
+                "",
+                "*",
+                "resumes",
+                "spo-d-resume",
+                "SPO-D-RESUMES",
+                "spo-d-resumes-old",
+                "true",
+                "spo-d-resumes, x",
+            ] {
+                let fate = fate(
+                    &recorded("spo-d-resumes"),
+                    policy,
+                    &removal_requests(CONFIRM_DELETE, said),
+                );
+                let may = policy == BucketDeletionPolicy::Delete && said.starts_with("spo-d-resumes,");
+                assert_eq!(fate == RemovalDecision::Removed, may, "{policy:?} {said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_that_was_never_there_needs_no_confirmation_and_loses_nothing() {
+        let mut pending = recorded("b");
+        pending.state = BucketState::Pending;
+        let nobody = RemovalRequests::default();
+        assert_eq!(
+            fate(&pending, BucketDeletionPolicy::Delete, &nobody),
+            RemovalDecision::RemovedIfEmpty
+        );
+        assert_eq!(
+            fate(&recorded("b"), BucketDeletionPolicy::Delete, &nobody),
+            RemovalDecision::Unconfirmed
+        );
+    }
+
+    #[test]
+    fn a_bucket_that_is_lost_needs_no_confirmation_and_what_has_its_name_instead_stays() {
+        let confirmed = removal_requests(CONFIRM_DELETE, "b");
+        for (state, expected) in [
+            (
+                BucketState::Lost,
+                [
+                    RemovalDecision::Kept,
+                    RemovalDecision::RemovedIfEmpty,
+                    RemovalDecision::RemovedIfEmpty,
+                ],
+            ),
+            (BucketState::Replaced, [RemovalDecision::Kept; 3]),
+        ] {
+            let mut gone = recorded("b");
+            gone.state = state;
+            assert_eq!(
+                ALL.map(|policy| fate(&gone, policy, &RemovalRequests::default())),
+                expected
+            );
+        }
+        let mut replaced = recorded("b");
+        replaced.state = BucketState::Replaced;
+        assert_eq!(
+            fate(&replaced, BucketDeletionPolicy::Delete, &confirmed),
+            RemovalDecision::Kept
+        );
+    }
+
+    #[test]
+    fn retained_existing_and_unnamed_buckets_stay_whatever_is_confirmed() {
+        let confirmed = removal_requests(CONFIRM_DELETE, "b,,");
+        assert_eq!(
+            fate(&recorded("b"), BucketDeletionPolicy::Retain, &confirmed),
+            RemovalDecision::Kept
+        );
+        let mut existing = recorded("b");
+        existing.existing = true;
+        for policy in ALL {
+            assert_eq!(fate(&existing, policy, &confirmed), RemovalDecision::Released);
+            assert_eq!(fate(&recorded(""), policy, &confirmed), RemovalDecision::Kept);
+        }
+    }
+
+    #[test]
+    fn who_wants_a_bucket_kept_wins_over_who_wants_it_gone() {
+        for kept in ["b", "*", "a, b"] {
+            let mut both = removal_requests(CONFIRM_DELETE, "b");
+            both.kept = removal_requests(KEEP_BUCKETS, kept).kept;
+            assert_eq!(
+                fate(&recorded("b"), BucketDeletionPolicy::Delete, &both),
+                RemovalDecision::Kept
+            );
+        }
+    }
+
+    #[test]
+    fn an_existing_bucket_is_let_go_when_ours_is_taken_out_of_it_or_it_is_not_there() {
+        let bucket_removal = BucketRemoval {
+            recorded: BucketStatus {
+                existing: true,
+                ..recorded("theirs")
+            },
+            fate: RemovalDecision::Released,
+        };
+        let asking = Asking {
+            namespace: "spo",
+            drive: "d",
+            overdue: false,
+        };
+        let failed = |reason| State::Failed {
+            trouble: StoreError {
+                reason,
+                message: "why".to_owned(),
+                unreachable: false,
+            },
+            there: true,
+            removed: 0,
+        };
+        let progress = |state: &State| settle(&bucket_removal, Some(state), asking).0;
+        assert_eq!(progress(&State::Changing), Progress::Going, "our rules are still in it");
+        assert_eq!(progress(&failed(Reason::BucketMissing)), Progress::Gone);
+        assert!(matches!(
+            progress(&failed(Reason::StoreDenied)),
+            Progress::Blocked { .. }
+        ));
+    }
+}

@@ -1,0 +1,68 @@
+//! What is in the way of a secret from a store outside the cluster. Pure; used by what holds services and by what is told.
+
+use ras_crds::Reason;
+
+use crate::valid::{ValidDrive, ValidExternal};
+
+/// What is in the way, if anything is: a reason, and which object, what its store says and the next step. A Secret that is
+/// there stays as it is, whatever is in the way of news.
+pub fn trouble(drive: &ValidDrive, external: &ValidExternal) -> Option<(Reason, String)> {
+    let ValidExternal {
+        name,
+        secret_name,
+        store,
+        unowned,
+        state,
+        ..
+    } = external;
+    let kind = external.store_kind.as_str();
+    let is_there = drive.secrets.contains_key(secret_name);
+    let (namespace, since) = (
+        &drive.namespace,
+        if is_there {
+            "; programs go on with the values it has"
+        } else {
+            ""
+        },
+    );
+    if let Some(whose) = unowned {
+        return Some((
+            Reason::ForeignObject,
+            format!(
+                "Secret {secret_name:?} exists and {whose}, so it is not filled from {kind} {store:?}: if nobody needs its values, \
+                 delete it (`kubectl delete secret {secret_name} -n {namespace}`), or give the entry {name:?} of spec.secrets another name"
+            ),
+        ));
+    }
+    if drive.apis.external_secrets.is_none() {
+        return Some((
+            Reason::ExternalSecretsMissing,
+            format!(
+                "Secret {secret_name:?} comes from {kind} {store:?}, and the External Secrets operator (external-secrets.io) is not \
+                 installed: install it, and it is filled within a minute{since}"
+            ),
+        ));
+    }
+    match state.as_ref().map(|state| (state.ready, state)) {
+        Some((Some(false), state)) => Some((
+            Reason::ExternalSecretFailing,
+            format!(
+                "Secret {secret_name:?} waits for {kind} {store:?}: it says {reason}: {message}. \
+                 `kubectl describe externalsecret {secret_name} -n {namespace}` tells what the store answered; check that the store is \
+                 Ready (`kubectl get {plural}`), and external.{keys} of the entry {name:?} of spec.secrets{since}",
+                reason = state.reason,
+                message = state.message,
+                plural = kind.to_ascii_lowercase(),
+                keys = external.source.field(),
+            ),
+        )),
+        Some((Some(true) | None, _)) | None if is_there => None,
+        Some((Some(true) | None, _)) | None => Some((
+            Reason::ExternalSecretPending,
+            format!(
+                "Secret {secret_name:?} is being fetched from {kind} {store:?}: if it takes more than a minute, \
+                 `kubectl describe externalsecret {secret_name} -n {namespace}` tells what is in the way"
+            ),
+        )),
+    }
+}

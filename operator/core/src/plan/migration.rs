@@ -1,0 +1,489 @@
+//! How the migrations of a drive stand, and what follows from it. Pure.
+//!
+//! Three hashes tell migrations apart. Its *content* is what it does: image, command, arguments, environment and files;
+//! what succeeded once is in status by its content and the databases it ran on, and never runs again on the same by itself. Its *work* is the content and who
+//! asked for it last: a person may ask for the same again. Its Job is named by the work and by how it runs (resources,
+//! time-out, security, scheduling), so that a failed one runs again when one of these is changed, and at no other time:
+//! nothing that the operator alone decides, such as its own image, is among them. A Job that has not started because it cannot
+//! pull an image that it would no longer have is made again.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::spec::EgressRule;
+use ras_crds::{Migrated, MigrationStatus};
+
+use crate::build::names;
+use crate::fetched::{JobFacts, JobOutcome, PodEnd, PodRun};
+use crate::plan::database_job;
+use crate::valid::{EnvSource, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
+
+/// What Jobs that migrate are for, as their label says.
+pub const PURPOSE: &str = "migrate";
+
+/// Failed Jobs of one service that are kept, the newest ones.
+const EVIDENCE: usize = 3;
+/// Migrations that status remembers of one service.
+pub const REMEMBERED: usize = 10;
+
+/// What tells one migration from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Hash of what it does.
+    pub content: String,
+    /// What a person asked for, in the words of the annotation.
+    pub request: Option<String>,
+    /// Hash of what tells the databases that it runs on from others, where that is known.
+    pub databases: Option<String>,
+    /// Hash of the two.
+    pub work: String,
+    /// Name of its Job.
+    pub job: String,
+}
+
+/// How a migration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MigrationPhase {
+    /// It succeeded, now or earlier.
+    Done {
+        /// When.
+        at: Option<Timestamp>,
+    },
+    /// It is to be run.
+    Due,
+    /// It runs.
+    Running {
+        /// Its Job.
+        job: String,
+        /// Why its program has not started, where a person should know.
+        waits: Option<String>,
+    },
+    /// An earlier migration of the same service is not over yet, and two never run at once.
+    Behind {
+        /// The other Job.
+        job: String,
+    },
+    /// It failed.
+    Failed {
+        /// Its Job.
+        job: String,
+        /// How.
+        failure: Failure,
+    },
+}
+
+/// How a migration failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// What its program returned.
+    pub exit_code: Option<i32>,
+    /// Why, in words; with the last lines it said.
+    pub why: String,
+}
+
+/// A service with its migration.
+#[derive(Clone, Copy, Debug)]
+pub struct Migrating<'a> {
+    /// The drive.
+    pub drive: &'a ValidDrive,
+    /// The service.
+    pub service: &'a ValidService,
+    /// Its migration.
+    pub migration: &'a ValidMigration,
+}
+
+/// Every migration of a drive.
+pub fn all(drive: &ValidDrive) -> impl Iterator<Item = Migrating<'_>> {
+    drive.services.iter().filter_map(|service| of(drive, service))
+}
+
+/// The migration of a service, where it has one.
+pub fn of<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> Option<Migrating<'a>> {
+    let migration = service.migration.as_ref()?;
+    Some(Migrating {
+        drive,
+        service,
+        migration,
+    })
+}
+
+/// The migrations that a service waits for: those of its image, its own or another's. A worker that runs the program of
+/// the next version must not meet the tables of the last one.
+pub fn gates<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> impl Iterator<Item = Migrating<'a>> {
+    all(drive)
+        .filter(|gate| gate.service.name == service.name || gate.service.container.image == service.container.image)
+}
+
+impl<'a> Migrating<'a> {
+    fn recorded(&self) -> Option<&'a MigrationStatus> {
+        self.drive.migrations.get(&self.service.name)
+    }
+
+    /// Whether a person asks for something that was not asked for before.
+    pub fn is_asked_anew(&self) -> bool {
+        let asked = self.drive.migration_requests.get(&self.service.name);
+        asked.is_some() && asked != self.recorded().and_then(|recorded| recorded.request.as_ref())
+    }
+
+    /// What tells it from others.
+    pub fn identity(&self) -> Identity {
+        let content = content(self.service, self.migration);
+        let asked = self.drive.migration_requests.get(&self.service.name);
+        // An annotation that was taken away asks for nothing: the last request stays the last.
+        let request = asked
+            .or(self.recorded().and_then(|recorded| recorded.request.as_ref()))
+            .cloned();
+        let mut work = names::hash(&[&content, request.as_deref().unwrap_or_default()], 16);
+        let databases = self.databases();
+        if let Some(databases) = &databases
+            && self.ran_on_others(&content, databases)
+        {
+            // Or the Job that succeeded on the databases before would count.
+            work = names::hash(&[&work, "databases", databases], 16);
+        }
+        let mut parts = vec![work.clone()];
+        way(self.drive, self.service, self.migration, &mut parts);
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let job = names::job(&self.drive.name, PURPOSE, &self.service.name, &names::hash(&parts, 16));
+        Identity {
+            content,
+            request,
+            databases,
+            work,
+            job,
+        }
+    }
+
+    /// Hash of what tells the databases that the service and its migration use from all others. Absent: they use none, or
+    /// it is not known yet of each.
+    fn databases(&self) -> Option<String> {
+        // With what the Job has just said: nothing wakes the drive once status says it too.
+        let known = database_job::of(self.drive)?.databases(self.drive.database.as_ref()?);
+        let used: BTreeSet<&String> = self.service.databases.iter().chain(&self.migration.databases).collect();
+        let mut parts: Vec<&str> = Vec::new();
+        for name in used {
+            let line = known.iter().find(|line| line.name == *name)?;
+            parts.extend([name.as_str(), line.identity.as_deref()?]);
+        }
+        (!parts.is_empty()).then(|| names::hash(&parts, 16))
+    }
+
+    /// Whether this content succeeded on other databases than those that are there now.
+    fn ran_on_others(&self, content: &str, databases: &str) -> bool {
+        let recorded = self.recorded().into_iter().flat_map(|recorded| &recorded.succeeded);
+        let mut same = recorded.filter(|past| past.content == content);
+        same.any(|past| past.databases.as_deref().is_some_and(|past| past != databases))
+    }
+
+    /// The Jobs there are for this service's migrations.
+    fn jobs(&self) -> impl Iterator<Item = (&'a String, &'a JobFacts)> {
+        let of = self.service.name.as_str();
+        self.drive
+            .jobs
+            .iter()
+            .filter(move |(_, job)| job.purpose == PURPOSE && job.of == of)
+    }
+
+    /// The entry of status that says that this very content succeeded.
+    fn success(&self, identity: &Identity) -> Option<&'a Migrated> {
+        if self.is_asked_anew() {
+            return None;
+        }
+        let recorded = self.recorded()?;
+        let past = recorded
+            .succeeded
+            .iter()
+            .find(|past| past.content == identity.content)?;
+        let is_elsewhere = match (&past.databases, &identity.databases) {
+            (Some(past), Some(now)) => past != now,
+            // What an earlier version of the operator recorded, or a database that does not say what it is.
+            _ => false,
+        };
+        (!is_elsewhere).then_some(past)
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> MigrationPhase {
+        let identity = self.identity();
+        if let Some(past) = self.success(&identity) {
+            return MigrationPhase::Done {
+                at: past.finished_at.as_ref().map(|time| time.0),
+            };
+        }
+        if let Some(at) = self.jobs().find_map(|(_, job)| match job.outcome {
+            JobOutcome::Succeeded { at } if job.work == identity.work => Some(at),
+            JobOutcome::Succeeded { .. } | JobOutcome::Open | JobOutcome::Failed { .. } => None,
+        }) {
+            return MigrationPhase::Done { at };
+        }
+        if let Some(job) = self.in_the_way(&identity) {
+            return job;
+        }
+        let Some(job) = self.drive.jobs.get(&identity.job) else {
+            return MigrationPhase::Due;
+        };
+        match &job.outcome {
+            JobOutcome::Failed { at, reason } => MigrationPhase::Failed {
+                failure: self.failure(&identity.job, job, *at, reason),
+                job: identity.job,
+            },
+            JobOutcome::Open | JobOutcome::Succeeded { .. } => MigrationPhase::Running {
+                waits: waits(job, self.drive.calendar.now),
+                job: identity.job,
+            },
+        }
+    }
+
+    /// Whether this Job's pod cannot pull an image that it would not have now: it makes way for one that can. Its program has not
+    /// started, so nothing is done twice.
+    fn is_outdated(&self, job: &str) -> bool {
+        let now = [&self.drive.operator_image, &self.migration.container.image];
+        let job = self.drive.jobs.get(job);
+        job.is_some_and(|job| cannot_pull_other_than(job, &now))
+    }
+
+    /// Whether this Job's pod cannot start, and waiting did not help.
+    pub fn is_stalled(&self, job: &str) -> bool {
+        let trouble = self.drive.jobs.get(job).and_then(|job| job.trouble.as_ref());
+        trouble.is_some_and(|trouble| trouble.is_lasting(None, self.drive.calendar.now))
+    }
+
+    /// An earlier migration that is not over: a Job that has not ended, or a pod that is still going.
+    fn in_the_way(&self, identity: &Identity) -> Option<MigrationPhase> {
+        if let Some((name, job)) = self
+            .jobs()
+            .find(|(name, job)| job.outcome == JobOutcome::Open && (**name != identity.job || job.deleting))
+        {
+            let name = name.clone();
+            // It does the same in another way, and is at it.
+            return Some(if job.work == identity.work && has_started(job) && !job.deleting {
+                MigrationPhase::Running { job: name, waits: None }
+            } else {
+                MigrationPhase::Behind { job: name }
+            });
+        }
+        let mut pods = self.drive.job_pods.iter();
+        let other = pods.find(|pod| {
+            pod.purpose == PURPOSE
+                && pod.of == self.service.name
+                && pod.run == PodRun::Running
+                && !self.drive.jobs.contains_key(&pod.job)
+        })?;
+        Some(MigrationPhase::Behind { job: other.job.clone() })
+    }
+
+    fn failure(&self, name: &str, job: &JobFacts, at: Option<Timestamp>, reason: &str) -> Failure {
+        let ends = job.pods.iter().filter_map(|pod| match pod {
+            PodRun::Ended(end) => end.as_ref(),
+            PodRun::BlockedBy(_) | PodRun::Running => None,
+        });
+        let Some(last) = ends.max_by_key(|end| end.at) else {
+            // Its pod is gone, as after a node was, or when it was stopped; what was told of it stays told.
+            let told = self.recorded().filter(|recorded| recorded.job.as_deref() == Some(name));
+            let why = told.and_then(|recorded| recorded.message.clone());
+            return Failure {
+                at,
+                exit_code: told.and_then(|recorded| recorded.exit_code),
+                why: why.unwrap_or_else(|| self.why(reason)),
+            };
+        };
+        Failure {
+            at,
+            exit_code: last.exit_code,
+            why: told(last).unwrap_or_else(|| self.why(reason)),
+        }
+    }
+
+    fn why(&self, reason: &str) -> String {
+        match reason {
+            "DeadlineExceeded" => format!("it did not end within {} seconds", self.migration.timeout_seconds),
+            other => other.to_owned(),
+        }
+    }
+}
+
+/// How a pod ended, in words.
+fn told(end: &PodEnd) -> Option<String> {
+    let code = end.exit_code.map(|code| format!("exit code {code}"));
+    let head = match (code, &end.reason) {
+        (Some(code), Some(reason)) => format!("{code} ({reason})"),
+        (Some(code), None) => code,
+        (None, Some(reason)) => reason.clone(),
+        (None, None) => return None,
+    };
+    Some(if end.said.is_empty() {
+        head
+    } else {
+        format!("{head}: {}", end.said)
+    })
+}
+
+fn has_started(job: &JobFacts) -> bool {
+    job.pods.iter().any(|pod| !matches!(pod, PodRun::BlockedBy(_)))
+}
+
+/// Whether a Job that has not started cannot pull an image that is none of these.
+pub fn cannot_pull_other_than(job: &JobFacts, images: &[&String]) -> bool {
+    let unpulled = job.trouble.as_ref().and_then(|trouble| trouble.unpulled.as_ref());
+    job.outcome == JobOutcome::Open && !has_started(job) && unpulled.is_some_and(|unpulled| !images.contains(&unpulled))
+}
+
+/// Why a Job's program has not started, where that is more than an ordinary start.
+pub fn waits(job: &JobFacts, now: Timestamp) -> Option<String> {
+    let immediate = job.pods.iter().find_map(|pod| match pod {
+        PodRun::BlockedBy(why) => why.clone(),
+        PodRun::Running | PodRun::Ended(_) => None,
+    });
+    immediate.or_else(|| {
+        let trouble = job.trouble.as_ref().filter(|trouble| trouble.is_shown(now))?;
+        Some(trouble.text())
+    })
+}
+
+/// Names of Jobs that stay where they are there.
+///
+/// What is at work is never stopped half-way. What failed stays until a later one succeeded, and what succeeded until
+/// its successor has. A Job whose program never started stands in the way of its successor alone, and goes.
+pub fn kept(drive: &ValidDrive) -> Vec<String> {
+    let at_work = drive
+        .jobs
+        .iter()
+        .filter(|(_, job)| job.purpose == PURPOSE && job.outcome == JobOutcome::Open && has_started(job))
+        .map(|(name, _)| name.clone());
+    let mut kept: Vec<String> = at_work.collect();
+    for migrating in all(drive) {
+        let identity = migrating.identity();
+        if !migrating.is_outdated(&identity.job) {
+            kept.push(identity.job.clone());
+        }
+        let mut succeeded: Vec<(Option<Timestamp>, &String)> = Vec::new();
+        let mut failed: Vec<(Option<Timestamp>, &String)> = Vec::new();
+        let mut is_done = false;
+        for (name, job) in migrating.jobs() {
+            match &job.outcome {
+                JobOutcome::Succeeded { at } => {
+                    is_done |= job.work == identity.work;
+                    if job.work == identity.work {
+                        kept.push(name.clone());
+                    }
+                    succeeded.push((*at, name));
+                }
+                JobOutcome::Failed { at, .. } => failed.push((*at, name)),
+                JobOutcome::Open => {}
+            }
+        }
+        let recorded = migrating
+            .recorded()
+            .into_iter()
+            .flat_map(|recorded| &recorded.succeeded);
+        let in_status = recorded
+            .filter_map(|past| past.finished_at.as_ref().map(|time| time.0))
+            .max();
+        let last_success = succeeded.iter().filter_map(|(at, _)| *at).max().max(in_status);
+        if !is_done {
+            kept.extend(succeeded.iter().max().map(|(_, name)| (*name).clone()));
+        }
+        failed.sort();
+        let evidence = failed.iter().rev().filter(|(at, _)| *at > last_success);
+        kept.extend(evidence.take(EVIDENCE).map(|(_, name)| (*name).clone()));
+    }
+    kept
+}
+
+/// Hash of what a migration does. Parts are preceded by their number and kind, so that no two of them read the same.
+fn content(service: &ValidService, migration: &ValidMigration) -> String {
+    let ValidContainer {
+        name: _,
+        image,
+        image_pull_policy: _,
+        command,
+        args,
+        working_dir,
+        env,
+        env_from,
+        ports: _,
+        resources: _, // How it runs, not what it does.
+    } = &migration.container;
+    let mut parts = vec!["image".to_owned(), image.clone()];
+    list("command", command, &mut parts);
+    list("args", args, &mut parts);
+    // Only where it is set, so that what ran before this field existed keeps its identity.
+    if let Some(directory) = working_dir {
+        parts.extend(["workingDir".to_owned(), directory.clone()]);
+    }
+    let env = migration.lasting_env.as_ref().unwrap_or(env);
+    parts.push(format!("env {}", env.len()));
+    for variable in env {
+        parts.push(variable.name.clone());
+        match &variable.source {
+            EnvSource::Value(value) => parts.extend(["value".to_owned(), value.clone()]),
+            EnvSource::Secret { secret, key } => {
+                parts.extend(["secret".to_owned(), secret.secret_name.clone(), key.clone()]);
+            }
+        }
+    }
+    parts.push(format!("envFrom {}", env_from.len()));
+    for source in env_from {
+        let prefix = source.prefix.clone().unwrap_or_default();
+        parts.extend([source.secret.secret_name.clone(), prefix]);
+    }
+    let mut files: Vec<_> = service
+        .files
+        .iter()
+        .map(|file| [file.path.clone(), file.content.clone()])
+        .collect();
+    files.sort();
+    parts.push(format!("files {}", files.len()));
+    parts.extend(files.into_iter().flatten());
+    for binding in &migration.bindings {
+        parts.extend([
+            "binding".to_owned(),
+            binding.name.clone(),
+            binding.secret.secret_name.clone(),
+        ]);
+        for (name, said) in binding.keys.iter().chain(&binding.values) {
+            parts.extend([name.clone(), said.clone()]);
+        }
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    names::hash(&parts, 16)
+}
+
+/// How it runs: what a person may change for a failed one to succeed.
+fn way(drive: &ValidDrive, service: &ValidService, migration: &ValidMigration, parts: &mut Vec<String>) {
+    let amounts = &migration.container.resources;
+    for (name, amount) in amounts.requests.iter().chain(&amounts.limits) {
+        parts.extend([name.clone(), amount.clone()]);
+    }
+    parts.push(format!("{} {}", migration.timeout_seconds, migration.retries));
+    list("imagePullSecrets", &drive.image_pull_secrets, parts);
+    let policy = migration.container.image_pull_policy;
+    parts.push(policy.map(|policy| policy.as_str().to_owned()).unwrap_or_default());
+    // These are the contract's own types: they read the same for as long as the contract does.
+    parts.push(serde_json::to_string(&service.pod_security).unwrap_or_default());
+    parts.push(serde_json::to_string(&service.scheduling).unwrap_or_default());
+    let egress: Option<&Vec<EgressRule>> = migration.egress.as_ref();
+    parts.push(serde_json::to_string(&egress).unwrap_or_default());
+    for volume in shared_volumes(service) {
+        parts.extend([volume.name.clone(), volume.path.clone()]);
+        parts.extend(match &volume.source {
+            VolumeSource::Claim { claim, .. } | VolumeSource::Existing { claim } => vec![claim.clone()],
+            VolumeSource::Scratch { size_limit, memory } => vec![size_limit.clone(), memory.to_string()],
+        });
+    }
+}
+
+/// The volumes that a migration sees: one that a single pod may write belongs to the pod that serves.
+pub fn shared_volumes(service: &ValidService) -> impl Iterator<Item = &crate::valid::ValidVolume> {
+    service
+        .volumes
+        .iter()
+        .filter(|volume| !volume.source.is_single_writer())
+}
+
+fn list(name: &str, items: &[String], parts: &mut Vec<String>) {
+    parts.push(format!("{name} {}", items.len()));
+    parts.extend(items.iter().cloned());
+}

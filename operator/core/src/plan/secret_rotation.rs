@@ -1,0 +1,355 @@
+//! Whether values that the operator drew are to be drawn anew now, later or not at all. Pure: it knows when they were
+//! drawn and what forbids it, and never what they are.
+//!
+//! Nothing here can turn into a loop, whatever clocks do: a rotation records the time it happened at, and within one
+//! period of that time, before or after, nothing is due again.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+/// Most seconds by which drives that were made together rotate apart, so that a cluster of them does not restart at once.
+const MOST_SPREAD: u64 = 3_600;
+/// Most seconds by which something rotates early because something else of the drive rotates now.
+const MOST_EARLY: u64 = 86_400;
+
+/// Longest time to sleep before looking at the clock again.
+const LONGEST_SLEEP: Duration = Duration::from_hours(12);
+
+/// What is asked for, with everything in it known to be right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Seconds between two rotations. Absent: only when asked for.
+    pub every: Option<u64>,
+    /// Whether nothing rotates while the drive is open.
+    pub keep_while_open: bool,
+}
+
+/// A time in which nothing rotates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// Its name.
+    pub name: String,
+    /// The first moment of it.
+    pub starts_at: Timestamp,
+    /// The first moment after it.
+    pub ends_at: Timestamp,
+}
+
+/// What the time says: what now is, and what forbids a rotation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calendar {
+    /// Now.
+    pub now: Timestamp,
+    /// Whether the drive is open.
+    pub open: bool,
+    /// Times in which nothing rotates.
+    pub freezes: Vec<Freeze>,
+}
+
+/// Whether something rotates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RotationSchedule {
+    /// Not by itself.
+    Unscheduled,
+    /// At this time.
+    At(Timestamp),
+    /// It would, and something forbids it.
+    Waits {
+        /// Until when, where the calendar tells.
+        until: Option<Timestamp>,
+        /// What forbids it, for people.
+        why: String,
+    },
+    /// Now.
+    Now,
+}
+
+impl RotationSchedule {
+    /// When it comes to it, where that is known.
+    pub fn next(&self) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(*at),
+            Self::Waits { until, .. } => *until,
+            Self::Unscheduled | Self::Now => None,
+        }
+    }
+}
+
+impl Calendar {
+    /// Whether values drawn at `last` rotate, when `asked` for or by themselves. `drive` keeps drives apart that were
+    /// made together; it is the same for everything of one drive.
+    pub fn verdict(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
+        let due = policy.every.map(|every| due(last, every, drive, self.now));
+        match due {
+            _ if asked => self.permit(policy, "it was asked to rotate"),
+            None => RotationSchedule::Unscheduled,
+            Some(due) if due <= self.now => self.permit(policy, "it is due to rotate"),
+            Some(due) => RotationSchedule::At(self.after_freezes(due).map_or(due, |(ends_at, _)| ends_at)),
+        }
+    }
+
+    /// What rotates soon rotates with what rotates now, so that one roll-out does for all of it.
+    pub fn together<'a>(&self, all: impl IntoIterator<Item = (&'a mut RotationSchedule, Policy)>) {
+        let mut all: Vec<_> = all.into_iter().collect();
+        if !all.iter().any(|(verdict, _)| **verdict == RotationSchedule::Now) {
+            return;
+        }
+        for (verdict, policy) in &mut all {
+            let (RotationSchedule::At(at), Some(every)) = (&**verdict, policy.every) else {
+                continue;
+            };
+            let early = (every / 10).min(MOST_EARLY);
+            let is_soon = at.duration_since(self.now) <= seconds(early);
+            if is_soon && self.permit(*policy, "") == RotationSchedule::Now {
+                **verdict = RotationSchedule::Now;
+            }
+        }
+    }
+
+    /// Whether what `wish` speaks of may happen now.
+    pub fn permit(&self, policy: Policy, wish: &str) -> RotationSchedule {
+        if let Some((ends_at, freeze)) = self.after_freezes(self.now) {
+            return RotationSchedule::Waits {
+                until: Some(ends_at),
+                why: format!(
+                    "{wish}, and waits for the end of the freeze {:?} at {ends_at}",
+                    freeze.name
+                ),
+            };
+        }
+        if policy.keep_while_open && self.open {
+            return RotationSchedule::Waits {
+                until: None,
+                why: format!("{wish}, and waits until the drive is closed or suspended, for keepWhileOpen is true"),
+            };
+        }
+        RotationSchedule::Now
+    }
+
+    /// The end of the freeze that this time falls into, and of those that follow without a gap; with the last of them.
+    fn after_freezes(&self, time: Timestamp) -> Option<(Timestamp, &Freeze)> {
+        let mut end: Option<(Timestamp, &Freeze)> = None;
+        // Each round ends a freeze later, so there are no more rounds than freezes.
+        for _ in &self.freezes {
+            let at = end.map_or(time, |(at, _)| at);
+            let Some(next) = self
+                .freezes
+                .iter()
+                .filter(|freeze| freeze.starts_at <= at && at < freeze.ends_at)
+                .max_by_key(|freeze| freeze.ends_at)
+            else {
+                break;
+            };
+            end = Some((next.ends_at, next));
+        }
+        end
+    }
+}
+
+/// When values drawn at `last` are due. A time that is further ahead than a whole period was written by a clock that was
+/// wrong, and counts for nothing.
+fn due(last: Timestamp, every: u64, drive: &str, now: Timestamp) -> Timestamp {
+    let period = seconds(every);
+    if last.duration_since(now) > period {
+        return now;
+    }
+    let mut hasher = DefaultHasher::new();
+    drive.hash(&mut hasher);
+    let spread = hasher.finish() % (every / 20).clamp(1, MOST_SPREAD);
+    let later = |time: Timestamp, by: u64| time.checked_add(seconds(by)).unwrap_or(Timestamp::MAX);
+    later(later(last, every), spread)
+}
+
+/// How long to sleep until `at`. Half a day at most: a wall clock that is put right meanwhile is noticed then.
+pub fn wait_for(at: Timestamp, now: Timestamp) -> Duration {
+    let left = at.duration_since(now).max(SignedDuration::from_secs(1));
+    left.unsigned_abs().min(LONGEST_SLEEP)
+}
+
+fn seconds(count: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400;
+    const QUARTERLY: Policy = Policy {
+        every: Some(90 * DAY),
+        keep_while_open: false,
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn days(time: &str, count: i64) -> Timestamp {
+        at(time) + SignedDuration::from_secs(count * 86_400)
+    }
+
+    fn calendar(now: Timestamp, freezes: &[(&str, &str)]) -> Calendar {
+        let freezes = freezes.iter().enumerate().map(|(index, (starts_at, ends_at))| Freeze {
+            name: format!("f{index}"),
+            starts_at: at(starts_at),
+            ends_at: at(ends_at),
+        });
+        Calendar {
+            now,
+            open: true,
+            freezes: freezes.collect(),
+        }
+    }
+
+    const DRAWN: &str = "2026-07-01T00:00:00Z";
+
+    #[test]
+    fn values_rotate_when_their_time_is_over_and_not_before() {
+        let last = at(DRAWN);
+        let RotationSchedule::At(next) = calendar(days(DRAWN, 89), &[]).verdict(QUARTERLY, last, false, "d") else {
+            panic!("it rotates early");
+        };
+        assert!(next >= days(DRAWN, 90) && next <= days(DRAWN, 91), "{next}");
+        assert_eq!(
+            calendar(days(DRAWN, 91), &[]).verdict(QUARTERLY, last, false, "d"),
+            RotationSchedule::Now
+        );
+        assert_eq!(
+            calendar(next, &[]).verdict(QUARTERLY, last, false, "d"),
+            RotationSchedule::Now
+        );
+    }
+
+    #[test]
+    fn without_a_period_values_rotate_only_when_asked() {
+        let calendar = calendar(days(DRAWN, 9_000), &[]);
+        let never = Policy::default();
+        assert_eq!(
+            calendar.verdict(never, at(DRAWN), false, "d"),
+            RotationSchedule::Unscheduled
+        );
+        assert_eq!(calendar.verdict(never, at(DRAWN), true, "d"), RotationSchedule::Now);
+    }
+
+    #[test]
+    fn nothing_rotates_in_a_freeze_and_what_is_due_rotates_right_after_the_last_of_them() {
+        let freezes = [
+            ("2026-09-28T00:00:00Z", "2026-10-05T00:00:00Z"),
+            ("2026-10-04T00:00:00Z", "2026-10-09T00:00:00Z"),
+            ("2026-10-09T00:00:00Z", "2026-10-10T00:00:00Z"),
+        ];
+        let end = at("2026-10-10T00:00:00Z");
+        for asked in [false, true] {
+            let within = calendar(days(DRAWN, 92), &freezes).verdict(QUARTERLY, at(DRAWN), asked, "d");
+            let RotationSchedule::Waits { until, why } = within else {
+                panic!("{within:?}")
+            };
+            assert_eq!(until, Some(end));
+            assert!(why.contains("\"f2\""), "{why}");
+        }
+        let before = calendar(days(DRAWN, 1), &freezes).verdict(QUARTERLY, at(DRAWN), false, "d");
+        assert_eq!(before, RotationSchedule::At(end));
+        assert_eq!(
+            calendar(end, &freezes).verdict(QUARTERLY, at(DRAWN), false, "d"),
+            RotationSchedule::Now
+        );
+    }
+
+    #[test]
+    fn what_is_kept_while_open_rotates_once_the_drive_is_not() {
+        let policy = Policy {
+            keep_while_open: true,
+            ..QUARTERLY
+        };
+        let mut calendar = calendar(days(DRAWN, 200), &[]);
+        for asked in [false, true] {
+            let waits = calendar.verdict(policy, at(DRAWN), asked, "d");
+            assert!(
+                matches!(&waits, RotationSchedule::Waits { until: None, why } if why.contains("keepWhileOpen")),
+                "{waits:?}"
+            );
+        }
+        calendar.open = false;
+        assert_eq!(calendar.verdict(policy, at(DRAWN), false, "d"), RotationSchedule::Now);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_to_and_fro_causes_one_rotation_a_jump_at_most() {
+        // Two years ahead: it rotates once, and what it then records is the wrong time.
+        let wrong = days(DRAWN, 730);
+        assert_eq!(
+            calendar(wrong, &[]).verdict(QUARTERLY, at(DRAWN), false, "d"),
+            RotationSchedule::Now
+        );
+        assert!(matches!(
+            calendar(wrong, &[]).verdict(QUARTERLY, wrong, false, "d"),
+            RotationSchedule::At(_)
+        ));
+        // Put right again: what was recorded cannot be, so it rotates once more, and then has a time that can.
+        let right = days(DRAWN, 1);
+        assert_eq!(
+            calendar(right, &[]).verdict(QUARTERLY, wrong, false, "d"),
+            RotationSchedule::Now
+        );
+        assert!(matches!(
+            calendar(right, &[]).verdict(QUARTERLY, right, false, "d"),
+            RotationSchedule::At(_)
+        ));
+        // A clock that is minutes or days behind the one that recorded changes nothing.
+        for behind in [1, 60, 89 * 86_400] {
+            let now = at(DRAWN) - SignedDuration::from_secs(behind);
+            assert!(matches!(
+                calendar(now, &[]).verdict(QUARTERLY, at(DRAWN), false, "d"),
+                RotationSchedule::At(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn what_is_due_within_a_tenth_of_its_period_rotates_with_what_is_due_now() {
+        let now = days(DRAWN, 91);
+        let calendar = calendar(now, &[]);
+        let soon = now + SignedDuration::from_hours(20);
+        let late = now + SignedDuration::from_hours(30);
+        let weekly = Policy {
+            every: Some(7 * DAY),
+            ..QUARTERLY
+        };
+        let mut all = [
+            (RotationSchedule::Now, QUARTERLY),
+            (RotationSchedule::At(soon), QUARTERLY),
+            (RotationSchedule::At(late), QUARTERLY),
+            (RotationSchedule::At(soon), weekly),
+            (
+                RotationSchedule::At(soon),
+                Policy {
+                    keep_while_open: true,
+                    ..QUARTERLY
+                },
+            ),
+        ];
+        calendar.together(all.iter_mut().map(|(verdict, policy)| (verdict, *policy)));
+        let told: Vec<bool> = all
+            .iter()
+            .map(|(verdict, _)| *verdict == RotationSchedule::Now)
+            .collect();
+        assert_eq!(told, [true, true, false, false, false]);
+        let mut none = [(RotationSchedule::At(soon), QUARTERLY)];
+        calendar.together(none.iter_mut().map(|(verdict, policy)| (verdict, *policy)));
+        assert_eq!(none[0].0, RotationSchedule::At(soon));
+    }
+
+    #[test]
+    fn drives_that_were_made_together_rotate_apart_and_each_always_at_the_same_time() {
+        let next = |drive: &str| {
+            calendar(at(DRAWN), &[])
+                .verdict(QUARTERLY, at(DRAWN), false, drive)
+                .next()
+        };
+        assert_eq!(next("a"), next("a"));
+        let all: std::collections::BTreeSet<_> = (0..50).map(|index| next(&format!("d{index}"))).collect();
+        assert!(all.len() > 40, "{}", all.len());
+    }
+}

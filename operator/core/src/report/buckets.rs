@@ -1,0 +1,309 @@
+//! What is told about buckets.
+
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::labels::BUCKET_IDENTITY;
+use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::ConditionUpdate;
+use crate::applied::Known;
+use crate::applied::Outcome;
+use crate::bucket::request::Origin;
+use crate::bucket::state::Identity;
+use crate::bucket::state::Usage;
+use crate::bucket::state::{NOTE_SEEN, State, View};
+use crate::plan::bucket_removal::{Asking, Progress, settings_hash, settle};
+use crate::plan::data;
+use crate::valid::{ValidBucket, ValidDrive};
+
+/// Each bucket's line in status: those that are asked for, then those that were.
+pub fn statuses(valid: &ValidDrive, outcome: &Outcome) -> Vec<BucketStatus> {
+    let kept = valid.buckets.iter().map(|bucket| {
+        let known = outcome.buckets.kept.get(&bucket.name).unwrap_or(&Known::Unrecorded);
+        line(valid, bucket, known)
+    });
+    let departing = valid.bucket_removals.iter().filter_map(|bucket_removal| {
+        let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
+        let (progress, line) = settle(bucket_removal, known.state(), asking(valid));
+        (progress != Progress::Gone).then_some(line)
+    });
+    kept.chain(departing).collect()
+}
+
+/// What keeps a bucket from being removed that the drive no longer asks for.
+pub fn blocked(valid: &ValidDrive, outcome: &Outcome) -> Option<ConditionUpdate> {
+    let mut all = valid.bucket_removals.iter().filter_map(|bucket_removal| {
+        let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
+        match settle(bucket_removal, known.state(), asking(valid)).0 {
+            Progress::Blocked { reason, message } => Some((reason, message)),
+            Progress::Gone | Progress::Kept | Progress::Going => None,
+        }
+    });
+    let (reason, mut message) = all.next()?;
+    for (_, more) in all {
+        message = format!("{message}; {more}");
+    }
+    Some(ConditionUpdate::new(
+        ConditionType::DeletionBlocked,
+        true,
+        reason,
+        message,
+    ))
+}
+
+/// Whether it was there and is gone, or another one has its name.
+pub fn is_lost(bucket: &BucketStatus) -> bool {
+    matches!(bucket.state, BucketState::Lost | BucketState::Replaced)
+}
+
+/// Every bucket that is lost: why, and every message. As long as nobody looks, because the drive is paused or invalid, this is what
+/// was found last.
+pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
+    let lost = buckets.iter().filter(|bucket| is_lost(bucket));
+    let messages: Vec<&str> = lost.filter_map(|bucket| bucket.message.as_deref()).collect();
+    (!messages.is_empty()).then(|| (Reason::BucketLost, messages.join("; ")))
+}
+
+/// `StorageReady`, where the drive has buckets.
+pub fn storage(
+    valid: &ValidDrive,
+    outcome: Option<&Outcome>,
+    at_risk: Option<&(Reason, String)>,
+) -> Option<ConditionUpdate> {
+    let type_ = ConditionType::StorageReady;
+    if valid.buckets.is_empty() {
+        return None;
+    }
+    if let Some((reason, message)) = at_risk {
+        return Some(ConditionUpdate::new(type_, false, *reason, message.clone()).stalling(true));
+    }
+    let Some(outcome) = outcome else {
+        // Nobody asks while the drive is paused: what was known last is told.
+        let failing: Vec<&str> = valid
+            .buckets
+            .iter()
+            .filter(|bucket| !valid.bucket_facts.get(&bucket.name).is_some_and(|facts| facts.there))
+            .map(|bucket| bucket.name.as_str())
+            .collect();
+        return Some(if failing.is_empty() {
+            ConditionUpdate::new(
+                type_,
+                true,
+                Reason::BucketsAvailable,
+                "all buckets were there when the drive was paused",
+            )
+        } else {
+            let message = format!("not there when the drive was paused: {}", failing.join(", "));
+            ConditionUpdate::new(type_, false, Reason::BucketsPending, message)
+        });
+    };
+    let mut pending = Vec::new();
+    let mut limits = Vec::new();
+    let mut over = Vec::new();
+    for bucket in &valid.buckets {
+        match outcome.buckets.kept.get(&bucket.name) {
+            Some(Known::NoStore) => {
+                return Some(ConditionUpdate::new(
+                    type_,
+                    false,
+                    Reason::StoreNotConfigured,
+                    "the platform's settings name no object store, so there are no buckets: set objectStore and start the operator anew, or remove spec.buckets",
+                ));
+            }
+            Some(Known::View(View {
+                state: State::Failed { trouble, .. },
+                ..
+            })) => {
+                return Some(ConditionUpdate::new(
+                    type_,
+                    false,
+                    trouble.reason,
+                    trouble.message.clone(),
+                ));
+            }
+            Some(Known::View(View {
+                state: State::Ready { unsupported, .. },
+                usage,
+                ..
+            })) => {
+                if !unsupported.is_empty() {
+                    let names: Vec<&str> = unsupported.iter().map(|feature| feature.as_str()).collect();
+                    limits.push(format!("{} without {}", bucket.name, names.join(", ")));
+                }
+                over.extend(usage.as_ref().and_then(|(usage, _)| over_quota(bucket, usage)));
+            }
+            // Those that are lost are told of above.
+            Some(Known::Unrecorded | Known::View(_)) | None => pending.push(bucket.name.as_str()),
+        }
+    }
+    Some(if !pending.is_empty() {
+        let message = format!("being set up: {}", pending.join(", "));
+        ConditionUpdate::new(type_, false, Reason::BucketsPending, message)
+    } else if !over.is_empty() {
+        ConditionUpdate::new(type_, true, Reason::QuotaExceeded, over.join("; "))
+    } else if limits.is_empty() {
+        ConditionUpdate::new(
+            type_,
+            true,
+            Reason::BucketsAvailable,
+            "every bucket is there and as the spec says",
+        )
+    } else {
+        let message = format!(
+            "every bucket is there; this object store cannot do all of it: {}",
+            limits.join("; ")
+        );
+        ConditionUpdate::new(type_, true, Reason::BucketsLimited, message)
+    })
+}
+
+fn over_quota(bucket: &ValidBucket, usage: &Usage) -> Option<String> {
+    let over = |is: u64, most: Option<u64>| most.is_some_and(|most| is > most);
+    let (bytes, objects) = (usage.bytes, usage.objects);
+    (over(bytes, bucket.quota_bytes) || over(objects, bucket.quota_objects)).then(|| {
+        format!(
+            "bucket {} holds {bytes} bytes in {objects} objects, more than its quota: let more of it expire, or raise the quota",
+            bucket.name
+        )
+    })
+}
+
+fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus {
+    let recorded = valid.bucket_facts.get(&bucket.name);
+    let was_there = recorded.is_some_and(|facts| facts.there);
+    let is_made = bucket.request.origin == Origin::Made;
+    let before = recorded
+        .map(|facts| &facts.recorded)
+        .filter(|recorded| recorded.bucket == bucket.request.bucket);
+    let mut line = BucketStatus {
+        name: bucket.name.clone(),
+        bucket: bucket.request.bucket.clone(),
+        existing: !is_made,
+        deletion_policy: is_made.then_some(bucket.deletion_policy),
+        region: before.and_then(|before| before.region.clone()),
+        usage: before.and_then(|before| before.usage.clone()),
+        identity: before.and_then(|before| before.identity.clone()),
+        last_seen: before.and_then(|before| before.last_seen.clone()),
+        state: if was_there {
+            BucketState::Failing
+        } else {
+            BucketState::Pending
+        },
+        ..BucketStatus::default()
+    };
+    let view = match known {
+        Known::View(view) => view,
+        Known::NoStore => {
+            line.message = Some("the platform's settings name no object store".to_owned());
+            return line;
+        }
+        Known::Unrecorded => return line,
+    };
+    line.last_seen = last_seen(view, before);
+    line.identity = view.identity.as_ref().map(ToString::to_string);
+    if let Some((usage, counted_at)) = &view.usage {
+        line.usage = Some(shown(usage, Time(*counted_at)));
+    }
+    match &view.state {
+        State::Ready { region, unsupported } => {
+            line.state = BucketState::Ready;
+            line.region.clone_from(region);
+            line.settings = Some(settings_hash(&bucket.request.settings));
+            line.unsupported = unsupported.iter().map(|feature| feature.as_str().to_owned()).collect();
+        }
+        State::Failed { trouble, there, .. } => {
+            if *there {
+                line.state = BucketState::Failing;
+            }
+            line.message = Some(trouble.message.clone());
+        }
+        State::Lost { to_another } => {
+            line.state = if *to_another {
+                BucketState::Replaced
+            } else {
+                BucketState::Lost
+            };
+            line.message = Some(lost(valid, bucket, view, *to_another));
+        }
+        State::Changing => {
+            // Not Ready, and no hash of settings: a restarted operator has to finish this.
+            line.state = BucketState::Failing;
+            line.message = Some("its settings are being changed".to_owned());
+        }
+        State::Pending | State::Removing { .. } | State::Removed(_) => {
+            line.message = Some("it is being set up".to_owned());
+        }
+    }
+    line
+}
+
+/// When a bucket was last seen. A bucket that is there is seen each hour, and the drive is not written each hour.
+fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
+    let seen = view.seen?;
+    let same = before.filter(|before| before.identity == view.identity.as_ref().map(ToString::to_string));
+    let noted = same.and_then(|before| before.last_seen.as_ref());
+    let is_recent = |noted: &&Time| seen.as_second() - noted.0.as_second() < NOTE_SEEN;
+    let is_lost = matches!(view.state, State::Lost { .. });
+    match noted.filter(|noted| !is_lost && is_recent(noted)) {
+        Some(noted) => Some(noted.clone()),
+        // Whole seconds, as all times in status.
+        None => Some(Time(Timestamp::from_second(seen.as_second()).unwrap_or(seen))),
+    }
+}
+
+/// What is lost, and the two ways on.
+fn lost(valid: &ValidDrive, bucket: &ValidBucket, view: &View, to_another: bool) -> String {
+    let (name, in_store) = (&bucket.name, &bucket.request.bucket);
+    let identity = view.identity.as_ref();
+    let seen = view
+        .seen
+        .and_then(|seen| Timestamp::from_second(seen.as_second()).ok())
+        .map_or_else(String::new, |seen| format!(", last seen at {seen},"));
+    let what = match (identity, to_another) {
+        (_, false) => "was deleted with all its objects".to_owned(),
+        (Some(Identity::Tag(mark)), true) => format!(
+            "was replaced: the bucket of this name has no tag {BUCKET_IDENTITY}={mark}, so it was made by something else, or its tags              were removed"
+        ),
+        (_, true) => "was replaced by another bucket of this name".to_owned(),
+    };
+    let restore = match (identity, to_another) {
+        (Some(Identity::Tag(mark)), false) => {
+            format!("restore it under this name from a backup and then give it the tag {BUCKET_IDENTITY}={mark}")
+        }
+        (_, false) => "restore it under this name from a backup".to_owned(),
+        (Some(Identity::Tag(_)), true) => "if it holds the right objects, give it this tag".to_owned(),
+        (_, true) => "put the right one in its place".to_owned(),
+    };
+    let accepted = match (bucket.request.origin, to_another) {
+        (_, true) => "and this bucket is used",
+        (Origin::Made, false) => "and an empty one is made",
+        (Origin::Existing, false) => "and the drive waits until you make one",
+    };
+    let uid = identity.map(ToString::to_string).unwrap_or_default();
+    format!(
+        "bucket {name} ({in_store}){seen} {what}: the operator neither makes it again nor changes services that use it. Next step:          {restore}, and the operator continues; or accept the loss, {accepted}: {}",
+        data::accepting(&valid.namespace, &valid.name, name, &uid)
+    )
+}
+
+fn shown(usage: &Usage, counted_at: Time) -> BucketUsage {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    BucketUsage {
+        bytes: number(usage.bytes),
+        objects: number(usage.objects),
+        expiring_bytes: number(usage.expiring_bytes),
+        expiring_objects: number(usage.expiring_objects),
+        at_least: !usage.complete,
+        counted_at,
+    }
+}
+
+fn asking(valid: &ValidDrive) -> Asking<'_> {
+    Asking {
+        namespace: &valid.namespace,
+        drive: &valid.name,
+        // A drive that lives can wait.
+        overdue: false,
+    }
+}

@@ -1,0 +1,108 @@
+//! What is told about secrets: whether they are there, and when they rotate. Never a value.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::{ConditionType, Reason, SecretStatus};
+
+use super::ConditionUpdate;
+use crate::applied::Blocked;
+use crate::build::BlockedBy;
+use crate::fetched::record::ChildKey;
+use crate::kind::Kind;
+use crate::plan::external_secret;
+use crate::plan::secret_rotation::RotationSchedule;
+use crate::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
+
+/// Whether a child is a secret of the drive, or what fills one. Passwords of databases are told of with the databases.
+pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
+    match child.kind {
+        Kind::Secret => valid
+            .generated_secrets
+            .iter()
+            .any(|secret| *secret.secret_name == *child.name),
+        Kind::ExternalSecret | Kind::ExternalSecretBeta => true,
+        _ => false,
+    }
+}
+
+/// SecretsReady, where the drive has secrets.
+pub fn condition(
+    valid: &ValidDrive,
+    held: Option<&BTreeMap<String, BlockedBy>>,
+    blocked: &[&Blocked],
+) -> Option<ConditionUpdate> {
+    let type_ = ConditionType::SecretsReady;
+    // Before what waits for them: what is in the way is why they are not there.
+    let mut refused = blocked.iter().filter(|one| is_of(valid, &one.child)).peekable();
+    if let Some(first) = refused.peek() {
+        let reason = first.reason;
+        let message: Vec<String> = refused.map(|one| one.told()).collect();
+        return Some(ConditionUpdate::new(type_, false, reason, message.join("; ")));
+    }
+    let mut waiting: Vec<&BlockedBy> = held
+        .into_iter()
+        .flat_map(BTreeMap::values)
+        .filter(|one| one.condition == type_)
+        .collect();
+    waiting.dedup();
+    if let Some(first) = waiting.first() {
+        let message: Vec<&str> = waiting.iter().map(|one| one.message.as_str()).collect();
+        return Some(ConditionUpdate::new(type_, false, first.reason, message.join("; ")));
+    }
+    let pod_failures: Vec<(Reason, String)> = valid
+        .external_secrets
+        .iter()
+        .filter_map(|external| external_secret::trouble(valid, external))
+        .collect();
+    if let Some((reason, _)) = pod_failures.first() {
+        let message: Vec<&str> = pod_failures.iter().map(|(_, message)| message.as_str()).collect();
+        return Some(ConditionUpdate::new(type_, false, *reason, message.join("; ")));
+    }
+    let uses = valid
+        .services
+        .iter()
+        .flat_map(ValidService::containers)
+        .any(|container| {
+            !container.env_from.is_empty()
+                || container
+                    .env
+                    .iter()
+                    .any(|env| matches!(env.source, EnvSource::Secret { .. }))
+        });
+    let uses = uses || valid.services.iter().any(|service| !service.bindings.is_empty());
+    (uses || !valid.generated_secrets.is_empty() || !valid.external_secrets.is_empty()).then(|| {
+        let mut message = vec!["every secret that services use is there"];
+        message.extend(valid.warnings.iter().map(String::as_str));
+        ConditionUpdate::new(type_, true, Reason::SecretsAvailable, message.join("; "))
+    })
+}
+
+/// A line for each generated secret that rotates, or was asked to and may not yet.
+pub fn statuses(valid: &ValidDrive) -> Vec<SecretStatus> {
+    valid
+        .generated_secrets
+        .iter()
+        .filter(|secret| secret.rotates || matches!(secret.rotation, RotationSchedule::Waits { .. }))
+        .map(|secret| line(valid, secret))
+        .collect()
+}
+
+fn line(valid: &ValidDrive, secret: &GeneratedSecret) -> SecretStatus {
+    let facts = valid.secrets.get(&secret.secret_name);
+    SecretStatus {
+        name: secret.name.clone(),
+        drawn_at: facts.and_then(|facts| facts.drawn_at).map(whole_seconds),
+        next_rotation: secret.rotation.next().map(whole_seconds),
+        message: match &secret.rotation {
+            RotationSchedule::Waits { why, .. } => Some(why.clone()),
+            RotationSchedule::Unscheduled | RotationSchedule::At(_) | RotationSchedule::Now => None,
+        },
+    }
+}
+
+/// What is stored has whole seconds; anything finer would look like a change at each look.
+fn whole_seconds(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}

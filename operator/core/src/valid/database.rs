@@ -1,0 +1,208 @@
+//! A drive's database server, and what is on it.
+
+use std::collections::BTreeMap;
+
+use ras_crds::spec::DeletionPolicy;
+
+use super::{UsedSecret, ValidResources};
+use crate::fetched::DatabaseFacts;
+use crate::plan::secret_rotation::Policy;
+
+/// A database server with the databases on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidDatabase {
+    /// Name of everything there is one of: the server with its Service, the Job's `ConfigMap`.
+    pub child: String,
+    /// Where the server is from.
+    pub server: DatabaseServer,
+    /// The databases, in the spec's order.
+    pub databases: Vec<ValidLogicalDatabase>,
+    /// The logins that programs have, one for each owner and user.
+    pub logins: Vec<DatabaseLogin>,
+    /// The other login of each of them, which is made when the passwords rotate for the first time.
+    pub others: Vec<DatabaseLogin>,
+    /// When the others take their place.
+    pub rotation: LoginRotation,
+    /// A text that somebody changes to have everything prepared once more.
+    pub again: Option<String>,
+    /// What is known of it.
+    pub facts: DatabaseFacts,
+}
+
+impl ValidDatabase {
+    /// Whether the operator runs the server, or has it run.
+    pub fn is_managed(&self) -> bool {
+        !matches!(self.server, DatabaseServer::External(_))
+    }
+
+    /// The logins that must work, sorted. Once there is a second one of each owner both must: programs that have not
+    /// been replaced have the other, and by either a drive that is made anew proves that the roles are its own.
+    pub fn accepted(&self) -> Vec<&DatabaseLogin> {
+        let others = self.others.iter().filter(|_| self.rotation.drawn > 0);
+        let mut all: Vec<&DatabaseLogin> = self.logins.iter().chain(others).collect();
+        all.sort();
+        all
+    }
+}
+
+/// Which of the two logins of each owner programs have, by the number of rotations there were: with an even one it is the
+/// owner itself, with an odd one the second login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginRotation {
+    /// The rotation that programs have the passwords of.
+    pub current: u64,
+    /// The last one for which passwords were drawn: `current`, or the next while that is under way.
+    pub drawn: u64,
+    /// The rotation that was rolled back, if it is the last one: `current` is the number after it, and programs have the
+    /// passwords of the one before it.
+    pub rolled_back: Option<u64>,
+    /// What is asked for.
+    pub policy: Policy,
+    /// Whether the spec says when.
+    pub rotates: bool,
+    /// The wish to rotate that stands in the drive's annotations.
+    pub wish: Option<String>,
+    /// Why there cannot be a second login, where there cannot.
+    pub obstacle: Option<String>,
+}
+
+/// Where a database server is from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DatabaseServer {
+    /// One server of ours on one volume.
+    Standalone(ValidStandalone),
+    /// Servers that CloudNativePG runs for us.
+    CloudNativePG(ValidCluster),
+    /// Somebody else's.
+    External(ExternalServer),
+}
+
+/// One server of ours on one volume.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidStandalone {
+    /// Image of the server, with the major version as its tag.
+    pub image: String,
+    /// Major version.
+    pub version: i32,
+    /// Name of the volume's claim.
+    pub claim: String,
+    /// Size of the volume.
+    pub size: String,
+    /// Storage class; absent: the cluster's default.
+    pub storage_class: Option<String>,
+    /// CPU and memory.
+    pub resources: ValidResources,
+    /// Parameters of the server, by name.
+    pub parameters: BTreeMap<String, String>,
+    /// Secret with the administrator's password, which is made.
+    pub superuser: UsedSecret,
+    /// What happens to the volume and to that Secret in the end.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Servers that CloudNativePG runs for us.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidCluster {
+    /// Image of the servers, with the major version as its tag.
+    pub image: String,
+    /// How many.
+    pub instances: i32,
+    /// Size of each one's volume.
+    pub size: String,
+    /// Storage class; absent: the cluster's default.
+    pub storage_class: Option<String>,
+    /// CPU and memory of each.
+    pub resources: ValidResources,
+    /// Parameters of the server, by name.
+    pub parameters: BTreeMap<String, String>,
+    /// Name of the Secret with the administrator's password, which CloudNativePG makes.
+    pub admin: String,
+    /// Name of the Secret with the authority that signs the servers' certificates, which CloudNativePG makes.
+    pub authority: String,
+    /// When and where to what they hold is copied.
+    pub backup: Option<ValidBackup>,
+    /// What happens to the servers, with their volumes, in the end.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// When and where to what servers hold is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidBackup {
+    /// Five fields, as in a crontab.
+    pub schedule: String,
+    /// Where to.
+    pub place: BackupPlace,
+}
+
+/// Where backups are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupPlace {
+    /// In the storage of the volumes.
+    VolumeSnapshot {
+        /// Name of a `VolumeSnapshotClass`; absent: the cluster's default.
+        class_name: Option<String>,
+    },
+    /// In an object store.
+    ObjectStore {
+        /// Name of an `ObjectStore` of the plugin Barman Cloud.
+        name: String,
+    },
+}
+
+/// Where the certificates are by which a server is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidAuthority {
+    /// Name of the Secret.
+    pub secret_name: String,
+    /// Its key.
+    pub key: String,
+}
+
+/// Somebody else's server, as far as the metadata of its Secret tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalServer {
+    /// Secret with the administrator's connection.
+    pub secret: UsedSecret,
+    /// Whether it says the port, which is PostgreSQL's own otherwise.
+    pub has_port: bool,
+    /// Whether it says how far TLS is asked for.
+    pub has_sslmode: bool,
+    /// Whether it has certificates by which the server is known.
+    pub has_ca: bool,
+}
+
+/// One database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidLogicalDatabase {
+    /// Name on the server, and in the drive.
+    pub name: String,
+    /// Role that owns it.
+    pub owner: String,
+    /// Role that programs work as, where it is not the owner.
+    pub user: Option<String>,
+    /// Extensions to have in it.
+    pub extensions: Vec<String>,
+}
+
+impl ValidLogicalDatabase {
+    /// The role that programs work as.
+    pub fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or(&self.owner)
+    }
+
+    /// The roles that somebody logs in as.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.owner.as_str()).chain(self.user.as_deref())
+    }
+}
+
+/// One login that must work.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatabaseLogin {
+    /// Owner, or user, that it works as.
+    pub owner: String,
+    /// Role that logs in.
+    pub role: String,
+    /// Secret with its password, which is made; several logins may share one.
+    pub secret_name: String,
+}

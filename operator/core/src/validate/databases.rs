@@ -1,0 +1,668 @@
+//! The drive's databases: where the server is, which logins there are, and what services learn of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ras_crds::RecruitmentDrive;
+use ras_crds::labels::{PREPARE_DATABASE, ROTATE_DATABASE};
+use ras_crds::spec::parameters::parameter;
+use ras_crds::spec::{Database, DatabaseCredentials, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
+
+use super::quantity::Defaults;
+use super::{FieldErrors, claims, database_backup, quantity, rotation};
+use crate::build::names as child;
+use crate::fetched::Fetched;
+use crate::plan::login_rotation;
+use crate::plan::login_rotation::SUFFIX;
+use crate::platform::PlatformConfig;
+use crate::valid::{
+    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SecretOrigin, UsedSecret, ValidAuthority,
+    ValidCluster, ValidDatabase, ValidEnv, ValidLogicalDatabase, ValidStandalone,
+};
+
+/// Where PostgreSQL listens.
+const PORT: i32 = 5432;
+pub use crate::fetched::facts::PASSWORD;
+
+/// Where programs find the certificates of their database server.
+pub const CA_FILE: &str = "/ras/database/ca.crt";
+/// Key of an external server's Secret with these certificates.
+pub const CA: &str = "ca";
+/// Key of the Secret in which CloudNativePG keeps them.
+pub const CLUSTER_CA: &str = "ca.crt";
+/// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
+pub(super) const LONGEST: usize = 63;
+
+/// The administrator of servers that CloudNativePG runs, and its database: CloudNativePG makes one of each in any case.
+pub const CLUSTER_ADMIN: &str = "ras_operator";
+/// Longest name of a Cluster, in characters.
+const LONGEST_CLUSTER: usize = 50;
+
+/// CPU and memory of a server that says nothing, as `spec.database.managed.resources` documents them.
+const SERVER: Defaults = Defaults {
+    cpu: "250m",
+    memory: "512Mi",
+    memory_limit: "1Gi",
+};
+
+/// What of a database is a variable by default, with the end of the variable's name. The URL comes last, for it is made
+/// of the others.
+const PARTS: [(DatabaseKey, &str); 8] = [
+    (DatabaseKey::Host, "HOST"),
+    (DatabaseKey::Port, "PORT"),
+    (DatabaseKey::Name, "NAME"),
+    (DatabaseKey::User, "USER"),
+    (DatabaseKey::Password, "PASSWORD"),
+    (DatabaseKey::Sslmode, "SSLMODE"),
+    (DatabaseKey::CaFile, "CA_FILE"),
+    (DatabaseKey::Url, "URL"),
+];
+
+/// The drive's databases by their names.
+pub(super) struct Databases {
+    valid: Option<ValidDatabase>,
+}
+
+impl Databases {
+    /// Reads `spec.database`.
+    pub(super) fn read(
+        drive: &RecruitmentDrive,
+        fetched: &Fetched,
+        platform: &PlatformConfig,
+        found: &mut FieldErrors,
+    ) -> Self {
+        let valid = drive
+            .spec
+            .database
+            .as_ref()
+            .and_then(|spec| read(drive, spec, fetched, platform, found));
+        Self { valid }
+    }
+
+    /// Where the value of a variable comes from that asks for `key` of the database `name`.
+    pub(super) fn variable(
+        &self,
+        field: &str,
+        name: &str,
+        key: DatabaseKey,
+        found: &mut FieldErrors,
+    ) -> Option<EnvSource> {
+        let (server, database) = self.find(&format!("{field}.database.name"), name, found)?;
+        let part = self.part(server, database, key);
+        if part.is_none() && key == DatabaseKey::UserSuffix {
+            found.invalid(
+                format!("{field}.database.key"),
+                format!(
+                    "userSuffix is what follows the database's name in the name of its role, and {:?} does not begin with {name:?}: \
+                     use key user, or a database whose owner (or user) is named {name}<suffix>",
+                    database.user()
+                ),
+            );
+        } else if part.is_none() {
+            found.invalid(
+                format!("{field}.database.key"),
+                "the database server has no certificates of its own: remove this variable, or add the key `ca` to the Secret \
+                 that spec.database.external.secretName names",
+            );
+        }
+        part
+    }
+
+    /// The variables that come before a container's own `env`: all of the databases it uses, and those of which a URL
+    /// among its own is made.
+    pub(super) fn defaults(
+        &self,
+        field: &str,
+        used: &[String],
+        own: &[EnvVar],
+        found: &mut FieldErrors,
+    ) -> Vec<ValidEnv> {
+        let set: BTreeSet<&str> = own.iter().map(|variable| variable.name.as_str()).collect();
+        let mut variables: Vec<ValidEnv> = Vec::new();
+        for (index, name) in used.iter().enumerate() {
+            let field = format!("{field}.uses.databases[{index}]");
+            let Some((server, database)) = self.find(&field, name, found) else {
+                continue;
+            };
+            let prefixes = [
+                Some(format!("DATABASE_{}", variable_part(name))),
+                (index == 0).then(|| "DATABASE".to_owned()),
+            ];
+            for prefix in prefixes.into_iter().flatten() {
+                for (key, suffix) in PARTS {
+                    let variable = format!("{prefix}_{suffix}");
+                    // A URL of parts that somebody has set to something else would lead elsewhere, or nowhere.
+                    let is_torn = key == DatabaseKey::Url
+                        && self
+                            .parts_of_url(server, database)
+                            .any(|part| set.contains(part.name.as_str()));
+                    if !set.contains(variable.as_str()) && !is_torn {
+                        let source = self.part(server, database, key);
+                        variables.extend(source.map(|source| ValidEnv { name: variable, source }));
+                    }
+                }
+            }
+        }
+        for (index, variable) in own.iter().enumerate() {
+            let Some(reference) = variable.database.as_ref().filter(|of| of.key == DatabaseKey::Url) else {
+                continue;
+            };
+            // A name that is no database is told where the variable itself is read.
+            let Some((server, database)) = self.look(&reference.name) else {
+                continue;
+            };
+            for part in self.parts_of_url(server, database) {
+                if set.contains(part.name.as_str()) {
+                    found.invalid(
+                        format!("{field}.env[{index}].database.key"),
+                        format!(
+                            "the URL of {:?} is made of {}, which env sets to something else: give that variable another name",
+                            reference.name, part.name
+                        ),
+                    );
+                } else if variables.iter().all(|known| known.name != part.name) {
+                    variables.push(part);
+                }
+            }
+        }
+        variables
+    }
+
+    /// Where the certificates are by which the server is known, where it has some.
+    pub(super) fn authority(&self) -> Option<ValidAuthority> {
+        authority(&self.valid.as_ref()?.server)
+    }
+
+    pub(super) fn into_valid(self) -> Option<ValidDatabase> {
+        self.valid
+    }
+
+    /// The same as it is where programs log in as owners themselves. Absent: they do.
+    pub(super) fn with_first_logins(&self) -> Option<Self> {
+        let valid = self.valid.as_ref()?;
+        (!login_rotation::is_first(valid.rotation.current)).then(|| Self {
+            valid: Some(ValidDatabase {
+                logins: valid.others.clone(),
+                others: valid.logins.clone(),
+                ..valid.clone()
+            }),
+        })
+    }
+
+    /// The same as it is for migrations, which work as owners.
+    pub(super) fn as_owners(&self) -> Self {
+        let as_owner = |database: &ValidLogicalDatabase| ValidLogicalDatabase {
+            user: None,
+            ..database.clone()
+        };
+        Self {
+            valid: self.valid.as_ref().map(|valid| ValidDatabase {
+                databases: valid.databases.iter().map(as_owner).collect(),
+                ..valid.clone()
+            }),
+        }
+    }
+
+    fn look(&self, name: &str) -> Option<(&ValidDatabase, &ValidLogicalDatabase)> {
+        let server = self.valid.as_ref()?;
+        let database = server.databases.iter().find(|database| database.name == name)?;
+        Some((server, database))
+    }
+
+    fn find(
+        &self,
+        field: &str,
+        name: &str,
+        found: &mut FieldErrors,
+    ) -> Option<(&ValidDatabase, &ValidLogicalDatabase)> {
+        let database = self.look(name);
+        if database.is_none() {
+            found.invalid(
+                field,
+                format!("{name:?} is no entry of spec.database.databases: add one, or correct the name"),
+            );
+        }
+        database
+    }
+
+    fn part(&self, server: &ValidDatabase, database: &ValidLogicalDatabase, key: DatabaseKey) -> Option<EnvSource> {
+        let text = |text: &str| Some(EnvSource::Value(text.to_owned()));
+        let login = server.logins.iter().find(|login| login.owner == database.user());
+        let of_server = |key: &str, ours: &str| match &server.server {
+            DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => Some(EnvSource::Value(ours.to_owned())),
+            DatabaseServer::External(external) => Some(EnvSource::Secret {
+                secret: external.secret.clone(),
+                key: key.to_owned(),
+            }),
+        };
+        match key {
+            DatabaseKey::Host => of_server("host", &host_of(server)),
+            DatabaseKey::Port => match &server.server {
+                DatabaseServer::External(external) if external.has_port => of_server("port", ""),
+                DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => {
+                    text(&PORT.to_string())
+                }
+            },
+            DatabaseKey::Name => text(&database.name),
+            DatabaseKey::User => text(&login?.role),
+            DatabaseKey::UserSuffix => text(login?.role.strip_prefix(&database.name)?),
+            DatabaseKey::Password => Some(EnvSource::Secret {
+                secret: password(login?),
+                key: PASSWORD.to_owned(),
+            }),
+            DatabaseKey::Sslmode => match &server.server {
+                DatabaseServer::Standalone(_) => text("disable"),
+                DatabaseServer::External(external) if external.has_sslmode => of_server("sslmode", ""),
+                // Nobody's data goes over a network in the clear because nothing was said.
+                other if authority(other).is_some() => text("verify-full"),
+                DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => text("require"),
+            },
+            DatabaseKey::CaFile => authority(&server.server).and_then(|_| text(CA_FILE)),
+            DatabaseKey::Url => self.url(server, database).map(EnvSource::Value),
+        }
+    }
+
+    /// The URL, in which the pod fills in what only it may read. Nothing in it needs escaping: names are bounded by the
+    /// contract, and passwords are made of letters and digits.
+    fn url(&self, server: &ValidDatabase, database: &ValidLogicalDatabase) -> Option<String> {
+        let said = |key: DatabaseKey| match self.part(server, database, key)? {
+            EnvSource::Value(text) => Some(text),
+            EnvSource::Secret { .. } => Some(format!("$({})", variable_of(database, key))),
+        };
+        let certificates = said(DatabaseKey::CaFile).map_or_else(String::new, |file| format!("&sslrootcert={file}"));
+        Some(format!(
+            "postgresql://{user}:{password}@{host}:{port}/{name}?sslmode={sslmode}{certificates}",
+            user = said(DatabaseKey::User)?,
+            password = said(DatabaseKey::Password)?,
+            host = said(DatabaseKey::Host)?,
+            port = said(DatabaseKey::Port)?,
+            name = database.name,
+            sslmode = said(DatabaseKey::Sslmode)?,
+        ))
+    }
+
+    /// The variables that the URL refers to.
+    fn parts_of_url(&self, server: &ValidDatabase, database: &ValidLogicalDatabase) -> impl Iterator<Item = ValidEnv> {
+        let parts: Vec<ValidEnv> = PARTS
+            .into_iter()
+            .filter(|(key, _)| *key != DatabaseKey::Url)
+            .filter_map(|(key, _)| {
+                let source = self.part(server, database, key)?;
+                matches!(source, EnvSource::Secret { .. }).then(|| ValidEnv {
+                    name: variable_of(database, key),
+                    source,
+                })
+            })
+            .collect();
+        parts.into_iter()
+    }
+}
+
+/// Where the certificates are by which a server is known, where it has some.
+pub fn authority(server: &DatabaseServer) -> Option<ValidAuthority> {
+    let (secret_name, key) = match server {
+        DatabaseServer::External(external) if external.has_ca => (&external.secret.secret_name, CA),
+        DatabaseServer::CloudNativePG(cluster) => (&cluster.authority, CLUSTER_CA),
+        DatabaseServer::External(_) | DatabaseServer::Standalone(_) => return None,
+    };
+    Some(ValidAuthority {
+        secret_name: secret_name.clone(),
+        key: key.to_owned(),
+    })
+}
+
+fn variable_of(database: &ValidLogicalDatabase, key: DatabaseKey) -> String {
+    let suffix = PARTS
+        .into_iter()
+        .find(|(part, _)| *part == key)
+        .map_or("", |(_, suffix)| suffix);
+    format!("DATABASE_{}_{suffix}", variable_part(&database.name))
+}
+
+fn variable_part(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
+
+/// The Secret of a login, as it is used.
+pub fn password(login: &DatabaseLogin) -> UsedSecret {
+    UsedSecret {
+        name: login.role.clone(),
+        secret_name: login.secret_name.clone(),
+        origin: SecretOrigin::Generated,
+    }
+}
+
+/// Where programs find a server of the drive's own: CloudNativePG's Service leads to whichever is written to.
+pub fn host_of(database: &ValidDatabase) -> String {
+    match &database.server {
+        DatabaseServer::CloudNativePG(_) => child::cluster_service(&database.child),
+        DatabaseServer::Standalone(_) | DatabaseServer::External(_) => database.child.clone(),
+    }
+}
+
+fn read(
+    drive: &RecruitmentDrive,
+    spec: &Database,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) -> Option<ValidDatabase> {
+    let name = drive.metadata.name.as_deref().unwrap_or_default();
+    let databases = databases(spec, found);
+    let server = match (&spec.managed, &spec.external) {
+        (Some(managed), None) if managed.provider == DatabaseProvider::CloudNativePG => {
+            cluster(name, spec, managed, fetched, platform, found)
+        }
+        (Some(managed), None) => standalone(name, spec, managed, fetched, platform, found),
+        (None, Some(external)) => {
+            if spec.deletion_policy.is_some() {
+                found.invalid(
+                    "spec.database.deletionPolicy",
+                    "goes with managed, for nothing of an external server is ever deleted: remove it",
+                );
+            }
+            let secret = UsedSecret {
+                name: "database".to_owned(),
+                secret_name: external.secret_name.clone(),
+                origin: SecretOrigin::DatabaseServer,
+            };
+            let keys = fetched
+                .secrets
+                .get(&secret.secret_name)
+                .and_then(|facts| facts.keys.as_ref());
+            let has = |key: &str| keys.is_some_and(|keys| keys.contains_key(key));
+            DatabaseServer::External(ExternalServer {
+                has_port: has("port"),
+                has_sslmode: has("sslmode"),
+                has_ca: has(CA),
+                secret,
+            })
+        }
+        _ => {
+            found.invalid(
+                "spec.database",
+                "needs exactly one of managed and external: set one of them",
+            );
+            return None;
+        }
+    };
+    let credentials = spec.credentials.unwrap_or_default();
+    let roles: BTreeSet<&str> = databases.iter().flat_map(ValidLogicalDatabase::roles).collect();
+    let first = roles.iter().map(|role| DatabaseLogin {
+        owner: (*role).to_owned(),
+        role: (*role).to_owned(),
+        secret_name: child::database_password(name, credentials, role),
+    });
+    let second = roles.iter().map(|role| DatabaseLogin {
+        owner: (*role).to_owned(),
+        role: format!("{role}{SUFFIX}"),
+        secret_name: child::second_password(name, credentials, role),
+    });
+    let (first, second) = (first.collect::<Vec<_>>(), second.collect::<Vec<_>>());
+    let policy = rotation::policy("spec.database.rotate", spec.rotate.as_ref(), found);
+    let (current, drawn, rolled_back) = generations(&first, &second, fetched);
+    let (logins, others) = if login_rotation::is_first(current) {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    let annotations = drive.metadata.annotations.as_ref();
+    Some(ValidDatabase {
+        child: child::database(name),
+        server,
+        databases,
+        logins,
+        others,
+        rotation: LoginRotation {
+            current,
+            drawn,
+            rolled_back,
+            policy,
+            rotates: spec.rotate.is_some(),
+            wish: rotation::removal_requests(drive).remove(ROTATE_DATABASE),
+            obstacle: None,
+        },
+        again: annotations.and_then(|all| all.get(PREPARE_DATABASE)).cloned(),
+        facts: fetched.database.clone(),
+    })
+}
+
+/// The generation of logins that services have, the one that was drawn last, and the one that was rolled back if that is it.
+fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetched) -> (u64, u64, Option<u64>) {
+    let facts = &fetched.database;
+    let of = |is_first: bool| if is_first { first } else { second };
+    let numbers = |is_first: bool| {
+        of(is_first)
+            .iter()
+            .filter_map(|login| fetched.secrets.get(&login.secret_name)?.generation)
+            // Any other number was not written by us.
+            .filter(move |generation| login_rotation::is_first(*generation) == is_first)
+    };
+    let newest = numbers(true).chain(numbers(false)).max().unwrap_or_default();
+    let recorded = facts.recorded.login.as_ref();
+    let recorded = recorded.and_then(|login| u64::try_from(login.generation).ok());
+    let mut secrets = of(login_rotation::is_first(newest)).iter();
+    let is_rolled_back = secrets.any(|login| {
+        let facts = fetched.secrets.get(&login.secret_name);
+        facts.is_some_and(|facts| facts.generation == Some(newest) && facts.rolled_back == Some(newest))
+    });
+    let after = newest.saturating_add(1);
+    if is_rolled_back && recorded.is_none_or(|recorded| recorded <= after) {
+        return (after, after, Some(newest));
+    }
+    let (current, drawn) = login_rotation::whereabouts(recorded, newest, |generation| {
+        let mut used = facts.programs.values().flat_map(|program| &program.passwords);
+        let logins = of(login_rotation::is_first(generation));
+        used.any(|name| logins.iter().any(|login| login.secret_name == *name))
+    });
+    (current, drawn, None)
+}
+
+fn standalone(
+    drive: &str,
+    spec: &Database,
+    managed: &ManagedDatabase,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) -> DatabaseServer {
+    let field = "spec.database.managed";
+    if managed.instances.is_some_and(|instances| instances != 1) {
+        found.invalid(
+            format!("{field}.instances"),
+            "Standalone is one server without copies: remove instances, or make a new drive with provider CloudNativePG",
+        );
+    }
+    known_version(managed, found);
+    database_backup::refuse(field, managed, found);
+    let secret_name = child::database_superuser(drive);
+    let claim = child::database_claim(drive);
+    let live = fetched.claims.get(&claim);
+    let size = quantity::storage(&format!("{field}.size"), &managed.size, found);
+    let (asked, default) = (
+        managed.storage_class_name.as_ref(),
+        platform.storage.class_name.as_ref(),
+    );
+    DatabaseServer::Standalone(ValidStandalone {
+        image: format!("{}:{}", platform.database.image, managed.version),
+        version: managed.version,
+        size: claims::size(field, size, live, found),
+        storage_class: claims::class(field, asked, default, live, found),
+        claim,
+        resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
+        parameters: parameters(field, managed, found),
+        superuser: UsedSecret {
+            name: "postgres".to_owned(),
+            secret_name,
+            origin: SecretOrigin::Generated,
+        },
+        deletion_policy: spec.deletion_policy.unwrap_or_default(),
+    })
+}
+
+/// The server's parameters. What the definition refuses since may be in objects that were stored before.
+fn parameters(field: &str, managed: &ManagedDatabase, found: &mut FieldErrors) -> BTreeMap<String, String> {
+    for (name, value) in &managed.parameters {
+        let field = format!("{field}.parameters");
+        match parameter(name) {
+            None => found.invalid(
+                field,
+                format!(
+                    "{name:?} is not a parameter that a drive may set: remove it (docs/databases.md lists those that may be set)"
+                ),
+            ),
+            Some(kind) if !kind.is(value) => found.invalid(
+                field,
+                format!("{name} is {value:?}, and has to be {}: correct the value", kind.words()),
+            ),
+            Some(_) => {}
+        }
+    }
+    managed.parameters.clone()
+}
+
+fn known_version(managed: &ManagedDatabase, found: &mut FieldErrors) {
+    if !(14..=18).contains(&managed.version) {
+        found.invalid(
+            "spec.database.managed.version",
+            format!("{} is no version that is known: 14 to 18", managed.version),
+        );
+    }
+}
+
+fn cluster(
+    drive: &str,
+    spec: &Database,
+    managed: &ManagedDatabase,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) -> DatabaseServer {
+    let field = "spec.database.managed";
+    known_version(managed, found);
+    let name = child::database(drive);
+    if name.len() > LONGEST_CLUSTER {
+        found.invalid(
+            "metadata.name",
+            format!(
+                "makes the name of CloudNativePG's Cluster {name:?}, which may have at most {LONGEST_CLUSTER} characters: make \
+                 a drive with a shorter name"
+            ),
+        );
+    }
+    for database in &spec.databases {
+        if database.name == CLUSTER_ADMIN || database.roles().any(|role| role == CLUSTER_ADMIN) {
+            found.invalid(
+                "spec.database.databases",
+                format!("{CLUSTER_ADMIN} is the administrator's name: choose another one"),
+            );
+        }
+    }
+    let live = fetched
+        .database
+        .cluster
+        .as_ref()
+        .and_then(|cluster| cluster.storage.as_ref());
+    let size = quantity::storage(&format!("{field}.size"), &managed.size, found);
+    let (asked, default) = (
+        managed.storage_class_name.as_ref(),
+        platform.storage.class_name.as_ref(),
+    );
+    DatabaseServer::CloudNativePG(ValidCluster {
+        image: format!("{}:{}", platform.database.cloud_native_pg_image, managed.version),
+        instances: managed.instances.unwrap_or(1),
+        size: claims::cluster_size(field, size, live, found),
+        storage_class: claims::cluster_class(field, asked, default, live, found),
+        resources: quantity::resources(field, managed.resources.as_ref(), SERVER, found),
+        parameters: parameters(field, managed, found),
+        admin: child::cluster_admin(&name),
+        authority: child::cluster_authority(&name),
+        backup: database_backup::read(field, managed, found),
+        deletion_policy: spec.deletion_policy.unwrap_or_default(),
+    })
+}
+
+fn databases(spec: &Database, found: &mut FieldErrors) -> Vec<ValidLogicalDatabase> {
+    if spec.databases.is_empty() {
+        found.invalid("spec.database.databases", "name at least one database");
+    }
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (index, database) in spec.databases.iter().enumerate() {
+        let field = format!("spec.database.databases[{index}]");
+        identifier(&format!("{field}.name"), &database.name, found);
+        if let Some(owner) = &database.owner {
+            identifier(&format!("{field}.owner"), owner, found);
+        }
+        if let Some(user) = &database.user {
+            identifier(&format!("{field}.user"), user, found);
+            if spec.databases.iter().any(|other| other.owner() == user) {
+                found.invalid(
+                    format!("{field}.user"),
+                    format!("{user:?} owns databases, and could do more than use this one: choose another name"),
+                );
+            }
+            if spec.credentials == Some(DatabaseCredentials::Shared) {
+                found.invalid(
+                    format!("{field}.user"),
+                    "goes with credentials PerDatabase, for with one password for all whoever has the user's has the owner's: \
+                     remove it, or make a drive with PerDatabase",
+                );
+            }
+        }
+        for extension in &database.extensions {
+            if !is_identifier(extension) {
+                found.invalid(
+                    format!("{field}.extensions"),
+                    format!("{extension:?} is no extension: write it like pg_trgm"),
+                );
+            }
+        }
+        if let Some(other) = seen.insert(variable_part(&database.name), &database.name) {
+            let what = if other == database.name {
+                format!("{other:?} is there twice")
+            } else {
+                format!("{:?} and {other:?} would have the same variables", database.name)
+            };
+            found.invalid(
+                format!("{field}.name"),
+                format!("{what}: give one of them another name"),
+            );
+        }
+    }
+    spec.databases
+        .iter()
+        .map(|database| ValidLogicalDatabase {
+            name: database.name.clone(),
+            owner: database.owner().to_owned(),
+            user: database.user.clone(),
+            extensions: database.extensions.clone(),
+        })
+        .collect()
+}
+
+fn identifier(field: &str, name: &str, found: &mut FieldErrors) {
+    if !is_identifier(name) {
+        found.invalid(
+            field,
+            format!(
+                "{name:?} must begin with a lower-case letter, hold only a-z, 0-9, '-' and '_', and have at most {LONGEST} characters"
+            ),
+        );
+    } else if matches!(
+        name,
+        "postgres" | "template0" | "template1" | "public" | "none" | "rdsadmin"
+    ) || name.starts_with("pg_")
+    {
+        found.invalid(
+            field,
+            format!("PostgreSQL keeps {name:?} for itself: choose another name"),
+        );
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.len() <= LONGEST
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+}

@@ -1,0 +1,100 @@
+//! One secret that comes from a store outside the cluster.
+
+use ras_crds::spec::ExternalSecret;
+
+use super::{FieldErrors, names, secrets};
+use crate::build::names as child;
+use crate::fetched::Fetched;
+use crate::platform::PlatformConfig;
+use crate::valid::{ExternalSource, ValidExternal};
+
+/// How often a store is asked when the spec says nothing: the External Secrets operator's own default.
+const REFRESH: &str = "1h";
+
+/// Reads `spec.secrets[].external`.
+pub(super) fn read(
+    drive: &str,
+    field: &str,
+    name: &str,
+    asked: &ExternalSecret,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) -> Option<ValidExternal> {
+    let own = &platform.secrets;
+    let Some(store) = asked.store.clone().or_else(|| own.store.clone()) else {
+        found.invalid(
+            format!("{field}.store"),
+            "is needed, for the platform's settings name no store: name one here, or set secrets.store there",
+        );
+        return None;
+    };
+    let source = match (&asked.key, asked.keys.as_slice()) {
+        (Some(key), []) => ExternalSource::Whole(key.clone()),
+        (None, keys @ [_, ..]) => {
+            names::twice(
+                &format!("{field}.keys"),
+                keys.iter().map(|key| key.name.as_str()),
+                found,
+            );
+            for (index, key) in keys.iter().enumerate() {
+                if !secrets::is_key(&key.name) {
+                    found.invalid(
+                        format!("{field}.keys[{index}].name"),
+                        format!(
+                            "{:?} is no key: it holds only letters, digits, '-', '_' and '.'",
+                            key.name
+                        ),
+                    );
+                }
+            }
+            ExternalSource::Keys(keys.to_vec())
+        }
+        _ => {
+            found.invalid(field, "needs exactly one of key and keys");
+            return None;
+        }
+    };
+    let refresh_interval = match &asked.refresh_interval {
+        None => REFRESH.to_owned(),
+        Some(interval) => {
+            let seconds = interval.seconds();
+            if seconds.is_none() {
+                found.invalid(
+                    format!("{field}.refreshInterval"),
+                    format!("{interval} is no duration: write it like 1h"),
+                );
+            }
+            // Go knows no days.
+            format!("{}s", seconds.unwrap_or_default())
+        }
+    };
+    let secret_name = child::secret(drive, name);
+    let facts = fetched.external.get(&secret_name).cloned().unwrap_or_default();
+    Some(ValidExternal {
+        name: name.to_owned(),
+        secret_name,
+        store,
+        store_kind: asked.store_kind.unwrap_or(own.store_kind),
+        source,
+        refresh_interval,
+        unowned: facts.unowned,
+        state: facts.state,
+    })
+}
+
+/// Complains about a key that is not among those that are taken. Where everything at a place is taken, only the store knows.
+pub(super) fn check_key(field: &str, external: &ValidExternal, key: &str, found: &mut FieldErrors) {
+    let ExternalSource::Keys(keys) = &external.source else {
+        return;
+    };
+    if keys.iter().all(|taken| taken.name != key) {
+        found.invalid(
+            field,
+            format!(
+                "the secret {:?} has no key {key:?}: add it to its external.keys, or correct the key",
+                external.name
+            ),
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! What is wrong with a drive: all of it at once, each with the field it is about.
+
+use std::fmt;
+
+use ras_crds::Reason;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path of the field, for instance `spec.services[1].ports[0].path`.
+    pub field: String,
+    /// What is wrong and what to do, in a sentence without a full stop.
+    pub message: String,
+    /// [`Reason::InvalidSpec`] or [`Reason::NameTaken`].
+    pub reason: Reason,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Everything that is wrong, in the spec's order; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldErrorList(Vec<FieldError>);
+
+impl FieldErrorList {
+    /// Every problem.
+    pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
+        self.0.iter()
+    }
+
+    /// The reason to show: a mistake in the spec before a name that is taken, because its owner can mend
+    /// the one alone.
+    pub fn reason(&self) -> Reason {
+        if self.0.iter().any(|problem| problem.reason == Reason::InvalidSpec) {
+            Reason::InvalidSpec
+        } else {
+            Reason::NameTaken
+        }
+    }
+}
+
+impl fmt::Display for FieldErrorList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FieldErrorList {}
+
+/// Problems found so far.
+#[derive(Debug, Default)]
+pub(super) struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// The spec asks for something impossible.
+    pub(super) fn invalid(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+            reason: Reason::InvalidSpec,
+        });
+    }
+
+    /// A name belongs to somebody else.
+    pub(super) fn taken(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+            reason: Reason::NameTaken,
+        });
+    }
+
+    /// Whether the same was found already of this field or of a part of it.
+    pub(super) fn says(&self, field: &str, message: &str) -> bool {
+        let mut all = self.0.iter();
+        all.any(|problem| problem.field.starts_with(field) && problem.message == message)
+    }
+
+    /// What was found elsewhere.
+    pub(super) fn add(&mut self, problem: FieldError) {
+        self.0.push(problem);
+    }
+
+    /// All that was found.
+    pub(super) fn into_problems(self) -> Vec<FieldError> {
+        self.0
+    }
+
+    /// `value`, unless something was found.
+    pub(super) fn unless_any<T>(self, value: T) -> Result<T, FieldErrorList> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(FieldErrorList(self.0))
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Room 2, `validate`: turns a drive into one that can be built, or tells everything that is wrong with it.
+//! Pure: it sees the drive, the facts and the platform's settings, and nothing else.
+//!
+//! Much of this the API server refuses already by the rules in the CustomResourceDefinition. It is checked
+//! again because objects stored before a rule was made are never checked against it, and because `build`
+//! relies on it.
+
+pub mod bindings;
+mod buckets;
+mod cache;
+mod claims;
+mod container;
+mod database_backup;
+pub mod databases;
+mod exposure;
+mod external;
+pub mod field_errors;
+mod logins;
+mod migration;
+mod monitoring;
+mod mounts;
+mod names;
+mod quantity;
+mod rotation;
+mod secrets;
+mod service;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ras_crds::RecruitmentDrive;
+
+use field_errors::FieldErrors;
+pub use field_errors::{FieldError, FieldErrorList};
+
+use super::cache::expanded;
+use super::fetched::{Fetched, LiveClaim};
+use super::valid::{ValidBinding, ValidDrive};
+use crate::plan::bucket_removal::{BucketRemoval, RemovalRequests, fate};
+use crate::platform::PlatformConfig;
+
+/// What a service may name in its environment.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    secrets: &'a secrets::Secrets<'a>,
+    buckets: &'a buckets::Buckets<'a>,
+    databases: &'a databases::Databases,
+    cache: Option<&'a cache::Cache>,
+    /// Volumes that exist.
+    claims: &'a BTreeMap<String, LiveClaim>,
+    /// Those of the service that is read.
+    bindings: &'a [ValidBinding],
+}
+
+/// Checks a drive, fills in defaults and merges the platform's settings.
+///
+/// # Errors
+/// Every problem at once.
+pub fn validate(
+    drive: &RecruitmentDrive,
+    fetched: &Fetched,
+    platform: &PlatformConfig,
+) -> Result<ValidDrive, FieldErrorList> {
+    let mut found = FieldErrors::default();
+    let cache = cache::Cache::read(drive, &mut found);
+    let drive = &*expanded(drive, &platform.cache);
+    let spec = &drive.spec;
+    let name = drive.metadata.name.clone().unwrap_or_default();
+
+    names::check(drive, fetched, &mut found);
+    let calendar = rotation::calendar(drive, fetched, &mut found);
+    let secrets = secrets::Secrets::read(drive, fetched, &calendar, platform, &mut found);
+    let buckets = buckets::Buckets::read(drive, fetched, platform, &mut found);
+    let databases = databases::Databases::read(drive, fetched, platform, &mut found);
+    let sources = Sources {
+        secrets: &secrets,
+        buckets: &buckets,
+        databases: &databases,
+        cache: cache.as_ref(),
+        claims: &fetched.claims,
+        bindings: &[],
+    };
+    let services: Vec<_> = spec
+        .services
+        .iter()
+        .enumerate()
+        .map(|(index, service)| service::read(&name, index, service, &sources, platform, &mut found))
+        .collect();
+    if services.is_empty() {
+        found.invalid("spec.services", "a drive needs at least one service");
+    }
+    let exposure = exposure::read(&name, spec, platform, &mut found);
+    let monitoring = monitoring::read(spec, platform, &mut found);
+
+    let mut seen = BTreeSet::new();
+    let image_pull_secrets = spec
+        .image_pull_secrets
+        .iter()
+        .chain(&platform.image_pull_secrets)
+        .filter(|secret| seen.insert(secret.as_str()))
+        .cloned()
+        .collect();
+
+    let mut database = databases.into_valid();
+    if let Some(database) = &mut database {
+        logins::check(drive, database, &mut found);
+    }
+    let warnings = secrets.warnings(drive);
+    let (generated_secrets, external_secrets) = secrets.into_valid();
+    let valid = ValidDrive {
+        namespace: drive.metadata.namespace.clone().unwrap_or_default(),
+        uid: drive.metadata.uid.clone(),
+        generation: drive.metadata.generation,
+        calendar,
+        suspended: spec.is_suspended(),
+        services,
+        warnings,
+        generated_secrets,
+        external_secrets,
+        bucket_removals: bucket_removals(drive, fetched),
+        database,
+        buckets: buckets.into_valid(drive),
+        exposure,
+        monitoring,
+        image_pull_secrets,
+        operator_image: platform.operator_image.clone(),
+        operator_resources: quantity::given(platform.operator_containers.amounts()),
+        operator_pods: fetched
+            .operator_pods
+            .clone()
+            .filter(|_| platform.listener_checks.enabled),
+        apis: fetched.apis,
+        secrets: fetched.secrets.clone(),
+        deployments: fetched.deployments.clone(),
+        jobs: fetched.jobs.clone(),
+        job_pods: fetched.job_pods.clone(),
+        migrations: fetched.migrations.clone(),
+        migration_requests: migration::requests(drive.metadata.annotations.as_ref()),
+        bucket_facts: fetched.buckets.clone(),
+        name,
+    };
+    found.unless_any(valid)
+}
+
+/// Buckets that status names and the spec does not.
+fn bucket_removals(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<BucketRemoval> {
+    let removal_requests = RemovalRequests::read(drive.metadata.annotations.as_ref());
+    let asked: BTreeSet<&str> = drive.spec.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+    fetched
+        .buckets
+        .values()
+        .map(|facts| &facts.recorded)
+        .filter(|recorded| !asked.contains(recorded.name.as_str()))
+        .map(|recorded| BucketRemoval {
+            fate: fate(
+                recorded,
+                recorded.deletion_policy.unwrap_or_default(),
+                &removal_requests,
+            ),
+            recorded: recorded.clone(),
+        })
+        .collect()
+}

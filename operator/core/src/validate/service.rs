@@ -1,0 +1,390 @@
+//! One service: how many pods, how they are replaced, where they keep data and how they are probed.
+
+use std::collections::BTreeSet;
+
+use ras_crds::spec::{
+    Autoscaling, EgressRule, EnvVar, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Sidecar, Uses,
+    Volume,
+};
+
+use super::{FieldErrors, Sources, bindings, claims, container, migration, mounts, names, quantity};
+use crate::build::names as child;
+use crate::build::names::RENDER_CONTAINER;
+use crate::cidr;
+use crate::platform::PlatformConfig;
+use crate::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
+
+/// Seconds a pod gets to finish, when the spec says nothing: Kubernetes' own default.
+const GRACE_PERIOD: i64 = 30;
+/// Most a scratch volume may hold, when the spec says nothing.
+const SCRATCH_LIMIT: &str = "1Gi";
+
+pub(super) fn read(
+    drive: &str,
+    index: usize,
+    service: &Service,
+    sources: &Sources<'_>,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) -> ValidService {
+    let field = format!("spec.services[{index}]");
+    names::label(&format!("{field}.name"), &service.name, found);
+    if service.name == RENDER_CONTAINER {
+        found.invalid(
+            format!("{field}.name"),
+            format!("{RENDER_CONTAINER:?} is the name of the step that renders files: choose another name"),
+        );
+    }
+    let bindings = bindings::read(&field, service.uses.as_ref(), sources, found);
+    bindings::places(&field, service, &bindings, found);
+    let sources = &Sources {
+        bindings: &bindings,
+        ..*sources
+    };
+    let program = container::program(&field, service, sources, found);
+    let sidecars = container::sidecars(&field, service, sources, found);
+    container::shared_ports(&field, service, found);
+    mounts::check(&field, service, found);
+    names::twice(
+        &format!("{field}.volumes"),
+        service.volumes.iter().map(|volume| volume.name.as_str()),
+        found,
+    );
+    let volumes: Vec<_> = service
+        .volumes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, volume)| {
+            read_volume(
+                drive,
+                &format!("{field}.volumes[{index}]"),
+                service,
+                volume,
+                sources,
+                platform,
+                found,
+            )
+        })
+        .collect();
+    let single_writer = volumes
+        .iter()
+        .find(|volume| volume.source.is_single_writer())
+        .map(|volume| volume.name.as_str());
+    let grace = service.termination_grace_period_seconds.unwrap_or(GRACE_PERIOD);
+    if !(0..=86_400).contains(&grace) {
+        found.invalid(
+            format!("{field}.terminationGracePeriodSeconds"),
+            format!("{grace} is out of range: 0 to 86400"),
+        );
+    }
+    egress(&field, service, found);
+    let buckets = used_buckets(service.uses.as_ref(), &service.env, &service.sidecars);
+    let databases = used_databases(service.uses.as_ref(), &service.env, &service.sidecars);
+    security(&field, service, found);
+    ValidService {
+        name: service.name.clone(),
+        child: child::of_service(drive, &service.name),
+        replicas: replicas(&field, service, single_writer, found),
+        rollout: rollout(&field, service, single_writer, found),
+        files: service.files.clone(),
+        probe: probe(&field, service, &program.ports, found),
+        metrics: service
+            .metrics
+            .as_ref()
+            .and_then(|metrics| read_metrics(&field, metrics, &program.ports, found)),
+        termination_grace_period_seconds: grace.clamp(0, 86_400),
+        pre_stop_sleep_seconds: pre_stop_sleep(&field, service, grace, found),
+        scheduling: service.scheduling.clone().unwrap_or_default(),
+        pod_security: service.pod_security.clone().unwrap_or_default(),
+        egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
+        buckets,
+        database_authority: sources.databases.authority().filter(|_| !databases.is_empty()),
+        databases,
+        bindings: bindings.clone(),
+        migration: migration::read(&field, service, &program, sources, found),
+        container: program,
+        sidecars,
+        volumes,
+    }
+}
+
+/// The pause before SIGTERM is part of the time to stop: one that uses all of it would leave the program none.
+fn pre_stop_sleep(field: &str, service: &Service, grace: i64, found: &mut FieldErrors) -> Option<i64> {
+    let asked = service.pre_stop_sleep_seconds?;
+    if asked != 0 && !(1..grace).contains(&asked) {
+        found.invalid(
+            format!("{field}.preStopSleepSeconds"),
+            format!(
+                "{asked} must be less than terminationGracePeriodSeconds, which is {grace} and includes it: raise \
+                 terminationGracePeriodSeconds or lower preStopSleepSeconds"
+            ),
+        );
+    }
+    Some(asked)
+}
+
+/// Buckets that programs use, by whichever way.
+pub(super) fn used_buckets(uses: Option<&Uses>, env: &[EnvVar], sidecars: &[Sidecar]) -> BTreeSet<String> {
+    let by_default = uses.into_iter().flat_map(|uses| &uses.buckets);
+    let helpers = sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let by_name = env
+        .iter()
+        .chain(helpers)
+        .filter_map(|variable| variable.bucket.as_ref());
+    by_default
+        .cloned()
+        .chain(by_name.map(|bucket| bucket.name.clone()))
+        .collect()
+}
+
+/// Databases that programs use, by whichever way.
+pub(super) fn used_databases(uses: Option<&Uses>, env: &[EnvVar], sidecars: &[Sidecar]) -> BTreeSet<String> {
+    let by_default = uses.into_iter().flat_map(|uses| &uses.databases);
+    let helpers = sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let by_name = env
+        .iter()
+        .chain(helpers)
+        .filter_map(|variable| variable.database.as_ref());
+    by_default
+        .cloned()
+        .chain(by_name.map(|database| database.name.clone()))
+        .collect()
+}
+
+/// The addresses a service may connect to, with those that its buckets need.
+pub(super) fn with_store(
+    mut asked: Vec<EgressRule>,
+    buckets: &BTreeSet<String>,
+    sources: &Sources<'_>,
+) -> Vec<EgressRule> {
+    if buckets.is_empty() {
+        return asked;
+    }
+    let open = |cidr: &str, port| EgressRule {
+        cidr: cidr.to_owned(),
+        port,
+        ..EgressRule::default()
+    };
+    asked.extend(sources.buckets.cidrs().iter().map(|cidr| open(cidr, None)));
+    if buckets.iter().any(|bucket| sources.buckets.by_identity(bucket)) {
+        // The agents of EKS Pod Identity on each node, without which there are no credentials.
+        asked.push(open("169.254.170.23/32", Some(80)));
+        asked.push(open("fd00:ec2::23/128", Some(80)));
+    }
+    asked
+}
+
+fn replicas(field: &str, service: &Service, single_writer: Option<&str>, found: &mut FieldErrors) -> Replicas {
+    if let Some(volume) = single_writer {
+        if service.autoscaling.is_some() || service.replicas.is_some_and(|replicas| replicas > 1) {
+            found.invalid(
+                field,
+                format!(
+                    "service {:?} runs as one replica, because one pod alone can write its volume {volume:?}: set replicas to 1 and \
+                     remove autoscaling, or give the volume accessMode ReadWriteMany",
+                    service.name
+                ),
+            );
+        }
+        // The number is not left open: scaling by hand would let a second pod write.
+        return Replicas::Fixed(service.replicas.unwrap_or(1));
+    }
+    match (service.replicas, &service.autoscaling) {
+        (Some(_), Some(_)) => {
+            found.invalid(
+                format!("{field}.replicas"),
+                "replicas and autoscaling exclude each other: remove one of them",
+            );
+            Replicas::Open
+        }
+        (Some(replicas), None) => {
+            if replicas < 0 {
+                found.invalid(
+                    format!("{field}.replicas"),
+                    format!("{replicas} is out of range: 0 or more"),
+                );
+            }
+            Replicas::Fixed(replicas.max(0))
+        }
+        (None, Some(autoscaling)) => autoscaled(&format!("{field}.autoscaling"), autoscaling, found),
+        (None, None) => Replicas::Open,
+    }
+}
+
+fn autoscaled(field: &str, autoscaling: &Autoscaling, found: &mut FieldErrors) -> Replicas {
+    let min = autoscaling.min_replicas.unwrap_or(1);
+    let max = autoscaling.max_replicas;
+    if min < 1 {
+        found.invalid(
+            format!("{field}.minReplicas"),
+            format!("{min} is out of range: 1 or more"),
+        );
+    }
+    if min > max {
+        found.invalid(
+            format!("{field}.minReplicas"),
+            format!("minReplicas {min} exceeds maxReplicas {max}: lower it or raise maxReplicas"),
+        );
+    }
+    let (cpu, memory) = (
+        autoscaling.target_cpu_utilization,
+        autoscaling.target_memory_utilization,
+    );
+    if cpu.is_none() && memory.is_none() {
+        found.invalid(field, "needs targetCPUUtilization, targetMemoryUtilization or both");
+    }
+    if cpu.is_some_and(|percent| percent < 1) || memory.is_some_and(|percent| percent < 1) {
+        found.invalid(field, "a target is a percentage of the request, 1 or more");
+    }
+    Replicas::Autoscaled { min, max, cpu, memory }
+}
+
+fn rollout(field: &str, service: &Service, single_writer: Option<&str>, found: &mut FieldErrors) -> RolloutStrategy {
+    match (service.rollout, single_writer) {
+        (Some(asked @ (RolloutStrategy::RollingUpdate | RolloutStrategy::OneAtATime)), Some(volume)) => {
+            found.invalid(
+                format!("{field}.rollout"),
+                format!(
+                    "{asked:?} starts a new pod before the old one stops, and one pod alone can write the volume {volume:?}: leave \
+                     rollout out, or give the volume accessMode ReadWriteMany"
+                ),
+            );
+            asked
+        }
+        (Some(asked), _) => asked,
+        (None, Some(_)) => RolloutStrategy::Recreate,
+        (None, None) => RolloutStrategy::RollingUpdate,
+    }
+}
+
+fn read_volume(
+    drive: &str,
+    field: &str,
+    service: &Service,
+    volume: &Volume,
+    sources: &Sources<'_>,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) -> Option<ValidVolume> {
+    names::label(&format!("{field}.name"), &volume.name, found);
+    let source = match (&volume.size, &volume.existing, &volume.scratch) {
+        (Some(size), None, None) => {
+            let claim = child::volume_claim(drive, &service.name, &volume.name);
+            let live = sources.claims.get(&claim);
+            let size = quantity::storage(&format!("{field}.size"), size, found);
+            let access_mode = volume.access_mode.unwrap_or_default();
+            claims::access_mode(field, access_mode, live, found);
+            let (asked, default) = (volume.storage_class_name.as_ref(), platform.storage.class_name.as_ref());
+            VolumeSource::Claim {
+                size: claims::size(field, size, live, found),
+                storage_class: claims::class(field, asked, default, live, found),
+                claim,
+                access_mode,
+                deletion_policy: volume.deletion_policy.unwrap_or_default(),
+            }
+        }
+        (None, Some(existing), None) => VolumeSource::Existing {
+            claim: existing.claim_name.clone(),
+        },
+        (None, None, Some(scratch)) => VolumeSource::Scratch {
+            size_limit: scratch.size_limit.as_ref().map_or_else(
+                || SCRATCH_LIMIT.to_owned(),
+                |limit| quantity::storage(&format!("{field}.scratch.sizeLimit"), limit, found),
+            ),
+            memory: scratch.memory.unwrap_or(false),
+        },
+        _ => {
+            found.invalid(
+                field,
+                format!(
+                    "the volume {:?} needs exactly one of size, existing and scratch",
+                    volume.name
+                ),
+            );
+            return None;
+        }
+    };
+    Some(ValidVolume {
+        name: volume.name.clone(),
+        path: volume.path.clone(),
+        source,
+    })
+}
+
+fn probe(field: &str, service: &Service, ports: &[ValidPort], found: &mut FieldErrors) -> Probe {
+    let Some(asked) = &service.probe else {
+        let first = ports.iter().find(|port| port.protocol == Protocol::Tcp);
+        return first.map_or(Probe::None, |port| Probe::Guessed(port.name.clone()));
+    };
+    let Some(port) = tcp_port(&format!("{field}.probe.port"), &asked.port, ports, found) else {
+        return Probe::None;
+    };
+    Probe::Asked {
+        port,
+        check: check(field, asked, found),
+        startup_seconds: asked.startup_seconds.unwrap_or(300).clamp(1, 7_200),
+        period_seconds: asked.period_seconds.unwrap_or(10).clamp(1, 300),
+        timeout_seconds: asked.timeout_seconds.unwrap_or(5).clamp(1, 300),
+    }
+}
+
+fn check(field: &str, asked: &ProbeSpec, found: &mut FieldErrors) -> Check {
+    match (&asked.path, asked.grpc.unwrap_or(false)) {
+        (Some(_), true) => {
+            found.invalid(
+                format!("{field}.probe"),
+                "path and grpc exclude each other: a probe is TCP, HTTP or gRPC",
+            );
+            Check::Grpc
+        }
+        (Some(path), false) => Check::Http(path.clone()),
+        (None, true) => Check::Grpc,
+        (None, false) => Check::Tcp,
+    }
+}
+
+fn read_metrics(field: &str, metrics: &Metrics, ports: &[ValidPort], found: &mut FieldErrors) -> Option<ValidMetrics> {
+    let port = tcp_port(&format!("{field}.metrics.port"), &metrics.port, ports, found)?;
+    Some(ValidMetrics {
+        port,
+        path: metrics.path.clone().unwrap_or_else(|| "/metrics".to_owned()),
+    })
+}
+
+fn tcp_port(field: &str, name: &str, ports: &[ValidPort], found: &mut FieldErrors) -> Option<ValidPort> {
+    let port = ports.iter().find(|port| port.name == name);
+    if port.is_none() {
+        found.invalid(
+            field,
+            format!("{name:?} is not the name of one of this service's ports"),
+        );
+    }
+    if port.is_some_and(|port| port.protocol != Protocol::Tcp) {
+        found.invalid(field, format!("port {name:?} is UDP: name a TCP port"));
+    }
+    port.cloned()
+}
+
+fn egress(field: &str, service: &Service, found: &mut FieldErrors) {
+    for (index, rule) in service.egress.iter().flatten().enumerate() {
+        if let Err(why) = cidr::check(&rule.cidr) {
+            found.invalid(
+                format!("{field}.egress[{index}].cidr"),
+                format!("{:?} {why}", rule.cidr),
+            );
+        }
+        if rule.port.is_some_and(|port| !(1..=65_535).contains(&port)) {
+            found.invalid(format!("{field}.egress[{index}].port"), "is no port: 1 to 65535");
+        }
+    }
+}
+
+fn security(field: &str, service: &Service, found: &mut FieldErrors) {
+    let Some(security) = &service.pod_security else { return };
+    if security.run_as_user == Some(0) && security.allow_root != Some(true) {
+        found.invalid(
+            format!("{field}.podSecurity.runAsUser"),
+            "0 is root: say allowRoot: true as well, or choose another user",
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! Takes news of drives: who has to look again, who claims which names, who uses which Secrets and claims.
+
+use std::collections::BTreeSet;
+
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{ObjectRef, store::Writer};
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt};
+use ras_crds::RecruitmentDrive;
+
+use crate::controller::context::Context;
+use crate::fetch;
+use crate::informer::claims::Age;
+use crate::informer::informers::News;
+use crate::informer::observe::version;
+use crate::informer::store::{DriveKey, Wake};
+use ras_core::build::names;
+use ras_core::fetched::record::ChildKey;
+use ras_core::kind::Kind;
+use ras_core::plan::data;
+
+/// A drive as it is stored, whether it decodes or not.
+pub type Stored = DeserializeGuard<RecruitmentDrive>;
+
+/// The key of a drive.
+pub fn key(drive: &Stored) -> DriveKey {
+    DriveKey::new(&drive.namespace().unwrap_or_default(), &drive.name_any())
+}
+
+/// Takes one event.
+pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, context: &Context) {
+    let event = event.modify(|drive| drive.managed_fields_mut().clear());
+    let wake = match &event {
+        Event::Init => Wake::new(),
+        Event::InitApply(drive) => {
+            learn(drive, news, context);
+            Wake::new()
+        }
+        Event::InitDone => {
+            writer.apply_watcher_event(&event);
+            news.wake(context.drives.state().iter().map(|drive| key(drive)).collect());
+            return;
+        }
+        Event::Apply(drive) => {
+            let mut wake = learn(drive, news, context);
+            let before = context.drives.get(&ObjectRef::from_obj(drive));
+            if before.is_none_or(|before| is_news(&before, drive, context)) {
+                wake.insert(key(drive));
+            }
+            wake
+        }
+        Event::Delete(drive) => {
+            let key = key(drive);
+            news.store.uses(&key, BTreeSet::new());
+            context.rejections.forget(&key);
+            context.listeners.forget(&key);
+            if let Some(known) = context.memory.forget(&key) {
+                context.child_client.metrics.forget(&key, &known.told.status);
+            }
+            if let Some(bucket_controller) = &context.child_client.bucket_controller {
+                bucket_controller.forget(&key);
+            }
+            tracing::info!(drive = %key, "drive is gone; what it owns is removed by Kubernetes, what is retained stays");
+            context.claims.release(&key)
+        }
+    };
+    writer.apply_watcher_event(&event);
+    news.wake(wake);
+}
+
+/// Notes what the drive claims and uses. One that does not decode keeps what it claimed: its children still run.
+fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
+    let Ok(decoded) = &drive.0 else { return Wake::new() };
+    let key = key(drive);
+    let secrets = fetch::secrets_of(decoded, &context.platform.now()).into_iter();
+    let secrets = secrets.map(|name| ChildKey::new(Kind::Secret, &key.namespace, &name));
+    let data = data::used(decoded).into_keys();
+    let data = data.map(|(kind, name)| ChildKey::new(data::child_kind(kind), &key.namespace, &name));
+    news.store.uses(&key, secrets.chain(data).collect());
+    let age = Age {
+        created: drive
+            .creation_timestamp()
+            .map(|time| time.0.to_string())
+            .unwrap_or_default(),
+        uid: drive.uid().unwrap_or_default(),
+    };
+    context.claims.claim(&key, age, &names::children(decoded))
+}
+
+/// Whether a drive has to look again. Our own writes of its status come back here and are no news.
+fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
+    let (old, new) = (before.meta(), after.meta());
+    if old.uid != new.uid
+        || old.generation != new.generation
+        || old.deletion_timestamp != new.deletion_timestamp
+        || old.labels != new.labels
+        || old.annotations != new.annotations
+    {
+        return true;
+    }
+    let (Ok(old), Ok(drive)) = (&before.0, &after.0) else {
+        return before.0.is_ok() != after.0.is_ok();
+    };
+    let status = drive.status.clone().unwrap_or_default();
+    if old.status.as_ref() == Some(&status) {
+        return false;
+    }
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    context
+        .memory
+        .hears(&key(after), uid, &status, version(&drive.metadata))
+}

@@ -1,0 +1,80 @@
+//! The finalizer of a drive with buckets that are to be deleted with it. A drive without such buckets has none, and
+//! is deleted by Kubernetes alone.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::core::DynamicObject;
+use ras_crds::RecruitmentDrive;
+use ras_crds::labels::BUCKETS_FINALIZER;
+use ras_crds::spec::BucketDeletionPolicy;
+use serde_json::json;
+
+use super::Error;
+use super::context::Context;
+use crate::informer::observe::version;
+use crate::informer::store::DriveKey;
+use ras_core::bucket::request::{Origin, Settings};
+use ras_core::fetched::facts::FIELD_MANAGER;
+use ras_core::plan::bucket_removal::RemovalDecision;
+use ras_core::valid::ValidDrive;
+
+/// Whether a drive has, or had, a bucket that is to be deleted, or one of somebody else's that something is to be taken
+/// out of.
+pub fn is_needed(valid: &ValidDrive) -> bool {
+    let asked = valid.buckets.iter().any(|bucket| match bucket.request.origin {
+        Origin::Made => bucket.deletion_policy != BucketDeletionPolicy::Retain,
+        Origin::Existing => bucket.request.settings != Settings::default(),
+    });
+    asked
+        || valid
+            .bucket_removals
+            .iter()
+            .any(|bucket_removal| bucket_removal.fate != RemovalDecision::Kept)
+}
+
+/// Whether the drive has it.
+pub fn is_there(meta: &ObjectMeta) -> bool {
+    meta.finalizers.iter().flatten().any(|name| name == BUCKETS_FINALIZER)
+}
+
+/// Puts it there or takes it away, unless it is as it should be. `false`: the drive changed meanwhile, and has to be
+/// looked at anew.
+///
+/// A merge patch with the resourceVersion, and no server-side apply, because it has to work for an object that does not
+/// fit its definition, too.
+pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Context) -> Result<bool, Error> {
+    if is_there(meta) == wanted {
+        return Ok(true);
+    }
+    let others = meta
+        .finalizers
+        .iter()
+        .flatten()
+        .filter(|name| *name != BUCKETS_FINALIZER);
+    let mut finalizers: Vec<&str> = others.map(String::as_str).collect();
+    if wanted {
+        finalizers.push(BUCKETS_FINALIZER);
+    }
+    let patch = Patch::Merge(json!({
+        "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": finalizers},
+    }));
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.child_client.client.clone(), &key.namespace, &resource);
+    match api.patch_metadata(&key.name, &params, &patch).await {
+        Ok(answer) => {
+            context.child_client.metrics.wrote("RecruitmentDrive", "patch");
+            let uid = meta.uid.as_deref().unwrap_or_default();
+            context.memory.was_current(key, uid, version(&answer.metadata));
+            Ok(true)
+        }
+        Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(false),
+        // Nobody is left to hold.
+        Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(true),
+        Err(error) => Err(Error::Finalizer(Box::new(error))),
+    }
+}

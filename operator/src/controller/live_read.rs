@@ -1,0 +1,165 @@
+//! A live read before anything that cannot be taken back: a password that is drawn over another, a rotation that is rolled
+//! back, a Job that starts, a
+//! bucket that is removed.
+//!
+//! Informers lag, and those of a replica that has just become the leader may lag by more than the last writes of the leader
+//! before it. Whatever can be put right may follow an old view, because a newer one corrects it. These steps may not, so
+//! each of them is preceded by one GET of the drive, and a rotation of logins by a look at the versions of the Deployments
+//! and Jobs that say who has which login. When something is newer than what the decision saw, nothing is done, and the drive
+//! is looked at again.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use kube::Api;
+use kube::api::ListParams;
+use kube::core::DynamicObject;
+use ras_crds::labels::DRIVE;
+use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
+
+use super::context::Context;
+use super::{Error, keeps_the_record};
+use crate::apply::child_client::ChildClient;
+use crate::informer::observe::version;
+use crate::informer::store::DriveKey;
+use ras_core::build::{Desired, Prepared};
+use ras_core::fetched::record::ChildKey;
+use ras_core::kind::Kind;
+use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
+
+/// How long an informer is given to catch up.
+pub const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// Whether values may be drawn over others, and a rotation rolled back: everything that it was decided by is current.
+pub async fn may_draw(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    desired: &Desired<Prepared>,
+    context: &Context,
+) -> Result<bool, Error> {
+    let draws: Vec<_> = desired
+        .credentials
+        .iter()
+        .filter(|credential| credential.rotate || credential.roll_back)
+        .collect();
+    let draws_login = draws.iter().any(|credential| credential.notes.generation.is_some());
+    if draws.is_empty() {
+        return Ok(true);
+    }
+    if !is_current(key, drive, before, context).await? {
+        return Ok(false);
+    }
+    if draws_login {
+        for kind in [Kind::Deployment, Kind::Job] {
+            if is_behind(&context.child_client, kind, key).await? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Whether Jobs may start, and buckets may go: everything that it was decided by is current.
+pub async fn may_apply(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    desired: &Desired<Prepared>,
+    context: &Context,
+) -> Result<bool, Error> {
+    let starts = desired.jobs.iter().any(|job| {
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        let child = ChildKey::new(Kind::Job, &key.namespace, name);
+        context.child_client.store.get(&child).is_none()
+    });
+    if starts && !is_current(key, drive, before, context).await? {
+        return Ok(false);
+    }
+    may_depart(key, drive, before, &desired.bucket_removals, context).await
+}
+
+/// Whether buckets that the drive no longer asks for may be removed. A removal goes on for many walks: one read for each
+/// spec and each set of annotations is enough, because nothing else decides on it.
+pub async fn may_depart(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    bucket_removals: &[BucketRemoval],
+    context: &Context,
+) -> Result<bool, Error> {
+    let removes = bucket_removals.iter().any(|bucket_removal| {
+        matches!(
+            bucket_removal.fate,
+            RemovalDecision::Removed | RemovalDecision::RemovedIfEmpty | RemovalDecision::Released
+        )
+    });
+    if !removes {
+        return Ok(true);
+    }
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let removal_requests = removal_requests(drive);
+    if context.memory.is_confirmed(key, uid, removal_requests) {
+        return Ok(true);
+    }
+    let current = is_current(key, drive, before, context).await?;
+    if current {
+        context.memory.confirmed(key, uid, removal_requests);
+    }
+    Ok(current)
+}
+
+/// Tells apart what people wrote in a drive.
+fn removal_requests(drive: &RecruitmentDrive) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    drive.metadata.generation.hash(&mut hasher);
+    drive.metadata.annotations.hash(&mut hasher);
+    drive.metadata.deletion_timestamp.is_some().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether the API server has just this drive, with this record in its status. A status that differs is remembered: it is
+/// what the next look starts from.
+async fn is_current(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> Result<bool, Error> {
+    let Some(live) = read(key, context).await? else {
+        return Ok(false);
+    };
+    if live.metadata.uid != drive.metadata.uid {
+        return Ok(false);
+    }
+    let status = live.status.clone().unwrap_or_default();
+    let is_recorded = keeps_the_record(before, &status);
+    if !is_recorded {
+        let uid = live.metadata.uid.as_deref().unwrap_or_default();
+        context.memory.learned(key, uid, status, version(&live.metadata));
+    }
+    Ok(is_recorded && removal_requests(&live) == removal_requests(drive))
+}
+
+/// The drive as the API server has it now.
+pub async fn read(key: &DriveKey, context: &Context) -> Result<Option<RecruitmentDrive>, Error> {
+    let api: Api<RecruitmentDrive> = Api::namespaced(context.child_client.client.clone(), &key.namespace);
+    api.get_opt(&key.name)
+        .await
+        .map_err(|error| Error::Read(Box::new(error)))
+}
+
+/// Whether the API server has a newer version of a child of this kind than the informers told of.
+async fn is_behind(child_client: &ChildClient, kind: Kind, drive: &DriveKey) -> Result<bool, Error> {
+    let api: Api<DynamicObject> = Api::namespaced_with(child_client.client.clone(), &drive.namespace, &kind.resource());
+    let of_drive = ListParams::default().labels(&format!("{DRIVE}={}", drive.name));
+    let live = api
+        .list_metadata(&of_drive)
+        .await
+        .map_err(|error| Error::Read(Box::new(error)))?;
+    Ok(live.items.iter().any(|object| {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let known = child_client.store.get(&ChildKey::new(kind, &drive.namespace, name));
+        known.is_none_or(|known| known.version < version(&object.metadata))
+    }))
+}

@@ -1,0 +1,45 @@
+//! Drives whose last walk failed because the API server was not reached look again when it is, whatever is left of their
+//! back-off. Those that failed for what they ask keep theirs.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::controller::backoff;
+use crate::controller::context::Context;
+use crate::informer::store::DriveKey;
+
+/// Time between two drives: a thousand that wait look again within five seconds, and not all at once.
+const PACE: Duration = Duration::from_millis(5);
+
+/// Notes that the drive's walk did not reach the API server. Returns the time to wait if nobody wakes it before.
+pub fn wait(key: &DriveKey, context: &Context) -> Duration {
+    context.api_health.doubt();
+    let failures = context.memory.unreached(key, context.api_health.ended());
+    backoff::wait(failures, key)
+}
+
+/// Wakes them after each outage, until it is dropped.
+pub async fn look_again(context: Arc<Context>) {
+    let mut ended = context.api_health.ended();
+    loop {
+        context.api_health.again_after(ended).await;
+        ended = context.api_health.ended();
+        let drives = in_some_order(context.memory.take_unreached());
+        if !drives.is_empty() {
+            tracing::info!(drives = drives.len(), "drives that failed for the network look again");
+        }
+        for drive in drives {
+            // The queue closes only when the program ends.
+            let _ = context.queue.send(drive);
+            tokio::time::sleep(PACE).await;
+        }
+    }
+}
+
+/// In another order each time, so that the same drives are not always last.
+fn in_some_order(mut drives: Vec<DriveKey>) -> Vec<DriveKey> {
+    let chance = RandomState::new();
+    drives.sort_by_cached_key(|drive| chance.hash_one(drive));
+    drives
+}

@@ -1,0 +1,463 @@
+//! Room 1, `fetch`: gathers what exists and must be kept. Reads the informers' memory; sends no request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use ras_crds::spec::DatabaseProvider;
+use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStatus};
+
+use crate::controller::context::Context;
+use crate::informer::store::DriveKey;
+use ras_core::bucket::request::Owner as BucketOwner;
+use ras_core::bucket::state::State;
+use ras_core::build::names;
+use ras_core::cache;
+use ras_core::fetched::pods::{PodFailureKind, after};
+use ras_core::fetched::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
+use ras_core::fetched::{
+    Apis, BucketFacts, Crash, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched,
+    ForeignState, JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
+};
+use ras_core::kind::Kind;
+use ras_core::plan::data;
+use ras_core::plan::data::Data;
+use ras_core::platform::{CacheConfig, PlatformConfig};
+use ras_core::report::Observed;
+
+/// Names of the Secrets that a drive makes or uses.
+pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeSet<String> {
+    let drive = &*cache::expanded(drive, &CacheConfig::default());
+    let name = drive.metadata.name.as_deref().unwrap_or_default();
+    let mut secrets: BTreeSet<String> = drive
+        .spec
+        .secrets
+        .iter()
+        .map(|secret| match &secret.existing {
+            Some(existing) => existing.secret_name.clone(),
+            None => names::secret(name, &secret.name),
+        })
+        .collect();
+    if let Some(database) = &drive.spec.database {
+        secrets.extend(names::database_secrets(name, database));
+        secrets.extend(names::second_passwords(name, database));
+        secrets.extend(database.external.iter().map(|external| external.secret_name.clone()));
+    }
+    let uses = drive.spec.services.iter().flat_map(|service| {
+        let of_migration = service.migrate.as_ref().and_then(|migrate| migrate.uses.as_ref());
+        service.uses.iter().chain(of_migration)
+    });
+    let bindings = uses.flat_map(|uses| &uses.bindings);
+    secrets.extend(bindings.filter_map(|binding| binding.secret_name.clone()));
+    if let Some(tls) = drive.spec.exposure.as_ref().and_then(|exposure| exposure.tls.as_ref()) {
+        secrets.insert(tls.secret_name.clone().unwrap_or_else(|| names::tls_secret(name)));
+    }
+    let own = drive
+        .spec
+        .buckets
+        .iter()
+        .filter_map(|bucket| bucket.credentials.as_ref());
+    secrets.extend(own.map(|secret| secret.secret_name.clone()));
+    if !drive.spec.buckets.is_empty() {
+        let programs = platform.object_store.as_ref().map(|store| &store.programs);
+        secrets.extend(programs.and_then(|programs| programs.secret_name.clone()));
+    }
+    secrets
+}
+
+/// What is known of each secret that comes from a store outside the cluster.
+fn external_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    apis: Apis,
+    context: &Context,
+) -> BTreeMap<String, ExternalFacts> {
+    let store = &context.child_client.store;
+    let kind = match apis.external_secrets {
+        Some(ExternalSecretsVersion::V1) => Some(Kind::ExternalSecret),
+        Some(ExternalSecretsVersion::V1Beta1) => Some(Kind::ExternalSecretBeta),
+        None => None,
+    };
+    let known = |name: String| {
+        let asked = kind.and_then(|kind| store.get(&ChildKey::new(kind, &key.namespace, &name)));
+        let secret = store.get(&ChildKey::new(Kind::Secret, &key.namespace, &name));
+        let filler = format!("ExternalSecret/{name}");
+        let facts = ExternalFacts {
+            unowned: secret.and_then(|secret| match secret.owner {
+                Owner::Other { who } if *who == *filler => None,
+                Owner::Other { who } => Some(format!("belongs to {who}")),
+                Owner::Drive { name, .. } => Some(format!("was generated for the drive {name}")),
+                Owner::Nobody => Some(match secret.drive {
+                    Some(drive) => format!("was generated for the drive {drive}"),
+                    None => "was made by somebody else".to_owned(),
+                }),
+            }),
+            state: asked.and_then(|asked| match asked.detail {
+                Detail::Foreign(state) => Some(state),
+                _ => None,
+            }),
+        };
+        (name, facts)
+    };
+    let external = drive.spec.secrets.iter().filter(|secret| secret.external.is_some());
+    external
+        .map(|secret| known(names::secret(&key.name, &secret.name)))
+        .collect()
+}
+
+/// Buckets that status names, with what the object store said of them last.
+fn buckets_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> BTreeMap<String, BucketFacts> {
+    let known = |bucket: &BucketStatus| {
+        let owner = BucketOwner {
+            namespace: key.namespace.to_string(),
+            drive: key.name.to_string(),
+            uid: drive.metadata.uid.clone().unwrap_or_default(),
+            bucket: bucket.name.clone(),
+        };
+        context.child_client.bucket_controller.as_ref()?.look(key, &owner)
+    };
+    before
+        .buckets
+        .iter()
+        .map(|recorded| {
+            let (was_there, was_lost) = match recorded.state {
+                BucketState::Ready | BucketState::Failing => (true, false),
+                BucketState::Lost | BucketState::Replaced => (false, true),
+                BucketState::Pending | BucketState::Removing | BucketState::Retained => (false, false),
+            };
+            let known = known(recorded);
+            let lost = known.as_ref().map(|state| matches!(state, State::Lost { .. }));
+            let facts = BucketFacts {
+                there: lost != Some(true) && (was_there || known.as_ref().is_some_and(State::is_there)),
+                lost: lost.unwrap_or(was_lost),
+                accepted: data::accepts(drive, &recorded.name, recorded.identity.as_deref().unwrap_or_default()),
+                recorded: recorded.clone(),
+            };
+            (recorded.name.clone(), facts)
+        })
+        .collect()
+}
+
+/// A drive's own database server.
+fn database_server(key: &DriveKey, context: &Context) -> Option<StatefulSetState> {
+    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    match context.child_client.store.get(&child)?.detail {
+        Detail::StatefulSet(state) => Some(state),
+        Detail::None
+        | Detail::Secret(_)
+        | Detail::Deployment(_)
+        | Detail::Job(_)
+        | Detail::Claim(_)
+        | Detail::Foreign(_) => None,
+    }
+}
+
+/// Whether the pod of a drive's own database server is ready.
+fn database_serves(key: &DriveKey, context: &Context) -> bool {
+    database_server(key, context).is_some_and(|state| state.observed_generation >= state.generation && state.ready > 0)
+}
+
+/// By which Secret the pod of a drive's own database server was started.
+fn database_started_by(key: &DriveKey, context: &Context) -> StartedBy {
+    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    match context.child_client.store.get(&child).map(|record| record.detail) {
+        Some(Detail::StatefulSet(state)) => state.started_by,
+        _ => StartedBy::default(),
+    }
+}
+
+/// What CloudNativePG says of a drive's database servers.
+fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
+    let child = ChildKey::new(Kind::Cluster, &key.namespace, &names::database(&key.name));
+    match context.child_client.store.get(&child)?.detail {
+        Detail::Foreign(state) => Some(state),
+        Detail::None
+        | Detail::Secret(_)
+        | Detail::Deployment(_)
+        | Detail::StatefulSet(_)
+        | Detail::Job(_)
+        | Detail::Claim(_) => None,
+    }
+}
+
+fn database_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    now: Timestamp,
+    context: &Context,
+) -> DatabaseFacts {
+    let cluster = database_cluster(key, context);
+    DatabaseFacts {
+        recorded: before.database.clone().unwrap_or_default(),
+        serves: database_serves(key, context) || cluster.as_ref().is_some_and(|state| state.ready == Some(true)),
+        cluster,
+        started_by: database_started_by(key, context),
+        storage: database_storage(key, drive, context),
+        watch: Some(Watch {
+            since: context.began,
+            drives: u64::try_from(context.drives.len()).unwrap_or(u64::MAX),
+        }),
+        programs: programs_of(key, drive, now, context),
+    }
+}
+
+/// What holds the data of a drive's database server in the cluster.
+fn database_storage(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> Option<String> {
+    let managed = drive.spec.database.as_ref()?.managed.as_ref()?;
+    let (kind, name) = match managed.provider {
+        DatabaseProvider::Standalone => (Kind::PersistentVolumeClaim, names::database_claim(&key.name)),
+        DatabaseProvider::CloudNativePG => (Kind::Cluster, names::database(&key.name)),
+    };
+    let record = context
+        .child_client
+        .store
+        .get(&ChildKey::new(kind, &key.namespace, &name))?;
+    Some(format!("{kind}/{}", record.uid))
+}
+
+/// The passwords that the drive's Deployments use. One that is going may have pods for as long as it is there.
+fn programs_of(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    now: Timestamp,
+    context: &Context,
+) -> BTreeMap<String, ProgramFacts> {
+    let pod_failures = context.child_client.store.pod_failures(key);
+    let crashes = |child: &str, state: &DeploymentState| {
+        let services = drive.spec.services.iter();
+        let service = services.filter(|service| names::of_service(&key.name, &service.name) == child);
+        let of_service =
+            service.flat_map(|service| pod_failures.iter().filter(|trouble| trouble.service == service.name));
+        of_service
+            .filter(|trouble| trouble.course == PodFailureKind::Crashing && trouble.is_lasting(state.written_at, now))
+            .map(|trouble| Crash {
+                passwords: trouble.passwords.iter().map(ToString::to_string).collect(),
+                text: trouble.text(),
+            })
+            .collect()
+    };
+    let children = context.child_client.store.of_drive(key).into_iter();
+    children
+        .filter_map(|(child, record)| match record.detail {
+            Detail::Deployment(state) => {
+                let facts = ProgramFacts {
+                    passwords: state.passwords.iter().map(ToString::to_string).collect(),
+                    settled: state.is_settled() && !record.deleting,
+                    wanted: state.replicas > 0 || state.replicas_before_suspend.is_some_and(|before| before > 0),
+                    serves: state.replicas > 0 && state.is_complete() && !record.deleting,
+                    crashes: crashes(&child.name, &state),
+                };
+                Some((child.name.to_string(), facts))
+            }
+            Detail::None
+            | Detail::Secret(_)
+            | Detail::StatefulSet(_)
+            | Detail::Job(_)
+            | Detail::Claim(_)
+            | Detail::Foreign(_) => None,
+        })
+        .collect()
+}
+
+/// What of a drive exists and stays, of the kinds whose presence a condition claims.
+fn children_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeSet<ChildKey> {
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let children = context.child_client.store.of_drive(key).into_iter();
+    children
+        .filter(|(child, record)| {
+            let is_ours = matches!(&record.owner, Owner::Drive { uid: owner, .. } if **owner == *uid);
+            Observed::KINDS.contains(&child.kind) && is_ours && !record.deleting
+        })
+        .map(|(child, _)| child)
+        .collect()
+}
+
+/// The volumes of the drive that exist, by the names of their claims: those that it asks for and made, in this life or an
+/// earlier one.
+fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, LiveClaim> {
+    let services = drive.spec.services.iter();
+    let volumes = services.flat_map(|service| service.volumes.iter().map(move |volume| (service, volume)));
+    let names = volumes
+        .filter(|(_, volume)| volume.size.is_some())
+        .map(|(service, volume)| names::volume_claim(&key.name, &service.name, &volume.name));
+    let of_server = drive
+        .spec
+        .database
+        .as_ref()
+        .and_then(|database| database.managed.as_ref());
+    names
+        .chain(of_server.map(|_| names::database_claim(&key.name)))
+        .filter_map(|name| {
+            let record =
+                context
+                    .child_client
+                    .store
+                    .get(&ChildKey::new(Kind::PersistentVolumeClaim, &key.namespace, &name))?;
+            let is_ours = record.drive.as_deref() == Some(&*key.name) && !record.deleting;
+            match record.detail {
+                Detail::Claim(state) if is_ours => Some((
+                    name,
+                    LiveClaim {
+                        facts: state.facts?,
+                        applies_class: state.applies_class,
+                    },
+                )),
+                _ => None,
+            }
+        })
+        .collect()
+}
+
+/// What became of the data that a drive uses.
+fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveStatus, context: &Context) -> Data {
+    let store = &context.child_client.store;
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let used = data::used(drive);
+    // What belongs to others is in the way, and told elsewhere; what an earlier drive of the name owned goes with that.
+    // Data that lost its label is still the drive's when status remembers it; a stranger's never was.
+    let is_remembered = |uid: &str| before.data.iter().any(|one| one.uid == *uid);
+    let is_ours = |record: &Record| match &record.owner {
+        Owner::Drive { uid: owner, .. } => **owner == *uid,
+        Owner::Other { .. } => false,
+        Owner::Nobody => match record.drive.as_deref() {
+            Some(name) => *name == *key.name,
+            None => record.touched || is_remembered(&record.uid),
+        },
+    };
+    let was_ready = |child: &String| {
+        let kinds = [Kind::Deployment, Kind::StatefulSet].into_iter();
+        let mut records = kinds.filter_map(|kind| store.get(&ChildKey::new(kind, &key.namespace, child)));
+        records.any(|record| match record.detail {
+            Detail::Deployment(state) => state.ready > 0,
+            Detail::StatefulSet(state) => state.ready > 0,
+            Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Claim(_) | Detail::Foreign(_) => false,
+        })
+    };
+    let live = used.iter().filter_map(|(one, used)| {
+        let child = ChildKey::new(data::child_kind(one.0), &key.namespace, &one.1);
+        let record = store.get(&child).filter(|record| !used.own || is_ours(record))?;
+        let may_hold_data = match &record.detail {
+            Detail::Foreign(state) => state.ready == Some(true),
+            Detail::Secret(_) => true,
+            Detail::None | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Claim(_) => {
+                record.marks.is_bound || used.by.iter().any(was_ready)
+            }
+        };
+        let live = data::Live {
+            uid: record.uid.to_string(),
+            deleting: record.deleting,
+            may_hold_data,
+        };
+        Some((one.clone(), live))
+    });
+    data::judge(drive, &used, &live.collect(), &before.data)
+}
+
+/// The drive's Jobs, with why their pods are refused.
+fn jobs_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, JobFacts> {
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let mut jobs = context.child_client.store.jobs(key, uid);
+    for (name, job) in &mut jobs {
+        if job.trouble.is_none() {
+            job.trouble = context
+                .rejections
+                .of(key, &ChildKey::new(Kind::Job, &key.namespace, name));
+        }
+    }
+    jobs
+}
+
+/// Gathers what exists around a drive.
+pub fn fetch(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+    context: &Context,
+) -> (Fetched, Observed) {
+    let store = &context.child_client.store;
+    let secrets = secrets_of(drive, &context.platform.now())
+        .into_iter()
+        .filter_map(|name| store.secret(&key.namespace, &name).map(|facts| (name, facts)))
+        .collect();
+    let states: BTreeMap<String, DeploymentState> = drive
+        .spec
+        .services
+        .iter()
+        .map(|service| names::of_service(&key.name, &service.name))
+        .filter_map(|name| {
+            let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
+            match record.detail {
+                Detail::Deployment(state) => Some((name, state)),
+                Detail::None
+                | Detail::Secret(_)
+                | Detail::StatefulSet(_)
+                | Detail::Job(_)
+                | Detail::Claim(_)
+                | Detail::Foreign(_) => None,
+            }
+        })
+        .collect();
+    let deployments = states
+        .iter()
+        .map(|(name, state)| {
+            let facts = DeploymentFacts {
+                replicas: state.replicas,
+                replicas_before_suspend: state.replicas_before_suspend,
+                started_by: state.started_by.clone(),
+                complete: state.is_complete(),
+            };
+            (name.clone(), facts)
+        })
+        .collect();
+    let apis = context.apis.borrow().unwrap_or_default();
+    let fetched = Fetched {
+        now: now.0,
+        secrets,
+        deployments,
+        jobs: jobs_of(key, drive, context),
+        job_pods: store.job_pods(key),
+        migrations: before
+            .services
+            .iter()
+            .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
+            .collect(),
+        older_claimants: context.claims.older_claimants(key),
+        operator_pods: context.own_pods.clone(),
+        apis,
+        external: external_of(key, drive, apis, context),
+        claims: claims_of(key, drive, context),
+        buckets: buckets_of(key, drive, before, context),
+        database: match drive.spec.database {
+            Some(_) => database_of(key, drive, before, now.0, context),
+            None => DatabaseFacts::default(),
+        },
+    };
+    let server = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
+    let mut pod_failures = store.pod_failures(key);
+    pod_failures.extend(context.rejections.of(key, &server));
+    (
+        fetched,
+        Observed {
+            deployments: states,
+            pod_failures,
+            server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
+            reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
+            data: data_of(key, drive, before, context),
+            // Otherwise what was applied tells it.
+            children: if drive.spec.is_paused() {
+                children_of(key, drive, context)
+            } else {
+                BTreeSet::new()
+            },
+            listeners: None,
+            refused_before: None,
+        },
+    )
+}
