@@ -1,4 +1,4 @@
-//! Room 1, `fetch`: gathers what exists and must be kept. Reads the informers' memory; sends no request.
+//! Step 1, `fetch`: gathers what exists and must be kept. Reads the informers' memory; sends no request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,6 @@ use crate::controller::context::Context;
 use crate::informer::store::DriveKey;
 use ras_core::bucket::request::Owner as BucketOwner;
 use ras_core::bucket::state::State;
-use ras_core::build::names;
 use ras_core::cache;
 use ras_core::fetched::pods::{PodFailureKind, after};
 use ras_core::fetched::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
@@ -20,6 +19,7 @@ use ras_core::fetched::{
     ForeignState, JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
 };
 use ras_core::kind::Kind;
+use ras_core::names;
 use ras_core::plan::data;
 use ras_core::plan::data::Data;
 use ras_core::platform::{CacheConfig, PlatformConfig};
@@ -373,37 +373,20 @@ fn jobs_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTree
     jobs
 }
 
-/// Gathers what exists around a drive.
+/// Gathers what exists around a drive: what is decided by.
 pub fn fetch(
     key: &DriveKey,
     drive: &RecruitmentDrive,
     before: &RecruitmentDriveStatus,
     now: &Time,
     context: &Context,
-) -> (Fetched, Observed) {
+) -> Fetched {
     let store = &context.child_client.store;
     let secrets = secrets_of(drive, &context.platform.now())
         .into_iter()
         .filter_map(|name| store.secret(&key.namespace, &name).map(|facts| (name, facts)))
         .collect();
-    let states: BTreeMap<String, DeploymentState> = drive
-        .spec
-        .services
-        .iter()
-        .map(|service| names::of_service(&key.name, &service.name))
-        .filter_map(|name| {
-            let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
-            match record.detail {
-                Detail::Deployment(state) => Some((name, state)),
-                Detail::None
-                | Detail::Secret(_)
-                | Detail::StatefulSet(_)
-                | Detail::Job(_)
-                | Detail::Claim(_)
-                | Detail::Foreign(_) => None,
-            }
-        })
-        .collect();
+    let states = deployments_of(key, drive, context);
     let deployments = states
         .iter()
         .map(|(name, state)| {
@@ -417,7 +400,7 @@ pub fn fetch(
         })
         .collect();
     let apis = context.apis.borrow().unwrap_or_default();
-    let fetched = Fetched {
+    Fetched {
         now: now.0,
         secrets,
         deployments,
@@ -438,26 +421,57 @@ pub fn fetch(
             Some(_) => database_of(key, drive, before, now.0, context),
             None => DatabaseFacts::default(),
         },
-    };
+        data: data_of(key, drive, before, context),
+    }
+}
+
+/// What the status shows of a drive's programs and data.
+pub fn observe(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+    context: &Context,
+) -> Observed {
     let server = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
-    let mut pod_failures = store.pod_failures(key);
+    let mut pod_failures = context.child_client.store.pod_failures(key);
     pod_failures.extend(context.rejections.of(key, &server));
-    (
-        fetched,
-        Observed {
-            deployments: states,
-            pod_failures,
-            server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
-            reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
-            data: data_of(key, drive, before, context),
-            // Otherwise what was applied tells it.
-            children: if drive.spec.is_paused() {
-                children_of(key, drive, context)
-            } else {
-                BTreeSet::new()
-            },
-            listeners: None,
-            refused_before: None,
+    Observed {
+        deployments: deployments_of(key, drive, context),
+        pod_failures,
+        server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
+        reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
+        data: data_of(key, drive, before, context),
+        // Otherwise what was applied tells it.
+        children: if drive.spec.is_paused() {
+            children_of(key, drive, context)
+        } else {
+            BTreeSet::new()
         },
-    )
+        listeners: None,
+        refused_before: None,
+    }
+}
+
+/// The Deployments of a drive's services.
+fn deployments_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, DeploymentState> {
+    let store = &context.child_client.store;
+    drive
+        .spec
+        .services
+        .iter()
+        .map(|service| names::of_service(&key.name, &service.name))
+        .filter_map(|name| {
+            let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
+            match record.detail {
+                Detail::Deployment(state) => Some((name, state)),
+                Detail::None
+                | Detail::Secret(_)
+                | Detail::StatefulSet(_)
+                | Detail::Job(_)
+                | Detail::Claim(_)
+                | Detail::Foreign(_) => None,
+            }
+        })
+        .collect()
 }

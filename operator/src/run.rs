@@ -213,7 +213,7 @@ async fn begin(
         ),
         queue: news.queue.clone(),
         api_health: news.api_health.clone(),
-        memory: controller::context::DriveCache::default(),
+        cache: controller::context::DriveCache::default(),
         began: Timestamp::now(),
         own_pods: settings.own_pods.clone(),
         listeners: listeners::Listeners::default(),
@@ -579,8 +579,8 @@ async fn reconcile_until_stopped(
     let config = kube_controller::Config::default().concurrency(concurrency);
     let drives = context.drives.clone();
     kube_controller::applier(
-        |drive, context| controller::reconcile(drive, context).boxed(),
-        |drive, error, context| controller::on_error(&drive, error, &context),
+        |drive, context| controller::reconcile::reconcile(drive, context).boxed(),
+        |drive, error, context| controller::reconcile::on_error(&drive, error, &context),
         context,
         drives,
         requests,

@@ -18,6 +18,7 @@ pub mod database;
 pub mod fetched;
 pub mod foreign;
 pub mod kind;
+pub mod names;
 pub mod plan;
 pub mod platform;
 pub mod redaction;

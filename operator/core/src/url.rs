@@ -1,11 +1,11 @@
 //! Which values of Secrets programs get as part of a URL. Kubernetes puts those URLs together in the pod, where nothing is
 //! escaped, so such a value has to be one that needs no escaping. Pure.
 
-use super::valid::{EnvSource, ValidContainer, ValidDrive};
+use super::valid::{EnvSource, ValidContainer, ValidService};
 
 /// Whether a URL of any program is made of this key of a Secret.
-pub fn contains(drive: &ValidDrive, secret: &str, key: &str) -> bool {
-    drive.services.iter().any(|service| {
+pub fn contains(services: &[ValidService], secret: &str, key: &str) -> bool {
+    services.iter().any(|service| {
         let files = service.files.iter().map(|file| file.content.as_str());
         let migration = service.migration.as_ref().map(|migration| &migration.container);
         is_in_urls_of(&service.container, files, secret, key)

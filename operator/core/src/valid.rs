@@ -1,26 +1,26 @@
-//! A drive that can be built: one-of choices are enums, defaults are filled in, the platform's settings are
-//! merged. Made by [`validate`](super::validate::validate()) alone.
+//! A drive that can be built: one-of choices are enums, defaults are filled in, the platform's settings are merged. It holds
+//! what people wrote and nothing of what exists. Made by [`validate`](super::validate::validate()) alone.
 
 mod database;
+mod removal_requests;
+mod rotation;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::jiff::Timestamp;
-use ras_crds::MigrationStatus;
 use ras_crds::spec::{
     AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, ExternalKey, File, IssuerKind, PodSecurity, Protocol,
     PullPolicy, RolloutStrategy, Scheduling, StoreKind,
 };
 
-use super::fetched::{Apis, BucketFacts, DeploymentFacts, ForeignState, JobFacts, JobPod, OwnPods, SecretFacts};
 use crate::bucket::request::BucketRequest;
-use crate::plan::bucket_removal::BucketRemoval;
-use crate::plan::login_rotation;
-use crate::plan::secret_rotation::{Calendar, RotationSchedule};
+
+pub use removal_requests::RemovalRequests;
+pub use rotation::{Freeze, Policy};
 
 pub use database::{
-    BackupPlace, DatabaseLogin, DatabaseServer, ExternalServer, LoginRotation, ValidAuthority, ValidBackup,
-    ValidCluster, ValidDatabase, ValidLogicalDatabase, ValidStandalone,
+    BackupPlace, CA, CA_FILE, CLUSTER_ADMIN, CLUSTER_CA, DatabaseLogin, DatabaseServer, ExternalServer, LoginRotation,
+    SUFFIX, ValidAuthority, ValidBackup, ValidCluster, ValidDatabase, ValidLogicalDatabase, ValidStandalone, authority,
+    host_of,
 };
 
 /// A drive that can be built.
@@ -34,8 +34,8 @@ pub struct ValidDrive {
     pub uid: Option<String>,
     /// Generation of the spec.
     pub generation: Option<i64>,
-    /// When it was looked at, and what may not happen then.
-    pub calendar: Calendar,
+    /// Times in which nothing rotates.
+    pub freezes: Vec<Freeze>,
     /// Whether every service is scaled to nothing.
     pub suspended: bool,
     /// The services, in the spec's order.
@@ -50,47 +50,22 @@ pub struct ValidDrive {
     pub warnings: Vec<String>,
     /// Buckets that services use.
     pub buckets: Vec<ValidBucket>,
-    /// Buckets that the drive once asked for.
-    pub bucket_removals: Vec<BucketRemoval>,
+    /// The annotations that confirm or forbid that buckets are deleted.
+    pub removal_requests: RemovalRequests,
     /// How people reach it.
     pub exposure: Option<ValidExposure>,
     /// Metrics and alerts.
     pub monitoring: Option<ValidMonitoring>,
     /// The drive's and the platform's, each once.
     pub image_pull_secrets: Vec<String>,
+    /// Whether the platform has the ports of services checked.
+    pub listener_checks: bool,
     /// Image of the step that renders files.
     pub operator_image: String,
     /// CPU and memory of the containers with that image.
     pub operator_resources: ValidResources,
-    /// The operator's pods, from which the ports of services are checked. Absent: they are not.
-    pub operator_pods: Option<OwnPods>,
-    /// Optional APIs that the cluster serves.
-    pub apis: Apis,
-    /// Secrets as they are, by their name in Kubernetes.
-    pub secrets: BTreeMap<String, SecretFacts>,
-    /// Deployments as they are, by their name in Kubernetes.
-    pub deployments: BTreeMap<String, DeploymentFacts>,
-    /// Jobs as they are, by their name in Kubernetes.
-    pub jobs: BTreeMap<String, JobFacts>,
-    /// Pods of Jobs, also those whose Job is gone.
-    pub job_pods: Vec<JobPod>,
-    /// What status says of migrations, by service.
-    pub migrations: BTreeMap<String, MigrationStatus>,
     /// What the annotation `ras.dev/run-migration` asks for, by service.
     pub migration_requests: BTreeMap<String, String>,
-    /// Buckets as they are known, by their name in the drive.
-    pub bucket_facts: BTreeMap<String, BucketFacts>,
-}
-
-impl ValidDrive {
-    /// When something of it rotates next, as far as is known.
-    pub fn next_rotation(&self) -> Option<Timestamp> {
-        self.generated_secrets
-            .iter()
-            .filter_map(|secret| secret.rotation.next())
-            .chain(login_rotation::standing(self).next())
-            .min()
-    }
 }
 
 /// One program of the portal.
@@ -158,9 +133,6 @@ pub struct ValidBinding {
 pub struct ValidMigration {
     /// What runs: the service's image, in the migration's environment.
     pub container: ValidContainer,
-    /// The variables as they are with the first login of each owner, where it has the second: who logs in is no part of
-    /// what a migration does. Absent: as they are.
-    pub lasting_env: Option<Vec<ValidEnv>>,
     /// Seconds it may take, its retries included.
     pub timeout_seconds: i64,
     /// How often it is tried again by itself.
@@ -228,8 +200,10 @@ pub struct ValidResources {
 pub struct ValidEnv {
     /// Name.
     pub name: String,
-    /// Where its value is from.
+    /// Where its value is from. Of a variable about a database login: while programs use the first login.
     pub source: EnvSource,
+    /// Where its value is from while programs use the second login, where that is something else.
+    pub with_second_login: Option<EnvSource>,
 }
 
 /// Where a variable's value is from.
@@ -443,12 +417,12 @@ pub struct GeneratedSecret {
     pub keys: Vec<String>,
     /// What the values look like.
     pub value_format: ValueFormat,
-    /// Whether the values are drawn anew.
-    pub rotation: RotationSchedule,
+    /// When the values are generated anew.
+    pub policy: Policy,
     /// Whether status shows when.
     pub rotates: bool,
-    /// The wish to rotate that stands in the drive's annotations.
-    pub wish: Option<String>,
+    /// The request to rotate that stands in the drive's annotations.
+    pub request: Option<String>,
     /// What happens to it in the end.
     pub deletion_policy: DeletionPolicy,
 }
@@ -468,10 +442,6 @@ pub struct ValidExternal {
     pub source: ExternalSource,
     /// How often the store is asked, in Go's form.
     pub refresh_interval: String,
-    /// Whose the Secret of that name is, when there is one that no `ExternalSecret` of ours fills.
-    pub unowned: Option<String>,
-    /// What its operator says. Absent: there is no `ExternalSecret` yet.
-    pub state: Option<ForeignState>,
 }
 
 /// What is taken from a store.
@@ -602,4 +572,15 @@ pub struct ValidMonitoring {
     pub namespace: Option<String>,
     /// Labels by which Prometheus selects.
     pub labels: BTreeMap<String, String>,
+}
+
+impl ValidEnv {
+    /// A variable that no database login has to do with.
+    pub fn new(name: impl Into<String>, source: EnvSource) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            with_second_login: None,
+        }
+    }
 }

@@ -240,14 +240,14 @@ fn may_roll_back(credential: &CredentialItem, record: &Record) -> bool {
 fn notes(credential: &CredentialItem) -> Map<String, Value> {
     let CredentialNotes {
         drawn_at: _, // The Secret's own age tells it of the first values.
-        wish,
+        request,
         generation,
     } = &credential.notes;
-    let wish = wish.iter().map(|wish| (ROTATED_FOR.to_owned(), json!(wish)));
+    let request = request.iter().map(|request| (ROTATED_FOR.to_owned(), json!(request)));
     let generation = generation
         .iter()
         .map(|generation| (LOGIN_GENERATION.to_owned(), json!(generation.to_string())));
-    wish.chain(generation).collect()
+    request.chain(generation).collect()
 }
 
 /// Whether the values that are there are of this rotation, or of a later one. What is remembered now may be newer than

@@ -6,9 +6,9 @@ use ras_crds::ConditionType;
 
 use crate::apply::decide::{Asker, may_prune};
 use crate::apply::item::Item;
-use ras_core::build::BlockedBy;
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
+use ras_core::plan::blocked::BlockedBy;
 
 /// Programs wait for what they need. What serves while a migration runs, or has failed, goes on with the ports, files and
 /// rules it was started with: these wait, too, where they are there, and so does the route to ports that would be others.

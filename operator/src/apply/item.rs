@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use ras_core::build::labels::APPLIED;
-use ras_core::build::names::RENDER_CONTAINER;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
+use ras_core::names::RENDER_CONTAINER;
 
 /// One child as it goes to the API server.
 #[derive(Clone, Debug, PartialEq)]

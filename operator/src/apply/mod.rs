@@ -30,12 +30,13 @@ use crate::informer::field_takers;
 use crate::informer::store::DriveKey;
 use ras_core::applied::{Blocked, Changes, Outcome, Taken};
 use ras_core::build::labels::{APPLIED, DRIVE};
-use ras_core::build::{Applied, Desired, Prepared, names};
+use ras_core::build::{Applied, Desired, Prepared};
 use ras_core::fetched::facts::ExternalSecretsVersion;
 use ras_core::fetched::facts::FIELD_MANAGER;
 use ras_core::fetched::pods::PodFailure;
 use ras_core::fetched::record::{ChildKey, Detail, Owner, Record};
 use ras_core::kind::Kind;
+use ras_core::names;
 use ras_core::plan::data::Data;
 use ras_core::retry::Retry;
 
@@ -202,7 +203,7 @@ pub async fn apply(
     let asker = Asker { name: &key.name, uid };
     let buckets = buckets::ask(child_client, key, uid, &desired, recorded);
     let items = items(&desired)?;
-    let mut left = deferred::left(&items, &desired.held, asker, |key| child_client.store.get(key));
+    let mut left = deferred::left(&items, &desired.blocked, asker, |key| child_client.store.get(key));
     let frozen = frozen::frozen(&items, &data.frozen_children(&key.namespace));
     left.extend(frozen.iter().cloned());
     let mut wanted: BTreeSet<ChildKey> = items.iter().map(|item| item.key.clone()).collect();
@@ -320,7 +321,7 @@ fn items(desired: &Desired<Prepared>) -> Result<Vec<Item>, ItemError> {
         prometheus_rule,
         buckets: _,         // They are no objects of Kubernetes: see `buckets`.
         bucket_removals: _, // As buckets.
-        held: _,
+        blocked: _,
         kept_jobs: _, // They are not made: see `apply`.
         replica_handovers: _,
         scales: _, // Their Deployments are left as they are otherwise: see `scale`.

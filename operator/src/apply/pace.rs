@@ -26,9 +26,9 @@ pub(super) fn paced(item: &Item, record: &Record) -> Option<Item> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ras_core::build::names::RENDER_CONTAINER;
     use ras_core::fetched::record::{DeploymentState, Fields, Marks, Owner};
     use ras_core::kind::Kind;
+    use ras_core::names::RENDER_CONTAINER;
     use serde_json::{Value, json};
 
     fn item(image: &str, render: &str, surge: &Value, replicas: Option<i32>) -> Item {

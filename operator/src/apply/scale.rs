@@ -5,9 +5,9 @@ use super::decide::{Asker, may_prune};
 use crate::apply::child_client::{ChildClient, is_conflict};
 use crate::controller::error::refusal;
 use crate::informer::store::DriveKey;
-use ras_core::build::Scale;
 use ras_core::fetched::record::{ChildKey, STOPPED};
 use ras_core::kind::Kind;
+use ras_core::plan::scales::Scale;
 
 /// What stands in `ras.dev/applied` of a Deployment that was brought back: nothing that is ever applied, so that it is written
 /// whole as soon as it may be.

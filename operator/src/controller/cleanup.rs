@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::core::DynamicObject;
 use kube::runtime::controller::Action;
@@ -14,18 +15,17 @@ use ras_crds::{BucketStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 use super::context::Context;
 use crate::apply::buckets::depart;
 use crate::controller::drive_watch::Stored;
-use crate::controller::{Counted, Error, Way, events, finalizer, live_read, show, told};
+use crate::controller::status_writer::{self, Patched, StatusUpdate};
+use crate::controller::{Error, events, finalizer, live_read};
 use crate::informer::store::DriveKey;
-use ras_core::plan::bucket_removal::{Asking, BucketRemoval, Progress, RemovalRequests, fate, settle};
+use crate::telemetry::metrics::Outcome as Counted;
+use ras_core::plan::bucket_removal::{Asking, BucketRemoval, RemovalProgress, fate, settle};
 use ras_core::report;
+use ras_core::valid::RemovalRequests;
 
 /// Removes what is to be removed, and lets the drive go when that is done.
-pub async fn cleanup(
-    key: &DriveKey,
-    stored: &Stored,
-    now: &Time,
-    context: &Context,
-) -> Result<(Counted, Action), Error> {
+pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
+    let now = &Time(Timestamp::now());
     let (meta, drive) = match &stored.0 {
         Ok(drive) => (&drive.metadata, Some(drive)),
         Err(invalid) => (&invalid.metadata, None),
@@ -36,7 +36,7 @@ pub async fn cleanup(
         }
         return Ok((Counted::Unchanged, Action::await_change()));
     }
-    let mut before = told(key, meta, drive.and_then(|drive| drive.status.as_ref()), context);
+    let mut before = status_writer::last(key, meta, drive.and_then(|drive| drive.status.as_ref()), context);
     if drive.is_none() && before.buckets.is_empty() {
         before.buckets = stored_buckets(key, context).await?;
     }
@@ -46,51 +46,23 @@ pub async fn cleanup(
         drive: &key.name,
         overdue: left.is_zero(),
     };
-    let uid = meta.uid.as_deref().unwrap_or_default();
-    let mut lines = Vec::new();
-    let mut blocked = Vec::new();
-    let mut kept = Vec::new();
-    let mut open = 0;
     let bucket_removals = bucket_removals(meta, drive, &before);
     if let Some(drive) = drive
         && !drive.spec.is_paused()
-        && !live_read::may_depart(key, drive, &before, &bucket_removals, context).await?
+        && !live_read::may_remove_buckets(key, drive, &before, &bucket_removals, context).await?
     {
         return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
     }
-    for bucket_removal in bucket_removals {
-        if drive.is_some_and(|drive| drive.spec.is_paused()) {
-            if let Some(bucket_controller) = &context.child_client.bucket_controller {
-                bucket_controller.forget(key);
-            }
-            open += 1;
-            let message = "spec.paused is true, so nothing is removed: set it to false to go on";
-            blocked.push((Reason::Paused, message.to_owned()));
-            lines.push(bucket_removal.recorded);
-            continue;
-        }
-        let known = depart(&context.child_client, key, uid, &bucket_removal);
-        let (progress, line) = settle(&bucket_removal, known.state(), asking);
-        match progress {
-            Progress::Gone => {}
-            Progress::Kept => {
-                kept.push(line.clone());
-                lines.push(line);
-            }
-            Progress::Going => {
-                open += 1;
-                lines.push(line);
-            }
-            Progress::Blocked { reason, message } => {
-                open += 1;
-                blocked.push((reason, message));
-                lines.push(line);
-            }
-        }
-    }
-    if open == 0 {
+    let is_paused = drive.is_some_and(|drive| drive.spec.is_paused());
+    let mut settled = if is_paused {
+        paused(key, bucket_removals, context)
+    } else {
+        let uid = meta.uid.as_deref().unwrap_or_default();
+        settle_all(key, uid, &bucket_removals, asking, context)
+    };
+    if settled.open == 0 {
         // Told first: nobody can be told anything of an object that is gone.
-        events::retained(&kept, key, meta, context);
+        events::retained(&settled.kept, key, meta, context);
         let gone = finalizer::set(key, meta, false, context).await?;
         let again = if gone {
             Action::await_change()
@@ -99,10 +71,21 @@ pub async fn cleanup(
         };
         return Ok((Counted::Changed, again));
     }
-    blocked.dedup();
+    settled.blocked.dedup();
+    let Settled { lines, blocked, .. } = settled;
     let status = report::deleting(&before, lines, &blocked, meta.generation, now);
-    let way = if drive.is_some() { Way::Apply } else { Way::Merge };
-    show(key, meta, status, &before, false, way, context).await?;
+    let update = StatusUpdate {
+        key,
+        meta,
+        before: &before,
+        suspended: false,
+        patched: if drive.is_some() {
+            Patched::Apply
+        } else {
+            Patched::Merge
+        },
+    };
+    update.write(status, context).await?;
     // Annotations and the object store wake the drive; the end of patience does not.
     let waits_for_store = blocked.iter().any(|(reason, _)| *reason != Reason::ConfirmationMissing);
     let action = if waits_for_store && !left.is_zero() {
@@ -116,6 +99,60 @@ pub async fn cleanup(
         Counted::Blocked
     };
     Ok((counted, action))
+}
+
+/// How far the buckets of a drive are.
+#[derive(Default)]
+struct Settled {
+    /// Their lines in status.
+    lines: Vec<BucketStatus>,
+    /// What is in the way.
+    blocked: Vec<(Reason, String)>,
+    /// Those that stay.
+    kept: Vec<BucketStatus>,
+    /// How many of them the drive waits for.
+    open: usize,
+}
+
+fn paused(key: &DriveKey, bucket_removals: Vec<BucketRemoval>, context: &Context) -> Settled {
+    if let Some(bucket_controller) = &context.child_client.bucket_controller {
+        bucket_controller.forget(key);
+    }
+    let message = "spec.paused is true, so nothing is removed: set it to false to go on";
+    Settled {
+        open: bucket_removals.len(),
+        blocked: bucket_removals
+            .iter()
+            .map(|_| (Reason::Paused, message.to_owned()))
+            .collect(),
+        lines: bucket_removals.into_iter().map(|removal| removal.recorded).collect(),
+        kept: Vec::new(),
+    }
+}
+
+fn settle_all(
+    key: &DriveKey,
+    uid: &str,
+    bucket_removals: &[BucketRemoval],
+    asking: Asking<'_>,
+    context: &Context,
+) -> Settled {
+    let mut settled = Settled::default();
+    for bucket_removal in bucket_removals {
+        let known = depart(&context.child_client, key, uid, bucket_removal);
+        let (progress, line) = settle(bucket_removal, known.state(), asking);
+        match progress {
+            RemovalProgress::Gone => continue,
+            RemovalProgress::Kept => settled.kept.push(line.clone()),
+            RemovalProgress::Going => settled.open += 1,
+            RemovalProgress::Blocked { reason, message } => {
+                settled.open += 1;
+                settled.blocked.push((reason, message));
+            }
+        }
+        settled.lines.push(line);
+    }
+    settled
 }
 
 /// Every bucket that status names, with what becomes of it. The policy is the spec's as it is now, where it can be read:

@@ -44,7 +44,7 @@ pub struct Context {
     /// Whether the API server is reached.
     pub api_health: ApiHealth,
     /// What is remembered of each drive.
-    pub memory: DriveCache,
+    pub cache: DriveCache,
     /// Since when this process watches.
     pub began: Timestamp,
     /// This operator's own pods, where they are known.
@@ -66,18 +66,18 @@ pub struct DriveCache {
 pub struct Remembered {
     /// UID of the drive it speaks of.
     pub uid: String,
-    /// What was told of it.
-    pub told: StatusCache,
+    /// Its status as it was written last.
+    pub status: StatusCache,
     /// Failures in a row.
     pub failures: u32,
-    /// Whether the last walk failed because the API server was not reached.
+    /// Whether the last reconcile failed because the API server was not reached.
     pub unreached: bool,
-    /// How many outages had ended when the last walk began.
+    /// How many outages had ended when the last reconcile began.
     pub began: u64,
     /// Whether its namespace is being deleted. That never ends but with the drive.
     pub is_closing: bool,
-    /// Since when a status is put off because what it tells is about to change.
-    pub untold_since: Option<Instant>,
+    /// Since when a status is put off because what it reports is about to change.
+    pub deferred_since: Option<Instant>,
     /// What people wrote in the drive when it was last read live: see [`crate::controller::live_read`].
     pub confirmed: Option<u64>,
 }
@@ -125,23 +125,23 @@ impl DriveCache {
     }
 
     /// A status of the drive is about to be written.
-    pub fn tells(&self, key: &DriveKey, uid: &str) {
-        self.of(key, uid, |known| known.told.begins());
+    pub fn status_write_begins(&self, key: &DriveKey, uid: &str) {
+        self.of(key, uid, |known| known.status.begins());
     }
 
     /// Remembers the status that a live read found, with the version of the drive.
     pub fn learned(&self, key: &DriveKey, uid: &str, status: RecruitmentDriveStatus, version: u64) {
-        self.of(key, uid, |known| known.told.written(status, version));
+        self.of(key, uid, |known| known.status.written(status, version));
     }
 
     /// A write of ours that names the version of the drive succeeded, and made this one: what it was decided by was current.
     pub fn was_current(&self, key: &DriveKey, uid: &str, version: u64) {
-        self.of(key, uid, |known| known.told.was_current(version));
+        self.of(key, uid, |known| known.status.was_current(version));
     }
 
     /// Whether this process has written the drive, or read it live: nobody else writes its status from then on.
     pub fn has_written(&self, key: &DriveKey, uid: &str) -> bool {
-        self.of(key, uid, |known| known.told.has_written())
+        self.of(key, uid, |known| known.status.has_written())
     }
 
     /// Remembers that a live read found just what people are known to have written.
@@ -155,32 +155,32 @@ impl DriveCache {
     }
 
     /// Remembers the status of a drive, and which version of the drive it made when it was written.
-    pub fn shown(&self, key: &DriveKey, uid: &str, status: RecruitmentDriveStatus, version: Option<u64>) {
+    pub fn status_is(&self, key: &DriveKey, uid: &str, status: RecruitmentDriveStatus, version: Option<u64>) {
         self.of(key, uid, |known| {
-            known.untold_since = None;
+            known.deferred_since = None;
             match version {
-                Some(version) => known.told.written(status, version),
-                None => known.told.found_equal(status),
+                Some(version) => known.status.written(status, version),
+                None => known.status.found_equal(status),
             }
         });
     }
 
     /// Whether the status that is remembered is the one that stands there.
     pub fn is_sure(&self, key: &DriveKey, uid: &str) -> bool {
-        self.of(key, uid, |known| known.told.is_sure())
+        self.of(key, uid, |known| known.status.is_sure())
     }
 
     /// A version of the drive is heard of, with its status. Returns whether that is news.
     pub fn hears(&self, key: &DriveKey, uid: &str, status: &RecruitmentDriveStatus, version: u64) -> bool {
         let mut drives = self.lock();
         let known = drives.get_mut(key).filter(|known| known.uid == uid);
-        known.is_none_or(|known| known.told.hears(status, version))
+        known.is_none_or(|known| known.status.hears(status, version))
     }
 
     /// How long a status of the drive has been put off; nothing when it begins now.
-    pub fn waits_to_tell(&self, key: &DriveKey, uid: &str) -> Duration {
+    pub fn defers_status(&self, key: &DriveKey, uid: &str) -> Duration {
         self.of(key, uid, |known| {
-            known.untold_since.get_or_insert_with(Instant::now).elapsed()
+            known.deferred_since.get_or_insert_with(Instant::now).elapsed()
         })
     }
 
@@ -192,7 +192,7 @@ impl DriveCache {
         known.failures
     }
 
-    /// A walk begins, and so many outages have ended.
+    /// A reconcile begins, and so many outages have ended.
     pub fn begins(&self, key: &DriveKey, ended: u64) {
         if let Some(known) = self.lock().get_mut(key) {
             known.unreached = false;
@@ -200,8 +200,8 @@ impl DriveCache {
         }
     }
 
-    /// The same as [`DriveCache::failed`], of a walk that did not reach the API server. When an outage ended while it was
-    /// under way nobody would wake the drive any more, and the row begins anew: `ended` is how many ended by now.
+    /// The same as [`DriveCache::failed`], of a reconcile that did not reach the API server. When an outage ended while it was
+    /// under way nobody would requeue the drive any more, and the row begins anew: `ended` is how many ended by now.
     pub fn unreached(&self, key: &DriveKey, ended: u64) -> u32 {
         let mut drives = self.lock();
         let known = drives.entry(key.clone()).or_default();
@@ -214,7 +214,7 @@ impl DriveCache {
         known.failures
     }
 
-    /// The drives whose last walk did not reach the API server. Their rows of failures end: what failed was the network.
+    /// The drives whose last reconcile did not reach the API server. Their rows of failures end: what failed was the network.
     pub fn take_unreached(&self) -> Vec<DriveKey> {
         let mut drives = self.lock();
         let unreached = drives.iter_mut().filter(|(_, known)| known.unreached);
@@ -250,48 +250,48 @@ mod tests {
 
     #[test]
     fn only_drives_that_failed_for_the_network_are_woken_and_once() {
-        let memory = DriveCache::default();
+        let cache = DriveCache::default();
         for _ in 0..6 {
-            memory.begins(&key("cut-off"), 0);
-            memory.unreached(&key("cut-off"), 0);
-            memory.begins(&key("refused"), 0);
-            memory.failed(&key("refused"));
+            cache.begins(&key("cut-off"), 0);
+            cache.unreached(&key("cut-off"), 0);
+            cache.begins(&key("refused"), 0);
+            cache.failed(&key("refused"));
         }
-        assert_eq!(memory.take_unreached(), [key("cut-off")]);
-        assert!(memory.take_unreached().is_empty());
-        assert_eq!(memory.unreached(&key("cut-off"), 0), 1, "its row ended with the outage");
-        assert_eq!(memory.failed(&key("refused")), 7, "it keeps its back-off");
+        assert_eq!(cache.take_unreached(), [key("cut-off")]);
+        assert!(cache.take_unreached().is_empty());
+        assert_eq!(cache.unreached(&key("cut-off"), 0), 1, "its row ended with the outage");
+        assert_eq!(cache.failed(&key("refused")), 7, "it keeps its back-off");
     }
 
     #[test]
     fn a_drive_that_was_refused_after_the_network_failed_keeps_its_back_off() {
-        let memory = DriveCache::default();
-        memory.unreached(&key("d"), 0);
-        memory.begins(&key("d"), 0);
-        memory.failed(&key("d"));
-        assert!(memory.take_unreached().is_empty());
+        let cache = DriveCache::default();
+        cache.unreached(&key("d"), 0);
+        cache.begins(&key("d"), 0);
+        cache.failed(&key("d"));
+        assert!(cache.take_unreached().is_empty());
     }
 
     #[test]
     fn a_namespace_is_closing_for_the_drive_that_saw_it_and_not_for_one_that_was_made_again() {
-        let memory = DriveCache::default();
-        memory.closes(&key("d"), "old", true);
-        assert!(memory.is_closing(&key("d"), "old"));
-        assert!(!memory.is_closing(&key("d"), "new"));
-        memory.tells(&key("d"), "new");
-        assert!(!memory.is_closing(&key("d"), "new"));
+        let cache = DriveCache::default();
+        cache.closes(&key("d"), "old", true);
+        assert!(cache.is_closing(&key("d"), "old"));
+        assert!(!cache.is_closing(&key("d"), "new"));
+        cache.status_write_begins(&key("d"), "new");
+        assert!(!cache.is_closing(&key("d"), "new"));
     }
 
     #[test]
     fn a_walk_that_an_outage_outran_is_tried_again_soon_and_only_once_for_that_outage() {
-        let memory = DriveCache::default();
+        let cache = DriveCache::default();
         for _ in 0..6 {
-            memory.begins(&key("d"), 0);
-            memory.unreached(&key("d"), 0);
+            cache.begins(&key("d"), 0);
+            cache.unreached(&key("d"), 0);
         }
-        memory.begins(&key("d"), 0);
-        assert_eq!(memory.unreached(&key("d"), 1), 1);
-        memory.begins(&key("d"), 1);
-        assert_eq!(memory.unreached(&key("d"), 1), 2);
+        cache.begins(&key("d"), 0);
+        assert_eq!(cache.unreached(&key("d"), 1), 1);
+        cache.begins(&key("d"), 1);
+        assert_eq!(cache.unreached(&key("d"), 1), 2);
     }
 }

@@ -14,9 +14,9 @@ use crate::informer::claims::Age;
 use crate::informer::informers::News;
 use crate::informer::observe::version;
 use crate::informer::store::{DriveKey, Wake};
-use ras_core::build::names;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
+use ras_core::names;
 use ras_core::plan::data;
 
 /// A drive as it is stored, whether it decodes or not.
@@ -54,8 +54,8 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
             news.store.uses(&key, BTreeSet::new());
             context.rejections.forget(&key);
             context.listeners.forget(&key);
-            if let Some(known) = context.memory.forget(&key) {
-                context.child_client.metrics.forget(&key, &known.told.status);
+            if let Some(known) = context.cache.forget(&key) {
+                context.child_client.metrics.forget(&key, &known.status.status);
             }
             if let Some(bucket_controller) = &context.child_client.bucket_controller {
                 bucket_controller.forget(&key);
@@ -106,7 +106,5 @@ fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
         return false;
     }
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
-    context
-        .memory
-        .hears(&key(after), uid, &status, version(&drive.metadata))
+    context.cache.hears(&key(after), uid, &status, version(&drive.metadata))
 }

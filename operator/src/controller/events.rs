@@ -1,4 +1,4 @@
-//! Events: what a person sees under `kubectl describe drive`. Few, and sent beside the walk, never in its way.
+//! Events: what a person sees under `kubectl describe drive`. Few, and sent beside the reconcile, never in its way.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -18,14 +18,42 @@ use ras_core::bucket::state::BucketChangeKind;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::plan::data::{child_kind, reason};
+use ras_core::plan::login_record::after_rollback;
 use ras_core::report::buckets::is_lost;
-use ras_core::report::logins::after_rollback;
 
 /// Longest note the API server takes, in bytes.
 const MOST: usize = 1_000;
 
-/// Tells what was written.
-pub fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+/// Reports what was applied.
+pub fn applied(
+    outcome: &Outcome,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    context: &Context,
+) {
+    changes(outcome, key, drive, context);
+    regenerated(outcome, before, key, drive, context);
+    buckets(outcome, key, drive, context);
+}
+
+/// Reports what changed in the status.
+pub fn changed(
+    status: &RecruitmentDriveStatus,
+    before: &RecruitmentDriveStatus,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
+    readiness(status, before, key, meta, context);
+    data(status, before, key, meta, context);
+    logins(status, before, key, meta, context);
+    databases(status, before, key, meta, context);
+    conflicts(status, before, key, meta, context);
+}
+
+/// Reports what was written.
+fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
     let changes = &outcome.changes;
     if changes.is_empty() {
         return;
@@ -91,7 +119,7 @@ fn who<'a>(taken: impl Iterator<Item = &'a Taken>) -> String {
 }
 
 /// Warns of fields that somebody else insists on, when such a conflict begins or becomes another one.
-pub fn conflicts(
+fn conflicts(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
@@ -111,7 +139,7 @@ pub fn conflicts(
 }
 
 /// Tells what was set up or repaired in the object store.
-pub fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
     for (name, known) in &outcome.buckets.kept {
         let Known::View(view) = known else { continue };
         let Some(news) = &view.news else { continue };
@@ -153,7 +181,7 @@ pub fn retained(buckets: &[BucketStatus], key: &DriveKey, meta: &ObjectMeta, con
 }
 
 /// Tells when Ready changes, or why it is not changes.
-pub fn readiness(
+fn readiness(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
@@ -229,7 +257,7 @@ fn lost_buckets(
 }
 
 /// Warns of data that begins to be deleted, or is found to be gone.
-pub fn data(
+fn data(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
@@ -259,7 +287,7 @@ pub fn data(
 
 /// Warns of generated Secrets that were there before and were made again: their values are others. That is done, because deleting
 /// one is how a person asks for new values, and it is told, because it may have been an accident.
-pub fn regenerated(
+fn regenerated(
     outcome: &Outcome,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
@@ -281,7 +309,7 @@ pub fn regenerated(
 }
 
 /// Tells when services get other logins, or those before again.
-pub fn logins(
+fn logins(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
@@ -311,7 +339,7 @@ pub fn logins(
 }
 
 /// Tells that a database is another than the one that was there: what was in it is not in this one.
-pub fn databases(
+fn databases(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
@@ -384,7 +412,7 @@ fn publish(
     key: &DriveKey,
     context: &Context,
 ) {
-    if context.memory.is_closing(key, meta.uid.as_deref().unwrap_or_default()) {
+    if context.cache.is_closing(key, meta.uid.as_deref().unwrap_or_default()) {
         // An event would be one more object that the namespace does not take.
         return;
     }

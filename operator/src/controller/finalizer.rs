@@ -16,18 +16,18 @@ use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
 use ras_core::bucket::request::{Origin, Settings};
 use ras_core::fetched::facts::FIELD_MANAGER;
+use ras_core::plan::Plan;
 use ras_core::plan::bucket_removal::RemovalDecision;
-use ras_core::valid::ValidDrive;
 
 /// Whether a drive has, or had, a bucket that is to be deleted, or one of somebody else's that something is to be taken
 /// out of.
-pub fn is_needed(valid: &ValidDrive) -> bool {
-    let asked = valid.buckets.iter().any(|bucket| match bucket.request.origin {
+pub fn is_needed(plan: &Plan<'_>) -> bool {
+    let asked = plan.drive.buckets.iter().any(|bucket| match bucket.request.origin {
         Origin::Made => bucket.deletion_policy != BucketDeletionPolicy::Retain,
         Origin::Existing => bucket.request.settings != Settings::default(),
     });
     asked
-        || valid
+        || plan
             .bucket_removals
             .iter()
             .any(|bucket_removal| bucket_removal.fate != RemovalDecision::Kept)
@@ -69,7 +69,7 @@ pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Cont
         Ok(answer) => {
             context.child_client.metrics.wrote("RecruitmentDrive", "patch");
             let uid = meta.uid.as_deref().unwrap_or_default();
-            context.memory.was_current(key, uid, version(&answer.metadata));
+            context.cache.was_current(key, uid, version(&answer.metadata));
             Ok(true)
         }
         Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(false),

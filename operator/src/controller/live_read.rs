@@ -17,8 +17,10 @@ use kube::core::DynamicObject;
 use ras_crds::labels::DRIVE;
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 
+use super::Error;
 use super::context::Context;
-use super::{Error, keeps_the_record};
+use super::requeue::keeps_the_record;
+use super::scope::Scope;
 use crate::apply::child_client::ChildClient;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
@@ -31,13 +33,8 @@ use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
 pub const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Whether values may be drawn over others, and a rotation rolled back: everything that it was decided by is current.
-pub async fn may_draw(
-    key: &DriveKey,
-    drive: &RecruitmentDrive,
-    before: &RecruitmentDriveStatus,
-    desired: &Desired<Prepared>,
-    context: &Context,
-) -> Result<bool, Error> {
+pub async fn may_generate(scope: &Scope<'_>, desired: &Desired<Prepared>) -> Result<bool, Error> {
+    let (key, context) = (scope.key, scope.context);
     let draws: Vec<_> = desired
         .credentials
         .iter()
@@ -47,7 +44,7 @@ pub async fn may_draw(
     if draws.is_empty() {
         return Ok(true);
     }
-    if !is_current(key, drive, before, context).await? {
+    if !is_current(key, scope.written, &scope.before, context).await? {
         return Ok(false);
     }
     if draws_login {
@@ -61,13 +58,8 @@ pub async fn may_draw(
 }
 
 /// Whether Jobs may start, and buckets may go: everything that it was decided by is current.
-pub async fn may_apply(
-    key: &DriveKey,
-    drive: &RecruitmentDrive,
-    before: &RecruitmentDriveStatus,
-    desired: &Desired<Prepared>,
-    context: &Context,
-) -> Result<bool, Error> {
+pub async fn may_apply(scope: &Scope<'_>, desired: &Desired<Prepared>) -> Result<bool, Error> {
+    let (key, drive, before, context) = (scope.key, scope.written, &scope.before, scope.context);
     let starts = desired.jobs.iter().any(|job| {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         let child = ChildKey::new(Kind::Job, &key.namespace, name);
@@ -76,12 +68,12 @@ pub async fn may_apply(
     if starts && !is_current(key, drive, before, context).await? {
         return Ok(false);
     }
-    may_depart(key, drive, before, &desired.bucket_removals, context).await
+    may_remove_buckets(key, drive, before, &desired.bucket_removals, context).await
 }
 
 /// Whether buckets that the drive no longer asks for may be removed. A removal goes on for many walks: one read for each
 /// spec and each set of annotations is enough, because nothing else decides on it.
-pub async fn may_depart(
+pub async fn may_remove_buckets(
     key: &DriveKey,
     drive: &RecruitmentDrive,
     before: &RecruitmentDriveStatus,
@@ -99,12 +91,12 @@ pub async fn may_depart(
     }
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     let removal_requests = removal_requests(drive);
-    if context.memory.is_confirmed(key, uid, removal_requests) {
+    if context.cache.is_confirmed(key, uid, removal_requests) {
         return Ok(true);
     }
     let current = is_current(key, drive, before, context).await?;
     if current {
-        context.memory.confirmed(key, uid, removal_requests);
+        context.cache.confirmed(key, uid, removal_requests);
     }
     Ok(current)
 }
@@ -136,7 +128,7 @@ async fn is_current(
     let is_recorded = keeps_the_record(before, &status);
     if !is_recorded {
         let uid = live.metadata.uid.as_deref().unwrap_or_default();
-        context.memory.learned(key, uid, status, version(&live.metadata));
+        context.cache.learned(key, uid, status, version(&live.metadata));
     }
     Ok(is_recorded && removal_requests(&live) == removal_requests(drive))
 }

@@ -15,7 +15,7 @@ const PACE: Duration = Duration::from_millis(5);
 /// Notes that the drive's walk did not reach the API server. Returns the time to wait if nobody wakes it before.
 pub fn wait(key: &DriveKey, context: &Context) -> Duration {
     context.api_health.doubt();
-    let failures = context.memory.unreached(key, context.api_health.ended());
+    let failures = context.cache.unreached(key, context.api_health.ended());
     backoff::wait(failures, key)
 }
 
@@ -25,7 +25,7 @@ pub async fn look_again(context: Arc<Context>) {
     loop {
         context.api_health.again_after(ended).await;
         ended = context.api_health.ended();
-        let drives = in_some_order(context.memory.take_unreached());
+        let drives = in_some_order(context.cache.take_unreached());
         if !drives.is_empty() {
             tracing::info!(drives = drives.len(), "drives that failed for the network look again");
         }

@@ -21,8 +21,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::controller::context::Context;
 use crate::informer::store::DriveKey;
 use ras_core::fetched::record::DeploymentState;
+use ras_core::plan::Plan;
 use ras_core::report::listeners::speaks_of;
-use ras_core::valid::ValidDrive;
 
 use ras_core::plan::listeners::{Answer, Known, Port, PortFindings, Seen, Target, judge, pause, ports};
 
@@ -242,16 +242,16 @@ fn jitter(time: Duration, part: u32) -> Duration {
 /// Has the services of a drive asked, and returns what is known of them. Nothing when the platform does not want that.
 pub fn follow(
     key: &DriveKey,
-    valid: &ValidDrive,
+    plan: &Plan<'_>,
     deployments: &BTreeMap<String, DeploymentState>,
     before: &RecruitmentDriveStatus,
     context: &Context,
 ) -> Option<Seen> {
-    if valid.operator_pods.is_none() {
+    if plan.operator_pods.is_none() {
         context.listeners.forget(key);
         return None;
     }
-    let wanted = valid.services.iter().filter_map(|service| {
+    let wanted = plan.services.iter().filter_map(|service| {
         let (state, ports) = (deployments.get(&service.child)?, ports(service));
         let pods = usize::try_from(state.replicas).ok().filter(|pods| *pods > 0)?;
         let wanted = Wanted {
@@ -263,7 +263,7 @@ pub fn follow(
         (!wanted.ports.is_empty()).then(|| (service.name.clone(), wanted))
     });
     let every = every(context);
-    let inherits = speaks_of(before, valid.generation);
+    let inherits = speaks_of(before, plan.drive.generation);
     context.listeners.follow(key, wanted.collect(), inherits, every);
     Some(context.listeners.look(key))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::object_store::observed::{StoredFilter, StoredLifecycle, StoredRule};
 use ras_core::bucket::request::{BucketRequest, Feature, LifecycleRule, Origin};
-use ras_core::build::names::hash;
+use ras_core::names::hash;
 
 /// The rules that `request` asks for, less what the store cannot do. Each has a name by which it is found again.
 pub(super) fn desired(request: &BucketRequest, lacking: &BTreeSet<Feature>) -> Vec<StoredRule> {

@@ -1,10 +1,10 @@
 //! Bindings and the cache: what pods see of them, and who waits or restarts for what.
 
+use crate::planned::{build, validate};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Volume};
 use ras_core::fetched::{Fetched, SecretFacts};
 use ras_core::platform;
 use ras_core::platform::PlatformConfig;
-use ras_core::validate::validate;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
 use serde_json::{Value, json};
 
@@ -120,7 +120,7 @@ fn who_uses_a_binding_restarts_when_it_changes_unless_it_reads_it_again_by_itsel
 fn a_binding_whose_secret_or_key_is_not_there_is_waited_for_by_name() {
     let mut fetched = facts("1");
     fetched.secrets.remove("campus-queue");
-    let held = built(&drive(), &fetched).held;
+    let held = built(&drive(), &fetched).blocked;
     for (child, service) in [("d-api", "\"api\""), ("d-reader", "\"reader\"")] {
         let waiting = &held[child];
         assert_eq!(
@@ -145,7 +145,7 @@ fn a_binding_whose_secret_or_key_is_not_there_is_waited_for_by_name() {
         .as_mut()
         .unwrap()
         .clear();
-    let waiting = &built(&drive(), &fetched).held["d-api"];
+    let waiting = &built(&drive(), &fetched).blocked["d-api"];
     assert_eq!(waiting.reason, Reason::SecretKeyMissing);
     assert!(
         waiting.message.contains("\"elastic\"") && waiting.message.contains("keys of the binding \"search\""),
@@ -243,8 +243,8 @@ fn a_cache_is_a_service_with_a_password_that_no_argument_holds() {
         .into(),
         ..Fetched::default()
     };
-    let desired = ras_core::build::build(&validate(&drive, &fetched, &settings).unwrap());
-    assert!(desired.held.is_empty(), "{:?}", desired.held);
+    let desired = build(&validate(&drive, &fetched, &settings).unwrap());
+    assert!(desired.blocked.is_empty(), "{:?}", desired.blocked);
     let cache = desired
         .deployments
         .iter()

@@ -1,15 +1,15 @@
 //! Buckets: what is asked of the store, what services learn, who waits, what status says.
 
+use crate::planned::{build, validate};
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::EnvVar;
 use ras_core::bucket::request::{Encryption, LifecycleRule, Origin};
-use ras_core::build::{Desired, Prepared, build};
+use ras_core::build::{Desired, Prepared};
 use ras_core::fetched::{BucketFacts, Fetched, SecretFacts};
 use ras_core::plan::bucket_removal::RemovalDecision;
 use ras_core::platform;
 use ras_core::platform::PlatformConfig;
-use ras_core::validate::validate;
 use ras_crds::spec::BucketDeletionPolicy;
 use ras_crds::{BucketState, BucketStatus, ConditionType, Reason, RecruitmentDrive};
 
@@ -227,7 +227,7 @@ fn another_prefix_in_the_platform_s_settings_moves_no_data() {
 #[test]
 fn a_service_waits_for_a_bucket_that_was_never_there_and_for_no_other() {
     let drive = drive("uses: {buckets: [resumes]}", "{name: resumes}, {name: unused}");
-    let held = |fetched: &Fetched| built(&drive, fetched, MINIO).held;
+    let held = |fetched: &Fetched| built(&drive, fetched, MINIO).blocked;
     let waiting = held(&facts(&[("resumes", false)]));
     let waiting = waiting.get("d-portal").unwrap();
     assert_eq!(

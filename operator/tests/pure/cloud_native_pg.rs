@@ -1,15 +1,14 @@
 //! Database servers that CloudNativePG runs.
 
+use crate::planned::{build, job_of, record_of, validate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use ras_core::build::{Desired, Prepared, build};
+use ras_core::build::{Desired, Prepared};
 use ras_core::fetched::{Apis, BackupState, Fetched, ForeignState, SecretFacts};
-use ras_core::plan::database_job;
-use ras_core::plan::database_job::Progress;
+use ras_core::plan::database_job::JobProgress;
 use ras_core::platform;
 use ras_core::platform::PlatformConfig;
 use ras_core::report;
 use ras_core::report::{Observed, ReconcileOutcome};
-use ras_core::validate::validate;
 use ras_crds::{ConditionType, RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::json;
 
@@ -50,13 +49,11 @@ fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -
 
 fn told(drive: &RecruitmentDrive, facts: &Fetched) -> (RecruitmentDriveStatus, String, String) {
     let valid = validate(drive, facts, &PlatformConfig::default()).unwrap();
-    let held = build(&valid).held;
-    let verdict = ReconcileOutcome::Paused {
-        asked: Some((&valid, &held)),
-    };
+    let plan = valid.plan();
+    let verdict = ReconcileOutcome::Paused(Some(&plan));
     let (before, now) = (RecruitmentDriveStatus::default(), Time(facts.now));
     let mut status = report::status(drive, &Observed::default(), &verdict, &before, &now);
-    status.database = report::database::status(&valid);
+    status.database = record_of(&valid);
     let type_ = ConditionType::DatabaseReady.as_str();
     let condition = status.conditions.iter().find(|one| one.type_ == type_).unwrap().clone();
     (status, condition.reason, condition.message)
@@ -164,7 +161,7 @@ fn the_secret_that_cloud_native_pg_makes_is_waited_for_by_name() {
     let mut serving = fresh(&drive, Some(said(true, "Cluster in healthy state")));
     serving.secrets.remove("d-database-app");
     let valid = validate(&drive, &serving, &PlatformConfig::default()).unwrap();
-    let Progress::BlockedBy(waiting) = database_job::of(&valid).unwrap().progress else {
+    let JobProgress::BlockedBy(waiting) = job_of(&valid).unwrap().progress else {
         panic!("it waits")
     };
     assert!(waiting.message.contains("d-database-app"), "{}", waiting.message);
@@ -281,7 +278,7 @@ fn a_backup_that_failed_is_told_and_the_databases_stay_ready() {
     };
     facts.database.cluster = Some(state);
     let valid = validate(&drive, &facts, &PlatformConfig::default()).unwrap();
-    facts.database.recorded.prepared = Some(database_job::of(&valid).unwrap().work);
+    facts.database.recorded.prepared = Some(job_of(&valid).unwrap().work);
     let (status, reason, message) = told(&drive, &facts);
     assert_eq!(reason, "DatabasesAvailable");
     for word in ["no VolumeSnapshot support", "kubectl get backup.postgresql.cnpg.io"] {

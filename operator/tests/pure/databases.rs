@@ -1,21 +1,20 @@
 //! Databases: what services learn, what the Job is told, who waits, what status says.
 
+use crate::planned::{Planned, build, job_of, record_of, validate};
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvVar, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use ras_core::build::{Desired, Prepared, build};
+use ras_core::build::{Desired, Prepared};
 use ras_core::database::report::{Cause, Problem, Report};
 use ras_core::database::request::{Request, SslMode};
 use ras_core::fetched::{DatabaseFacts, Fetched, JobFacts, JobOutcome, SecretFacts, Watch};
-use ras_core::plan::database_job;
-use ras_core::plan::database_job::Progress;
+use ras_core::plan::database_job::JobProgress;
 use ras_core::platform::PlatformConfig;
 use ras_core::report;
 use ras_core::report::{Observed, ReconcileOutcome};
-use ras_core::valid::{EnvSource, ValidDrive, ValidEnv};
-use ras_core::validate::validate;
+use ras_core::valid::{EnvSource, ValidEnv};
 use ras_crds::{
     ConditionType, DatabaseLoginStatus, DatabaseState, DatabaseStatus, LogicalDatabaseStatus, Reason, RecruitmentDrive,
     RecruitmentDriveStatus,
@@ -32,7 +31,7 @@ fn drive(service: &str, server: &str, databases: &str) -> RecruitmentDrive {
     ))
 }
 
-fn valid(drive: &RecruitmentDrive, fetched: &Fetched) -> ValidDrive {
+fn valid(drive: &RecruitmentDrive, fetched: &Fetched) -> Planned {
     validate(drive, fetched, &PlatformConfig::default()).unwrap()
 }
 
@@ -186,7 +185,7 @@ fn a_program_logs_in_as_the_user_and_its_migration_as_the_owner() {
     let migration = service.migration.as_ref().unwrap();
     assert_eq!(user(&migration.container.env), pair("keeper", "d-database-role-keeper"));
 
-    let asked = database_job::of(&valid).unwrap().request;
+    let asked = job_of(&valid).unwrap().request;
     assert_eq!(asked.databases[0].user.as_deref(), Some("app"));
     let logins: Vec<_> = asked
         .logins
@@ -531,7 +530,7 @@ fn the_job_is_another_when_what_is_asked_changes_or_a_secret_is_written_or_someb
 
 /// The facts after the Job of this drive has ended.
 fn after(drive: &RecruitmentDrive, fetched: &Fetched, outcome: JobOutcome, report: Option<Report>) -> Fetched {
-    let job = database_job::of(&valid(drive, fetched)).unwrap().job;
+    let job = job_of(&valid(drive, fetched)).unwrap().job;
     let facts = JobFacts {
         outcome,
         report,
@@ -584,9 +583,7 @@ fn told(problems: Vec<Problem>) -> Report {
 
 fn states(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<(String, DatabaseState)> {
     let valid = valid(drive, fetched);
-    let all = database_job::of(&valid)
-        .unwrap()
-        .databases(valid.database.as_ref().unwrap());
+    let all = valid.plan().database.unwrap().databases;
     all.into_iter().map(|line| (line.name, line.state)).collect()
 }
 
@@ -594,7 +591,7 @@ fn states(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<(String, DatabaseS
 fn services_wait_until_their_databases_were_prepared_once() {
     let drive = drive("uses: {databases: [portal]}", EXTERNAL, "{name: portal}, {name: other}");
     let new = fresh(&drive);
-    let held = built(&drive, &new).held;
+    let held = built(&drive, &new).blocked;
     assert_eq!(held["d-portal"].condition, ConditionType::DatabaseReady);
     assert_eq!(held["d-portal"].reason, Reason::DatabasePending);
     assert!(
@@ -603,13 +600,13 @@ fn services_wait_until_their_databases_were_prepared_once() {
         held["d-portal"]
     );
     let open = after(&drive, &new, JobOutcome::Open, None);
-    assert!(built(&drive, &open).held.contains_key("d-portal"));
+    assert!(built(&drive, &open).blocked.contains_key("d-portal"));
     let done = after(&drive, &new, succeeded(), Some(told(Vec::new())));
-    assert!(built(&drive, &done).held.is_empty());
+    assert!(built(&drive, &done).blocked.is_empty());
     // What one database lacks holds up nobody who uses another.
     let partly = told(vec![problem(Cause::ExtensionMissing, Some("other"))]);
     let partly = after(&drive, &new, failed(), Some(partly));
-    assert!(built(&drive, &partly).held.is_empty());
+    assert!(built(&drive, &partly).blocked.is_empty());
     assert_eq!(
         states(&drive, &partly),
         [
@@ -623,7 +620,7 @@ fn services_wait_until_their_databases_were_prepared_once() {
         failed(),
         Some(told(vec![problem(Cause::WrongPassword, None)])),
     );
-    assert!(built(&drive, &denied).held.contains_key("d-portal"));
+    assert!(built(&drive, &denied).blocked.contains_key("d-portal"));
 }
 
 #[test]
@@ -631,14 +628,14 @@ fn services_that_run_are_held_by_nothing_that_happens_to_the_server() {
     let drive = drive("uses: {databases: [portal]}", STANDALONE, "{name: portal}");
     let mut running = facts_for(&drive);
     running.database.serves = false;
-    assert!(built(&drive, &running).held.is_empty(), "the server is down");
+    assert!(built(&drive, &running).blocked.is_empty(), "the server is down");
     let denied = after(
         &drive,
         &facts_for(&drive),
         failed(),
         Some(told(vec![problem(Cause::MissingRight, None)])),
     );
-    assert!(built(&drive, &denied).held.is_empty(), "the Job failed");
+    assert!(built(&drive, &denied).blocked.is_empty(), "the Job failed");
     assert_eq!(states(&drive, &denied), [("portal".to_owned(), DatabaseState::Failing)]);
 }
 
@@ -664,13 +661,11 @@ fn a_database_that_is_taken_out_is_kept_and_reported() {
 
 fn status(drive: &RecruitmentDrive, fetched: &Fetched, before: &RecruitmentDriveStatus) -> RecruitmentDriveStatus {
     let valid = valid(drive, fetched);
-    let held = build(&valid).held;
-    let verdict = ReconcileOutcome::Paused {
-        asked: Some((&valid, &held)),
-    };
+    let plan = valid.plan();
+    let verdict = ReconcileOutcome::Paused(Some(&plan));
     let now = Time(Timestamp::UNIX_EPOCH);
     let mut status = report::status(drive, &Observed::default(), &verdict, before, &now);
-    status.database = report::database::status(&valid);
+    status.database = record_of(&valid);
     status
 }
 
@@ -750,8 +745,8 @@ fn what_was_prepared_is_remembered_and_not_done_again() {
         },
         ..new
     };
-    let preparation = database_job::of(&valid(&drive, &later)).unwrap();
-    assert_eq!(preparation.progress, Progress::Recorded);
+    let preparation = job_of(&valid(&drive, &later)).unwrap();
+    assert_eq!(preparation.progress, JobProgress::Recorded);
     assert!(built(&drive, &later).jobs.is_empty());
     assert_eq!(status(&drive, &later, &first).database, Some(recorded));
     assert!(database_ready(&status(&drive, &later, &first)).0);
@@ -791,7 +786,7 @@ fn seen(facts: &Fetched, since: &str, now: &str) -> Fetched {
 }
 
 fn needs_job(drive: &RecruitmentDrive, facts: &Fetched) -> bool {
-    database_job::of(&valid(drive, facts)).unwrap().needs_job()
+    job_of(&valid(drive, facts)).unwrap().needs_job()
 }
 
 #[test]
@@ -801,12 +796,12 @@ fn a_record_of_another_volume_or_cluster_is_not_believed() {
     facts.database.storage = Some("PersistentVolumeClaim/one".to_owned());
     let recorded = prepared(&drive, &facts, on_server("7", 16_384));
     assert!(!needs_job(&drive, &recorded));
-    assert!(built(&drive, &recorded).held.is_empty());
+    assert!(built(&drive, &recorded).blocked.is_empty());
 
     let mut replaced = recorded.clone();
     replaced.database.storage = Some("PersistentVolumeClaim/two".to_owned());
     assert!(needs_job(&drive, &replaced), "nothing is on the other volume");
-    assert!(built(&drive, &replaced).held.contains_key("d-portal"));
+    assert!(built(&drive, &replaced).blocked.contains_key("d-portal"));
     assert_eq!(
         states(&drive, &replaced),
         [("portal".to_owned(), DatabaseState::Pending)]
@@ -817,7 +812,7 @@ fn a_record_of_another_volume_or_cluster_is_not_believed() {
     };
     assert!(!database_ready(&status(&drive, &replaced, &before)).0);
     // The Job that set up the volume before says nothing of this one.
-    let name = |facts: &Fetched| database_job::of(&valid(&drive, facts)).unwrap().job;
+    let name = |facts: &Fetched| job_of(&valid(&drive, facts)).unwrap().job;
     assert_ne!(name(&facts), name(&replaced));
 
     let again = prepared(&drive, &replaced, on_server("8", 16_384));
@@ -866,20 +861,17 @@ fn a_server_outside_is_asked_again_after_a_start_and_every_server_once_a_day() {
         let next_day = seen(&recorded, "2026-07-01T11:00:00Z", "2026-07-02T13:01:00Z");
         assert!(needs_job(&drive, &next_day));
         // It is woken for it, and not before.
-        let next = database_job::of(&valid(&drive, &known)).unwrap().next_check.unwrap();
+        let next = job_of(&valid(&drive, &known)).unwrap().next_check.unwrap();
         assert!(
             next > time("2026-07-02T12:00:00Z") && next <= time("2026-07-02T13:00:00Z"),
             "{next}"
         );
-        assert_eq!(database_job::of(&valid(&drive, &next_day)).unwrap().next_check, None);
+        assert_eq!(job_of(&valid(&drive, &next_day)).unwrap().next_check, None);
         // Suspended, or while a server starts, nothing is asked, and nobody is woken all the time.
         let mut suspended = drive.clone();
         suspended.spec.suspend = Some(true);
         assert!(!needs_job(&suspended, &next_day));
-        assert_eq!(
-            database_job::of(&valid(&suspended, &next_day)).unwrap().next_check,
-            None
-        );
+        assert_eq!(job_of(&valid(&suspended, &next_day)).unwrap().next_check, None);
     }
 }
 
@@ -901,7 +893,7 @@ fn a_check_keeps_the_drive_ready_and_what_it_finds_is_told_with_its_time() {
         is_ready && message.contains("checked at 2026-07-01T12:00:00Z"),
         "{message}"
     );
-    assert!(built(&drive, &due).held.is_empty());
+    assert!(built(&drive, &due).blocked.is_empty());
 
     let at = Some(time("2026-07-01T12:32:00Z"));
     let same = after(&drive, &due, JobOutcome::Succeeded { at }, Some(on_server("7", 16_384)));
@@ -969,7 +961,7 @@ fn a_server_that_is_not_up_is_waited_for() {
 fn status_of_a_drive_without_databases_has_none() {
     let drive = with_spec("{services: [{name: portal, image: 'portal:1'}]}");
     let valid = valid(&drive, &facts_for(&drive));
-    assert_eq!(report::database::status(&valid), None::<DatabaseStatus>);
+    assert_eq!(record_of(&valid), None::<DatabaseStatus>);
 }
 
 #[test]
@@ -978,7 +970,7 @@ fn the_job_learns_which_passwords_programs_get_in_a_url() {
         let mut fetched = facts_for(drive);
         let facts = fetched.secrets.get_mut("d-database-role-portal").unwrap();
         facts.keys = Some(BTreeMap::from([("password".to_owned(), writer.to_owned())]));
-        database_job::of(&valid(drive, &fetched)).unwrap().request
+        job_of(&valid(drive, &fetched)).unwrap().request
     };
     let by_url = "uses: {databases: [portal]}";
     let by_parts = "env: [{name: PGPASSWORD, database: {name: portal, key: password}}]";

@@ -1,12 +1,12 @@
 //! What the documents show: every YAML block of them is read as a user would have it read.
 
+use crate::planned::validate;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use ras_core::platform;
 use ras_core::platform::PlatformConfig;
-use ras_core::validate::validate;
 use serde_json::{Map, Value, json};
 
 use crate::drives::{facts_for, read};

@@ -1,13 +1,14 @@
 //! Drives for tests: read from YAML, or drawn at random.
 
+use crate::planned::{build, validate};
 use std::collections::BTreeMap;
 
 use proptest::option::of;
 use proptest::prelude::*;
-use ras_core::build::{Desired, Prepared, build, names};
+use ras_core::build::{Desired, Prepared};
 use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
+use ras_core::names;
 use ras_core::platform::PlatformConfig;
-use ras_core::validate::validate;
 use ras_crds::spec::*;
 use ras_crds::{
     DatabaseState, DatabaseStatus, Duration, LogicalDatabaseStatus, Quantity, RecruitmentDrive, RecruitmentDriveSpec,

@@ -1,12 +1,12 @@
 //! The examples, and every object they become, letter by letter.
 
+use crate::planned::{build, validate};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ras_core::build::{build, labels};
+use ras_core::build::labels;
 use ras_core::platform;
-use ras_core::validate::validate;
 use ras_crds::ConditionType;
 use ras_crds::spec::DeletionPolicy;
 use ras_operator::manifest::to_yaml;
@@ -47,7 +47,7 @@ fn examples_become_the_golden_manifests() {
             validate(&drive, &facts_for(&drive), &platform).unwrap_or_else(|problems| panic!("{name}: {problems}"));
         let desired = build(&valid);
         // What nobody ever migrated is to be migrated first.
-        let held = desired.held.values();
+        let held = desired.blocked.values();
         let held: Vec<_> = held
             .filter(|one| one.condition != ConditionType::MigrationsReady)
             .collect();

@@ -1,10 +1,10 @@
 //! What is checked of a service's ports, who may connect for it, and what is reported.
 
+use crate::planned::{build, validate};
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use ras_core::build::build;
 use ras_core::fetched::{Fetched, OwnPods};
 use ras_core::plan::listeners::{Known, Port, PortFindings, Seen, ports};
 use ras_core::platform;
@@ -12,7 +12,6 @@ use ras_core::platform::PlatformConfig;
 use ras_core::report;
 use ras_core::report::listeners::{speaks_of, told};
 use ras_core::report::{Observed, ReconcileOutcome};
-use ras_core::validate::validate;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::json;
 
@@ -94,10 +93,8 @@ fn shown(drive: &RecruitmentDrive, seen: Option<Seen>, before: &RecruitmentDrive
         ..Observed::default()
     };
     let valid = validate(drive, &facts(), &PlatformConfig::default()).unwrap();
-    let held = BTreeMap::new();
-    let verdict = ReconcileOutcome::Paused {
-        asked: Some((&valid, &held)),
-    };
+    let plan = valid.plan();
+    let verdict = ReconcileOutcome::Paused(Some(&plan));
     report::status(drive, &observed, &verdict, before, &Time(at(10)))
 }
 

@@ -1,25 +1,25 @@
 //! Passwords of databases that take turns: whatever happens in whichever order, no pod is locked out.
 
+use crate::planned::{Planned, build, job_of, phase_of, record_of, validate};
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use ras_core::build::{Credential, build, names};
+use ras_core::build::Credential;
 use ras_core::database::report::{Cause, Problem, Report};
 use ras_core::database::request::Request;
 use ras_core::fetched::{
     Crash, DatabaseFacts, Fetched, JobFacts, JobOutcome, JobPod, PodRun, ProgramFacts, SecretFacts,
 };
-use ras_core::plan::database_job;
-use ras_core::plan::login_rotation;
+use ras_core::names;
 use ras_core::plan::login_rotation::RotationPhase;
 use ras_core::plan::secret_rotation::RotationSchedule;
+use ras_core::plan::turn;
 use ras_core::platform::PlatformConfig;
 use ras_core::report;
 use ras_core::report::Observed;
-use ras_core::valid::ValidDrive;
-use ras_core::validate::validate;
+use ras_core::valid::SUFFIX;
 use ras_crds::labels::{PREPARE_DATABASE, ROTATE};
 use ras_crds::spec::DatabaseCredentials;
 use ras_crds::{DatabaseLoginStatus, DatabaseStatus, RecruitmentDrive, RecruitmentDriveStatus};
@@ -199,7 +199,7 @@ impl World {
     }
 
     fn has_crashed(&self, pod: &Pod) -> bool {
-        let is_second = |user: &String| user.ends_with(login_rotation::SUFFIX);
+        let is_second = |user: &String| user.ends_with(SUFFIX);
         pod.crashes || self.follows_no_login && pod.environment.keys().any(is_second)
     }
 
@@ -223,12 +223,12 @@ impl World {
         }
     }
 
-    fn valid(&self, memory: Memory) -> ValidDrive {
+    fn valid(&self, memory: Memory) -> Planned {
         validate(&self.drive, &self.seen(memory), &PlatformConfig::default()).unwrap()
     }
 
     fn standing(&self) -> RotationPhase {
-        login_rotation::standing(&self.valid(Memory::Whole))
+        phase_of(&self.valid(Memory::Whole))
     }
 
     /// Whether a Secret is to be written.
@@ -269,7 +269,7 @@ impl World {
                     keys,
                     version: String::new(),
                     drawn_at: Some(self.now),
-                    rotated_for: credential.notes.wish.clone(),
+                    rotated_for: credential.notes.request.clone(),
                     generation: credential.notes.generation,
                     rolled_back,
                     is_complete: true,
@@ -304,7 +304,7 @@ impl World {
             self.place(credential);
             made = true;
         }
-        let preparation = database_job::of(&valid).unwrap();
+        let preparation = job_of(&valid).unwrap();
         for job in &desired.jobs {
             let name = job.metadata.name.clone().unwrap();
             if self.jobs.contains_key(&name) {
@@ -341,7 +341,7 @@ impl World {
                     .unwrap()
                     .containers,
             );
-            if desired.held.contains_key(&child) || self.programs.get(&child) == Some(&environment) {
+            if desired.blocked.contains_key(&child) || self.programs.get(&child) == Some(&environment) {
                 continue;
             }
             if !may_write() {
@@ -366,7 +366,7 @@ impl World {
         if made || !may_write() {
             return;
         }
-        let status = report::database::status(&valid).unwrap();
+        let status = record_of(&valid).unwrap();
         if status != self.status {
             self.history.push(std::mem::replace(&mut self.status, status));
         }
@@ -675,11 +675,10 @@ fn whatever_status_says_the_logins_of_programs_never_go_back() {
     let has = |generation: u64| move |asked: u64| asked % 2 == generation % 2;
     for generation in 1..6_u64 {
         for recorded in (0..=generation).map(Some).chain([None]) {
-            let (current, drawn) = login_rotation::whereabouts(recorded, generation, has(generation));
+            let (current, drawn) = turn::locate(recorded, generation, has(generation));
             assert_eq!((current, drawn), (generation, generation), "{recorded:?}");
             // Drawn and not moved yet: what programs have stays, and what is drawn is not drawn again.
-            let (current, drawn) =
-                login_rotation::whereabouts(recorded.filter(|r| *r < generation), generation, has(generation - 1));
+            let (current, drawn) = turn::locate(recorded.filter(|r| *r < generation), generation, has(generation - 1));
             assert_eq!((current, drawn), (generation - 1, generation), "{recorded:?}");
         }
     }
@@ -935,14 +934,14 @@ fn what_a_rotation_waits_for_is_named() {
         ..JobFacts::default()
     };
     let work = Work {
-        request: database_job::of(&world.valid(Memory::Whole)).unwrap().request,
+        request: job_of(&world.valid(Memory::Whole)).unwrap().request,
         facts: migrates,
         mounted: None,
         lingers: false,
     };
     asked.jobs.insert("d-api-migrate-1".to_owned(), work);
     // The operator would remove what it does not know, and a migration's Job is none of this world's.
-    let phase = login_rotation::standing(&asked.valid(Memory::Whole));
+    let phase = phase_of(&asked.valid(Memory::Whole));
     assert!(phase.waits().unwrap().contains("d-api-migrate-1"), "{phase:?}");
 
     let mut suspended = world.clone();
@@ -956,7 +955,7 @@ fn what_a_rotation_waits_for_is_named() {
         .get_mut("d-api")
         .unwrap()
         .insert("other".to_owned(), "rds".to_owned());
-    let phase = login_rotation::standing(&rolling.valid(Memory::Whole));
+    let phase = phase_of(&rolling.valid(Memory::Whole));
     assert!(phase.waits().unwrap().contains("service \"api\""), "{phase:?}");
 
     // And what was replaced has to be gone, by the clock too.
@@ -1008,7 +1007,7 @@ fn a_drive_is_ready_all_the_time_that_its_next_logins_are_made() {
     let condition = |world: &World| {
         let valid = world.valid(Memory::Whole);
         let before = RecruitmentDriveStatus::default();
-        report::database::condition(&valid, &Observed::default(), None, &[], &before).unwrap()
+        report::database::condition(&valid.plan(), &Observed::default(), None, &[], &before).unwrap()
     };
     world.wish(1);
     for _ in 0..3 {
@@ -1085,7 +1084,16 @@ fn problems(drive: &RecruitmentDrive) -> String {
     let world = World::new(drive.clone());
     validate(drive, &world.seen(Memory::Whole), &PlatformConfig::default()).map_or_else(
         |problems| problems.to_string(),
-        |valid| valid.database.unwrap().rotation.obstacle.unwrap_or_default(),
+        |valid| {
+            valid
+                .database
+                .as_ref()
+                .unwrap()
+                .rotation
+                .obstacle
+                .clone()
+                .unwrap_or_default()
+        },
     )
 }
 
@@ -1160,12 +1168,9 @@ fn a_migration_is_the_same_whichever_login_it_has() {
         });
         validate(&migrating, &fetched, &PlatformConfig::default()).unwrap()
     };
-    let identity = |drive: &ValidDrive| {
-        let all: Vec<_> = ras_core::plan::migration::all(drive).collect();
-        all[0].identity()
-    };
+    let identity = |drive: &Planned| drive.migration().identity;
     let (first, second) = (valid(None), valid(Some(1)));
-    let env = |drive: &ValidDrive| drive.services[0].migration.clone().unwrap().container.env;
+    let env = |drive: &Planned| drive.plan().services[0].migration.clone().unwrap().container.env;
     assert_ne!(env(&first), env(&second), "it logs in as the second");
     assert_eq!(identity(&first), identity(&second));
 }

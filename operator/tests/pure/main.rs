@@ -21,6 +21,8 @@ mod logins;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
+mod planned;
+#[cfg(test)]
 mod pods;
 #[cfg(test)]
 mod properties;

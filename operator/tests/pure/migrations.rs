@@ -1,20 +1,19 @@
 //! Migrations: what runs when, what waits for it, and what is kept of it.
 
+use crate::planned::{Planned, build, job_of, validate};
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
-use ras_core::build::{Desired, Prepared, build};
+use ras_core::build::{Desired, Prepared};
 use ras_core::database::report::Report;
 use ras_core::fetched::{Fetched, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
-use ras_core::plan::database_job;
-use ras_core::plan::migration::{MigrationPhase, all};
+use ras_core::plan::migration::MigrationPhase;
 use ras_core::platform::PlatformConfig;
 use ras_core::report::migrations;
-use ras_core::valid::{EnvSource, ValidDrive};
-use ras_core::validate::validate;
+use ras_core::valid::EnvSource;
 use ras_crds::labels::{RUN_MIGRATION, WORK};
 use ras_crds::{ConditionType, MigrationState, MigrationStatus, Reason, RecruitmentDrive};
 
@@ -49,7 +48,7 @@ fn drive() -> RecruitmentDrive {
     with_spec(API)
 }
 
-fn valid(drive: &RecruitmentDrive, fetched: &Fetched) -> ValidDrive {
+fn valid(drive: &RecruitmentDrive, fetched: &Fetched) -> Planned {
     validate(drive, fetched, &PlatformConfig::default()).unwrap()
 }
 
@@ -83,11 +82,11 @@ impl World {
         }
     }
 
-    fn valid(&self) -> ValidDrive {
+    fn valid(&self) -> Planned {
         self.valid_by(&self.status)
     }
 
-    fn valid_by(&self, status: &BTreeMap<String, MigrationStatus>) -> ValidDrive {
+    fn valid_by(&self, status: &BTreeMap<String, MigrationStatus>) -> Planned {
         let fetched = Fetched {
             jobs: self.jobs.clone(),
             job_pods: self.pods.clone(),
@@ -134,9 +133,9 @@ impl World {
         }
         if is_current {
             self.history.push(self.status.clone());
-            for migrating in all(&valid) {
+            for migration in valid.plan().migrations {
                 self.status
-                    .insert(migrating.service.name.clone(), migrations::status(&migrating));
+                    .insert(migration.service.clone(), migrations::status(&migration));
             }
         }
         desired
@@ -205,7 +204,7 @@ fn facts(job: &Job) -> JobFacts {
 }
 
 fn held(desired: &Desired<Prepared>) -> Vec<&str> {
-    desired.held.keys().map(String::as_str).collect()
+    desired.blocked.keys().map(String::as_str).collect()
 }
 
 #[test]
@@ -213,21 +212,21 @@ fn a_version_waits_for_its_migration_and_so_does_whatever_has_the_same_image() {
     let mut world = World::new(drive());
     let desired = world.walk();
     assert_eq!(held(&desired), ["d-api", "d-worker"], "the site has another image");
-    assert_eq!(desired.held["d-worker"].condition, ConditionType::MigrationsReady);
+    assert_eq!(desired.blocked["d-worker"].condition, ConditionType::MigrationsReady);
     assert_eq!(desired.jobs.len(), 1);
     let job = world.last();
     assert!(job.starts_with("d-api-migrate-"), "{job}");
     world.starts(&job);
     assert_eq!(held(&world.walk()), ["d-api", "d-worker"]);
     world.ends(&job, true);
-    assert!(world.walk().held.is_empty());
+    assert!(world.walk().blocked.is_empty());
     assert_eq!(world.made.len(), 1);
     assert_eq!(world.status["api"].state, MigrationState::Succeeded);
 
     // Its Job is gone, by hand or by whoever tidies up: what status says is enough.
     world.jobs.clear();
     let desired = world.walk();
-    assert!(desired.held.is_empty() && desired.jobs.is_empty());
+    assert!(desired.blocked.is_empty() && desired.jobs.is_empty());
     assert_eq!(world.made.len(), 1);
 }
 
@@ -345,7 +344,7 @@ fn a_failed_migration_stays_failed_and_its_evidence_stays_until_a_fix_succeeded(
     world.ends(&second, false);
     for _ in 0..3 {
         let desired = world.walk();
-        assert_eq!(desired.held["d-api"].reason, Reason::MigrationFailed);
+        assert_eq!(desired.blocked["d-api"].reason, Reason::MigrationFailed);
         assert!(desired.jobs.is_empty());
     }
     assert!(world.jobs.contains_key(&first) && world.jobs.contains_key(&second));
@@ -364,7 +363,7 @@ fn a_failed_migration_stays_failed_and_its_evidence_stays_until_a_fix_succeeded(
     let third = world.last();
     assert_eq!(world.jobs.len(), 3, "evidence goes only when there is a success");
     world.ends(&third, true);
-    assert!(world.walk().held.is_empty());
+    assert!(world.walk().blocked.is_empty());
     assert_eq!(world.jobs.keys().collect::<Vec<_>>(), [&third]);
 }
 
@@ -383,7 +382,7 @@ fn what_a_failed_migration_lacked_is_a_reason_to_run_it_again_and_what_a_done_on
     world.ends(&second, true);
     world.walk();
     world.drive.spec.services[0].migrate.as_mut().unwrap().timeout = Some(ras_crds::Duration::new("2h"));
-    assert!(world.walk().held.is_empty());
+    assert!(world.walk().blocked.is_empty());
     assert_eq!(world.made.len(), 2, "it did what it had to");
 }
 
@@ -395,9 +394,9 @@ fn going_back_to_a_version_that_was_migrated_runs_nothing() {
     world.migrated();
     world.image("ats:1");
     let desired = world.walk();
-    assert!(desired.held.is_empty() && desired.jobs.is_empty());
+    assert!(desired.blocked.is_empty() && desired.jobs.is_empty());
     world.image("ats:2");
-    assert!(world.walk().held.is_empty());
+    assert!(world.walk().blocked.is_empty());
     assert_eq!(world.made.len(), 2);
     assert_eq!(world.status["api"].succeeded.len(), 2);
 }
@@ -412,7 +411,7 @@ fn going_back_from_a_failed_migration_serves_at_once_and_keeps_the_evidence() {
     world.ends(&failed, false);
     world.walk();
     world.image("ats:1");
-    assert!(world.walk().held.is_empty());
+    assert!(world.walk().blocked.is_empty());
     assert!(world.jobs.contains_key(&failed));
     assert_eq!(world.status["api"].state, MigrationState::Succeeded);
 }
@@ -448,10 +447,10 @@ fn a_person_may_ask_for_it_again_and_is_heard_once() {
     let fourth = world.last();
     world.walk();
     world.ends(&fourth, true);
-    assert!(world.walk().held.is_empty());
+    assert!(world.walk().blocked.is_empty());
     for request in [Some("api@restored"), None, Some("worker")] {
         world.asks(request);
-        assert!(world.walk().held.is_empty());
+        assert!(world.walk().blocked.is_empty());
         assert!(world.walk().jobs.is_empty());
     }
     assert_eq!(world.made.len(), 4);
@@ -531,8 +530,8 @@ fn a_suspended_drive_starts_none_and_keeps_the_version_before() {
     world.drive.spec.suspend = Some(true);
     let desired = world.walk();
     assert!(desired.jobs.is_empty());
-    assert_eq!(desired.held["d-api"].condition, ConditionType::MigrationsReady);
-    let condition = migrations::condition(&world.valid(), None).unwrap();
+    assert_eq!(desired.blocked["d-api"].condition, ConditionType::MigrationsReady);
+    let condition = migrations::condition(&world.valid().plan(), None).unwrap();
     assert_eq!((condition.status, condition.reason), (true, Reason::Suspended));
     world.drive.spec.suspend = None;
     let desired = world.walk();
@@ -551,10 +550,10 @@ fn it_does_not_begin_before_its_service_has_all_it_needs() {
     facts.secrets.remove("d-owner");
     let desired = build(&valid(&drive, &facts));
     assert!(desired.jobs.is_empty());
-    let waiting = &desired.held["d-api"];
+    let waiting = &desired.blocked["d-api"];
     assert_eq!(waiting.condition, ConditionType::SecretsReady);
     assert!(waiting.message.contains("d-owner"), "{}", waiting.message);
-    assert_eq!(desired.held["d-worker"].condition, ConditionType::MigrationsReady);
+    assert_eq!(desired.blocked["d-worker"].condition, ConditionType::MigrationsReady);
 }
 
 #[test]
@@ -564,7 +563,7 @@ fn a_failed_one_is_told_with_its_job_what_it_said_and_the_next_step() {
     let job = world.last();
     world.ends(&job, false);
     world.walk();
-    let condition = migrations::condition(&world.valid(), None).unwrap();
+    let condition = migrations::condition(&world.valid().plan(), None).unwrap();
     assert_eq!(
         (condition.type_, condition.status, condition.reason),
         (ConditionType::MigrationsReady, false, Reason::MigrationFailed)
@@ -652,10 +651,10 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
         facts.jobs.clone_from(jobs);
         valid(&drive, &facts)
     };
-    let status_of = |valid: &ValidDrive| migrations::status(&all(valid).next().unwrap());
-    let standing = |valid: &ValidDrive| all(valid).next().unwrap().standing();
+    let status_of = |valid: &Planned| migrations::status(&valid.migration());
+    let standing = |valid: &Planned| valid.migration().phase;
     let none = BTreeMap::new();
-    let run = |valid: &ValidDrive| {
+    let run = |valid: &Planned| {
         let job = migrations_of(valid).remove(0);
         let done = JobFacts {
             outcome: JobOutcome::Succeeded { at: Some(at(60)) },
@@ -683,7 +682,7 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
             "nor does the Job of the one before count"
         );
         assert!(
-            build(&replaced).held.contains_key("d-api"),
+            build(&replaced).blocked.contains_key("d-api"),
             "no program starts on empty tables"
         );
     }
@@ -700,7 +699,7 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
         }),
         ..JobFacts::default()
     };
-    let job = database_job::of(&valid(&drive, &told)).unwrap().job;
+    let job = job_of(&valid(&drive, &told)).unwrap().job;
     told.jobs.insert(job, prepared);
     assert_eq!(standing(&valid(&drive, &told)), MigrationPhase::Due);
 
@@ -721,7 +720,7 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
     assert_eq!(status_of(&upgraded).succeeded, recorded.succeeded);
 }
 
-fn migrations_of(valid: &ValidDrive) -> Vec<Job> {
+fn migrations_of(valid: &Planned) -> Vec<Job> {
     migrations(&build(valid)).cloned().collect()
 }
 
@@ -822,18 +821,18 @@ proptest! {
             let made = world.made.len();
             let desired = world.walk_by(&seen);
 
-            let migrating = all(&before).next().unwrap();
-            let is_done = matches!(migrating.standing(), MigrationPhase::Done { .. });
-            prop_assert_eq!(desired.held.contains_key("d-api"), !is_done);
+            let migration = before.migration();
+            let is_done = matches!(migration.phase, MigrationPhase::Done { .. });
+            prop_assert_eq!(desired.blocked.contains_key("d-api"), !is_done);
             if is_done {
-                let recorded = before.migrations.get("api").is_some_and(|status| {
-                    status.succeeded.iter().any(|past| past.content == migrating.identity().content)
+                let recorded = before.fetched.migrations.get("api").is_some_and(|status| {
+                    status.succeeded.iter().any(|past| past.content == migration.identity.content)
                 });
-                let job = before.jobs.values().any(|job| {
-                    matches!(job.outcome, JobOutcome::Succeeded { .. }) && job.work == migrating.identity().work
+                let job = before.fetched.jobs.values().any(|job| {
+                    matches!(job.outcome, JobOutcome::Succeeded { .. }) && job.work == migration.identity.work
                 });
                 prop_assert!(recorded || job, "nothing says that it succeeded");
-                let is_kept = !is_current || world.status["api"].succeeded.iter().any(|past| past.content == migrating.identity().content);
+                let is_kept = !is_current || world.status["api"].succeeded.iter().any(|past| past.content == migration.identity.content);
                 prop_assert!(is_kept, "what succeeded is forgotten");
                 prop_assert_eq!(world.made.len(), made, "what is done is done again");
             }

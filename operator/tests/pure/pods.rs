@@ -1,9 +1,9 @@
 //! How pods start and stop.
 
+use crate::planned::validate;
 use k8s_openapi::api::core::v1::Container;
 use ras_core::fetched::Fetched;
 use ras_core::platform::PlatformConfig;
-use ras_core::validate::validate;
 
 use crate::drives::{built, with_spec};
 

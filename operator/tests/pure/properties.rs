@@ -1,14 +1,15 @@
 //! What holds for every drive.
 
+use crate::planned::{build, validate};
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use ras_core::build::{build, children, names};
+use ras_core::build::children;
 use ras_core::fetched::Fetched;
+use ras_core::names;
 use ras_core::platform::PlatformConfig;
-use ras_core::validate::validate;
 use ras_crds::Quantity;
 use serde_json::Value;
 

@@ -1,17 +1,14 @@
 //! What is reported of programs and servers that do not serve: counts, causes, and whether waiting helps.
 
+use crate::planned::{Planned, build, job_of, record_of, validate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use ras_core::build::build;
 use ras_core::fetched::pods::{PodFailure, PodFailureKind};
 use ras_core::fetched::record::{DeploymentState, StatefulSetState};
 use ras_core::fetched::{Fetched, JobFacts, PodRun};
-use ras_core::plan::database_job;
 use ras_core::platform::PlatformConfig;
 use ras_core::report;
 use ras_core::report::{ConditionUpdate, Observed, ReconcileOutcome};
-use ras_core::valid::ValidDrive;
-use ras_core::validate::validate;
 use ras_crds::{DatabaseState, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::drives::{facts_for, with_spec};
@@ -28,7 +25,7 @@ fn drive(spec: &str) -> RecruitmentDrive {
     with_spec(&format!("{{{spec}}}"))
 }
 
-fn valid(drive: &RecruitmentDrive, facts: &Fetched) -> ValidDrive {
+fn valid(drive: &RecruitmentDrive, facts: &Fetched) -> Planned {
     validate(drive, facts, &PlatformConfig::default()).unwrap()
 }
 
@@ -56,10 +53,8 @@ fn services(
         ..facts_for(drive)
     };
     let valid = valid(drive, &facts);
-    let held = build(&valid).held;
-    let verdict = ReconcileOutcome::Paused {
-        asked: Some((&valid, &held)),
-    };
+    let plan = valid.plan();
+    let verdict = ReconcileOutcome::Paused(Some(&plan));
     let before = RecruitmentDriveStatus::default();
     let shown = report::services::statuses(drive, observed, &verdict, &before, now);
     let condition = report::services::condition(drive, &shown);
@@ -160,7 +155,7 @@ fn pods_that_cannot_start_stall_after_a_while_and_not_right_after_a_change() {
         assert!(!stalls(&observed, patience - 1), "{course:?}");
         assert!(stalls(&observed, patience), "{course:?}");
         let valid = valid(&drive, &facts_for(&drive));
-        let wakes = |now| observed.changes_at(&drive, Some(&valid), at(now));
+        let wakes = |now| observed.changes_at(&drive, Some(&valid.plan()), at(now));
         assert_eq!(wakes(1), Some(at(patience)), "nobody else would look again");
         assert_eq!(wakes(patience), None, "nothing is left to wait for");
 
@@ -219,12 +214,13 @@ fn database(observed: &Observed, ready: bool, now: i64) -> (ConditionUpdate, Dat
         now: at(now),
         ..facts_for(&drive)
     };
-    let work = database_job::of(&valid(&drive, &facts)).unwrap().work;
+    let work = job_of(&valid(&drive, &facts)).unwrap().work;
     facts.database.recorded.prepared = Some(work);
     facts.database.serves = ready;
     let valid = valid(&drive, &facts);
-    let found = report::database::condition(&valid, observed, None, &[], &RecruitmentDriveStatus::default()).unwrap();
-    let status = report::database::status(&valid).unwrap();
+    let found =
+        report::database::condition(&valid.plan(), observed, None, &[], &RecruitmentDriveStatus::default()).unwrap();
+    let status = record_of(&valid).unwrap();
     (found, status.databases[0].state)
 }
 
@@ -276,13 +272,13 @@ fn a_database_server_that_is_not_ready_is_not_available_whatever_the_cause() {
 fn databases_are_told_as_ready_again_when_their_server_is() {
     let drive = drive(STANDALONE);
     let mut facts = facts_for(&drive);
-    facts.database.recorded.prepared = Some(database_job::of(&valid(&drive, &facts)).unwrap().work);
+    facts.database.recorded.prepared = Some(job_of(&valid(&drive, &facts)).unwrap().work);
     facts.database.serves = false;
-    let down = report::database::status(&valid(&drive, &facts)).unwrap();
+    let down = record_of(&valid(&drive, &facts)).unwrap();
     assert_eq!(down.databases[0].state, DatabaseState::Failing);
     facts.database.recorded = down;
     facts.database.serves = true;
-    let up = report::database::status(&valid(&drive, &facts)).unwrap();
+    let up = record_of(&valid(&drive, &facts)).unwrap();
     assert_eq!(
         (up.databases[0].state, &up.databases[0].message),
         (DatabaseState::Ready, &None)
@@ -294,7 +290,7 @@ fn a_suspended_drive_does_not_claim_that_its_database_server_answers() {
     let drive = drive(&format!("suspend: true, {STANDALONE}"));
     let facts = facts_for(&drive);
     let found = report::database::condition(
-        &valid(&drive, &facts),
+        &valid(&drive, &facts).plan(),
         &server(None),
         None,
         &[],
@@ -312,8 +308,8 @@ fn a_job_that_cannot_pull_an_image_that_it_would_not_have_now_makes_way() {
     let mut facts = facts_for(&drive);
     facts.database.recorded.prepared = None;
     let known = valid(&drive, &facts);
-    let prepare = database_job::of(&known).unwrap();
-    let migration = ras_core::plan::migration::all(&known).next().unwrap().identity();
+    let prepare = job_of(&known).unwrap();
+    let migration = known.migration().identity;
     for (unpulled, is_kept) in [
         (Some("registry.example.com/typo:1".to_owned()), false),
         // Another Job would not pull this either.
@@ -365,8 +361,8 @@ fn pods_of_jobs_that_cannot_start_stall() {
         (job, facts)
     };
     let known = valid(&drive, &facts);
-    let prepare = database_job::of(&known).unwrap();
-    let migration = ras_core::plan::migration::all(&known).next().unwrap().identity();
+    let prepare = job_of(&known).unwrap();
+    let migration = known.migration().identity;
     facts.jobs = [
         pod(prepare.job, "prepare", "database", prepare.work),
         pod(migration.job, "migrate", "web", migration.work),
@@ -379,8 +375,8 @@ fn pods_of_jobs_that_cannot_start_stall() {
         };
         let valid = valid(&drive, &facts);
         let before = RecruitmentDriveStatus::default();
-        let database = report::database::condition(&valid, &Observed::default(), None, &[], &before).unwrap();
-        [database, report::migrations::condition(&valid, None).unwrap()]
+        let database = report::database::condition(&valid.plan(), &Observed::default(), None, &[], &before).unwrap();
+        [database, report::migrations::condition(&valid.plan(), None).unwrap()]
     };
     for condition in updates(29) {
         assert!(
@@ -393,7 +389,7 @@ fn pods_of_jobs_that_cannot_start_stall() {
     }
     let valid = valid(&drive, &facts);
     assert_eq!(
-        Observed::default().changes_at(&drive, Some(&valid), at(1)),
+        Observed::default().changes_at(&drive, Some(&valid.plan()), at(1)),
         Some(at(30))
     );
 }

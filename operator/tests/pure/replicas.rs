@@ -1,9 +1,9 @@
 //! How many pods: who decides, and what is handed over.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use ras_core::build::Scale;
 use ras_core::build::labels::REPLICAS_BEFORE_SUSPEND;
 use ras_core::fetched::{DeploymentFacts, Fetched};
+use ras_core::plan::scales::Scale;
 use ras_crds::RecruitmentDrive;
 
 use crate::drives::{built, with_spec};

@@ -1,9 +1,8 @@
 //! Who reaches what: the route, and who may connect.
 
-use ras_core::build::build;
+use crate::planned::{build, validate};
 use ras_core::fetched::{Apis, Fetched};
 use ras_core::platform;
-use ras_core::validate::validate;
 use serde_json::{Value, json};
 
 use crate::drives::{built, with_spec};

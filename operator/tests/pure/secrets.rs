@@ -1,5 +1,6 @@
 //! Secrets: who waits for them, and who restarts when they change.
 
+use crate::planned::{Planned, build, validate};
 use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
@@ -7,8 +8,7 @@ use ras_core::build::labels::{SECRETS_HASH, SECRETS_KNOWN};
 use ras_core::fetched::{Apis, ExternalFacts, ExternalSecretsVersion, Fetched, ForeignState, SecretFacts, StartedBy};
 use ras_core::plan::external_secret::trouble;
 use ras_core::platform;
-use ras_core::valid::{ValidDrive, ValueFormat};
-use ras_core::validate::validate;
+use ras_core::valid::ValueFormat;
 use ras_crds::{ConditionType, Reason, RecruitmentDrive};
 use serde_json::{Value, json};
 
@@ -125,7 +125,7 @@ fn where_keys_are_not_known_the_version_of_the_whole_secret_stands_for_them() {
         );
         facts
     };
-    assert!(built(&drive(), &with_version("1")).held.is_empty());
+    assert!(built(&drive(), &with_version("1")).blocked.is_empty());
     let changed: Vec<_> = hashes(&with_version("1"))
         .into_iter()
         .filter(|(name, hash)| hashes(&with_version("2")).get(name) != Some(hash))
@@ -260,7 +260,7 @@ fn a_service_without_secrets_has_no_hash() {
 
 #[test]
 fn a_service_waits_for_its_secrets_and_no_other_does() {
-    let held = built(&drive(), &Fetched::default()).held;
+    let held = built(&drive(), &Fetched::default()).blocked;
     assert_eq!(held.keys().collect::<Vec<_>>(), ["d-one", "d-two", "d-whole"]);
     assert!(
         held.values()
@@ -281,7 +281,7 @@ fn a_service_waits_for_its_secrets_and_no_other_does() {
 
 #[test]
 fn a_service_waits_for_a_key_that_is_not_there() {
-    let held = built(&drive(), &facts(&[("d-jwt", &[]), ("campus-mail", &[("user", "1")])])).held;
+    let held = built(&drive(), &facts(&[("d-jwt", &[]), ("campus-mail", &[("user", "1")])])).blocked;
     assert_eq!(held.keys().collect::<Vec<_>>(), ["d-one", "d-two"]);
     assert_eq!(held["d-two"].reason, Reason::SecretKeyMissing);
     for part in ["\"campus-mail\"", "\"password\"", "\"two\""] {
@@ -293,7 +293,7 @@ fn a_service_waits_for_a_key_that_is_not_there() {
 fn a_missing_secret_does_not_keep_a_drive_from_being_suspended() {
     let mut drive = drive();
     drive.spec.suspend = Some(true);
-    assert!(built(&drive, &Fetched::default()).held.is_empty());
+    assert!(built(&drive, &Fetched::default()).blocked.is_empty());
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn a_drive_wakes_for_what_rotates_next() {
         &platform::PlatformConfig::default(),
     )
     .unwrap();
-    let next = valid.next_rotation().unwrap();
+    let next = valid.plan().next_wake_up.unwrap();
     let day = |day: &str| -> Timestamp { format!("2026-07-{day}T00:00:00Z").parse().unwrap() };
     assert!(
         next >= day("31") && next.as_second() < day("31").as_second() + 3_600,
@@ -411,7 +411,7 @@ fn from_store() -> RecruitmentDrive {
     )
 }
 
-fn read_store(facts: &Fetched) -> ValidDrive {
+fn read_store(facts: &Fetched) -> Planned {
     let settings = platform::parse("secrets: {store: campus, storeKind: SecretStore}").unwrap();
     validate(&from_store(), facts, &settings).unwrap()
 }
@@ -432,7 +432,7 @@ fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
         (ExternalSecretsVersion::V1, "external-secrets.io/v1"),
         (ExternalSecretsVersion::V1Beta1, "external-secrets.io/v1beta1"),
     ] {
-        let desired = ras_core::build::build(&read_store(&served(Some(version))));
+        let desired = build(&read_store(&served(Some(version))));
         let asked: Vec<Value> = desired.external_secrets.iter().map(|one| json!(one)).collect();
         assert_eq!(asked[0]["apiVersion"], written);
         assert_eq!(asked[0]["metadata"]["ownerReferences"][0]["kind"], "RecruitmentDrive");
@@ -452,23 +452,19 @@ fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
         let value = json!([{"secretKey": "key", "remoteRef": {"key": "spo/map", "property": "api", "version": "3"}}]);
         assert_eq!(asked[1]["spec"]["data"], value);
     }
-    assert!(
-        ras_core::build::build(&read_store(&served(None)))
-            .external_secrets
-            .is_empty()
-    );
+    assert!(build(&read_store(&served(None))).external_secrets.is_empty());
 }
 
 /// What holds the service that uses a secret from a store, if anything does, and what is told of that secret.
 fn waits(facts: &Fetched) -> (Option<Reason>, Option<(Reason, String)>) {
     let valid = read_store(facts);
-    let held = ras_core::build::build(&valid).held;
+    let held = build(&valid).blocked;
     (
         held.get("d-web").map(|waiting| {
             assert_eq!(waiting.condition, ConditionType::SecretsReady);
             waiting.reason
         }),
-        trouble(&valid, &valid.external_secrets[0]),
+        trouble(&valid, facts, &valid.external_secrets[0]),
     )
 }
 
@@ -527,7 +523,7 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
     let (held, told) = waits(&facts);
     assert_eq!(held, Some(Reason::ForeignObject));
     assert!(told.unwrap().1.contains("kubectl delete secret d-mail"));
-    let asked = ras_core::build::build(&read_store(&facts)).external_secrets;
+    let asked = build(&read_store(&facts)).external_secrets;
     assert_eq!(asked.len(), 1, "the other one alone");
 }
 

@@ -161,7 +161,7 @@ impl Databases {
 
 /// The name that the operator gives the Secret of an owner; a name with '_' is none of Kubernetes', so a hash follows.
 pub(crate) fn secret_of(drive: &str, owner: &str) -> String {
-    ras_core::build::names::database_password(drive, ras_crds::spec::DatabaseCredentials::PerDatabase, owner)
+    ras_core::names::database_password(drive, ras_crds::spec::DatabaseCredentials::PerDatabase, owner)
 }
 
 #[tokio::test]

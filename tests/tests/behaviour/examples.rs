@@ -5,6 +5,7 @@ use std::fs;
 use k8s_openapi::api::core::v1::Secret;
 use ras_core::build::build;
 use ras_core::fetched::{Apis, Fetched};
+use ras_core::plan::plan;
 use ras_core::platform::parse as settings_of;
 use ras_core::validate::validate;
 use ras_crds::{RecruitmentDrive, schema};
@@ -233,5 +234,5 @@ fn children(example: Value) -> Vec<Value> {
     };
     let settings = "objectStore: {endpoint: 'https://s3.example.edu', programs: {secretName: s3}}";
     let valid = validate(&drive, &fetched, &settings_of(settings).unwrap()).unwrap();
-    build(&valid).manifests().unwrap()
+    build(&plan(&valid, &fetched)).manifests().unwrap()
 }

@@ -18,7 +18,7 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
     runtime::watcher,
 };
-use ras_core::build::names;
+use ras_core::names;
 use ras_crds::{ConditionType, DatabaseLoginStatus, Reason};
 use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, eventually, postgres::PostgresServer};
 use serde_json::Value;

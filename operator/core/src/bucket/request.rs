@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::build::names::hash;
+use crate::names::hash;
 
 /// What a drive asks of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

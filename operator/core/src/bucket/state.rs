@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::Reason;
 
 use crate::bucket::request::{Feature, Owner};
-use crate::build::names::hash;
+use crate::names::hash;
 
 /// Seconds after which a drive is woken to note in its status that a bucket is still seen.
 pub const NOTE_SEEN: i64 = 86_400;

@@ -7,21 +7,21 @@ use k8s_openapi::api::autoscaling::v2::{
 };
 
 use crate::build::metadata;
-use crate::plan::scales;
-use crate::valid::{Replicas, ValidDrive, ValidService};
+use crate::plan::Plan;
+use crate::valid::{Replicas, ValidService};
 
-pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<HorizontalPodAutoscaler> {
+pub(super) fn build(plan: &Plan<'_>, service: &ValidService) -> Option<HorizontalPodAutoscaler> {
     let Replicas::Autoscaled { min, max, cpu, memory } = &service.replicas else {
         return None;
     };
-    let step = scales::step(drive, service);
+    let step = plan.replicas.get(&service.child).and_then(|replicas| replicas.step);
     let targets = [("cpu", cpu), ("memory", memory)];
     let metrics = targets
         .into_iter()
         .filter_map(|(name, percent)| Some(utilization(name, (*percent)?)))
         .collect();
     Some(HorizontalPodAutoscaler {
-        metadata: metadata::of_service(drive, service),
+        metadata: metadata::of_service(plan.drive, service),
         spec: Some(HorizontalPodAutoscalerSpec {
             scale_target_ref: CrossVersionObjectReference {
                 api_version: Some("apps/v1".to_owned()),

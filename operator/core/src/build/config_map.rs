@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{metadata, names};
+use super::metadata;
+use crate::names;
 use crate::valid::{ValidDrive, ValidService};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<ConfigMap> {

@@ -6,34 +6,38 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy,
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::RolloutStrategy;
 
-use super::secrets_hash::secrets_hash;
 use crate::build::{labels, metadata, pod, probe};
-use crate::plan::scales;
-use crate::valid::{ValidDrive, ValidService};
+use crate::plan::Plan;
+use crate::plan::restarts::Hashes;
+use crate::valid::ValidService;
 
 /// Old versions to keep for `kubectl rollout undo`.
 const REVISIONS: i32 = 3;
 /// Seconds without progress after which a roll-out counts as stuck: Kubernetes' own default.
 const PROGRESS_DEADLINE: i32 = 600;
 
-pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Deployment {
+pub(super) fn build(plan: &Plan<'_>, service: &ValidService) -> Deployment {
+    let drive = plan.drive;
+    let replicas = plan.replicas.get(&service.child).copied().unwrap_or_default();
+    let restarts = plan.restarts.get(&service.child);
     let mut metadata = metadata::of_service(drive, service);
-    let before_suspend = scales::before_suspend(drive, service)
+    let before_suspend = replicas
+        .before_suspend
         .map(|count| (labels::REPLICAS_BEFORE_SUSPEND.to_owned(), count.to_string()));
     let annotations: BTreeMap<_, _> = before_suspend
         .into_iter()
-        .chain(secrets_hash(drive, service).annotation())
+        .chain(restarts.and_then(Hashes::annotation))
         .collect();
     metadata.annotations = (!annotations.is_empty()).then_some(annotations);
     Deployment {
         metadata,
         spec: Some(DeploymentSpec {
-            replicas: scales::sent(drive, service),
+            replicas: replicas.sent,
             revision_history_limit: Some(REVISIONS),
             progress_deadline_seconds: Some(progress_deadline(service)),
             selector: labels::select_service(drive, &service.name),
             strategy: Some(strategy(service.rollout)),
-            template: pod::template(drive, service),
+            template: pod::template(plan, service),
             ..DeploymentSpec::default()
         }),
         status: None,

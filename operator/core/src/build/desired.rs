@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Servi
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
-use ras_crds::{ConditionType, Reason};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,7 +17,9 @@ use crate::bucket::request::BucketRequest;
 use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
 use crate::foreign::external_secret::ExternalSecret;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
+use crate::plan::blocked::BlockedBy;
 use crate::plan::bucket_removal::BucketRemoval;
+use crate::plan::scales::Scale;
 use crate::valid::ValueFormat;
 
 /// State of [`Desired`] as `build` makes it.
@@ -74,21 +75,21 @@ pub struct Desired<S> {
     pub bucket_removals: Vec<BucketRemoval>,
 
     /// Deployments and database servers that must not be applied yet, by name, with what they wait for.
-    pub held: BTreeMap<String, BlockedBy>,
+    pub blocked: BTreeMap<String, BlockedBy>,
     /// Names of Jobs that are not made, and stay, with the `ConfigMap`s of the same names, where they are there: what has ended and is evidence, and what runs and
     /// must not be stopped half-way. Every other Job of the drive is removed.
     pub kept_jobs: BTreeSet<String>,
     /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
     /// the operator still owns the field.
     pub replica_handovers: BTreeMap<String, i32>,
-    /// For Deployments that are held and are there: another number of pods, and nothing else.
+    /// For Deployments that are blocked and are there: another number of pods, and nothing else.
     pub scales: BTreeMap<String, Scale>,
     /// [`Prepared`] or [`Applied`].
     pub state: PhantomData<S>,
 }
 
 impl Desired<Prepared> {
-    /// The same, applied. For `apply` alone, once everything that is not held is in the cluster.
+    /// The same, applied. For `apply` alone, once everything that is not blocked is in the cluster.
     pub fn applied(self) -> Desired<Applied> {
         let Self {
             service_account,
@@ -110,7 +111,7 @@ impl Desired<Prepared> {
             prometheus_rule,
             buckets,
             bucket_removals,
-            held,
+            blocked,
             kept_jobs,
             replica_handovers,
             scales,
@@ -136,7 +137,7 @@ impl Desired<Prepared> {
             prometheus_rule,
             buckets,
             bucket_removals,
-            held,
+            blocked,
             kept_jobs,
             replica_handovers,
             scales,
@@ -172,7 +173,7 @@ impl<S> Desired<S> {
             prometheus_rule,
             buckets: _,
             bucket_removals: _,
-            held: _,
+            blocked: _,
             kept_jobs: _,
             replica_handovers: _,
             scales: _,
@@ -206,15 +207,6 @@ fn append(objects: impl IntoIterator<Item = impl Serialize>, all: &mut Vec<Value
     Ok(())
 }
 
-/// Another number of pods for a Deployment that stays as it is otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scale {
-    /// None, with the number that it has now, to be noted.
-    Stop(i32),
-    /// This many again.
-    Resume(i32),
-}
-
 /// A Secret to make. Its values are drawn by `apply` and read by nobody but pods.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credential {
@@ -237,20 +229,9 @@ pub struct Credential {
 pub struct CredentialNotes {
     /// Now.
     pub drawn_at: Timestamp,
-    /// The wish that is done with them.
-    pub wish: Option<String>,
+    /// The request that they answer.
+    pub request: Option<String>,
     /// The rotation that drew them, of the password of a database login. Values of it, or of a later one, are never
     /// drawn over.
     pub generation: Option<u64>,
-}
-
-/// What something waits for. A value, not an error: nothing went wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockedBy {
-    /// Condition that tells it.
-    pub condition: ConditionType,
-    /// Why, in one word.
-    pub reason: Reason,
-    /// Which object, and the next step.
-    pub message: String,
 }

@@ -7,14 +7,12 @@ use super::{labels, metadata};
 use crate::foreign::external_secret::{
     Data, DataFrom, ExternalSecret, ExternalSecretSpec, RemoteRef, StoreRef, Target, Template, TemplateMetadata,
 };
-use crate::valid::{ExternalSource, ValidDrive, ValidExternal};
+use crate::plan::{self, Plan};
+use crate::valid::{ExternalSource, ValidExternal};
 
-pub(super) fn build(drive: &ValidDrive, external: &ValidExternal) -> Option<ExternalSecret> {
-    let version = drive.apis.external_secrets?;
-    if external.unowned.is_some() {
-        // Their operator would take over whatever Secret has the name.
-        return None;
-    }
+pub(super) fn build(plan: &Plan<'_>, external: &ValidExternal) -> Option<ExternalSecret> {
+    let drive = plan.drive;
+    let version = plan::external_secret::filled_by(plan.fetched, external)?;
     let (data, data_from) = match &external.source {
         ExternalSource::Whole(place) => (Vec::new(), vec![DataFrom { extract: at(place) }]),
         ExternalSource::Keys(keys) => {

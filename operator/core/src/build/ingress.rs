@@ -8,7 +8,8 @@ use k8s_openapi::api::networking::v1::{
 };
 use ras_crds::spec::IssuerKind;
 
-use super::{metadata, names, unless_empty};
+use super::{metadata, unless_empty};
+use crate::names;
 use crate::valid::{ValidDrive, ValidExposure, ValidTls};
 
 pub(super) fn build(drive: &ValidDrive) -> Option<Ingress> {

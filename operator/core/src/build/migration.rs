@@ -3,87 +3,70 @@
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use ras_crds::{ConditionType, Reason};
 
-use crate::build::{BlockedBy, bindings, config_map, job, labels, metadata, names, network_policy, pod};
-use crate::plan::blocked;
-use crate::plan::migration::{Migrating, MigrationPhase, PURPOSE, all, gates, shared_volumes};
-use crate::valid::{Probe, ValidDrive, ValidService};
+use crate::build::{bindings, config_map, job, labels, metadata, network_policy, pod};
+use crate::fetched::jobs::MIGRATE;
+use crate::names;
+use crate::plan::Plan;
+use crate::plan::migration::{Identity, shared_volumes};
+use crate::valid::{Probe, ValidDrive, ValidMigration, ValidService};
 
-/// Jobs to make now: of migrations that are due and have all that they and their services need. A program that could
-/// not start anyway need not have its tables changed.
-pub fn jobs(drive: &ValidDrive) -> Vec<Job> {
-    due(drive).map(|migrating| build(&migrating)).collect()
+/// Jobs to make now.
+pub fn jobs(plan: &Plan<'_>) -> Vec<Job> {
+    starting(plan).filter_map(|task| job(plan.drive, &task)).collect()
 }
 
 /// The files that these Jobs read. They have their own: the service's stay as the pods that run know them.
-pub fn config_maps(drive: &ValidDrive) -> Vec<ConfigMap> {
-    due(drive).filter_map(|migrating| templates(&migrating)).collect()
+pub fn config_maps(plan: &Plan<'_>) -> Vec<ConfigMap> {
+    starting(plan).filter_map(|task| templates(plan.drive, &task)).collect()
 }
 
 /// What the Jobs' pods may connect to; nobody connects to them.
-pub fn network_policies(drive: &ValidDrive) -> Vec<NetworkPolicy> {
-    all(drive)
-        .map(|Migrating { service, migration, .. }| {
+pub fn network_policies(plan: &Plan<'_>) -> Vec<NetworkPolicy> {
+    let drive = plan.drive;
+    let services = plan.services.iter();
+    services
+        .filter_map(|service| {
+            let migration = service.migration.as_ref()?;
             let name = names::migration(&drive.name, &service.name);
             let mut metadata = metadata::of_drive(drive, name);
-            metadata.labels = Some(labels::of_job(drive, PURPOSE, &service.name));
-            let selector = labels::select_job(drive, PURPOSE, &service.name);
-            network_policy::of_job(drive, metadata, selector, migration.egress.as_deref())
+            metadata.labels = Some(labels::of_job(drive, MIGRATE, &service.name));
+            let selector = labels::select_job(drive, MIGRATE, &service.name);
+            let egress = migration.egress.as_deref();
+            Some(network_policy::of_job(drive, metadata, selector, egress))
         })
         .collect()
 }
 
-/// What a service waits for, when it waits for a migration.
-pub fn waiting(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
-    let mut reason = None;
-    let mut lines = Vec::new();
-    for gate in gates(drive, service) {
-        let of = &gate.service.name;
-        let line = match gate.standing() {
-            MigrationPhase::Done { .. } => continue,
-            MigrationPhase::Failed { job, .. } => {
-                reason = Some(Reason::MigrationFailed);
-                format!("the migration of service {of:?} (Job {job}) failed")
-            }
-            MigrationPhase::Due => format!("the migration of service {of:?} has to run first"),
-            MigrationPhase::Running { job, .. } => format!("the migration of service {of:?} runs (Job {job})"),
-            MigrationPhase::Behind { job } => {
-                format!("the migration of service {of:?} waits for an earlier one to end (Job {job})")
-            }
-        };
-        lines.push(line);
-    }
-    (!lines.is_empty()).then(|| BlockedBy {
-        condition: ConditionType::MigrationsReady,
-        reason: reason.unwrap_or(Reason::MigrationRunning),
-        message: lines.join("; "),
-    })
+/// A migration that starts, with its service.
+struct Starting<'a> {
+    service: &'a ValidService,
+    identity: &'a Identity,
 }
 
-fn due(drive: &ValidDrive) -> impl Iterator<Item = Migrating<'_>> {
-    // A suspended drive starts nothing.
-    all(drive).filter(|migrating| {
-        !drive.suspended
-            && migrating.standing() == MigrationPhase::Due
-            && blocked::lacking(drive, migrating.service).is_none()
-    })
+fn starting<'a>(plan: &'a Plan<'_>) -> impl Iterator<Item = Starting<'a>> {
+    let migrations = plan.migrations.iter();
+    migrations
+        .filter(|migration| plan.migrating.contains(&migration.service))
+        .filter_map(|migration| {
+            let service = plan.services.iter().find(|service| service.name == migration.service)?;
+            Some(Starting {
+                service,
+                identity: &migration.identity,
+            })
+        })
 }
 
-fn build(migrating: &Migrating<'_>) -> Job {
-    let Migrating {
-        drive,
-        service,
-        migration,
-    } = migrating;
-    let identity = migrating.identity();
-    let program = as_it_runs(migrating, identity.job.clone());
+fn job(drive: &ValidDrive, starting: &Starting<'_>) -> Option<Job> {
+    let Starting { service, identity } = starting;
+    let migration = service.migration.as_ref()?;
+    let program = as_it_runs(service, migration, identity.job.clone());
     let mut spec = pod::spec(drive, &program);
     // There is one pod, so there is nothing to spread.
     spec.topology_spread_constraints = None;
     let task = job::Task {
-        name: identity.job,
-        purpose: PURPOSE,
+        name: identity.job.clone(),
+        purpose: MIGRATE,
         of: &service.name,
         work: &identity.work,
         pod: spec,
@@ -96,31 +79,29 @@ fn build(migrating: &Migrating<'_>) -> Job {
         let annotations = metadata.annotations.get_or_insert_default();
         annotations.extend(bindings::annotations(&program));
     }
-    job
+    Some(job)
 }
 
-fn templates(migrating: &Migrating<'_>) -> Option<ConfigMap> {
-    let Migrating { drive, service, .. } = migrating;
-    let identity = migrating.identity();
-    let metadata = metadata::of_job(drive, identity.job, PURPOSE, &service.name, &identity.work);
+fn templates(drive: &ValidDrive, starting: &Starting<'_>) -> Option<ConfigMap> {
+    let Starting { service, identity } = starting;
+    let metadata = metadata::of_job(drive, identity.job.clone(), MIGRATE, &service.name, &identity.work);
     config_map::of(metadata, service)
 }
 
 /// The service as its migration runs it: another program, alone in its pod, that nobody probes.
-fn as_it_runs(migrating: &Migrating<'_>, job: String) -> ValidService {
-    let service = migrating.service;
+fn as_it_runs(service: &ValidService, migration: &ValidMigration, job: String) -> ValidService {
     ValidService {
         child: job,
-        container: migrating.migration.container.clone(),
+        container: migration.container.clone(),
         sidecars: Vec::new(),
         probe: Probe::None,
         metrics: None,
         // Its pod ends by itself. One that is stopped early should stop at once.
         pre_stop_sleep_seconds: Some(0),
         volumes: shared_volumes(service).cloned().collect(),
-        databases: migrating.migration.databases.clone(),
-        database_authority: migrating.migration.database_authority.clone(),
-        bindings: migrating.migration.bindings.clone(),
+        databases: migration.databases.clone(),
+        database_authority: migration.database_authority.clone(),
+        bindings: migration.bindings.clone(),
         ..service.clone()
     }
 }

@@ -1,5 +1,5 @@
-//! Room 3, `build`: every Kubernetes object a drive asks for, one file a kind. Pure: the same drive and the
-//! same facts always give the same objects.
+//! Step 4, `build`: every Kubernetes object a drive asks for, one file a kind. Pure: it renders what `plan` decided, so the same
+//! plan always gives the same objects.
 //!
 //! Objects are sent by server-side apply, so what is not mentioned is left alone: no empty lists or maps, no
 //! field that another controller owns, no default that does not matter.
@@ -18,14 +18,13 @@ mod job;
 pub mod labels;
 mod metadata;
 pub mod migration;
-pub mod names;
 mod network_policy;
 mod pod;
 mod pod_volumes;
 mod probe;
 mod prometheus_rule;
 mod secret;
-mod secrets_hash;
+
 mod service;
 mod service_account;
 mod service_monitor;
@@ -34,34 +33,32 @@ mod volume_claim;
 
 use std::marker::PhantomData;
 
-pub use desired::{Applied, BlockedBy, Credential, CredentialNotes, Desired, Prepared, Scale};
-pub use names::children;
+pub use crate::names::children;
+pub use desired::{Applied, Credential, CredentialNotes, Desired, Prepared};
 
-use crate::plan::{blocked, scales};
-use crate::valid::ValidDrive;
+use crate::plan::Plan;
 
 /// Builds everything that a drive asks for.
-pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
-    let services = &drive.services;
-    let database = database::build(drive);
-    let held = blocked::held(drive);
+pub fn build(plan: &Plan<'_>) -> Desired<Prepared> {
+    let (drive, services) = (plan.drive, &plan.services);
+    let database = database::build(plan);
     Desired {
         service_account: service_account::build(drive),
         credentials: drive
             .generated_secrets
             .iter()
-            .map(|secret| secret::build(drive, secret))
+            .map(|secret| secret::build(plan, secret))
             .chain(database.credentials)
             .collect(),
         external_secrets: drive
             .external_secrets
             .iter()
-            .filter_map(|external| external_secret::build(drive, external))
+            .filter_map(|external| external_secret::build(plan, external))
             .collect(),
         config_maps: services
             .iter()
             .filter_map(|service| config_map::build(drive, service))
-            .chain(migration::config_maps(drive))
+            .chain(migration::config_maps(plan))
             .chain(database.config_map)
             .collect(),
         volume_claims: services
@@ -71,8 +68,8 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .collect(),
         network_policies: services
             .iter()
-            .map(|service| network_policy::build(drive, service))
-            .chain(migration::network_policies(drive))
+            .map(|service| network_policy::build(plan, service))
+            .chain(migration::network_policies(plan))
             .chain(database.network_policy)
             .collect(),
         services: services
@@ -83,14 +80,14 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         stateful_sets: database.server.into_iter().collect(),
         clusters: database.cluster.into_iter().collect(),
         scheduled_backups: database.scheduled_backup.into_iter().collect(),
-        jobs: database.job.into_iter().chain(migration::jobs(drive)).collect(),
+        jobs: database.job.into_iter().chain(migration::jobs(plan)).collect(),
         deployments: services
             .iter()
-            .map(|service| deployment::build(drive, service))
+            .map(|service| deployment::build(plan, service))
             .collect(),
         autoscalers: services
             .iter()
-            .filter_map(|service| autoscaler::build(drive, service))
+            .filter_map(|service| autoscaler::build(plan, service))
             .collect(),
         disruption_budgets: services
             .iter()
@@ -99,18 +96,19 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
         ingress: ingress::build(drive),
         service_monitors: services
             .iter()
-            .filter_map(|service| service_monitor::build(drive, service))
+            .filter_map(|service| service_monitor::build(plan, service))
             .collect(),
-        prometheus_rule: prometheus_rule::build(drive),
+        prometheus_rule: prometheus_rule::build(plan),
         buckets: drive.buckets.iter().map(|bucket| bucket.request.clone()).collect(),
-        bucket_removals: drive.bucket_removals.clone(),
-        scales: scales::scales(drive, &held),
-        held,
-        kept_jobs: crate::plan::migration::kept(drive)
-            .into_iter()
-            .chain(database.kept_job)
+        bucket_removals: plan.bucket_removals.clone(),
+        blocked: plan.blocked.clone(),
+        scales: plan.scales.clone(),
+        kept_jobs: plan.kept_jobs.clone(),
+        replica_handovers: plan
+            .replicas
+            .iter()
+            .filter_map(|(child, replicas)| Some((child.clone(), replicas.handover?)))
             .collect(),
-        replica_handovers: scales::handovers(drive),
         state: PhantomData,
     }
 }

@@ -12,13 +12,15 @@ use ras_crds::spec::{EgressRule, Protocol};
 
 use super::{labels, metadata, unless_empty};
 use crate::fetched::OwnPods;
+use crate::plan::Plan;
 use crate::plan::listeners::ports as listeners;
 use crate::valid::{ValidDrive, ValidPort, ValidService};
 
 /// Label that Kubernetes gives every namespace.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
-pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> NetworkPolicy {
+pub(super) fn build(plan: &Plan<'_>, service: &ValidService) -> NetworkPolicy {
+    let drive = plan.drive;
     let egress = service.egress.as_ref().map(|rules| egress(drive, rules));
     let mut policy_types = vec!["Ingress".to_owned()];
     if egress.is_some() {
@@ -30,7 +32,7 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> NetworkPolicy
             pod_selector: Some(labels::select_service(drive, &service.name)),
             policy_types: Some(policy_types),
             // Without any rule nothing may come in, which is right for a service that listens on nothing.
-            ingress: unless_empty(ingress(drive, service)),
+            ingress: unless_empty(ingress(plan, service)),
             egress,
         }),
     }
@@ -56,7 +58,8 @@ pub(super) fn of_job(
     }
 }
 
-fn ingress(drive: &ValidDrive, service: &ValidService) -> Vec<NetworkPolicyIngressRule> {
+fn ingress(plan: &Plan<'_>, service: &ValidService) -> Vec<NetworkPolicyIngressRule> {
+    let drive = plan.drive;
     let mut rules = Vec::new();
     if let Some(ports) = unless_empty(service.ports().map(port)) {
         rules.push(NetworkPolicyIngressRule {
@@ -85,7 +88,7 @@ fn ingress(drive: &ValidDrive, service: &ValidService) -> Vec<NetworkPolicyIngre
         });
     }
     // Of a service that is checked the operator asks the port of its readiness probe, too: see `listeners::judge`.
-    if let Some(operator) = &drive.operator_pods
+    if let Some(operator) = plan.operator_pods
         && let Some(ports) = unless_empty(
             listeners(service)
                 .into_iter()

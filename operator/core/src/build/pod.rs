@@ -12,17 +12,23 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ras_crds::spec::{PodSecurity, TolerationEffect, TolerationOperator};
 
-use super::secrets_hash::secrets_hash;
-use super::{bindings, config_map, container, labels, names, pod_volumes, stopping, unless_empty};
+use super::{bindings, config_map, container, labels, pod_volumes, stopping, unless_empty};
+use crate::names;
+use crate::plan::Plan;
 use crate::valid::{ValidDrive, ValidService};
 
 /// Group that may write to volumes when the spec says nothing: that of distroless images' `nonroot`.
 const VOLUME_GROUP: i64 = 65_532;
 
-pub(super) fn template(drive: &ValidDrive, service: &ValidService) -> PodTemplateSpec {
+pub(super) fn template(plan: &Plan<'_>, service: &ValidService) -> PodTemplateSpec {
+    let drive = plan.drive;
+    let restarts = plan.restarts.get(&service.child);
     let annotations = [
         (labels::FILES_HASH, config_map::files_hash(service)),
-        (labels::SECRETS_HASH, secrets_hash(drive, service).template),
+        (
+            labels::SECRETS_HASH,
+            restarts.and_then(|hashes| hashes.template.clone()),
+        ),
     ];
     let annotations: BTreeMap<_, _> = annotations
         .into_iter()

@@ -8,9 +8,10 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::{bindings, names};
+use super::bindings;
+use crate::names;
+use crate::valid::CA_FILE;
 use crate::valid::{ValidService, ValidVolume, VolumeSource};
-use crate::validate::databases::CA_FILE;
 
 /// Where every program finds space to write to; its image is read-only.
 const SCRATCH_PATH: &str = "/tmp";

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{metadata, names};
+use super::metadata;
 use crate::foreign::{PrometheusRule, PrometheusRuleSpec, Rule, RuleGroup};
+use crate::names;
+use crate::plan::Plan;
 use crate::valid::{ValidBucket, ValidDrive, ValidMonitoring, ValidService};
 
 /// Characters of the suffixes in pods' names (`k8s.io/apimachinery/pkg/util/rand`): no vowels, so that they
@@ -16,9 +18,10 @@ const SUFFIX: &str = "[bcdfghjklmnpqrstvwxz2456789]";
 /// Longest name of a pod before its own five characters (`k8s.io/apiserver/pkg/storage/names`).
 const MAX_POD_BASE: usize = 58;
 
-pub(super) fn build(drive: &ValidDrive) -> Option<PrometheusRule> {
+pub(super) fn build(plan: &Plan<'_>) -> Option<PrometheusRule> {
+    let drive = plan.drive;
     let monitoring = drive.monitoring.as_ref()?;
-    if !drive.apis.prometheus_rules {
+    if !plan.fetched.apis.prometheus_rules {
         return None;
     }
     let mut metadata = metadata::of_drive(drive, names::of_drive(&drive.name));

@@ -3,16 +3,17 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{Credential, CredentialNotes, labels, metadata};
+use crate::plan::Plan;
 use crate::plan::secret_rotation::RotationSchedule;
-use crate::valid::{GeneratedSecret, ValidDrive};
+use crate::valid::GeneratedSecret;
 
-pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential {
+pub(super) fn build(plan: &Plan<'_>, secret: &GeneratedSecret) -> Credential {
     Credential {
         secret: Secret {
             metadata: metadata::kept(
-                drive,
+                plan.drive,
                 secret.secret_name.clone(),
-                labels::of_drive(drive),
+                labels::of_drive(plan.drive),
                 secret.deletion_policy,
             ),
             type_: Some("Opaque".to_owned()),
@@ -20,11 +21,11 @@ pub(super) fn build(drive: &ValidDrive, secret: &GeneratedSecret) -> Credential 
         },
         keys: secret.keys.clone(),
         value_format: secret.value_format,
-        rotate: secret.rotation == RotationSchedule::Now,
+        rotate: plan.secrets.get(&secret.name) == Some(&RotationSchedule::Now),
         roll_back: false,
         notes: CredentialNotes {
-            drawn_at: drive.calendar.now,
-            wish: secret.wish.clone(),
+            drawn_at: plan.calendar.now,
+            request: secret.request.clone(),
             generation: None,
         },
     }

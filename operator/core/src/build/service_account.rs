@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use super::{metadata, names};
+use super::metadata;
+use crate::names;
 use crate::valid::ValidDrive;
 
 pub(super) fn build(drive: &ValidDrive) -> ServiceAccount {

@@ -2,11 +2,13 @@
 
 use super::{labels, metadata, prometheus_rule};
 use crate::foreign::{Endpoint, Selector, ServiceMonitor, ServiceMonitorSpec};
-use crate::valid::{ValidDrive, ValidService};
+use crate::plan::Plan;
+use crate::valid::ValidService;
 
-pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<ServiceMonitor> {
+pub(super) fn build(plan: &Plan<'_>, service: &ValidService) -> Option<ServiceMonitor> {
+    let drive = plan.drive;
     let (monitoring, metrics) = (drive.monitoring.as_ref()?, service.metrics.as_ref()?);
-    if !drive.apis.service_monitors {
+    if !plan.fetched.apis.service_monitors {
         return None;
     }
     let mut metadata = metadata::of_service(drive, service);

@@ -15,6 +15,8 @@ use crate::fetched::pods::{PodFailure, PodFailureKind, said};
 
 /// What a Job is for that prepares databases.
 pub const PREPARE: &str = "prepare";
+/// What Jobs that migrate are for, as their label says.
+pub const MIGRATE: &str = "migrate";
 
 /// How a Job stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,25 +7,43 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::{ConditionType, DatabaseState, Reason};
 
-use crate::build::{BlockedBy, migration};
-use crate::plan::database_job;
+use crate::fetched::facts::PASSWORD;
+use crate::plan::database_job::DatabaseJob;
 use crate::plan::external_secret;
+use crate::plan::input::{DatabaseInput, Input};
 use crate::plan::login_rotation;
-use crate::valid::{DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidDatabase, ValidDrive, ValidService};
-use crate::validate::databases::PASSWORD;
+use crate::plan::migration::{self, MigrationPlan};
+use crate::valid::{DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidService};
 
-pub fn held(drive: &ValidDrive) -> BTreeMap<String, BlockedBy> {
+/// What something waits for. A value, not an error: nothing went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedBy {
+    /// Condition that tells it.
+    pub condition: ConditionType,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Which object, and the next step.
+    pub message: String,
+}
+
+/// What each Deployment and database server that must not be applied yet waits for, by its name.
+pub fn blocked(
+    input: &Input<'_>,
+    database: Option<(&DatabaseInput<'_>, &DatabaseJob)>,
+    migrations: &[MigrationPlan],
+) -> BTreeMap<String, BlockedBy> {
     // A suspended drive starts no pods, and a missing secret must not keep it from stopping them. But what waits for a migration
     // keeps the version that it is to come back with.
-    if drive.suspended {
-        let services = drive.services.iter();
+    if input.drive.suspended {
+        let services = input.services.iter();
         return services
-            .filter_map(|service| Some((service.child.clone(), migration::waiting(drive, service)?)))
+            .filter_map(|service| Some((service.child.clone(), migration::waiting(migrations, service)?)))
             .collect();
     }
-    let server = drive.database.as_ref().and_then(|database| server(drive, database));
-    let waiting = |service: &ValidService| lacking(drive, service).or_else(|| migration::waiting(drive, service));
-    drive
+    let server = database.and_then(|(at, _)| server(at));
+    let waiting =
+        |service: &ValidService| lacking(input, database, service).or_else(|| migration::waiting(migrations, service));
+    input
         .services
         .iter()
         .filter_map(|service| Some((service.child.clone(), waiting(service)?)))
@@ -34,12 +52,12 @@ pub fn held(drive: &ValidDrive) -> BTreeMap<String, BlockedBy> {
 }
 
 /// A database server whose administrator's password is not there yet.
-fn server(drive: &ValidDrive, database: &ValidDatabase) -> Option<(String, BlockedBy)> {
-    let DatabaseServer::Standalone(standalone) = &database.server else {
+fn server(at: &DatabaseInput<'_>) -> Option<(String, BlockedBy)> {
+    let DatabaseServer::Standalone(standalone) = &at.database.server else {
         return None;
     };
     let secret = &standalone.superuser.secret_name;
-    let keys = drive.secrets.get(secret).map(|facts| &facts.keys);
+    let keys = at.fetched.secrets.get(secret).map(|facts| &facts.keys);
     let is_there = keys.is_some_and(|keys| keys.as_ref().is_none_or(|keys| keys.contains_key(PASSWORD)));
     (!is_there).then(|| {
         let waiting = BlockedBy {
@@ -47,14 +65,14 @@ fn server(drive: &ValidDrive, database: &ValidDatabase) -> Option<(String, Block
             reason: Reason::SecretMissing,
             message: format!("Secret {secret:?} of the database server is being made"),
         };
-        (database.child.clone(), waiting)
+        (at.database.child.clone(), waiting)
     })
 }
 
 /// A login of which nothing says that it works. What runs keeps the one that it has.
-fn login(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
-    let database = drive.database.as_ref()?;
-    let is_affected = !service.databases.is_empty() && login_rotation::is_unproven(drive, database);
+fn login(database: Option<(&DatabaseInput<'_>, &DatabaseJob)>, service: &ValidService) -> Option<BlockedBy> {
+    let (at, job) = database?;
+    let is_affected = !service.databases.is_empty() && login_rotation::is_unproven(at, job);
     is_affected.then(|| BlockedBy {
         condition: ConditionType::DatabaseReady,
         reason: Reason::DatabasePending,
@@ -66,8 +84,9 @@ fn login(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
 }
 
 /// A database that was never there. One that was holds up nothing: the program may well serve again before we know.
-fn databases(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
-    let known = database_job::of(drive)?.databases(drive.database.as_ref()?);
+fn databases(database: Option<(&DatabaseInput<'_>, &DatabaseJob)>, service: &ValidService) -> Option<BlockedBy> {
+    let (at, job) = database?;
+    let known = job.databases(at);
     let is_there = |name: &str| {
         known
             .iter()
@@ -88,13 +107,17 @@ fn databases(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
 }
 
 /// What a service, or its migration, needs and is not there.
-pub fn lacking(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
-    secrets(drive, service)
-        .or_else(|| databases(drive, service))
-        .or_else(|| login(drive, service))
+pub fn lacking(
+    input: &Input<'_>,
+    database: Option<(&DatabaseInput<'_>, &DatabaseJob)>,
+    service: &ValidService,
+) -> Option<BlockedBy> {
+    secrets(input, service)
+        .or_else(|| databases(database, service))
+        .or_else(|| login(database, service))
 }
 
-fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
+fn secrets(input: &Input<'_>, service: &ValidService) -> Option<BlockedBy> {
     let mut uses: Vec<(&UsedSecret, Option<&str>)> = Vec::new();
     let migration = service.migration.as_ref().map(|migration| &migration.container);
     for container in service.containers().chain(migration) {
@@ -116,7 +139,7 @@ fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
     }
     let mut missing: Vec<(Reason, String)> = Vec::new();
     for (secret, key) in uses {
-        let Some(lack) = lack(drive, service, secret, key) else {
+        let Some(lack) = lack(input, service, secret, key) else {
             continue;
         };
         if !missing.contains(&lack) {
@@ -124,7 +147,7 @@ fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
         }
     }
     if missing.is_empty() {
-        return bucket(drive, service);
+        return bucket(input, service);
     }
     let reason = missing.first()?.0;
     let message = missing
@@ -141,12 +164,12 @@ fn secrets(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
 
 /// A bucket that is not there yet, or is lost. One that was there once and is only not reached holds up nothing: the program may
 /// well do without.
-fn bucket(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
-    let is_there = |name: &String| drive.bucket_facts.get(name).is_some_and(|facts| facts.there);
+fn bucket(input: &Input<'_>, service: &ValidService) -> Option<BlockedBy> {
+    let is_there = |name: &String| input.fetched.buckets.get(name).is_some_and(|facts| facts.there);
     let of_migration = service.migration.iter().flat_map(|migration| &migration.buckets);
     let used: BTreeSet<&String> = service.buckets.iter().chain(of_migration).collect();
     let is_lost = |name: &String| {
-        let mut facts = drive.bucket_facts.get(name).into_iter();
+        let mut facts = input.fetched.buckets.get(name).into_iter();
         facts.any(|facts| facts.lost)
     };
     let missing: Vec<&String> = used.into_iter().filter(|name| !is_there(name)).collect();
@@ -166,25 +189,25 @@ fn bucket(drive: &ValidDrive, service: &ValidService) -> Option<BlockedBy> {
     })
 }
 
-fn lack(
-    drive: &ValidDrive,
-    service: &ValidService,
-    secret: &UsedSecret,
-    key: Option<&str>,
-) -> Option<(Reason, String)> {
-    let (used, namespace, service) = (&secret.secret_name, &drive.namespace, &service.name);
+fn lack(input: &Input<'_>, service: &ValidService, secret: &UsedSecret, key: Option<&str>) -> Option<(Reason, String)> {
+    let (used, namespace, service) = (&secret.secret_name, &input.drive.namespace, &service.name);
     // A Secret that is there serves, but not a stranger's: its values are not those of the store.
-    let from_store = drive
+    let from_store = input
+        .drive
         .external_secrets
         .iter()
         .find(|external| secret.origin == SecretOrigin::External && external.secret_name == *used);
+    let is_unowned = || {
+        let facts = input.fetched.external.get(used);
+        facts.is_some_and(|facts| facts.unowned.is_some())
+    };
     if let Some(external) = from_store
-        && (external.unowned.is_some() || !drive.secrets.contains_key(used))
+        && (is_unowned() || !input.fetched.secrets.contains_key(used))
     {
-        let (reason, message) = external_secret::trouble(drive, external)?;
+        let (reason, message) = external_secret::trouble(input.drive, input.fetched, external)?;
         return Some((reason, format!("service {service:?} waits: {message}")));
     }
-    let Some(facts) = drive.secrets.get(used) else {
+    let Some(facts) = input.fetched.secrets.get(used) else {
         let next = match secret.origin {
             SecretOrigin::Generated => "it is being made".to_owned(),
             SecretOrigin::External => "it is being fetched".to_owned(),

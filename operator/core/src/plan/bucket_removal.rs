@@ -1,7 +1,7 @@
 //! What becomes of a bucket that its drive no longer asks for. Pure: the last word before data is deleted is spoken
 //! here, from what people wrote and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ras_crds::labels::{CONFIRM_DELETE, KEEP_BUCKETS};
 use ras_crds::spec::BucketDeletionPolicy;
@@ -10,46 +10,13 @@ use ras_crds::{BucketState, BucketStatus, Reason};
 use crate::bucket::request::Settings;
 use crate::bucket::state::Removal;
 use crate::bucket::state::State;
-use crate::build::names;
-
-/// What people said in the drive's annotations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RemovalRequests {
-    confirmed: BTreeSet<String>,
-    kept: BTreeSet<String>,
-}
+use crate::fetched::Fetched;
+use crate::names;
+use crate::valid::{RemovalRequests, ValidDrive};
 
 /// Tells settings apart, in status.
 pub fn settings_hash(settings: &Settings) -> String {
     names::hash(&[&format!("{settings:?}")], 10)
-}
-
-impl RemovalRequests {
-    /// Reads the annotations of a drive.
-    pub fn read(annotations: Option<&BTreeMap<String, String>>) -> Self {
-        let names = |key: &str| {
-            let text = annotations.and_then(|all| all.get(key)).map(String::as_str);
-            text.unwrap_or_default()
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
-        Self {
-            confirmed: names(CONFIRM_DELETE),
-            kept: names(KEEP_BUCKETS),
-        }
-    }
-
-    /// Whether somebody wrote this bucket's very name: no pattern stands for a name here.
-    fn confirms(&self, bucket: &str) -> bool {
-        self.confirmed.contains(bucket)
-    }
-
-    fn keeps(&self, bucket: &str) -> bool {
-        self.kept.contains(bucket) || self.kept.contains("*")
-    }
 }
 
 /// What becomes of a bucket.
@@ -76,9 +43,26 @@ pub struct BucketRemoval {
     pub fate: RemovalDecision,
 }
 
+/// Buckets that status names and the spec does not.
+pub fn removals(drive: &ValidDrive, fetched: &Fetched) -> Vec<BucketRemoval> {
+    let asked: BTreeSet<&str> = drive.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+    let recorded = fetched.buckets.values().map(|facts| &facts.recorded);
+    recorded
+        .filter(|recorded| !asked.contains(recorded.name.as_str()))
+        .map(|recorded| BucketRemoval {
+            fate: fate(
+                recorded,
+                recorded.deletion_policy.unwrap_or_default(),
+                &drive.removal_requests,
+            ),
+            recorded: recorded.clone(),
+        })
+        .collect()
+}
+
 /// How far a departure is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum RemovalProgress {
     /// The bucket is gone.
     Gone,
     /// The bucket stays, and nothing more is done about it.
@@ -107,7 +91,11 @@ pub struct Asking<'a> {
 
 /// How far a departure is, given what is known of the bucket (nothing where there is no object store), and its line in
 /// status.
-pub fn settle(bucket_removal: &BucketRemoval, state: Option<&State>, asking: Asking<'_>) -> (Progress, BucketStatus) {
+pub fn settle(
+    bucket_removal: &BucketRemoval,
+    state: Option<&State>,
+    asking: Asking<'_>,
+) -> (RemovalProgress, BucketStatus) {
     let BucketRemoval { recorded, fate } = bucket_removal;
     let bucket = &recorded.bucket;
     let way_out = || format!("to keep it: {}", annotate(asking, KEEP_BUCKETS, bucket));
@@ -118,24 +106,26 @@ pub fn settle(bucket_removal: &BucketRemoval, state: Option<&State>, asking: Ask
         removed: recorded.removed,
         ..recorded.clone()
     };
-    let kept = |message: String| (Progress::Kept, line(BucketState::Retained, Some(message)));
+    let kept = |message: String| (RemovalProgress::Kept, line(BucketState::Retained, Some(message)));
     let blocked = |reason, message: String| {
-        let progress = Progress::Blocked {
+        let progress = RemovalProgress::Blocked {
             reason,
             message: message.clone(),
         };
         (progress, line(BucketState::Removing, Some(message)))
     };
     match (fate, state) {
-        (RemovalDecision::Kept, _) if recorded.existing => (Progress::Gone, recorded.clone()),
+        (RemovalDecision::Kept, _) if recorded.existing => (RemovalProgress::Gone, recorded.clone()),
         // Nothing of ours is left in it, nor in what is not there.
         (RemovalDecision::Released, Some(State::Ready { .. } | State::Lost { .. })) => {
-            (Progress::Gone, recorded.clone())
+            (RemovalProgress::Gone, recorded.clone())
         }
         (RemovalDecision::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
-            (Progress::Gone, recorded.clone())
+            (RemovalProgress::Gone, recorded.clone())
         }
-        (RemovalDecision::Kept, _) if recorded.state == BucketState::Retained => (Progress::Kept, recorded.clone()),
+        (RemovalDecision::Kept, _) if recorded.state == BucketState::Retained => {
+            (RemovalProgress::Kept, recorded.clone())
+        }
         (RemovalDecision::Kept, _) => kept("it is kept with all that is in it".to_owned()),
         (RemovalDecision::Unconfirmed, _) => blocked(
             Reason::ConfirmationMissing,
@@ -164,7 +154,7 @@ pub fn settle(bucket_removal: &BucketRemoval, state: Option<&State>, asking: Ask
             line.removed = more(*removed).or(line.removed);
             (progress, line)
         }
-        (_, Some(State::Removed(Removal::Gone))) => (Progress::Gone, line(BucketState::Removing, None)),
+        (_, Some(State::Removed(Removal::Gone))) => (RemovalProgress::Gone, line(BucketState::Removing, None)),
         (_, Some(State::Removed(Removal::NotEmpty))) if *fate == RemovalDecision::RemovedIfEmpty => {
             kept("it is not empty, so it is kept with all that is in it".to_owned())
         }
@@ -179,7 +169,7 @@ pub fn settle(bucket_removal: &BucketRemoval, state: Option<&State>, asking: Ask
         (_, Some(State::Removing { removed })) => {
             let mut line = line(BucketState::Removing, Some("it is being emptied".to_owned()));
             line.removed = more(*removed).or(line.removed);
-            (Progress::Going, line)
+            (RemovalProgress::Going, line)
         }
         (
             _,
@@ -191,7 +181,7 @@ pub fn settle(bucket_removal: &BucketRemoval, state: Option<&State>, asking: Ask
                 | State::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
             ),
         ) => (
-            Progress::Going,
+            RemovalProgress::Going,
             line(BucketState::Removing, Some("it is being removed".to_owned())),
         ),
     }
@@ -238,6 +228,8 @@ pub fn fate(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::bucket::state::StoreError;
 
@@ -346,8 +338,9 @@ mod tests {
     #[test]
     fn who_wants_a_bucket_kept_wins_over_who_wants_it_gone() {
         for kept in ["b", "*", "a, b"] {
-            let mut both = removal_requests(CONFIRM_DELETE, "b");
-            both.kept = removal_requests(KEEP_BUCKETS, kept).kept;
+            let annotations = [(CONFIRM_DELETE, "b"), (KEEP_BUCKETS, kept)];
+            let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let both = RemovalRequests::read(Some(&annotations.into()));
             assert_eq!(
                 fate(&recorded("b"), BucketDeletionPolicy::Delete, &both),
                 RemovalDecision::Kept
@@ -379,11 +372,15 @@ mod tests {
             removed: 0,
         };
         let progress = |state: &State| settle(&bucket_removal, Some(state), asking).0;
-        assert_eq!(progress(&State::Changing), Progress::Going, "our rules are still in it");
-        assert_eq!(progress(&failed(Reason::BucketMissing)), Progress::Gone);
+        assert_eq!(
+            progress(&State::Changing),
+            RemovalProgress::Going,
+            "our rules are still in it"
+        );
+        assert_eq!(progress(&failed(Reason::BucketMissing)), RemovalProgress::Gone);
         assert!(matches!(
             progress(&failed(Reason::StoreDenied)),
-            Progress::Blocked { .. }
+            RemovalProgress::Blocked { .. }
         ));
     }
 }

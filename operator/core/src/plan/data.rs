@@ -21,9 +21,9 @@ use ras_crds::labels::ACCEPT_DATA_LOSS;
 use ras_crds::spec::{DatabaseProvider, LogicalDatabase};
 use ras_crds::{DataKind, DataState, DataStatus, Reason, RecruitmentDrive};
 
-use crate::build::names;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
+use crate::names;
 
 /// Most entries that status takes.
 const MOST: usize = 512;

@@ -8,15 +8,18 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use ras_crds::{ConditionType, DatabaseState, LogicalDatabaseStatus, Reason};
 
 use super::migration::{cannot_pull_other_than, waits};
-use crate::build::{BlockedBy, names};
 use crate::database::report::{Cause, Report};
 use crate::database::request::{Database, Drive, Login, Request, SslMode};
+use crate::fetched::facts::PASSWORD;
 use crate::fetched::jobs::PREPARE;
 use crate::fetched::{JobOutcome, PodRun};
+use crate::names;
+use crate::plan::blocked::BlockedBy;
+use crate::plan::input::DatabaseInput;
 use crate::plan::login_rotation;
 use crate::url;
-use crate::valid::{DatabaseServer, ValidDatabase, ValidDrive, ValidLogicalDatabase};
-use crate::validate::databases::{CLUSTER_CA, PASSWORD};
+use crate::valid::CLUSTER_CA;
+use crate::valid::{DatabaseServer, ValidLogicalDatabase};
 
 /// For which part of the drive the Job works.
 pub const OF: &str = "database";
@@ -30,7 +33,7 @@ const SECONDS_A_CHECK: u64 = 2;
 
 /// What is asked of the database server, and how far it is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Preparation {
+pub struct DatabaseJob {
     /// Name of the Job that does it.
     pub job: String,
     /// Hash of what is asked and of when each Secret was written: a Job of the same work does the same.
@@ -38,14 +41,14 @@ pub struct Preparation {
     /// What is asked. No secret is in it.
     pub request: Request,
     /// How far it is.
-    pub progress: Progress,
+    pub progress: JobProgress,
     /// When the server is next asked whether what status says still holds.
     pub next_check: Option<Timestamp>,
 }
 
 /// How far it is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Progress {
+pub enum JobProgress {
     /// Status says that just this was done.
     Recorded,
     /// Status says that just this was done, and the Job finds out whether that still holds.
@@ -65,28 +68,27 @@ pub enum Progress {
     },
 }
 
-/// What is to be prepared for a drive, where it has databases.
-pub fn of(drive: &ValidDrive) -> Option<Preparation> {
-    let database = drive.database.as_ref()?;
-    let request = request(drive, database);
-    let work = work(drive, database, &request);
-    let check_at = check_at(drive, database).filter(|_| is_recorded(database, &work));
-    let is_due = check_at.is_some_and(|at| at <= drive.calendar.now);
-    let job = names::job(&drive.name, PREPARE, OF, &run(database, &work, is_due));
-    Some(Preparation {
-        progress: progress(drive, database, &job, &work, is_due),
+/// What is to be prepared.
+pub fn of(at: &DatabaseInput<'_>) -> DatabaseJob {
+    let request = request(at);
+    let work = work(at, &request);
+    let check_at = check_at(at).filter(|_| is_recorded(at, &work));
+    let is_due = check_at.is_some_and(|due| due <= at.calendar.now);
+    let job = names::job(&at.drive.name, PREPARE, OF, &run(at, &work, is_due));
+    DatabaseJob {
+        progress: progress(at, &job, &work, is_due),
         request,
         work,
         job,
         next_check: check_at.filter(|_| !is_due),
-    })
+    }
 }
 
 /// Tells the runs of the same work apart: the Job that sets up a new server is another than the one that did so for the
 /// server before, and each check is another.
-fn run(database: &ValidDatabase, work: &str, is_due: bool) -> String {
-    let recorded = &database.facts.recorded;
-    let storage = database.facts.storage.as_deref().filter(|_| is_replaced(database));
+fn run(at: &DatabaseInput<'_>, work: &str, is_due: bool) -> String {
+    let recorded = &at.facts.recorded;
+    let storage = at.facts.storage.as_deref().filter(|_| is_replaced(at));
     let checked = recorded.checked_at.as_ref().map(|time| time.0.to_string());
     match (storage, is_due) {
         (Some(storage), _) => names::hash(&[work, "storage", storage], 16),
@@ -97,25 +99,25 @@ fn run(database: &ValidDatabase, work: &str, is_due: bool) -> String {
 
 /// Whether the data of the server in the cluster is in another object than when its databases were set up: whatever status
 /// says of them is said of others.
-pub fn is_replaced(database: &ValidDatabase) -> bool {
-    match (&database.facts.storage, &database.facts.recorded.storage) {
+pub fn is_replaced(at: &DatabaseInput<'_>) -> bool {
+    match (&at.facts.storage, &at.facts.recorded.storage) {
         (Some(now), Some(then)) => now != then,
         _ => false,
     }
 }
 
-fn is_recorded(database: &ValidDatabase, work: &str) -> bool {
-    database.facts.recorded.prepared.as_deref() == Some(work) && !is_replaced(database)
+fn is_recorded(at: &DatabaseInput<'_>, work: &str) -> bool {
+    at.facts.recorded.prepared.as_deref() == Some(work) && !is_replaced(at)
 }
 
 /// When the server is to be asked once more. Somebody may drop a database, or put another server behind the same name, and
 /// nothing in the cluster tells of it. A server outside is asked after each start of the operator, one drive after the other,
 /// and every server once a day.
-fn check_at(drive: &ValidDrive, database: &ValidDatabase) -> Option<Timestamp> {
-    let watch = database.facts.watch.as_ref()?;
-    let checked = database.facts.recorded.checked_at.as_ref().map(|time| time.0);
+fn check_at(at: &DatabaseInput<'_>) -> Option<Timestamp> {
+    let watch = at.facts.watch.as_ref()?;
+    let checked = at.facts.recorded.checked_at.as_ref().map(|time| time.0);
     let mut hasher = DefaultHasher::new();
-    drive.uid.hash(&mut hasher);
+    at.drive.uid.hash(&mut hasher);
     let place = hasher.finish();
     let after = |time: Timestamp, seconds: u64| {
         let seconds = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
@@ -123,14 +125,14 @@ fn check_at(drive: &ValidDrive, database: &ValidDatabase) -> Option<Timestamp> {
     };
     let daily = after(checked.unwrap_or(watch.since), CHECK_EVERY + place % CHECK_SPREAD);
     let is_old = checked.is_none_or(|checked| checked < watch.since);
-    let at_start = (!database.is_managed() && is_old)
+    let at_start = (!at.database.is_managed() && is_old)
         .then(|| after(watch.since, place % watch.drives.saturating_mul(SECONDS_A_CHECK).max(1)));
     Some(at_start.map_or(daily, |at| at.min(daily)))
 }
 
 /// Keys of Secrets that the Job reads: the administrator's, then those of the logins.
-pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
-    let admin: Vec<(&str, &str)> = match &database.server {
+pub fn keys_of<'a>(at: &DatabaseInput<'a>) -> BTreeSet<(&'a str, &'a str)> {
+    let admin: Vec<(&str, &str)> = match &at.database.server {
         DatabaseServer::Standalone(standalone) => vec![(&standalone.superuser.secret_name, PASSWORD)],
         DatabaseServer::CloudNativePG(cluster) => vec![(&cluster.admin, PASSWORD), (&cluster.authority, CLUSTER_CA)],
         DatabaseServer::External(external) => {
@@ -147,20 +149,20 @@ pub fn keys_of(database: &ValidDatabase) -> BTreeSet<(&str, &str)> {
                 .collect()
         }
     };
-    let logins = database.accepted().into_iter();
+    let logins = at.turn.accepted().into_iter();
     let logins = logins.map(|login| (login.secret_name.as_str(), PASSWORD));
     admin.into_iter().chain(logins).collect()
 }
 
-fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
+fn request(at: &DatabaseInput<'_>) -> Request {
     Request {
         drive: Drive {
-            namespace: drive.namespace.clone(),
-            name: drive.name.clone(),
-            uid: drive.uid.clone().unwrap_or_default(),
+            namespace: at.drive.namespace.clone(),
+            name: at.drive.name.clone(),
+            uid: at.drive.uid.clone().unwrap_or_default(),
         },
         minimum_version: None,
-        sslmode: match &database.server {
+        sslmode: match &at.database.server {
             DatabaseServer::Standalone(_) => Some(SslMode::Disable),
             DatabaseServer::External(external) if external.has_sslmode => None,
             // As programs are told: see `validate::databases`.
@@ -168,11 +170,12 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
             DatabaseServer::CloudNativePG(_) => Some(SslMode::VerifyFull),
             DatabaseServer::External(_) => Some(SslMode::Require),
         },
-        host_in_no_url: match &database.server {
-            DatabaseServer::External(external) => !url::contains(drive, &external.secret.secret_name, "host"),
+        host_in_no_url: match &at.database.server {
+            DatabaseServer::External(external) => !url::contains(at.services, &external.secret.secret_name, "host"),
             DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => false,
         },
-        databases: database
+        databases: at
+            .database
             .databases
             .iter()
             .map(|one| Database {
@@ -182,70 +185,71 @@ fn request(drive: &ValidDrive, database: &ValidDatabase) -> Request {
                 extensions: one.extensions.clone(),
             })
             .collect(),
-        logins: database
+        logins: at
+            .turn
             .accepted()
             .into_iter()
             .map(|login| Login {
                 role: login.role.clone(),
                 owner: login.owner.clone(),
                 password_file: format!("{}/{PASSWORD}", login.secret_name),
-                in_url: is_written_by_others(drive, &login.secret_name)
-                    && url::contains(drive, &login.secret_name, PASSWORD),
+                in_url: is_written_by_others(at, &login.secret_name)
+                    && url::contains(at.services, &login.secret_name, PASSWORD),
             })
             .collect(),
     }
 }
 
 /// Whether the password may be another than the operator generated, which is letters and digits.
-fn is_written_by_others(drive: &ValidDrive, secret: &str) -> bool {
-    drive
+fn is_written_by_others(at: &DatabaseInput<'_>, secret: &str) -> bool {
+    at.fetched
         .secrets
         .get(secret)
         .is_some_and(|facts| facts.may_be_anothers(PASSWORD))
 }
 
-fn work(drive: &ValidDrive, database: &ValidDatabase, request: &Request) -> String {
+fn work(at: &DatabaseInput<'_>, request: &Request) -> String {
     // Written before it is read, by ourselves: it can be.
     let asked = serde_json::to_string(request).unwrap_or_default();
-    let mut parts = vec![asked.as_str(), database.again.as_deref().unwrap_or_default()];
-    let rotation = database.rotation.drawn.to_string();
-    if database.rotation.drawn > 0 {
+    let mut parts = vec![asked.as_str(), at.database.again.as_deref().unwrap_or_default()];
+    let rotation = at.turn.drawn.to_string();
+    if at.turn.drawn > 0 {
         // Stamps have whole seconds.
         parts.push(&rotation);
     }
-    for (secret, key) in keys_of(database) {
-        let facts = drive.secrets.get(secret);
+    for (secret, key) in keys_of(at) {
+        let facts = at.fetched.secrets.get(secret);
         let stamp = facts.and_then(|facts| facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key)));
         parts.extend([secret, key, stamp.map_or("", String::as_str)]);
     }
     names::hash(&parts, 16)
 }
 
-fn progress(drive: &ValidDrive, database: &ValidDatabase, job: &str, work: &str, is_due: bool) -> Progress {
-    let is_recorded = is_recorded(database, work);
+fn progress(at: &DatabaseInput<'_>, job: &str, work: &str, is_due: bool) -> JobProgress {
+    let is_recorded = is_recorded(at, work);
     if is_recorded && !is_due {
-        return Progress::Recorded;
+        return JobProgress::Recorded;
     }
     // A check that failed is tried again, and until it succeeds nothing is known to be well.
-    let is_well = is_recorded && database.facts.recorded.failed.as_deref() != Some(work);
-    let Some(facts) = drive.jobs.get(job).filter(|facts| !facts.deleting) else {
-        return match waiting(drive, database) {
-            Some(_) if is_well => Progress::Recorded,
-            Some(waiting) => Progress::BlockedBy(waiting),
-            None if is_well => Progress::Checking,
-            None => Progress::Running(None),
+    let is_well = is_recorded && at.facts.recorded.failed.as_deref() != Some(work);
+    let Some(facts) = at.fetched.jobs.get(job).filter(|facts| !facts.deleting) else {
+        return match waiting(at) {
+            Some(_) if is_well => JobProgress::Recorded,
+            Some(waiting) => JobProgress::BlockedBy(waiting),
+            None if is_well => JobProgress::Checking,
+            None => JobProgress::Running(None),
         };
     };
     match (&facts.outcome, &facts.report) {
-        (JobOutcome::Open, _) | (JobOutcome::Succeeded { .. }, None) if is_well => Progress::Checking,
-        (JobOutcome::Succeeded { .. }, Some(report)) => Progress::Done(report.clone()),
-        (JobOutcome::Failed { reason, .. }, report) => Progress::Failed {
+        (JobOutcome::Open, _) | (JobOutcome::Succeeded { .. }, None) if is_well => JobProgress::Checking,
+        (JobOutcome::Succeeded { .. }, Some(report)) => JobProgress::Done(report.clone()),
+        (JobOutcome::Failed { reason, .. }, report) => JobProgress::Failed {
             report: report.clone().filter(|report| !report.problems.is_empty()),
             said: said(reason, &facts.pods),
         },
         // News of the pod may come after news of its Job.
-        (JobOutcome::Succeeded { .. }, None) => Progress::Running(None),
-        (JobOutcome::Open, _) => Progress::Running(waits(facts, drive.calendar.now)),
+        (JobOutcome::Succeeded { .. }, None) => JobProgress::Running(None),
+        (JobOutcome::Open, _) => JobProgress::Running(waits(facts, at.calendar.now)),
     }
 }
 
@@ -262,7 +266,7 @@ fn said(reason: &str, pods: &[PodRun]) -> String {
 }
 
 /// What the Job has to wait for.
-fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<BlockedBy> {
+fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     let wait = |reason, message: String| {
         Some(BlockedBy {
             condition: ConditionType::DatabaseReady,
@@ -270,24 +274,24 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<BlockedBy> {
             message,
         })
     };
-    if drive.suspended {
+    if at.drive.suspended {
         return wait(
             Reason::Suspended,
             "databases are prepared when the drive is no longer suspended".to_owned(),
         );
     }
-    if let Some(waiting) = cluster(drive, database) {
+    if let Some(waiting) = cluster(at) {
         return Some(waiting);
     }
-    for (secret, key) in keys_of(database) {
+    for (secret, key) in keys_of(at) {
         let theirs =
-            matches!(&database.server, DatabaseServer::External(server) if server.secret.secret_name == secret);
-        let Some(facts) = drive.secrets.get(secret) else {
+            matches!(&at.database.server, DatabaseServer::External(server) if server.secret.secret_name == secret);
+        let Some(facts) = at.fetched.secrets.get(secret) else {
             let next = if theirs {
                 format!(
                     "make it in namespace {:?} with the keys host, username and password, or correct \
                      spec.database.external.secretName",
-                    drive.namespace
+                    at.drive.namespace
                 )
             } else {
                 "it is being made".to_owned()
@@ -299,7 +303,7 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<BlockedBy> {
         };
         if facts.keys.as_ref().is_some_and(|keys| !keys.contains_key(key)) {
             let next = if theirs {
-                format!("add the key to the Secret in namespace {:?}", drive.namespace)
+                format!("add the key to the Secret in namespace {:?}", at.drive.namespace)
             } else {
                 "it is being made".to_owned()
             };
@@ -309,24 +313,24 @@ fn waiting(drive: &ValidDrive, database: &ValidDatabase) -> Option<BlockedBy> {
             );
         }
     }
-    if login_rotation::undrawn(drive, database) {
+    if login_rotation::undrawn(at) {
         return wait(
             Reason::DatabasePending,
             "the passwords of the next logins are being drawn".to_owned(),
         );
     }
-    if database.is_managed() && !database.facts.serves {
+    if at.database.is_managed() && !at.facts.serves {
         return wait(Reason::DatabasePending, "the database server is starting".to_owned());
     }
     None
 }
 
 /// What CloudNativePG has still to do.
-fn cluster(drive: &ValidDrive, database: &ValidDatabase) -> Option<BlockedBy> {
-    if !matches!(database.server, DatabaseServer::CloudNativePG(_)) || database.facts.serves {
+fn cluster(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
+    if !matches!(at.database.server, DatabaseServer::CloudNativePG(_)) || at.facts.serves {
         return None;
     }
-    let (reason, message) = cluster_trouble(drive, database);
+    let (reason, message) = cluster_trouble(at);
     Some(BlockedBy {
         condition: ConditionType::DatabaseReady,
         reason,
@@ -335,9 +339,9 @@ fn cluster(drive: &ValidDrive, database: &ValidDatabase) -> Option<BlockedBy> {
 }
 
 /// Why servers that CloudNativePG runs do not serve.
-pub fn cluster_trouble(drive: &ValidDrive, database: &ValidDatabase) -> (Reason, String) {
-    let name = &database.child;
-    if !drive.apis.clusters {
+pub fn cluster_trouble(at: &DatabaseInput<'_>) -> (Reason, String) {
+    let name = &at.database.child;
+    if !at.fetched.apis.clusters {
         return (
             Reason::CloudNativePGMissing,
             "spec.database.managed.provider is CloudNativePG, and the operator CloudNativePG (cloudnative-pg.io) is not installed: \
@@ -345,8 +349,8 @@ pub fn cluster_trouble(drive: &ValidDrive, database: &ValidDatabase) -> (Reason,
                 .to_owned(),
         );
     }
-    let namespace = &drive.namespace;
-    match &database.facts.cluster {
+    let namespace = &at.drive.namespace;
+    match &at.facts.cluster {
         Some(state) if !state.message.is_empty() => (
             Reason::DatabasePending,
             format!(
@@ -368,33 +372,34 @@ pub fn cluster_trouble(drive: &ValidDrive, database: &ValidDatabase) -> (Reason,
 /// What each database's line says while the server is down. What the line said before is as true as before once it is up.
 pub const SERVER_DOWN: &str = "the database server is not ready";
 
-impl Preparation {
+impl DatabaseJob {
     /// Whether the Job that is there cannot pull an image that it would not have now: it makes way for one that can.
-    pub fn is_outdated(&self, drive: &ValidDrive) -> bool {
-        let job = drive.jobs.get(&self.job);
-        job.is_some_and(|job| cannot_pull_other_than(job, &[&drive.operator_image]))
+    pub fn is_outdated(&self, at: &DatabaseInput<'_>) -> bool {
+        let job = at.fetched.jobs.get(&self.job);
+        job.is_some_and(|job| cannot_pull_other_than(job, &[&at.drive.operator_image]))
     }
 
     /// Whether the Job's pod cannot start, and waiting did not help.
-    pub fn is_stalled(&self, drive: &ValidDrive) -> bool {
-        let trouble = drive.jobs.get(&self.job).and_then(|job| job.trouble.as_ref());
-        trouble.is_some_and(|trouble| trouble.is_lasting(None, drive.calendar.now))
+    pub fn is_stalled(&self, at: &DatabaseInput<'_>) -> bool {
+        let trouble = at.fetched.jobs.get(&self.job).and_then(|job| job.trouble.as_ref());
+        trouble.is_some_and(|trouble| trouble.is_lasting(None, at.calendar.now))
     }
 
     /// Whether the Job has to be there: it is made, or it goes on.
     pub fn needs_job(&self) -> bool {
-        !matches!(self.progress, Progress::Recorded | Progress::BlockedBy(_))
+        !matches!(self.progress, JobProgress::Recorded | JobProgress::BlockedBy(_))
     }
 
     /// Each database as it is known to be, then those that are kept and no longer asked for.
-    pub fn databases(&self, database: &ValidDatabase) -> Vec<LogicalDatabaseStatus> {
+    pub fn databases(&self, at: &DatabaseInput<'_>) -> Vec<LogicalDatabaseStatus> {
         let report = self.report();
-        let asked = database
+        let asked = at
+            .database
             .databases
             .iter()
-            .map(|one| line(database, one, report, &self.progress));
+            .map(|one| line(at, one, report, &self.progress));
         let kept = self
-            .no_longer_managed(database)
+            .no_longer_managed(at)
             .into_iter()
             .map(|name| LogicalDatabaseStatus {
                 name,
@@ -409,37 +414,37 @@ impl Preparation {
     /// What the Job said, when it said something.
     pub fn report(&self) -> Option<&Report> {
         match &self.progress {
-            Progress::Done(report) => Some(report),
-            Progress::Failed { report, .. } => report.as_ref(),
-            Progress::Recorded | Progress::Checking | Progress::BlockedBy(_) | Progress::Running(_) => None,
+            JobProgress::Done(report) => Some(report),
+            JobProgress::Failed { report, .. } => report.as_ref(),
+            JobProgress::Recorded | JobProgress::Checking | JobProgress::BlockedBy(_) | JobProgress::Running(_) => None,
         }
     }
 
-    fn no_longer_managed(&self, database: &ValidDatabase) -> BTreeSet<String> {
-        let recorded = || database.facts.recorded.databases.iter().map(|line| line.name.clone());
+    fn no_longer_managed(&self, at: &DatabaseInput<'_>) -> BTreeSet<String> {
+        let recorded = || at.facts.recorded.databases.iter().map(|line| line.name.clone());
         let all: Vec<String> = match self.report().filter(|report| report.server_version.is_some()) {
             Some(report) if report.no_longer_managed_more == 0 => report.no_longer_managed.clone(),
             Some(report) => recorded().chain(report.no_longer_managed.iter().cloned()).collect(),
             None => recorded().collect(),
         };
-        let asked: BTreeSet<&str> = database.databases.iter().map(|one| one.name.as_str()).collect();
+        let asked: BTreeSet<&str> = at.database.databases.iter().map(|one| one.name.as_str()).collect();
         all.into_iter().filter(|name| !asked.contains(name.as_str())).collect()
     }
 }
 
 /// One database's line in status.
 fn line(
-    database: &ValidDatabase,
+    at: &DatabaseInput<'_>,
     one: &ValidLogicalDatabase,
     report: Option<&Report>,
-    progress: &Progress,
+    progress: &JobProgress,
 ) -> LogicalDatabaseStatus {
-    let mut recorded = database.facts.recorded.databases.iter();
+    let mut recorded = at.facts.recorded.databases.iter();
     let recorded = recorded.find(|line| line.name == one.name);
     // What was there was there in another object.
-    let before = recorded.filter(|_| !is_replaced(database));
+    let before = recorded.filter(|_| !is_replaced(at));
     let was_there = before.is_some_and(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Failing));
-    let login = database.logins.iter().find(|login| login.owner == one.user());
+    let login = at.turn.present.iter().find(|login| login.owner == one.user());
     let mut line = LogicalDatabaseStatus {
         name: one.name.clone(),
         user: login.map(|login| login.role.clone()),
@@ -454,7 +459,7 @@ fn line(
         message: None,
     };
     let logs_in = |own: &str, role: &str| {
-        let mut logins = database.logins.iter();
+        let mut logins = at.turn.present.iter();
         logins.any(|login| login.owner == own && login.role == role)
     };
     let problem = report.and_then(|report| {
@@ -474,17 +479,20 @@ fn line(
     match (progress, problem) {
         (_, Some(problem)) => line.message = Some(problem.message.clone()),
         // Only what was done whole is recorded as done.
-        (Progress::Done(_) | Progress::Recorded, None) => line.state = DatabaseState::Ready,
+        (JobProgress::Done(_) | JobProgress::Recorded, None) => line.state = DatabaseState::Ready,
         // Others have problems, and what is not told is left open when not all of it was told.
         (
-            Progress::Failed {
+            JobProgress::Failed {
                 report: Some(report), ..
             },
             None,
         ) if report.server_version.is_some() && report.problems_more == 0 => {
             line.state = DatabaseState::Ready;
         }
-        (Progress::Checking | Progress::BlockedBy(_) | Progress::Running(_) | Progress::Failed { .. }, None) => {
+        (
+            JobProgress::Checking | JobProgress::BlockedBy(_) | JobProgress::Running(_) | JobProgress::Failed { .. },
+            None,
+        ) => {
             if before.is_some_and(|before| before.message.as_deref() == Some(SERVER_DOWN)) {
                 line.state = DatabaseState::Ready;
             } else if let Some(before) = before.filter(|line| line.state != DatabaseState::Retained) {

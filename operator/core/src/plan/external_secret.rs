@@ -2,21 +2,31 @@
 
 use ras_crds::Reason;
 
+use crate::fetched::{ExternalSecretsVersion, Fetched};
 use crate::valid::{ValidDrive, ValidExternal};
+
+/// The API by which the External Secrets operator fills this Secret. Absent: it does not, because it is not installed or because
+/// the Secret is an unowned one, which it would take over.
+pub fn filled_by(fetched: &Fetched, external: &ValidExternal) -> Option<ExternalSecretsVersion> {
+    let facts = fetched.external.get(&external.secret_name);
+    let is_unowned = facts.is_some_and(|facts| facts.unowned.is_some());
+    fetched.apis.external_secrets.filter(|_| !is_unowned)
+}
 
 /// What is in the way, if anything is: a reason, and which object, what its store says and the next step. A Secret that is
 /// there stays as it is, whatever is in the way of news.
-pub fn trouble(drive: &ValidDrive, external: &ValidExternal) -> Option<(Reason, String)> {
+pub fn trouble(drive: &ValidDrive, fetched: &Fetched, external: &ValidExternal) -> Option<(Reason, String)> {
     let ValidExternal {
         name,
         secret_name,
         store,
-        unowned,
-        state,
         ..
     } = external;
+    let facts = fetched.external.get(secret_name);
+    let unowned = facts.and_then(|facts| facts.unowned.as_ref());
+    let state = facts.and_then(|facts| facts.state.as_ref());
     let kind = external.store_kind.as_str();
-    let is_there = drive.secrets.contains_key(secret_name);
+    let is_there = fetched.secrets.contains_key(secret_name);
     let (namespace, since) = (
         &drive.namespace,
         if is_there {
@@ -34,7 +44,7 @@ pub fn trouble(drive: &ValidDrive, external: &ValidExternal) -> Option<(Reason, 
             ),
         ));
     }
-    if drive.apis.external_secrets.is_none() {
+    if fetched.apis.external_secrets.is_none() {
         return Some((
             Reason::ExternalSecretsMissing,
             format!(
@@ -43,7 +53,7 @@ pub fn trouble(drive: &ValidDrive, external: &ValidExternal) -> Option<(Reason, 
             ),
         ));
     }
-    match state.as_ref().map(|state| (state.ready, state)) {
+    match state.map(|state| (state.ready, state)) {
         Some((Some(false), state)) => Some((
             Reason::ExternalSecretFailing,
             format!(

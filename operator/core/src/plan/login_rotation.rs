@@ -39,18 +39,14 @@ use std::collections::BTreeSet;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use ras_crds::DatabaseLoginStatus;
 
-use super::migration;
 use crate::database::report::Report;
-use crate::fetched::jobs::PREPARE;
+use crate::fetched::facts::PASSWORD;
+use crate::fetched::jobs::{MIGRATE, PREPARE};
 use crate::fetched::{Crash, JobFacts, JobOutcome, PodRun, SecretFacts};
-use crate::plan::database_job;
-use crate::plan::database_job::{Preparation, Progress};
-use crate::plan::secret_rotation::{Policy, RotationSchedule};
-use crate::valid::{DatabaseLogin, ValidDatabase, ValidDrive};
-use crate::validate::databases::PASSWORD;
-
-/// What follows the owner's name in the name of its second login.
-pub const SUFFIX: &str = "_2";
+use crate::plan::database_job::{DatabaseJob, JobProgress};
+use crate::plan::input::DatabaseInput;
+use crate::plan::secret_rotation::RotationSchedule;
+use crate::valid::{DatabaseLogin, Policy};
 
 /// How the passwords of a drive's databases stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,44 +92,11 @@ impl RotationPhase {
     }
 }
 
-/// Whether programs log in as owners themselves in this generation.
-pub fn is_first(generation: u64) -> bool {
-    generation.is_multiple_of(2)
-}
-
-/// The generation that services have and the one that was drawn last, from what status says, the highest number on a
-/// Secret, and whether a program uses the logins of a generation.
-///
-/// The present logins never go back to earlier ones: a pod that is ending is in no count, so a program that went back and
-/// forth could have one with a password that the next rotation replaces. A Deployment is given the logins of a generation
-/// only after status said that they work, and nothing is drawn while one has the logins to be drawn. So a Deployment that
-/// has the newest ones proves that a status that says less is old.
-pub fn whereabouts(recorded: Option<u64>, newest: u64, uses: impl Fn(u64) -> bool) -> (u64, u64) {
-    if let Some(current) = recorded
-        && newest <= current
-    {
-        return (current, current);
-    }
-    if uses(newest) {
-        return (newest, newest);
-    }
-    if let Some(current) = recorded
-        && newest <= current.saturating_add(1)
-    {
-        return (current, newest);
-    }
-    // Status was lost, or is older than the Secrets. Nothing was drawn after `newest`, so the logins before work.
-    match newest.checked_sub(1) {
-        Some(before) if uses(before) => (before, newest),
-        Some(_) | None => (newest, newest),
-    }
-}
-
 /// One Secret of a login, and what is to be done with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoginSecret<'a> {
+pub struct LoginSecret {
     /// Its name.
-    pub name: &'a str,
+    pub name: String,
     /// The number of the rotation that its password is, or will be, of.
     pub generation: u64,
     /// Whether a new password is drawn though it has one.
@@ -143,70 +106,67 @@ pub struct LoginSecret<'a> {
 }
 
 /// The Secrets that there have to be, each once.
-pub fn secrets<'a>(drive: &ValidDrive, database: &'a ValidDatabase, standing: &RotationPhase) -> Vec<LoginSecret<'a>> {
-    let rotation = &database.rotation;
+pub fn secrets(at: &DatabaseInput<'_>, standing: &RotationPhase) -> Vec<LoginSecret> {
+    let turn = at.turn;
     let begins = *standing == RotationPhase::Drawing;
     let theirs = if begins {
-        rotation.current + 1
-    } else if rotation.drawn > rotation.current {
-        rotation.drawn
+        turn.current + 1
+    } else if turn.drawn > turn.current {
+        turn.drawn
     } else {
-        rotation.current.saturating_sub(1)
+        turn.current.saturating_sub(1)
     };
-    let is_under_way = theirs > rotation.current;
-    let others = database.others.iter().filter(|_| begins || rotation.drawn > 0);
-    let mut all: Vec<LoginSecret<'a>> = Vec::new();
-    for (login, generation, may_draw) in database
-        .logins
+    let is_under_way = theirs > turn.current;
+    let others = at.turn.others.iter().filter(|_| begins || turn.drawn > 0);
+    let mut all: Vec<LoginSecret> = Vec::new();
+    for (login, generation, may_draw) in turn
+        .present
         .iter()
-        .map(|login| (login, rotation.current, false))
+        .map(|login| (login, turn.current, false))
         .chain(others.map(|login| (login, theirs, is_under_way)))
     {
         if all.iter().any(|known| known.name == login.secret_name) {
             continue;
         }
-        let facts = drive.secrets.get(&login.secret_name);
+        let facts = at.fetched.secrets.get(&login.secret_name);
         all.push(LoginSecret {
-            name: &login.secret_name,
+            name: login.secret_name.clone(),
             generation,
             draw: may_draw
                 && facts.is_some_and(|facts| facts.generation.unwrap_or_default() < generation)
-                && !is_used(database, &login.secret_name),
+                && !is_used(at, &login.secret_name),
             roll_back: *standing == RotationPhase::RollingBack
-                && generation == rotation.current
+                && generation == turn.current
                 && facts.is_some_and(|facts| facts.generation == Some(generation)),
         });
     }
-    all.sort_by_key(|secret| secret.name);
+    all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
 
-/// How it stands.
-pub fn standing(drive: &ValidDrive) -> RotationPhase {
-    let (Some(database), Some(preparation)) = (&drive.database, database_job::of(drive)) else {
-        return RotationPhase::InUse(RotationSchedule::Unscheduled);
-    };
-    let rotation = &database.rotation;
-    if rotation.drawn > rotation.current {
-        return under_way(drive, database, &preparation);
+/// The phase of the rotation, given how far the Job is.
+pub fn phase(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase {
+    let (rotation, turn) = (&at.database.rotation, at.turn);
+    if turn.drawn > turn.current {
+        return under_way(at, preparation);
     }
-    if crash(drive, database).is_some() && works(&preparation.progress) {
+    if crash(at).is_some() && works(&preparation.progress) {
         return RotationPhase::RollingBack;
     }
     // What was rolled back is not tried again before its own period is over.
-    let rolled_back = rolled_back(drive, database).filter_map(|facts| facts.drawn_at);
-    let Some(last) = drawn_at(drive, database).into_iter().chain(rolled_back).max() else {
+    let rolled_back = rolled_back(at).filter_map(|facts| facts.drawn_at);
+    let Some(last) = drawn_at(at).into_iter().chain(rolled_back).max() else {
         return RotationPhase::InUse(RotationSchedule::Unscheduled);
     };
-    let asked = is_asked(drive, database);
+    let asked = is_asked(at);
     // New passwords for logins that nobody has restart nothing: what is kept while the drive is open is that services
     // get them.
     let policy = Policy {
         keep_while_open: false,
         ..rotation.policy
     };
-    let uid = drive.uid.as_deref().unwrap_or_default();
-    let verdict = drive.calendar.verdict(policy, last, asked, uid);
+    let uid = at.drive.uid.as_deref().unwrap_or_default();
+    let verdict = at.calendar.verdict(policy, last, asked, uid);
     if verdict != RotationSchedule::Now {
         return RotationPhase::InUse(verdict);
     }
@@ -221,26 +181,26 @@ pub fn standing(drive: &ValidDrive) -> RotationPhase {
             why: format!("{wish}, and {why}"),
         })
     };
-    if let Some(why) = obstacle(drive, database) {
+    if let Some(why) = obstacle(at) {
         return waits(None, &why);
     }
-    if matches!(preparation.progress, Progress::Done(_)) {
+    if matches!(preparation.progress, JobProgress::Done(_)) {
         return RotationPhase::Unrecorded;
     }
     if !works(&preparation.progress) {
         let why = "waits until every login works: the condition DatabaseReady says what is in the way";
         return waits(None, why);
     }
-    let Some(recorded) = recorded(database) else {
+    let Some(recorded) = recorded(at) else {
         return RotationPhase::Unrecorded;
     };
-    if rotation.current > 0 {
+    if turn.current > 0 {
         // A pod that is ending is in no count, and may still open a connection.
         let Some(settled_at) = &recorded.settled_at else {
             return RotationPhase::Unrecorded;
         };
-        let ended = settled_at.0.checked_add(longest_end(drive)).unwrap_or(Timestamp::MAX);
-        if ended > drive.calendar.now {
+        let ended = settled_at.0.checked_add(longest_end(at)).unwrap_or(Timestamp::MAX);
+        if ended > at.calendar.now {
             return waits(
                 Some(ended),
                 &format!("waits until {ended}, when the last pods with the logins before have ended for certain"),
@@ -251,43 +211,41 @@ pub fn standing(drive: &ValidDrive) -> RotationPhase {
 }
 
 /// Passwords are drawn that services do not have yet.
-fn under_way(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> RotationPhase {
-    if undrawn(drive, database) || !works(&preparation.progress) {
+fn under_way(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase {
+    if undrawn(at) || !works(&preparation.progress) {
         return RotationPhase::Preparing;
     }
-    let policy = database.rotation.policy;
-    match drive.calendar.permit(policy, "the next login of each owner works") {
+    let policy = at.database.rotation.policy;
+    match at.calendar.permit(policy, "the next login of each owner works") {
         RotationSchedule::Now => RotationPhase::Moving,
         verdict => RotationPhase::Ready(verdict),
     }
 }
 
 /// Whether a password of the rotation that is under way has still to be drawn.
-pub fn undrawn(drive: &ValidDrive, database: &ValidDatabase) -> bool {
-    let rotation = &database.rotation;
-    rotation.drawn > rotation.current
-        && database.others.iter().any(|login| {
-            let facts = drive.secrets.get(&login.secret_name);
-            facts.and_then(|facts| facts.generation).unwrap_or_default() < rotation.drawn
+pub fn undrawn(at: &DatabaseInput<'_>) -> bool {
+    let turn = at.turn;
+    turn.drawn > turn.current
+        && at.turn.others.iter().any(|login| {
+            let facts = at.fetched.secrets.get(&login.secret_name);
+            facts.and_then(|facts| facts.generation).unwrap_or_default() < turn.drawn
         })
 }
 
 /// Whether nothing says yet that the logins that services have after a rotation work: status does not know of that
 /// rotation, and the Job has not found that they do.
-pub fn is_unproven(drive: &ValidDrive, database: &ValidDatabase) -> bool {
-    database.rotation.current > 0
-        && recorded(database).is_none()
-        && database_job::of(drive).is_some_and(|preparation| !works(&preparation.progress))
+pub fn is_unproven(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> bool {
+    at.turn.current > 0 && recorded(at).is_none() && !works(&preparation.progress)
 }
 
 /// Whether every login that is asked for works, though something else may not be as asked.
-fn works(progress: &Progress) -> bool {
+fn works(progress: &JobProgress) -> bool {
     match progress {
-        Progress::Recorded | Progress::Checking | Progress::Done(_) => true,
-        Progress::Failed {
+        JobProgress::Recorded | JobProgress::Checking | JobProgress::Done(_) => true,
+        JobProgress::Failed {
             report: Some(report), ..
         } => only_databases_have_problems(report),
-        Progress::Failed { report: None, .. } | Progress::BlockedBy(_) | Progress::Running(_) => false,
+        JobProgress::Failed { report: None, .. } | JobProgress::BlockedBy(_) | JobProgress::Running(_) => false,
     }
 }
 
@@ -301,65 +259,63 @@ fn only_databases_have_problems(report: &Report) -> bool {
 }
 
 /// When the passwords that services have were drawn: the oldest of them.
-pub fn drawn_at(drive: &ValidDrive, database: &ValidDatabase) -> Option<Timestamp> {
-    facts_of(drive, &database.logins)
-        .filter_map(|facts| facts.drawn_at)
-        .min()
+pub fn drawn_at(at: &DatabaseInput<'_>) -> Option<Timestamp> {
+    facts_of(at, &at.turn.present).filter_map(|facts| facts.drawn_at).min()
 }
 
 /// Whether the annotation asks for something that was not done yet.
-fn is_asked(drive: &ValidDrive, database: &ValidDatabase) -> bool {
-    let Some(wish) = &database.rotation.wish else {
+fn is_asked(at: &DatabaseInput<'_>) -> bool {
+    let Some(wish) = &at.database.rotation.request else {
         return false;
     };
-    let in_status = recorded(database).and_then(|login| login.answered.as_ref());
+    let in_status = recorded(at).and_then(|login| login.answered.as_ref());
     // The Secrets tell it when status was lost. One alone may be that of an owner who was added since.
-    let on_secrets = facts_of(drive, &database.logins).all(|facts| facts.rotated_for.as_ref() == Some(wish));
-    let was_rolled_back = rolled_back(drive, database).any(|facts| facts.rotated_for.as_ref() == Some(wish));
+    let on_secrets = facts_of(at, &at.turn.present).all(|facts| facts.rotated_for.as_ref() == Some(wish));
+    let was_rolled_back = rolled_back(at).any(|facts| facts.rotated_for.as_ref() == Some(wish));
     in_status != Some(wish) && !on_secrets && !was_rolled_back
 }
 
 /// The Secrets of the rotation that was rolled back, if it is the last one.
-fn rolled_back<'a>(drive: &'a ValidDrive, database: &'a ValidDatabase) -> impl Iterator<Item = &'a SecretFacts> {
-    let number = database.rotation.rolled_back;
-    facts_of(drive, &database.others).filter(move |facts| number.is_some() && facts.generation == number)
+fn rolled_back<'a>(at: &DatabaseInput<'a>) -> impl Iterator<Item = &'a SecretFacts> {
+    let number = at.turn.rolled_back;
+    facts_of(at, &at.turn.others).filter(move |facts| number.is_some() && facts.generation == number)
 }
 
 /// The pod that crashes with a login of the last rotation, where that can be rolled back.
-fn crash<'a>(drive: &'a ValidDrive, database: &'a ValidDatabase) -> Option<&'a Crash> {
-    let rotation = &database.rotation;
+fn crash<'a>(at: &DatabaseInput<'a>) -> Option<&'a Crash> {
+    let turn = at.turn;
     let is_there = |login: &DatabaseLogin| {
-        let facts = drive.secrets.get(&login.secret_name);
+        let facts = at.fetched.secrets.get(&login.secret_name);
         facts.is_some_and(|facts| facts.keys.as_ref().is_none_or(|keys| keys.contains_key(PASSWORD)))
     };
-    let can = rotation.current > 0
-        && rotation.drawn == rotation.current
-        && rotation.rolled_back.is_none()
-        && !drive.suspended
+    let can = turn.current > 0
+        && turn.drawn == turn.current
+        && turn.rolled_back.is_none()
+        && !at.drive.suspended
         // Programs that wait for their server crash, too.
-        && (!database.is_managed() || database.facts.serves)
-        && database.others.iter().all(is_there);
-    let awaits = awaits(drive, database);
-    let awaited = drive.services.iter().filter(|service| awaits.contains(&service.name));
+        && (!at.database.is_managed() || at.facts.serves)
+        && at.turn.others.iter().all(is_there);
+    let awaits = awaits(at);
+    let awaited = at.services.iter().filter(|service| awaits.contains(&service.name));
     awaited
-        .filter_map(|service| crash_of(database, &service.child, &database.logins))
+        .filter_map(|service| crash_of(at, &service.child, &at.turn.present))
         .find(|_| can)
 }
 
 /// A pod of a program that crashes with one of these logins.
-fn crash_of<'a>(database: &'a ValidDatabase, child: &str, logins: &[DatabaseLogin]) -> Option<&'a Crash> {
+fn crash_of<'a>(at: &DatabaseInput<'a>, child: &str, logins: &[DatabaseLogin]) -> Option<&'a Crash> {
     let secrets = names(logins);
-    let mut crashes = database.facts.programs.get(child)?.crashes.iter();
+    let mut crashes = at.facts.programs.get(child)?.crashes.iter();
     crashes.find(|crash| crash.passwords.iter().any(|name| secrets.contains(name.as_str())))
 }
 
 /// Why the last rotation was rolled back, in words, as far as it can still be seen.
-pub fn why_rolled_back(drive: &ValidDrive, database: &ValidDatabase) -> String {
-    let mut crashes = drive.services.iter().filter_map(|service| {
-        let crash = crash_of(database, &service.child, &database.others)?;
-        let mut databases = database.databases.iter();
+pub fn why_rolled_back(at: &DatabaseInput<'_>) -> String {
+    let mut crashes = at.services.iter().filter_map(|service| {
+        let crash = crash_of(at, &service.child, &at.turn.others)?;
+        let mut databases = at.database.databases.iter();
         let owner = databases.find(|one| service.databases.contains(&one.name))?.user();
-        let used = database.others.iter().find(|login| login.owner == owner);
+        let used = at.turn.others.iter().find(|login| login.owner == owner);
         let role = used.map(|login| login.role.as_str()).unwrap_or_default();
         Some(format!(
             "service {:?} crashed with the login {role:?}: {}",
@@ -367,29 +323,27 @@ pub fn why_rolled_back(drive: &ValidDrive, database: &ValidDatabase) -> String {
         ))
     });
     let unknown = || {
-        let roles: Vec<&str> = database.others.iter().map(|login| login.role.as_str()).collect();
+        let roles: Vec<&str> = at.turn.others.iter().map(|login| login.role.as_str()).collect();
         format!("a service crashed with the login {}", roles.join(" or "))
     };
     crashes.next().unwrap_or_else(unknown)
 }
 
 /// Services that were ready before the last rotation, and are not yet with its logins.
-pub fn awaits(drive: &ValidDrive, database: &ValidDatabase) -> Vec<String> {
-    let recorded = recorded(database)
-        .map(|login| login.awaits.as_slice())
-        .unwrap_or_default();
+pub fn awaits(at: &DatabaseInput<'_>) -> Vec<String> {
+    let recorded = recorded(at).map(|login| login.awaits.as_slice()).unwrap_or_default();
     let is_awaited = |child: &String| {
-        let program = database.facts.programs.get(child);
+        let program = at.facts.programs.get(child);
         program.is_some_and(|program| {
             let has = |logins: &[DatabaseLogin]| {
                 logins
                     .iter()
                     .any(|login| program.passwords.contains(&login.secret_name))
             };
-            program.wanted && (has(&database.others) || has(&database.logins) && !program.serves)
+            program.wanted && (has(&at.turn.others) || has(&at.turn.present) && !program.serves)
         })
     };
-    let services = drive.services.iter().filter(|service| recorded.contains(&service.name));
+    let services = at.services.iter().filter(|service| recorded.contains(&service.name));
     services
         .filter(|service| is_awaited(&service.child))
         .map(|service| service.name.clone())
@@ -397,49 +351,57 @@ pub fn awaits(drive: &ValidDrive, database: &ValidDatabase) -> Vec<String> {
 }
 
 /// Services that are ready now, and get the logins of the next rotation.
-pub fn will_await(drive: &ValidDrive, database: &ValidDatabase) -> Vec<String> {
-    let secrets = names(&database.logins);
-    let services = drive.services.iter().filter(|service| {
-        let program = database.facts.programs.get(&service.child);
+pub fn will_await(at: &DatabaseInput<'_>) -> Vec<String> {
+    let secrets = names(&at.turn.present);
+    let services = at.services.iter().filter(|service| {
+        let program = at.facts.programs.get(&service.child);
         program.is_some_and(|program| {
-            let is_ready = program.serves || drive.suspended && program.wanted;
+            let is_ready = program.serves || at.drive.suspended && program.wanted;
             is_ready && program.passwords.iter().any(|name| secrets.contains(name.as_str()))
         })
     });
     services.map(|service| service.name.clone()).collect()
 }
 
-fn facts_of<'a>(drive: &'a ValidDrive, logins: &'a [DatabaseLogin]) -> impl Iterator<Item = &'a SecretFacts> {
-    logins.iter().filter_map(|login| drive.secrets.get(&login.secret_name))
+fn facts_of<'a>(at: &DatabaseInput<'a>, logins: &'a [DatabaseLogin]) -> impl Iterator<Item = &'a SecretFacts> {
+    logins
+        .iter()
+        .filter_map(|login| at.fetched.secrets.get(&login.secret_name))
 }
 
 /// What keeps a rotation from beginning, beside the calendar.
-fn obstacle(drive: &ValidDrive, database: &ValidDatabase) -> Option<String> {
-    if let Some(why) = &database.rotation.obstacle {
+fn obstacle(at: &DatabaseInput<'_>) -> Option<String> {
+    if let Some(why) = &at.database.rotation.obstacle {
         return Some(format!("cannot: {why}"));
     }
-    if drive.suspended {
+    if at.drive.suspended {
         return Some("waits until the drive is no longer suspended".to_owned());
     }
-    if let Some(job) = at_work(drive, PREPARE) {
+    if let Some(job) = at_work(at, PREPARE) {
         return Some(format!("waits for Job {job}, which prepares the databases, to end"));
     }
-    if let Some(job) = at_work(drive, migration::PURPOSE) {
+    if let Some(job) = at_work(at, MIGRATE) {
         return Some(format!("waits for Job {job}, which migrates, to end"));
     }
     let awaited = || {
-        let service = awaits(drive, database).into_iter().next()?;
+        let service = awaits(at).into_iter().next()?;
         Some(format!("service {service:?} is not ready with the present login yet"))
     };
-    let why = unsettled(drive, database).or_else(awaited);
+    let why = unsettled(at).or_else(awaited);
     why.map(|why| format!("waits: {why}"))
 }
 
 /// A Job of this purpose that is not over. One that ended late with a password of before would set that one again.
-fn at_work<'a>(drive: &'a ValidDrive, purpose: &str) -> Option<&'a str> {
+fn at_work<'a>(at: &DatabaseInput<'a>, purpose: &str) -> Option<&'a str> {
     let is_open = |job: &JobFacts| job.purpose == purpose && job.outcome == JobOutcome::Open;
-    let job = drive.jobs.iter().find(|(_, job)| is_open(job)).map(|(name, _)| name);
-    let pod = drive
+    let job = at
+        .fetched
+        .jobs
+        .iter()
+        .find(|(_, job)| is_open(job))
+        .map(|(name, _)| name);
+    let pod = at
+        .fetched
         .job_pods
         .iter()
         .find(|pod| pod.purpose == purpose && pod.run == PodRun::Running)
@@ -448,12 +410,12 @@ fn at_work<'a>(drive: &'a ValidDrive, purpose: &str) -> Option<&'a str> {
 }
 
 /// The first program of which a pod may have another login than services have now, in words.
-pub fn unsettled(drive: &ValidDrive, database: &ValidDatabase) -> Option<String> {
-    let recorded = recorded(database);
-    let known = recorded.is_some_and(|login| login.settled_at.is_some()) || database.rotation.current == 0;
-    let others: BTreeSet<&str> = names(&database.others);
-    let own: BTreeSet<&str> = names(&database.logins);
-    database.facts.programs.iter().find_map(|(child, program)| {
+pub fn unsettled(at: &DatabaseInput<'_>) -> Option<String> {
+    let recorded = recorded(at);
+    let known = recorded.is_some_and(|login| login.settled_at.is_some()) || at.turn.current == 0;
+    let others: BTreeSet<&str> = names(&at.turn.others);
+    let own: BTreeSet<&str> = names(&at.turn.present);
+    at.facts.programs.iter().find_map(|(child, program)| {
         let uses = |secrets: &BTreeSet<&str>| program.passwords.iter().any(|name| secrets.contains(name.as_str()));
         let has_another = uses(&others);
         // Once all were settled, only a program that uses a database can have had one of its logins since.
@@ -461,7 +423,7 @@ pub fn unsettled(drive: &ValidDrive, database: &ValidDatabase) -> Option<String>
         if !has_another && !may_have {
             return None;
         }
-        let service = drive.services.iter().find(|service| service.child == *child);
+        let service = at.services.iter().find(|service| service.child == *child);
         let what = service.map_or_else(
             || format!("Deployment {child:?}"),
             |service| format!("service {:?}", service.name),
@@ -475,8 +437,8 @@ pub fn unsettled(drive: &ValidDrive, database: &ValidDatabase) -> Option<String>
 }
 
 /// Whether a program would start, or has started, with this Secret.
-fn is_used(database: &ValidDatabase, secret: &str) -> bool {
-    let mut programs = database.facts.programs.values();
+fn is_used(at: &DatabaseInput<'_>, secret: &str) -> bool {
+    let mut programs = at.facts.programs.values();
     programs.any(|program| program.passwords.contains(secret))
 }
 
@@ -485,22 +447,19 @@ fn names(logins: &[DatabaseLogin]) -> BTreeSet<&str> {
 }
 
 /// What status says of the logins that services have. What it says of others is old.
-pub fn recorded(database: &ValidDatabase) -> Option<&DatabaseLoginStatus> {
-    let recorded = database.facts.recorded.login.as_ref()?;
-    (u64::try_from(recorded.generation) == Ok(database.rotation.current)).then_some(recorded)
+pub fn recorded<'a>(at: &DatabaseInput<'a>) -> Option<&'a DatabaseLoginStatus> {
+    let recorded = at.facts.recorded.login.as_ref()?;
+    (u64::try_from(recorded.generation) == Ok(at.turn.current)).then_some(recorded)
 }
 
 /// Whether a program has the login of its owner that services do not have now.
-pub fn strays(database: &ValidDatabase) -> bool {
-    database
-        .others
-        .iter()
-        .any(|login| is_used(database, &login.secret_name))
+pub fn strays(at: &DatabaseInput<'_>) -> bool {
+    at.turn.others.iter().any(|login| is_used(at, &login.secret_name))
 }
 
 /// The longest that a pod of the drive's may take to end.
-fn longest_end(drive: &ValidDrive) -> SignedDuration {
-    let services = drive.services.iter();
+fn longest_end(at: &DatabaseInput<'_>) -> SignedDuration {
+    let services = at.services.iter();
     let seconds = services.map(|service| service.termination_grace_period_seconds).max();
     SignedDuration::from_secs(seconds.unwrap_or_default().saturating_add(1))
 }

@@ -9,17 +9,17 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::EgressRule;
-use ras_crds::{Migrated, MigrationStatus};
+use ras_crds::{ConditionType, LogicalDatabaseStatus, Migrated, MigrationStatus, Reason};
 
-use crate::build::names;
+use crate::fetched::jobs::MIGRATE;
 use crate::fetched::{JobFacts, JobOutcome, PodEnd, PodRun};
-use crate::plan::database_job;
+use crate::names;
+use crate::plan::blocked::BlockedBy;
+use crate::plan::input::Input;
 use crate::valid::{EnvSource, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
-
-/// What Jobs that migrate are for, as their label says.
-pub const PURPOSE: &str = "migrate";
 
 /// Failed Jobs of one service that are kept, the newest ones.
 const EVIDENCE: usize = 3;
@@ -86,51 +86,46 @@ pub struct Failure {
 /// A service with its migration.
 #[derive(Clone, Copy, Debug)]
 pub struct Migrating<'a> {
-    /// The drive.
-    pub drive: &'a ValidDrive,
-    /// The service.
+    /// What it is decided by.
+    pub input: Input<'a>,
+    /// The service, with the first login of each owner: who logs in is no part of what a migration does.
     pub service: &'a ValidService,
+    /// The databases as they are known. Absent: the drive has none.
+    pub databases: Option<&'a [LogicalDatabaseStatus]>,
     /// Its migration.
     pub migration: &'a ValidMigration,
 }
 
 /// Every migration of a drive.
-pub fn all(drive: &ValidDrive) -> impl Iterator<Item = Migrating<'_>> {
-    drive.services.iter().filter_map(|service| of(drive, service))
-}
-
-/// The migration of a service, where it has one.
-pub fn of<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> Option<Migrating<'a>> {
-    let migration = service.migration.as_ref()?;
-    Some(Migrating {
-        drive,
-        service,
-        migration,
+pub fn all<'a>(
+    input: Input<'a>,
+    databases: Option<&'a [LogicalDatabaseStatus]>,
+) -> impl Iterator<Item = Migrating<'a>> {
+    input.drive.services.iter().filter_map(move |service| {
+        Some(Migrating {
+            input,
+            service,
+            databases,
+            migration: service.migration.as_ref()?,
+        })
     })
-}
-
-/// The migrations that a service waits for: those of its image, its own or another's. A worker that runs the program of
-/// the next version must not meet the tables of the last one.
-pub fn gates<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> impl Iterator<Item = Migrating<'a>> {
-    all(drive)
-        .filter(|gate| gate.service.name == service.name || gate.service.container.image == service.container.image)
 }
 
 impl<'a> Migrating<'a> {
     fn recorded(&self) -> Option<&'a MigrationStatus> {
-        self.drive.migrations.get(&self.service.name)
+        self.input.fetched.migrations.get(&self.service.name)
     }
 
     /// Whether a person asks for something that was not asked for before.
-    pub fn is_asked_anew(&self) -> bool {
-        let asked = self.drive.migration_requests.get(&self.service.name);
+    fn is_asked_anew(&self) -> bool {
+        let asked = self.input.drive.migration_requests.get(&self.service.name);
         asked.is_some() && asked != self.recorded().and_then(|recorded| recorded.request.as_ref())
     }
 
     /// What tells it from others.
-    pub fn identity(&self) -> Identity {
+    fn identity(&self) -> Identity {
         let content = content(self.service, self.migration);
-        let asked = self.drive.migration_requests.get(&self.service.name);
+        let asked = self.input.drive.migration_requests.get(&self.service.name);
         // An annotation that was taken away asks for nothing: the last request stays the last.
         let request = asked
             .or(self.recorded().and_then(|recorded| recorded.request.as_ref()))
@@ -144,9 +139,14 @@ impl<'a> Migrating<'a> {
             work = names::hash(&[&work, "databases", databases], 16);
         }
         let mut parts = vec![work.clone()];
-        way(self.drive, self.service, self.migration, &mut parts);
+        way(self.input.drive, self.service, self.migration, &mut parts);
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        let job = names::job(&self.drive.name, PURPOSE, &self.service.name, &names::hash(&parts, 16));
+        let job = names::job(
+            &self.input.drive.name,
+            MIGRATE,
+            &self.service.name,
+            &names::hash(&parts, 16),
+        );
         Identity {
             content,
             request,
@@ -160,7 +160,7 @@ impl<'a> Migrating<'a> {
     /// it is not known yet of each.
     fn databases(&self) -> Option<String> {
         // With what the Job has just said: nothing wakes the drive once status says it too.
-        let known = database_job::of(self.drive)?.databases(self.drive.database.as_ref()?);
+        let known = self.databases?;
         let used: BTreeSet<&String> = self.service.databases.iter().chain(&self.migration.databases).collect();
         let mut parts: Vec<&str> = Vec::new();
         for name in used {
@@ -180,10 +180,11 @@ impl<'a> Migrating<'a> {
     /// The Jobs there are for this service's migrations.
     fn jobs(&self) -> impl Iterator<Item = (&'a String, &'a JobFacts)> {
         let of = self.service.name.as_str();
-        self.drive
+        self.input
+            .fetched
             .jobs
             .iter()
-            .filter(move |(_, job)| job.purpose == PURPOSE && job.of == of)
+            .filter(move |(_, job)| job.purpose == MIGRATE && job.of == of)
     }
 
     /// The entry of status that says that this very content succeeded.
@@ -204,10 +205,9 @@ impl<'a> Migrating<'a> {
         (!is_elsewhere).then_some(past)
     }
 
-    /// How it stands.
-    pub fn standing(&self) -> MigrationPhase {
-        let identity = self.identity();
-        if let Some(past) = self.success(&identity) {
+    /// How far it is.
+    fn phase(&self, identity: &Identity) -> MigrationPhase {
+        if let Some(past) = self.success(identity) {
             return MigrationPhase::Done {
                 at: past.finished_at.as_ref().map(|time| time.0),
             };
@@ -218,20 +218,20 @@ impl<'a> Migrating<'a> {
         }) {
             return MigrationPhase::Done { at };
         }
-        if let Some(job) = self.in_the_way(&identity) {
+        if let Some(job) = self.in_the_way(identity) {
             return job;
         }
-        let Some(job) = self.drive.jobs.get(&identity.job) else {
+        let Some(job) = self.input.fetched.jobs.get(&identity.job) else {
             return MigrationPhase::Due;
         };
         match &job.outcome {
             JobOutcome::Failed { at, reason } => MigrationPhase::Failed {
                 failure: self.failure(&identity.job, job, *at, reason),
-                job: identity.job,
+                job: identity.job.clone(),
             },
             JobOutcome::Open | JobOutcome::Succeeded { .. } => MigrationPhase::Running {
-                waits: waits(job, self.drive.calendar.now),
-                job: identity.job,
+                waits: waits(job, self.input.calendar.now),
+                job: identity.job.clone(),
             },
         }
     }
@@ -239,15 +239,15 @@ impl<'a> Migrating<'a> {
     /// Whether this Job's pod cannot pull an image that it would not have now: it makes way for one that can. Its program has not
     /// started, so nothing is done twice.
     fn is_outdated(&self, job: &str) -> bool {
-        let now = [&self.drive.operator_image, &self.migration.container.image];
-        let job = self.drive.jobs.get(job);
+        let now = [&self.input.drive.operator_image, &self.migration.container.image];
+        let job = self.input.fetched.jobs.get(job);
         job.is_some_and(|job| cannot_pull_other_than(job, &now))
     }
 
     /// Whether this Job's pod cannot start, and waiting did not help.
-    pub fn is_stalled(&self, job: &str) -> bool {
-        let trouble = self.drive.jobs.get(job).and_then(|job| job.trouble.as_ref());
-        trouble.is_some_and(|trouble| trouble.is_lasting(None, self.drive.calendar.now))
+    fn is_stalled(&self, job: &str) -> bool {
+        let trouble = self.input.fetched.jobs.get(job).and_then(|job| job.trouble.as_ref());
+        trouble.is_some_and(|trouble| trouble.is_lasting(None, self.input.calendar.now))
     }
 
     /// An earlier migration that is not over: a Job that has not ended, or a pod that is still going.
@@ -264,12 +264,12 @@ impl<'a> Migrating<'a> {
                 MigrationPhase::Behind { job: name }
             });
         }
-        let mut pods = self.drive.job_pods.iter();
+        let mut pods = self.input.fetched.job_pods.iter();
         let other = pods.find(|pod| {
-            pod.purpose == PURPOSE
+            pod.purpose == MIGRATE
                 && pod.of == self.service.name
                 && pod.run == PodRun::Running
-                && !self.drive.jobs.contains_key(&pod.job)
+                && !self.input.fetched.jobs.contains_key(&pod.job)
         })?;
         Some(MigrationPhase::Behind { job: other.job.clone() })
     }
@@ -302,6 +302,99 @@ impl<'a> Migrating<'a> {
             other => other.to_owned(),
         }
     }
+}
+
+/// What is decided about the migration of one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationPlan {
+    /// Name of the service.
+    pub service: String,
+    /// Its image.
+    pub image: String,
+    /// What tells the migration from others.
+    pub identity: Identity,
+    /// How far it is.
+    pub phase: MigrationPhase,
+    /// Whether its Job's pod cannot start, and waiting did not help.
+    pub stalls: bool,
+    /// What succeeded, the newest first: the record by which the next reconcile decides.
+    pub succeeded: Vec<Migrated>,
+}
+
+impl MigrationPlan {
+    /// Decides about a migration.
+    pub fn of(migrating: &Migrating<'_>) -> Self {
+        let identity = migrating.identity();
+        let phase = migrating.phase(&identity);
+        Self {
+            service: migrating.service.name.clone(),
+            image: migrating.service.container.image.clone(),
+            stalls: matches!(&phase, MigrationPhase::Running { job, waits: Some(_) } if migrating.is_stalled(job)),
+            succeeded: remembered(migrating, &identity, &phase),
+            identity,
+            phase,
+        }
+    }
+}
+
+/// What a service waits for, when it waits for a migration: of its image, its own or another's. A worker that runs the program
+/// of the next version must not meet the tables of the last one.
+pub fn waiting(migrations: &[MigrationPlan], service: &ValidService) -> Option<BlockedBy> {
+    let mut reason = None;
+    let mut lines = Vec::new();
+    let gates = migrations
+        .iter()
+        .filter(|gate| gate.service == service.name || gate.image == service.container.image);
+    for gate in gates {
+        let of = &gate.service;
+        let line = match &gate.phase {
+            MigrationPhase::Done { .. } => continue,
+            MigrationPhase::Failed { job, .. } => {
+                reason = Some(Reason::MigrationFailed);
+                format!("the migration of service {of:?} (Job {job}) failed")
+            }
+            MigrationPhase::Due => format!("the migration of service {of:?} has to run first"),
+            MigrationPhase::Running { job, .. } => format!("the migration of service {of:?} runs (Job {job})"),
+            MigrationPhase::Behind { job } => {
+                format!("the migration of service {of:?} waits for an earlier one to end (Job {job})")
+            }
+        };
+        lines.push(line);
+    }
+    (!lines.is_empty()).then(|| BlockedBy {
+        condition: ConditionType::MigrationsReady,
+        reason: reason.unwrap_or(Reason::MigrationRunning),
+        message: lines.join("; "),
+    })
+}
+
+/// What succeeded, the newest first. What a person wants to run again has not.
+fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &MigrationPhase) -> Vec<Migrated> {
+    let recorded = migrating.input.fetched.migrations.get(&migrating.service.name);
+    let mut succeeded = recorded.map(|recorded| recorded.succeeded.clone()).unwrap_or_default();
+    if migrating.is_asked_anew() {
+        succeeded.retain(|past| past.content != identity.content);
+    }
+    let MigrationPhase::Done { at } = standing else {
+        return succeeded;
+    };
+    let now = &identity.databases;
+    succeeded.retain(|past| {
+        past.content != identity.content || past.databases.is_none() || now.is_none() || past.databases == *now
+    });
+    if let Some(past) = succeeded.iter_mut().find(|past| past.content == identity.content) {
+        past.databases = past.databases.take().or_else(|| now.clone());
+    } else {
+        let new = Migrated {
+            content: identity.content.clone(),
+            databases: now.clone(),
+            image: migrating.service.container.image.clone(),
+            finished_at: at.map(Time),
+        };
+        succeeded.insert(0, new);
+        succeeded.truncate(REMEMBERED);
+    }
+    succeeded
 }
 
 /// How a pod ended, in words.
@@ -346,14 +439,15 @@ pub fn waits(job: &JobFacts, now: Timestamp) -> Option<String> {
 ///
 /// What is at work is never stopped half-way. What failed stays until a later one succeeded, and what succeeded until
 /// its successor has. A Job whose program never started stands in the way of its successor alone, and goes.
-pub fn kept(drive: &ValidDrive) -> Vec<String> {
-    let at_work = drive
+pub fn kept<'a>(input: Input<'a>, migrations: impl IntoIterator<Item = &'a Migrating<'a>>) -> Vec<String> {
+    let at_work = input
+        .fetched
         .jobs
         .iter()
-        .filter(|(_, job)| job.purpose == PURPOSE && job.outcome == JobOutcome::Open && has_started(job))
+        .filter(|(_, job)| job.purpose == MIGRATE && job.outcome == JobOutcome::Open && has_started(job))
         .map(|(name, _)| name.clone());
     let mut kept: Vec<String> = at_work.collect();
-    for migrating in all(drive) {
+    for migrating in migrations {
         let identity = migrating.identity();
         if !migrating.is_outdated(&identity.job) {
             kept.push(identity.job.clone());
@@ -413,7 +507,6 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
     if let Some(directory) = working_dir {
         parts.extend(["workingDir".to_owned(), directory.clone()]);
     }
-    let env = migration.lasting_env.as_ref().unwrap_or(env);
     parts.push(format!("env {}", env.len()));
     for variable in env {
         parts.push(variable.name.clone());

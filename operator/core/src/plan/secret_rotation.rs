@@ -4,10 +4,14 @@
 //! Nothing here can turn into a loop, whatever clocks do: a rotation records the time it happened at, and within one
 //! period of that time, before or after, nothing is due again.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::fetched::Fetched;
+use crate::valid::{Freeze, GeneratedSecret, Policy, ValidDrive};
 
 /// Most seconds by which drives that were made together rotate apart, so that a cluster of them does not restart at once.
 const MOST_SPREAD: u64 = 3_600;
@@ -16,26 +20,6 @@ const MOST_EARLY: u64 = 86_400;
 
 /// Longest time to sleep before looking at the clock again.
 const LONGEST_SLEEP: Duration = Duration::from_hours(12);
-
-/// What is asked for, with everything in it known to be right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// Seconds between two rotations. Absent: only when asked for.
-    pub every: Option<u64>,
-    /// Whether nothing rotates while the drive is open.
-    pub keep_while_open: bool,
-}
-
-/// A time in which nothing rotates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Freeze {
-    /// Its name.
-    pub name: String,
-    /// The first moment of it.
-    pub starts_at: Timestamp,
-    /// The first moment after it.
-    pub ends_at: Timestamp,
-}
 
 /// What the time says: what now is, and what forbids a rotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +62,15 @@ impl RotationSchedule {
 }
 
 impl Calendar {
+    /// What the time says of a drive.
+    pub fn of(drive: &ValidDrive, now: Timestamp) -> Self {
+        Self {
+            now,
+            open: !drive.suspended,
+            freezes: drive.freezes.clone(),
+        }
+    }
+
     /// Whether values drawn at `last` rotate, when `asked` for or by themselves. `drive` keeps drives apart that were
     /// made together; it is the same for everything of one drive.
     pub fn verdict(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
@@ -146,6 +139,30 @@ impl Calendar {
         }
         end
     }
+}
+
+/// The schedule of each generated secret, by its name in the drive.
+pub fn schedules(drive: &ValidDrive, fetched: &Fetched, calendar: &Calendar) -> BTreeMap<String, RotationSchedule> {
+    let uid = drive.uid.as_deref().unwrap_or_default();
+    let of = |secret: &GeneratedSecret| {
+        // One that is not there is made, and then as new as can be.
+        let facts = fetched.secrets.get(&secret.secret_name)?;
+        let asked = secret.request.is_some() && facts.rotated_for != secret.request;
+        Some(calendar.verdict(secret.policy, facts.drawn_at?, asked, uid))
+    };
+    let mut schedules: BTreeMap<String, (RotationSchedule, Policy)> = drive
+        .generated_secrets
+        .iter()
+        .map(|secret| {
+            let schedule = of(secret).unwrap_or(RotationSchedule::Unscheduled);
+            (secret.name.clone(), (schedule, secret.policy))
+        })
+        .collect();
+    calendar.together(schedules.values_mut().map(|(schedule, policy)| (schedule, *policy)));
+    schedules
+        .into_iter()
+        .map(|(name, (schedule, _))| (name, schedule))
+        .collect()
 }
 
 /// When values drawn at `last` are due. A time that is further ahead than a whole period was written by a clock that was

@@ -13,31 +13,32 @@ use crate::bucket::request::Origin;
 use crate::bucket::state::Identity;
 use crate::bucket::state::Usage;
 use crate::bucket::state::{NOTE_SEEN, State, View};
-use crate::plan::bucket_removal::{Asking, Progress, settings_hash, settle};
+use crate::plan::Plan;
+use crate::plan::bucket_removal::{Asking, RemovalProgress, settings_hash, settle};
 use crate::plan::data;
-use crate::valid::{ValidBucket, ValidDrive};
+use crate::valid::ValidBucket;
 
 /// Each bucket's line in status: those that are asked for, then those that were.
-pub fn statuses(valid: &ValidDrive, outcome: &Outcome) -> Vec<BucketStatus> {
-    let kept = valid.buckets.iter().map(|bucket| {
+pub fn statuses(plan: &Plan<'_>, outcome: &Outcome) -> Vec<BucketStatus> {
+    let kept = plan.drive.buckets.iter().map(|bucket| {
         let known = outcome.buckets.kept.get(&bucket.name).unwrap_or(&Known::Unrecorded);
-        line(valid, bucket, known)
+        line(plan, bucket, known)
     });
-    let departing = valid.bucket_removals.iter().filter_map(|bucket_removal| {
+    let departing = plan.bucket_removals.iter().filter_map(|bucket_removal| {
         let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
-        let (progress, line) = settle(bucket_removal, known.state(), asking(valid));
-        (progress != Progress::Gone).then_some(line)
+        let (progress, line) = settle(bucket_removal, known.state(), asking(plan));
+        (progress != RemovalProgress::Gone).then_some(line)
     });
     kept.chain(departing).collect()
 }
 
 /// What keeps a bucket from being removed that the drive no longer asks for.
-pub fn blocked(valid: &ValidDrive, outcome: &Outcome) -> Option<ConditionUpdate> {
-    let mut all = valid.bucket_removals.iter().filter_map(|bucket_removal| {
+pub fn blocked(plan: &Plan<'_>, outcome: &Outcome) -> Option<ConditionUpdate> {
+    let mut all = plan.bucket_removals.iter().filter_map(|bucket_removal| {
         let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
-        match settle(bucket_removal, known.state(), asking(valid)).0 {
-            Progress::Blocked { reason, message } => Some((reason, message)),
-            Progress::Gone | Progress::Kept | Progress::Going => None,
+        match settle(bucket_removal, known.state(), asking(plan)).0 {
+            RemovalProgress::Blocked { reason, message } => Some((reason, message)),
+            RemovalProgress::Gone | RemovalProgress::Kept | RemovalProgress::Going => None,
         }
     });
     let (reason, mut message) = all.next()?;
@@ -67,12 +68,12 @@ pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
 
 /// `StorageReady`, where the drive has buckets.
 pub fn storage(
-    valid: &ValidDrive,
+    plan: &Plan<'_>,
     outcome: Option<&Outcome>,
     at_risk: Option<&(Reason, String)>,
 ) -> Option<ConditionUpdate> {
     let type_ = ConditionType::StorageReady;
-    if valid.buckets.is_empty() {
+    if plan.drive.buckets.is_empty() {
         return None;
     }
     if let Some((reason, message)) = at_risk {
@@ -80,10 +81,11 @@ pub fn storage(
     }
     let Some(outcome) = outcome else {
         // Nobody asks while the drive is paused: what was known last is told.
-        let failing: Vec<&str> = valid
+        let failing: Vec<&str> = plan
+            .drive
             .buckets
             .iter()
-            .filter(|bucket| !valid.bucket_facts.get(&bucket.name).is_some_and(|facts| facts.there))
+            .filter(|bucket| !plan.fetched.buckets.get(&bucket.name).is_some_and(|facts| facts.there))
             .map(|bucket| bucket.name.as_str())
             .collect();
         return Some(if failing.is_empty() {
@@ -101,7 +103,7 @@ pub fn storage(
     let mut pending = Vec::new();
     let mut limits = Vec::new();
     let mut over = Vec::new();
-    for bucket in &valid.buckets {
+    for bucket in &plan.drive.buckets {
         match outcome.buckets.kept.get(&bucket.name) {
             Some(Known::NoStore) => {
                 return Some(ConditionUpdate::new(
@@ -169,8 +171,8 @@ fn over_quota(bucket: &ValidBucket, usage: &Usage) -> Option<String> {
     })
 }
 
-fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus {
-    let recorded = valid.bucket_facts.get(&bucket.name);
+fn line(plan: &Plan<'_>, bucket: &ValidBucket, known: &Known) -> BucketStatus {
+    let recorded = plan.fetched.buckets.get(&bucket.name);
     let was_there = recorded.is_some_and(|facts| facts.there);
     let is_made = bucket.request.origin == Origin::Made;
     let before = recorded
@@ -224,7 +226,7 @@ fn line(valid: &ValidDrive, bucket: &ValidBucket, known: &Known) -> BucketStatus
             } else {
                 BucketState::Lost
             };
-            line.message = Some(lost(valid, bucket, view, *to_another));
+            line.message = Some(lost(plan, bucket, view, *to_another));
         }
         State::Changing => {
             // Not Ready, and no hash of settings: a restarted operator has to finish this.
@@ -253,7 +255,7 @@ fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
 }
 
 /// What is lost, and the two ways on.
-fn lost(valid: &ValidDrive, bucket: &ValidBucket, view: &View, to_another: bool) -> String {
+fn lost(plan: &Plan<'_>, bucket: &ValidBucket, view: &View, to_another: bool) -> String {
     let (name, in_store) = (&bucket.name, &bucket.request.bucket);
     let identity = view.identity.as_ref();
     let seen = view
@@ -283,7 +285,7 @@ fn lost(valid: &ValidDrive, bucket: &ValidBucket, view: &View, to_another: bool)
     let uid = identity.map(ToString::to_string).unwrap_or_default();
     format!(
         "bucket {name} ({in_store}){seen} {what}: the operator neither makes it again nor changes services that use it. Next step:          {restore}, and the operator continues; or accept the loss, {accepted}: {}",
-        data::accepting(&valid.namespace, &valid.name, name, &uid)
+        data::accepting(&plan.drive.namespace, &plan.drive.name, name, &uid)
     )
 }
 
@@ -299,10 +301,10 @@ fn shown(usage: &Usage, counted_at: Time) -> BucketUsage {
     }
 }
 
-fn asking(valid: &ValidDrive) -> Asking<'_> {
+fn asking<'a>(plan: &Plan<'a>) -> Asking<'a> {
     Asking {
-        namespace: &valid.namespace,
-        drive: &valid.name,
+        namespace: &plan.drive.namespace,
+        drive: &plan.drive.name,
         // A drive that lives can wait.
         overdue: false,
     }

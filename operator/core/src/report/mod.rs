@@ -1,9 +1,8 @@
-//! Room 5, `report`: what is told about a drive. Pure; the one patch and the events are sent by the walk.
+//! Step 6, `report`: the status of a drive. Pure: it renders what `plan` decided and what `apply` did. The controller sends it.
 
 pub mod buckets;
 pub mod database;
 pub mod listeners;
-pub mod logins;
 pub mod migrations;
 pub mod parts;
 pub mod secrets;
@@ -18,13 +17,13 @@ use ras_crds::{
 };
 
 use crate::applied::{Blocked, Outcome};
-use crate::build::{BlockedBy, names};
 use crate::fetched::pods::PodFailure;
 use crate::fetched::record::{ChildKey, DeploymentState, StatefulSetState};
 use crate::kind::Kind;
+use crate::names;
+use crate::plan::Plan;
 use crate::plan::data::Data;
 use crate::plan::listeners::Seen;
-use crate::valid::ValidDrive;
 use crate::validate::FieldErrorList;
 
 /// What was observed of a drive's programs.
@@ -50,12 +49,7 @@ pub struct Observed {
 
 impl Observed {
     /// When what is reported changes next although nothing else does: a start takes too long, or waiting did not help.
-    pub fn changes_at(
-        &self,
-        drive: &RecruitmentDrive,
-        valid: Option<&ValidDrive>,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
+    pub fn changes_at(&self, drive: &RecruitmentDrive, plan: Option<&Plan<'_>>, now: Timestamp) -> Option<Timestamp> {
         let name = drive.metadata.name.as_deref().unwrap_or_default();
         let pods = self.pod_failures.iter().filter_map(|trouble| {
             let changed = if trouble.service == crate::plan::database_job::OF {
@@ -67,7 +61,7 @@ impl Observed {
             trouble.changes_at(changed, now)
         });
         let refused = self.deployments.values().filter_map(services::refused_for_good_at);
-        let jobs = valid.into_iter().flat_map(|valid| valid.jobs.values());
+        let jobs = plan.into_iter().flat_map(|plan| plan.fetched.jobs.values());
         let jobs = jobs.filter_map(|job| job.trouble.as_ref()?.changes_at(None, now));
         let listeners = self.listeners.as_ref();
         let listeners = listeners.and_then(|seen| listeners::stalls_at(seen, self.refused_before));
@@ -89,23 +83,39 @@ impl Observed {
     }
 }
 
-/// How far the walk came.
+/// How far the reconcile came.
 #[derive(Debug)]
 pub enum ReconcileOutcome<'a> {
     /// All that can be is applied.
     Applied {
-        /// What was asked for.
-        valid: &'a ValidDrive,
+        /// What was decided.
+        plan: &'a Plan<'a>,
         /// What came of it.
         outcome: &'a Outcome,
     },
-    /// `spec.paused`: nothing was touched. The drive may or may not be valid.
-    Paused {
-        /// What is asked for, when it is possible, and what waits for a secret of it.
-        asked: Option<(&'a ValidDrive, &'a BTreeMap<String, BlockedBy>)>,
-    },
+    /// `spec.paused`: nothing was touched. The plan is absent when the drive is invalid.
+    Paused(Option<&'a Plan<'a>>),
     /// The spec asks for something impossible: nothing was touched.
     Invalid(&'a FieldErrorList),
+}
+
+impl<'a> ReconcileOutcome<'a> {
+    /// What was decided, when the drive is valid.
+    pub fn plan(&self) -> Option<&'a Plan<'a>> {
+        match self {
+            Self::Applied { plan, .. } => Some(plan),
+            Self::Paused(plan) => *plan,
+            Self::Invalid(_) => None,
+        }
+    }
+
+    /// What came of it, when something was applied.
+    fn applied(&self) -> Option<&'a Outcome> {
+        match self {
+            Self::Applied { outcome, .. } => Some(outcome),
+            Self::Paused(_) | Self::Invalid(_) => None,
+        }
+    }
 }
 
 /// One condition before it has its time.
@@ -163,13 +173,13 @@ pub fn status(
     let is_ready = |service: &&services::Shown| service.complete && !drive.spec.is_suspended();
     let complete = services.iter().filter(is_ready).count();
     let buckets = match verdict {
-        ReconcileOutcome::Applied { valid, outcome } => buckets::statuses(valid, outcome),
-        ReconcileOutcome::Paused { .. } | ReconcileOutcome::Invalid(_) => before.buckets.clone(),
+        ReconcileOutcome::Applied { plan, outcome } => buckets::statuses(plan, outcome),
+        ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.buckets.clone(),
     };
     let updates = updates(drive, observed, verdict, &services, &buckets, before, now.0);
     let secrets = match verdict {
-        ReconcileOutcome::Applied { valid, .. } => secrets::statuses(valid),
-        ReconcileOutcome::Paused { .. } | ReconcileOutcome::Invalid(_) => before.secrets.clone(),
+        ReconcileOutcome::Applied { plan, .. } => secrets::statuses(plan),
+        ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.secrets.clone(),
     };
     RecruitmentDriveStatus {
         observed_generation: drive.metadata.generation,
@@ -183,8 +193,8 @@ pub fn status(
         services: services.into_iter().map(|service| service.status).collect(),
         buckets,
         database: match verdict {
-            ReconcileOutcome::Applied { valid, .. } => database::status(valid),
-            ReconcileOutcome::Paused { .. } | ReconcileOutcome::Invalid(_) => before.database.clone(),
+            ReconcileOutcome::Applied { plan, .. } => plan.database.as_ref().map(|plan| plan.record.clone()),
+            ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.database.clone(),
         },
         secrets,
         data: data(observed, verdict, before),
@@ -205,7 +215,7 @@ fn data(observed: &Observed, verdict: &ReconcileOutcome<'_>, before: &Recruitmen
     };
     let forgotten = match verdict {
         ReconcileOutcome::Invalid(_) => before.data.as_slice(),
-        ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused { .. } => &[],
+        ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused(_) => &[],
     };
     let forgotten = forgotten.iter().filter(|one| !is_found(one));
     found.iter().chain(forgotten).cloned().collect()
@@ -285,40 +295,35 @@ fn updates(
 ) -> Vec<ConditionUpdate> {
     let lost_buckets = buckets::at_risk(buckets);
     let programs = services::condition(drive, services);
-    let (valid, blocked, held): (_, &[Blocked], _) = match verdict {
-        ReconcileOutcome::Applied { valid, outcome } => {
-            (Some(*valid), outcome.blocked.as_slice(), Some(&outcome.desired.held))
-        }
-        ReconcileOutcome::Paused { asked } => (asked.map(|asked| asked.0), [].as_slice(), asked.map(|asked| asked.1)),
-        ReconcileOutcome::Invalid(_) => (None, [].as_slice(), None),
-    };
-    let outcome = match verdict {
-        ReconcileOutcome::Applied { outcome, .. } => Some(*outcome),
-        ReconcileOutcome::Paused { .. } | ReconcileOutcome::Invalid(_) => None,
-    };
+    let outcome = verdict.applied();
+    let refused = outcome.map_or(&[][..], |outcome| outcome.blocked.as_slice());
     // Monitoring never holds up a portal.
     let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
-        blocked.iter().partition(|one| one.child.kind.is_monitoring());
+        refused.iter().partition(|one| one.child.kind.is_monitoring());
     let mut found = Vec::new();
     let mut gates = Vec::new();
-    if let Some(valid) = valid {
+    if let Some(plan) = verdict.plan() {
+        let valid = plan.drive;
         // A store that gives no news holds up nobody who has what it gave before.
-        let is_held = held.is_some_and(|held| held.values().any(|one| one.condition == ConditionType::SecretsReady))
+        let is_held = plan
+            .blocked
+            .values()
+            .any(|one| one.condition == ConditionType::SecretsReady)
             || blocked.iter().any(|one| secrets::is_of(valid, &one.child));
         let place = if is_held { &mut gates } else { &mut found };
-        place.extend(secrets::condition(valid, held, &blocked));
-        let database = database::condition(valid, observed, outcome, &blocked, before);
+        place.extend(secrets::condition(plan, &blocked));
+        let database = database::condition(plan, observed, outcome, &blocked, before);
         gates.extend(database.map(|found| of_database(drive, observed).unwrap_or(found)));
-        gates.extend(buckets::storage(valid, outcome, lost_buckets.as_ref()));
-        gates.extend(migrations::condition(valid, outcome));
+        gates.extend(buckets::storage(plan, outcome, lost_buckets.as_ref()));
+        gates.extend(migrations::condition(plan, outcome));
         gates.push(programs);
         let listeners = listeners::told(drive, observed.listeners.as_ref(), before, now);
         let place = if listeners.gates { &mut gates } else { &mut found };
         place.extend(listeners.condition);
-        gates.extend(parts::exposure(valid, observed, outcome));
-        found.extend(parts::monitoring(valid, observed, outcome, &beside));
+        gates.extend(parts::exposure(plan, observed, outcome));
+        found.extend(parts::monitoring(plan, observed, outcome, &beside));
         found.extend(outcome.and_then(conflict));
-        found.extend(outcome.and_then(|outcome| buckets::blocked(valid, outcome)));
+        found.extend(outcome.and_then(|outcome| buckets::blocked(plan, outcome)));
     } else {
         gates.push(programs);
     }
@@ -378,7 +383,7 @@ fn head_at_risk(
     let besides = match verdict {
         ReconcileOutcome::Invalid(problems) => format!("; {problems}"),
         ReconcileOutcome::Applied { .. } if !blocked.is_empty() => format!("; {}", told(blocked)),
-        ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused { .. } => String::new(),
+        ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused(_) => String::new(),
     };
     let message = format!("{message}{besides}");
     let next = "manual action required: see condition Stalled";
@@ -414,7 +419,7 @@ fn head(
             ConditionUpdate::new(Stalled, true, problems.reason(), message),
         ];
     }
-    if let ReconcileOutcome::Paused { .. } = verdict {
+    if let ReconcileOutcome::Paused(_) = verdict {
         let open = gates.iter().find(|gate| !gate.status);
         let message = "the operator changes nothing while spec.paused is true";
         let ready = match open {

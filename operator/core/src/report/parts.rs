@@ -4,20 +4,21 @@ use ras_crds::{ConditionType, Reason};
 
 use super::{ConditionUpdate, Observed};
 use crate::applied::{Blocked, Outcome};
-use crate::build::names;
 use crate::kind::Kind;
-use crate::valid::{ValidDrive, ValidExposure, ValidTls};
+use crate::names;
+use crate::plan::Plan;
+use crate::valid::{ValidExposure, ValidTls};
 
 /// Keys of a Secret with a certificate, which ingress controllers read.
 const CERTIFICATE_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// ExposureReady, where the drive is exposed: the Ingress is as asked for, its Services are, and the certificate is there
 /// under the keys that ingress controllers read.
-pub fn exposure(valid: &ValidDrive, observed: &Observed, outcome: Option<&Outcome>) -> Option<ConditionUpdate> {
-    let exposure = valid.exposure.as_ref()?;
+pub fn exposure(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Option<ConditionUpdate> {
+    let exposure = plan.drive.exposure.as_ref()?;
     let type_ = ConditionType::ExposureReady;
-    let (reason, message) = route(valid, observed, outcome)
-        .or_else(|| certificate(valid, exposure))
+    let (reason, message) = route(plan, observed, outcome)
+        .or_else(|| certificate(plan, exposure))
         .unwrap_or_else(|| {
             (
                 Reason::RouteConfigured,
@@ -33,12 +34,12 @@ pub fn exposure(valid: &ValidDrive, observed: &Observed, outcome: Option<&Outcom
 }
 
 /// What is wrong with the Ingress, or with the Services it leads to.
-fn route(valid: &ValidDrive, observed: &Observed, outcome: Option<&Outcome>) -> Option<(Reason, String)> {
-    let exposed = valid
+fn route(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Option<(Reason, String)> {
+    let exposed = plan
         .services
         .iter()
         .filter(|service| service.ports().any(|port| port.path.is_some()));
-    let mut parts = std::iter::once((Kind::Ingress, names::of_drive(&valid.name)))
+    let mut parts = std::iter::once((Kind::Ingress, names::of_drive(&plan.drive.name)))
         .chain(exposed.map(|service| (Kind::Service, service.child.clone())));
     if let Some(outcome) = outcome {
         return parts.find_map(|(kind, name)| outcome.obstacle(kind, &name));
@@ -50,15 +51,15 @@ fn route(valid: &ValidDrive, observed: &Observed, outcome: Option<&Outcome>) -> 
 }
 
 /// What is wrong with the certificate.
-fn certificate(valid: &ValidDrive, exposure: &ValidExposure) -> Option<(Reason, String)> {
+fn certificate(plan: &Plan<'_>, exposure: &ValidExposure) -> Option<(Reason, String)> {
     let (issuer, secret_name) = match exposure.tls.as_ref()? {
         ValidTls::Existing { secret_name } => (None, secret_name),
         ValidTls::Issued {
             issuer, secret_name, ..
         } => (Some(issuer), secret_name),
     };
-    let (host, namespace) = (&exposure.host, &valid.namespace);
-    let facts = valid.secrets.get(secret_name);
+    let (host, namespace) = (&exposure.host, &plan.drive.namespace);
+    let facts = plan.fetched.secrets.get(secret_name);
     let keys = facts.and_then(|facts| facts.keys.as_ref());
     // Which keys there are cannot be said of a Secret whose metadata does not name them.
     let lacking: Vec<&str> = keys.map_or_else(Vec::new, |keys| {
@@ -91,7 +92,7 @@ fn certificate(valid: &ValidDrive, exposure: &ValidExposure) -> Option<(Reason, 
                 ),
             )
         }
-        (Some(issuer), _) if !valid.apis.certificates => (
+        (Some(issuer), _) if !plan.fetched.apis.certificates => (
             Reason::CertManagerMissing,
             format!(
                 "exposure.tls.issuer {issuer} needs cert-manager, which is not installed: install it, or name a certificate with exposure.tls.secretName"
@@ -108,12 +109,12 @@ fn certificate(valid: &ValidDrive, exposure: &ValidExposure) -> Option<(Reason, 
 
 /// MonitoringReady, where the drive asks for monitoring.
 pub fn monitoring(
-    valid: &ValidDrive,
+    plan: &Plan<'_>,
     observed: &Observed,
     outcome: Option<&Outcome>,
     blocked: &[&Blocked],
 ) -> Option<ConditionUpdate> {
-    valid.monitoring.as_ref()?;
+    plan.drive.monitoring.as_ref()?;
     let type_ = ConditionType::MonitoringReady;
     if let Some(first) = blocked.first() {
         let message: Vec<String> = blocked
@@ -122,13 +123,13 @@ pub fn monitoring(
             .collect();
         return Some(ConditionUpdate::new(type_, false, first.reason, message.join("; ")));
     }
-    let is_installed = valid.apis.service_monitors && valid.apis.prometheus_rules;
+    let is_installed = plan.fetched.apis.service_monitors && plan.fetched.apis.prometheus_rules;
     if is_installed && outcome.is_none() {
         // While the drive is paused nothing is created.
-        let measured = valid.services.iter().filter(|service| service.metrics.is_some());
+        let measured = plan.services.iter().filter(|service| service.metrics.is_some());
         let mut parts = measured
             .map(|service| (Kind::ServiceMonitor, service.child.clone()))
-            .chain([(Kind::PrometheusRule, names::of_drive(&valid.name))]);
+            .chain([(Kind::PrometheusRule, names::of_drive(&plan.drive.name))]);
         if let Some((kind, name)) = parts.find(|(kind, name)| !observed.has(*kind, name)) {
             let message = format!("{kind}/{name} has not been created yet");
             return Some(ConditionUpdate::new(type_, false, Reason::Progressing, message));

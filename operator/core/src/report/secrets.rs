@@ -1,16 +1,15 @@
 //! What is told about secrets: whether they are there, and when they rotate. Never a value.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason, SecretStatus};
 
 use super::ConditionUpdate;
 use crate::applied::Blocked;
-use crate::build::BlockedBy;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
+use crate::plan::Plan;
+use crate::plan::blocked::BlockedBy;
 use crate::plan::external_secret;
 use crate::plan::secret_rotation::RotationSchedule;
 use crate::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
@@ -28,11 +27,8 @@ pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
 }
 
 /// SecretsReady, where the drive has secrets.
-pub fn condition(
-    valid: &ValidDrive,
-    held: Option<&BTreeMap<String, BlockedBy>>,
-    blocked: &[&Blocked],
-) -> Option<ConditionUpdate> {
+pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdate> {
+    let valid = plan.drive;
     let type_ = ConditionType::SecretsReady;
     // Before what waits for them: what is in the way is why they are not there.
     let mut refused = blocked.iter().filter(|one| is_of(valid, &one.child)).peekable();
@@ -41,11 +37,7 @@ pub fn condition(
         let message: Vec<String> = refused.map(|one| one.told()).collect();
         return Some(ConditionUpdate::new(type_, false, reason, message.join("; ")));
     }
-    let mut waiting: Vec<&BlockedBy> = held
-        .into_iter()
-        .flat_map(BTreeMap::values)
-        .filter(|one| one.condition == type_)
-        .collect();
+    let mut waiting: Vec<&BlockedBy> = plan.blocked.values().filter(|one| one.condition == type_).collect();
     waiting.dedup();
     if let Some(first) = waiting.first() {
         let message: Vec<&str> = waiting.iter().map(|one| one.message.as_str()).collect();
@@ -54,13 +46,13 @@ pub fn condition(
     let pod_failures: Vec<(Reason, String)> = valid
         .external_secrets
         .iter()
-        .filter_map(|external| external_secret::trouble(valid, external))
+        .filter_map(|external| external_secret::trouble(valid, plan.fetched, external))
         .collect();
     if let Some((reason, _)) = pod_failures.first() {
         let message: Vec<&str> = pod_failures.iter().map(|(_, message)| message.as_str()).collect();
         return Some(ConditionUpdate::new(type_, false, *reason, message.join("; ")));
     }
-    let uses = valid
+    let uses = plan
         .services
         .iter()
         .flat_map(ValidService::containers)
@@ -80,22 +72,22 @@ pub fn condition(
 }
 
 /// A line for each generated secret that rotates, or was asked to and may not yet.
-pub fn statuses(valid: &ValidDrive) -> Vec<SecretStatus> {
-    valid
-        .generated_secrets
-        .iter()
-        .filter(|secret| secret.rotates || matches!(secret.rotation, RotationSchedule::Waits { .. }))
-        .map(|secret| line(valid, secret))
-        .collect()
+pub fn statuses(plan: &Plan<'_>) -> Vec<SecretStatus> {
+    let line = |secret: &GeneratedSecret| {
+        let schedule = plan.secrets.get(&secret.name)?;
+        let waits = matches!(schedule, RotationSchedule::Waits { .. });
+        (secret.rotates || waits).then(|| line(plan, secret, schedule))
+    };
+    plan.drive.generated_secrets.iter().filter_map(line).collect()
 }
 
-fn line(valid: &ValidDrive, secret: &GeneratedSecret) -> SecretStatus {
-    let facts = valid.secrets.get(&secret.secret_name);
+fn line(plan: &Plan<'_>, secret: &GeneratedSecret, schedule: &RotationSchedule) -> SecretStatus {
+    let facts = plan.fetched.secrets.get(&secret.secret_name);
     SecretStatus {
         name: secret.name.clone(),
         drawn_at: facts.and_then(|facts| facts.drawn_at).map(whole_seconds),
-        next_rotation: secret.rotation.next().map(whole_seconds),
-        message: match &secret.rotation {
+        next_rotation: schedule.next().map(whole_seconds),
+        message: match schedule {
             RotationSchedule::Waits { why, .. } => Some(why.clone()),
             RotationSchedule::Unscheduled | RotationSchedule::At(_) | RotationSchedule::Now => None,
         },

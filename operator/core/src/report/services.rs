@@ -5,14 +5,12 @@ use ras_crds::spec::{Service, Volume};
 use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus, ServiceStatus, VolumeStatus};
 
 use super::{ConditionUpdate, Observed, ReconcileOutcome, migrations};
-use crate::build::names;
 use crate::fetched::pods;
 use crate::fetched::pods::{PodFailure, PodFailureKind, worst};
 use crate::fetched::record::DeploymentState;
 use crate::kind::Kind;
-use crate::plan::migration;
-use crate::plan::scales;
-use crate::valid::ValidDrive;
+use crate::names;
+use crate::plan::Plan;
 
 /// The message on a service that has no other trouble.
 const STARTING: &str = "its pods are starting";
@@ -39,19 +37,15 @@ pub fn statuses(
     before: &RecruitmentDriveStatus,
     now: Timestamp,
 ) -> Vec<Shown> {
-    let (valid, held) = match verdict {
-        ReconcileOutcome::Applied { valid, outcome } => (Some(*valid), Some(&outcome.desired.held)),
-        ReconcileOutcome::Paused { asked } => (asked.map(|asked| asked.0), asked.map(|asked| asked.1)),
-        ReconcileOutcome::Invalid(_) => (None, None),
-    };
+    let plan = verdict.plan();
     let migration = |name: &str| {
-        let Some(valid) = valid else {
+        let Some(plan) = plan else {
             // What succeeded must not be forgotten because of a mistake elsewhere in the spec.
             let shown = before.services.iter().find(|service| service.name == name)?;
             return shown.migration.clone();
         };
-        let service = valid.services.iter().find(|service| service.name == name)?;
-        Some(migrations::status(&migration::of(valid, service)?))
+        let migration = plan.migrations.iter().find(|migration| migration.service == name)?;
+        Some(migrations::status(migration))
     };
     let drive_name = drive.metadata.name.as_deref().unwrap_or_default();
     drive
@@ -61,8 +55,8 @@ pub fn statuses(
         .map(|service| {
             let child = names::of_service(drive_name, &service.name);
             let deployment = observed.deployments.get(&child);
-            let waiting = held
-                .and_then(|held| held.get(&child))
+            let waiting = plan
+                .and_then(|plan| plan.blocked.get(&child))
                 .filter(|waiting| waiting.condition == ConditionType::MigrationsReady);
             let mut status = ServiceStatus {
                 name: service.name.clone(),
@@ -71,10 +65,8 @@ pub fn statuses(
                 volumes: volumes(drive_name, service),
                 ..ServiceStatus::default()
             };
-            let obstacle = match verdict {
-                ReconcileOutcome::Applied { outcome, .. } => outcome.obstacle(Kind::Deployment, &child),
-                ReconcileOutcome::Paused { .. } | ReconcileOutcome::Invalid(_) => None,
-            };
+            let applied = verdict.applied();
+            let obstacle = applied.and_then(|outcome| outcome.obstacle(Kind::Deployment, &child));
             // With no pods there is no version that could be the wrong one.
             let suspended = drive.spec.is_suspended() && waiting.is_some();
             let unfinished = |status| Shown {
@@ -84,7 +76,7 @@ pub fn statuses(
                 stalls: false,
             };
             let Some(state) = deployment else {
-                status.desired = desired(drive, valid, service);
+                status.desired = desired(drive, plan, service);
                 if let Some((reason, message)) = observed.data.freezes(&child) {
                     status.message = Some(format!("its Deployment is not created: {message}"));
                     return Shown {
@@ -120,10 +112,7 @@ pub fn statuses(
                 ));
                 return unfinished(status);
             }
-            let step = valid.and_then(|valid| {
-                let service = valid.services.iter().find(|one| one.name == service.name)?;
-                scales::step(valid, service)
-            });
+            let step = plan.and_then(|plan| plan.replicas.get(&child)?.step);
             if let Some(step) = step {
                 status.desired = step.last;
             }
@@ -175,11 +164,11 @@ fn volumes(drive: &str, service: &Service) -> Vec<VolumeStatus> {
 }
 
 /// Pods that there are to be of a service whose Deployment has yet to be made.
-fn desired(drive: &RecruitmentDrive, valid: Option<&ValidDrive>, service: &Service) -> i32 {
+fn desired(drive: &RecruitmentDrive, plan: Option<&Plan<'_>>, service: &Service) -> i32 {
     if drive.spec.is_suspended() {
         return 0;
     }
-    let of_valid = valid.and_then(|valid| valid.services.iter().find(|one| one.name == service.name));
+    let of_valid = plan.and_then(|plan| plan.services.iter().find(|one| one.name == service.name));
     of_valid.map_or_else(
         || {
             let least = service

@@ -4,9 +4,24 @@ use std::collections::BTreeMap;
 
 use ras_crds::spec::DeletionPolicy;
 
-use super::{UsedSecret, ValidResources};
-use crate::fetched::DatabaseFacts;
-use crate::plan::secret_rotation::Policy;
+use crate::names;
+
+use super::{Policy, UsedSecret, ValidResources};
+
+/// What follows the owner's name in the name of its second login.
+pub const SUFFIX: &str = "_2";
+
+/// Where programs find the certificates of their database server.
+pub const CA_FILE: &str = "/ras/database/ca.crt";
+
+/// Key of an external server's Secret with these certificates.
+pub const CA: &str = "ca";
+
+/// Key of the Secret in which CloudNativePG keeps them.
+pub const CLUSTER_CA: &str = "ca.crt";
+
+/// The administrator of servers that CloudNativePG runs, and its database: CloudNativePG makes one of each in any case.
+pub const CLUSTER_ADMIN: &str = "ras_operator";
 
 /// A database server with the databases on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,16 +32,14 @@ pub struct ValidDatabase {
     pub server: DatabaseServer,
     /// The databases, in the spec's order.
     pub databases: Vec<ValidLogicalDatabase>,
-    /// The logins that programs have, one for each owner and user.
-    pub logins: Vec<DatabaseLogin>,
-    /// The other login of each of them, which is made when the passwords rotate for the first time.
-    pub others: Vec<DatabaseLogin>,
-    /// When the others take their place.
+    /// The first login of each owner and user: the role itself.
+    pub first: Vec<DatabaseLogin>,
+    /// The second login of each of them, which is made when the passwords rotate for the first time.
+    pub second: Vec<DatabaseLogin>,
+    /// When programs change from one to the other.
     pub rotation: LoginRotation,
     /// A text that somebody changes to have everything prepared once more.
     pub again: Option<String>,
-    /// What is known of it.
-    pub facts: DatabaseFacts,
 }
 
 impl ValidDatabase {
@@ -34,34 +47,17 @@ impl ValidDatabase {
     pub fn is_managed(&self) -> bool {
         !matches!(self.server, DatabaseServer::External(_))
     }
-
-    /// The logins that must work, sorted. Once there is a second one of each owner both must: programs that have not
-    /// been replaced have the other, and by either a drive that is made anew proves that the roles are its own.
-    pub fn accepted(&self) -> Vec<&DatabaseLogin> {
-        let others = self.others.iter().filter(|_| self.rotation.drawn > 0);
-        let mut all: Vec<&DatabaseLogin> = self.logins.iter().chain(others).collect();
-        all.sort();
-        all
-    }
 }
 
-/// Which of the two logins of each owner programs have, by the number of rotations there were: with an even one it is the
-/// owner itself, with an odd one the second login.
+/// When programs change from one login to the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginRotation {
-    /// The rotation that programs have the passwords of.
-    pub current: u64,
-    /// The last one for which passwords were drawn: `current`, or the next while that is under way.
-    pub drawn: u64,
-    /// The rotation that was rolled back, if it is the last one: `current` is the number after it, and programs have the
-    /// passwords of the one before it.
-    pub rolled_back: Option<u64>,
     /// What is asked for.
     pub policy: Policy,
     /// Whether the spec says when.
     pub rotates: bool,
-    /// The wish to rotate that stands in the drive's annotations.
-    pub wish: Option<String>,
+    /// The request to rotate that stands in the drive's annotations.
+    pub request: Option<String>,
     /// Why there cannot be a second login, where there cannot.
     pub obstacle: Option<String>,
 }
@@ -205,4 +201,25 @@ pub struct DatabaseLogin {
     pub role: String,
     /// Secret with its password, which is made; several logins may share one.
     pub secret_name: String,
+}
+
+/// Where the certificates are by which a server is known, where it has some.
+pub fn authority(server: &DatabaseServer) -> Option<ValidAuthority> {
+    let (secret_name, key) = match server {
+        DatabaseServer::External(external) if external.has_ca => (&external.secret.secret_name, CA),
+        DatabaseServer::CloudNativePG(cluster) => (&cluster.authority, CLUSTER_CA),
+        DatabaseServer::External(_) | DatabaseServer::Standalone(_) => return None,
+    };
+    Some(ValidAuthority {
+        secret_name: secret_name.clone(),
+        key: key.to_owned(),
+    })
+}
+
+/// Where programs find a server of the drive's own: CloudNativePG's Service leads to whichever is written to.
+pub fn host_of(database: &ValidDatabase) -> String {
+    match &database.server {
+        DatabaseServer::CloudNativePG(_) => names::cluster_service(&database.child),
+        DatabaseServer::Standalone(_) | DatabaseServer::External(_) => database.child.clone(),
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use ras_crds::spec::{Binding, OnChange, Uses};
 
-use super::{FieldErrors, Sources, mounts, names, secrets};
+use super::labels;
+use super::{FieldErrors, Sources, mounts, secrets};
 use crate::valid::{EnvSource, SecretOrigin, UsedSecret, ValidBinding, ValidEnv};
 
 /// Folder of all bindings; each has one in it (Service Binding Specification, "Workload Projection").
@@ -25,13 +26,13 @@ pub(super) fn read(
 ) -> Vec<ValidBinding> {
     let bindings = uses.map_or(&[][..], |uses| &uses.bindings);
     let field = format!("{field}.uses.bindings");
-    names::twice(&field, bindings.iter().map(|binding| binding.name.as_str()), found);
+    labels::twice(&field, bindings.iter().map(|binding| binding.name.as_str()), found);
     let read = |(index, binding)| one(&format!("{field}[{index}]"), binding, sources, found);
     bindings.iter().enumerate().filter_map(read).collect()
 }
 
 fn one(field: &str, binding: &Binding, sources: &Sources<'_>, found: &mut FieldErrors) -> Option<ValidBinding> {
-    names::label(&format!("{field}.name"), &binding.name, found);
+    labels::label(&format!("{field}.name"), &binding.name, found);
     if binding.name.len() > LONGEST_NAME {
         found.invalid(
             format!("{field}.name"),
@@ -134,10 +135,7 @@ pub(super) fn defaults(
         );
         return None;
     }
-    Some(ValidEnv {
-        name: ROOT_VARIABLE.to_owned(),
-        source: EnvSource::Value(ROOT.to_owned()),
-    })
+    Some(ValidEnv::new(ROOT_VARIABLE, EnvSource::Value(ROOT.to_owned())))
 }
 
 /// Where a variable's value comes from that asks for `key` of the binding `name`.

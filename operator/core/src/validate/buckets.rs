@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use ras_crds::spec::{Bucket, BucketKey, CorsRule, LockMode};
 use ras_crds::{Duration, RecruitmentDrive};
 
-use super::{FieldErrors, names, quantity};
+use super::labels;
+use super::{FieldErrors, quantity};
 use crate::bucket::request;
 use crate::bucket::request::{BucketRequest, Encryption, LifecycleRule, Origin, Owner, Settings};
-use crate::build::names as child;
 use crate::fetched::Fetched;
+use crate::names as child;
 use crate::platform::{ObjectStoreConfig, PlatformConfig};
 use crate::valid::{EnvSource, SecretOrigin, UsedSecret, ValidBucket, ValidEnv};
 
@@ -35,7 +36,7 @@ impl<'a> Buckets<'a> {
         found: &mut FieldErrors,
     ) -> Self {
         let store = platform.object_store.clone().unwrap_or_default();
-        names::twice(
+        labels::twice(
             "spec.buckets",
             drive.spec.buckets.iter().map(|bucket| bucket.name.as_str()),
             found,
@@ -43,7 +44,7 @@ impl<'a> Buckets<'a> {
         let mut by_name = BTreeMap::new();
         for (index, bucket) in drive.spec.buckets.iter().enumerate() {
             let field = format!("spec.buckets[{index}]");
-            names::label(&format!("{field}.name"), &bucket.name, found);
+            labels::label(&format!("{field}.name"), &bucket.name, found);
             let valid = read(drive, &field, bucket, fetched, &store, found);
             by_name.insert(bucket.name.as_str(), (bucket, valid));
         }
@@ -137,7 +138,7 @@ impl<'a> Buckets<'a> {
         variables
             .into_iter()
             .filter(|(name, _)| !set(name))
-            .map(|(name, source)| ValidEnv { name, source })
+            .map(|(name, source)| ValidEnv::new(name, source))
             .collect()
     }
 

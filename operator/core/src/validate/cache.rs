@@ -4,8 +4,8 @@ use ras_crds::RecruitmentDrive;
 use ras_crds::spec::{CacheKey, EnvVar, Uses};
 
 use super::{FieldErrors, quantity};
-use crate::build::names as child;
 use crate::cache::{NAME, PASSWORD, PORT};
+use crate::names as child;
 use crate::valid::{EnvSource, SecretOrigin, UsedSecret, ValidEnv};
 
 /// Least memory of the pod, in bytes: the program alone takes some.
@@ -89,10 +89,7 @@ pub(super) fn defaults(cache: Option<&Cache>, uses: Option<&Uses>, own: &[EnvVar
     variables
         .into_iter()
         .filter(|(name, _)| own.iter().all(|variable| variable.name != *name))
-        .map(|(name, source)| ValidEnv {
-            name: name.to_owned(),
-            source,
-        })
+        .map(|(name, source)| ValidEnv::new(name, source))
         .collect()
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar, Uses};
 
+use super::labels;
 use super::quantity::{self, PROGRAM, SIDECAR};
-use super::{FieldErrors, Sources, bindings, cache, names};
-use crate::build::names::RENDER_CONTAINER;
+use super::{FieldErrors, Sources, bindings, cache};
+use crate::names::RENDER_CONTAINER;
 use crate::valid::{EnvSource, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
 
 /// The program of a service.
@@ -38,7 +39,7 @@ pub(super) fn sidecars(
     sources: &Sources<'_>,
     found: &mut FieldErrors,
 ) -> Vec<ValidContainer> {
-    names::twice(
+    labels::twice(
         &format!("{field}.sidecars"),
         service.sidecars.iter().map(|sidecar| sidecar.name.as_str()),
         found,
@@ -58,7 +59,7 @@ fn helper(
     sources: &Sources<'_>,
     found: &mut FieldErrors,
 ) -> ValidContainer {
-    names::label(&format!("{field}.name"), &sidecar.name, found);
+    labels::label(&format!("{field}.name"), &sidecar.name, found);
     if sidecar.name == service.name || sidecar.name == RENDER_CONTAINER {
         found.invalid(
             format!("{field}.name"),
@@ -135,7 +136,7 @@ pub(super) fn env_with_defaults(
 }
 
 pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, found: &mut FieldErrors) -> Vec<ValidEnv> {
-    names::twice(
+    labels::twice(
         &format!("{field}.env"),
         variables.iter().map(|variable| variable.name.as_str()),
         found,
@@ -179,13 +180,11 @@ pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, foun
                 source
             }
             (None, None, None, Some(reference), None, None) => {
-                let Some(source) = sources
+                let source = sources
                     .databases
-                    .variable(&field, &reference.name, reference.key, found)
-                else {
-                    continue;
-                };
-                source
+                    .variable(&field, &reference.name, reference.key, found);
+                valid.extend(source.map(|source| source.variable(&variable.name)));
+                continue;
             }
             (None, None, Some(reference), None, None, None) => {
                 let Some(source) = sources.buckets.variable(&field, &reference.name, reference.key, found) else {
@@ -219,10 +218,7 @@ pub(super) fn env(field: &str, variables: &[EnvVar], sources: &Sources<'_>, foun
                 continue;
             }
         };
-        valid.push(ValidEnv {
-            name: variable.name.clone(),
-            source,
-        });
+        valid.push(ValidEnv::new(&variable.name, source));
     }
     valid
 }

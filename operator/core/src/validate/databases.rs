@@ -9,31 +9,22 @@ use ras_crds::spec::{Database, DatabaseCredentials, DatabaseKey, DatabaseProvide
 
 use super::quantity::Defaults;
 use super::{FieldErrors, claims, database_backup, quantity, rotation};
-use crate::build::names as child;
 use crate::fetched::Fetched;
-use crate::plan::login_rotation;
-use crate::plan::login_rotation::SUFFIX;
+use crate::fetched::facts::PASSWORD;
+use crate::names as child;
 use crate::platform::PlatformConfig;
 use crate::valid::{
-    DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SecretOrigin, UsedSecret, ValidAuthority,
-    ValidCluster, ValidDatabase, ValidEnv, ValidLogicalDatabase, ValidStandalone,
+    CA, CA_FILE, CLUSTER_ADMIN, DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SUFFIX,
+    SecretOrigin, UsedSecret, ValidAuthority, ValidCluster, ValidDatabase, ValidEnv, ValidLogicalDatabase,
+    ValidStandalone, authority, host_of,
 };
 
 /// Where PostgreSQL listens.
 const PORT: i32 = 5432;
-pub use crate::fetched::facts::PASSWORD;
 
-/// Where programs find the certificates of their database server.
-pub const CA_FILE: &str = "/ras/database/ca.crt";
-/// Key of an external server's Secret with these certificates.
-pub const CA: &str = "ca";
-/// Key of the Secret in which CloudNativePG keeps them.
-pub const CLUSTER_CA: &str = "ca.crt";
 /// Longest name of a role or database, in bytes: PostgreSQL cuts longer ones off without a word.
 pub(super) const LONGEST: usize = 63;
 
-/// The administrator of servers that CloudNativePG runs, and its database: CloudNativePG makes one of each in any case.
-pub const CLUSTER_ADMIN: &str = "ras_operator";
 /// Longest name of a Cluster, in characters.
 const LONGEST_CLUSTER: usize = 50;
 
@@ -85,9 +76,9 @@ impl Databases {
         name: &str,
         key: DatabaseKey,
         found: &mut FieldErrors,
-    ) -> Option<EnvSource> {
+    ) -> Option<DatabaseSource> {
         let (server, database) = self.find(&format!("{field}.database.name"), name, found)?;
-        let part = self.part(server, database, key);
+        let part = DatabaseSource::of(server, database, key);
         if part.is_none() && key == DatabaseKey::UserSuffix {
             found.invalid(
                 format!("{field}.database.key"),
@@ -132,12 +123,11 @@ impl Databases {
                     let variable = format!("{prefix}_{suffix}");
                     // A URL of parts that somebody has set to something else would lead elsewhere, or nowhere.
                     let is_torn = key == DatabaseKey::Url
-                        && self
-                            .parts_of_url(server, database)
-                            .any(|part| set.contains(part.name.as_str()));
+                        && parts_of_url(server, database).any(|part| set.contains(part.name.as_str()));
                     if !set.contains(variable.as_str()) && !is_torn {
-                        let source = self.part(server, database, key);
-                        variables.extend(source.map(|source| ValidEnv { name: variable, source }));
+                        variables.extend(
+                            DatabaseSource::of(server, database, key).map(|sources| sources.variable(variable)),
+                        );
                     }
                 }
             }
@@ -150,7 +140,7 @@ impl Databases {
             let Some((server, database)) = self.look(&reference.name) else {
                 continue;
             };
-            for part in self.parts_of_url(server, database) {
+            for part in parts_of_url(server, database) {
                 if set.contains(part.name.as_str()) {
                     found.invalid(
                         format!("{field}.env[{index}].database.key"),
@@ -174,18 +164,6 @@ impl Databases {
 
     pub(super) fn into_valid(self) -> Option<ValidDatabase> {
         self.valid
-    }
-
-    /// The same as it is where programs log in as owners themselves. Absent: they do.
-    pub(super) fn with_first_logins(&self) -> Option<Self> {
-        let valid = self.valid.as_ref()?;
-        (!login_rotation::is_first(valid.rotation.current)).then(|| Self {
-            valid: Some(ValidDatabase {
-                logins: valid.others.clone(),
-                others: valid.logins.clone(),
-                ..valid.clone()
-            }),
-        })
     }
 
     /// The same as it is for migrations, which work as owners.
@@ -223,91 +201,105 @@ impl Databases {
         }
         database
     }
+}
 
-    fn part(&self, server: &ValidDatabase, database: &ValidLogicalDatabase, key: DatabaseKey) -> Option<EnvSource> {
-        let text = |text: &str| Some(EnvSource::Value(text.to_owned()));
-        let login = server.logins.iter().find(|login| login.owner == database.user());
-        let of_server = |key: &str, ours: &str| match &server.server {
-            DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => Some(EnvSource::Value(ours.to_owned())),
-            DatabaseServer::External(external) => Some(EnvSource::Secret {
-                secret: external.secret.clone(),
-                key: key.to_owned(),
-            }),
-        };
-        match key {
-            DatabaseKey::Host => of_server("host", &host_of(server)),
-            DatabaseKey::Port => match &server.server {
-                DatabaseServer::External(external) if external.has_port => of_server("port", ""),
-                DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => {
-                    text(&PORT.to_string())
-                }
-            },
-            DatabaseKey::Name => text(&database.name),
-            DatabaseKey::User => text(&login?.role),
-            DatabaseKey::UserSuffix => text(login?.role.strip_prefix(&database.name)?),
-            DatabaseKey::Password => Some(EnvSource::Secret {
-                secret: password(login?),
-                key: PASSWORD.to_owned(),
-            }),
-            DatabaseKey::Sslmode => match &server.server {
-                DatabaseServer::Standalone(_) => text("disable"),
-                DatabaseServer::External(external) if external.has_sslmode => of_server("sslmode", ""),
-                // Nobody's data goes over a network in the clear because nothing was said.
-                other if authority(other).is_some() => text("verify-full"),
-                DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => text("require"),
-            },
-            DatabaseKey::CaFile => authority(&server.server).and_then(|_| text(CA_FILE)),
-            DatabaseKey::Url => self.url(server, database).map(EnvSource::Value),
+/// Where the value of a variable about a database comes from.
+pub(super) struct DatabaseSource {
+    /// While programs use the first login.
+    pub(super) first: EnvSource,
+    /// While they use the second one, where that is something else.
+    pub(super) second: Option<EnvSource>,
+}
+
+impl DatabaseSource {
+    fn of(server: &ValidDatabase, database: &ValidLogicalDatabase, key: DatabaseKey) -> Option<Self> {
+        let first = part(server, &server.first, database, key)?;
+        let second = part(server, &server.second, database, key).filter(|second| *second != first);
+        Some(Self { first, second })
+    }
+
+    /// The variable of this name.
+    pub(super) fn variable(self, name: impl Into<String>) -> ValidEnv {
+        ValidEnv {
+            with_second_login: self.second,
+            ..ValidEnv::new(name, self.first)
         }
-    }
-
-    /// The URL, in which the pod fills in what only it may read. Nothing in it needs escaping: names are bounded by the
-    /// contract, and passwords are made of letters and digits.
-    fn url(&self, server: &ValidDatabase, database: &ValidLogicalDatabase) -> Option<String> {
-        let said = |key: DatabaseKey| match self.part(server, database, key)? {
-            EnvSource::Value(text) => Some(text),
-            EnvSource::Secret { .. } => Some(format!("$({})", variable_of(database, key))),
-        };
-        let certificates = said(DatabaseKey::CaFile).map_or_else(String::new, |file| format!("&sslrootcert={file}"));
-        Some(format!(
-            "postgresql://{user}:{password}@{host}:{port}/{name}?sslmode={sslmode}{certificates}",
-            user = said(DatabaseKey::User)?,
-            password = said(DatabaseKey::Password)?,
-            host = said(DatabaseKey::Host)?,
-            port = said(DatabaseKey::Port)?,
-            name = database.name,
-            sslmode = said(DatabaseKey::Sslmode)?,
-        ))
-    }
-
-    /// The variables that the URL refers to.
-    fn parts_of_url(&self, server: &ValidDatabase, database: &ValidLogicalDatabase) -> impl Iterator<Item = ValidEnv> {
-        let parts: Vec<ValidEnv> = PARTS
-            .into_iter()
-            .filter(|(key, _)| *key != DatabaseKey::Url)
-            .filter_map(|(key, _)| {
-                let source = self.part(server, database, key)?;
-                matches!(source, EnvSource::Secret { .. }).then(|| ValidEnv {
-                    name: variable_of(database, key),
-                    source,
-                })
-            })
-            .collect();
-        parts.into_iter()
     }
 }
 
-/// Where the certificates are by which a server is known, where it has some.
-pub fn authority(server: &DatabaseServer) -> Option<ValidAuthority> {
-    let (secret_name, key) = match server {
-        DatabaseServer::External(external) if external.has_ca => (&external.secret.secret_name, CA),
-        DatabaseServer::CloudNativePG(cluster) => (&cluster.authority, CLUSTER_CA),
-        DatabaseServer::External(_) | DatabaseServer::Standalone(_) => return None,
+/// What `key` of a database is for programs that use these logins.
+fn part(
+    server: &ValidDatabase,
+    logins: &[DatabaseLogin],
+    database: &ValidLogicalDatabase,
+    key: DatabaseKey,
+) -> Option<EnvSource> {
+    let text = |text: &str| Some(EnvSource::Value(text.to_owned()));
+    let login = logins.iter().find(|login| login.owner == database.user());
+    let of_server = |key: &str, ours: &str| match &server.server {
+        DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => Some(EnvSource::Value(ours.to_owned())),
+        DatabaseServer::External(external) => Some(EnvSource::Secret {
+            secret: external.secret.clone(),
+            key: key.to_owned(),
+        }),
     };
-    Some(ValidAuthority {
-        secret_name: secret_name.clone(),
-        key: key.to_owned(),
-    })
+    match key {
+        DatabaseKey::Host => of_server("host", &host_of(server)),
+        DatabaseKey::Port => match &server.server {
+            DatabaseServer::External(external) if external.has_port => of_server("port", ""),
+            DatabaseServer::External(_) | DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => {
+                text(&PORT.to_string())
+            }
+        },
+        DatabaseKey::Name => text(&database.name),
+        DatabaseKey::User => text(&login?.role),
+        DatabaseKey::UserSuffix => text(login?.role.strip_prefix(&database.name)?),
+        DatabaseKey::Password => Some(EnvSource::Secret {
+            secret: password(login?),
+            key: PASSWORD.to_owned(),
+        }),
+        DatabaseKey::Sslmode => match &server.server {
+            DatabaseServer::Standalone(_) => text("disable"),
+            DatabaseServer::External(external) if external.has_sslmode => of_server("sslmode", ""),
+            // Nobody's data goes over a network in the clear because nothing was said.
+            other if authority(other).is_some() => text("verify-full"),
+            DatabaseServer::CloudNativePG(_) | DatabaseServer::External(_) => text("require"),
+        },
+        DatabaseKey::CaFile => authority(&server.server).and_then(|_| text(CA_FILE)),
+        DatabaseKey::Url => url(server, logins, database).map(EnvSource::Value),
+    }
+}
+
+/// The URL, in which the pod fills in what only it may read. Nothing in it needs escaping: names are bounded by the
+/// contract, and passwords are made of letters and digits.
+fn url(server: &ValidDatabase, logins: &[DatabaseLogin], database: &ValidLogicalDatabase) -> Option<String> {
+    let said = |key: DatabaseKey| match part(server, logins, database, key)? {
+        EnvSource::Value(text) => Some(text),
+        EnvSource::Secret { .. } => Some(format!("$({})", variable_of(database, key))),
+    };
+    let certificates = said(DatabaseKey::CaFile).map_or_else(String::new, |file| format!("&sslrootcert={file}"));
+    Some(format!(
+        "postgresql://{user}:{password}@{host}:{port}/{name}?sslmode={sslmode}{certificates}",
+        user = said(DatabaseKey::User)?,
+        password = said(DatabaseKey::Password)?,
+        host = said(DatabaseKey::Host)?,
+        port = said(DatabaseKey::Port)?,
+        name = database.name,
+        sslmode = said(DatabaseKey::Sslmode)?,
+    ))
+}
+
+/// The variables that the URL refers to.
+fn parts_of_url(server: &ValidDatabase, database: &ValidLogicalDatabase) -> impl Iterator<Item = ValidEnv> {
+    let parts: Vec<ValidEnv> = PARTS
+        .into_iter()
+        .filter(|(key, _)| *key != DatabaseKey::Url)
+        .filter_map(|(key, _)| {
+            let sources = DatabaseSource::of(server, database, key)?;
+            matches!(sources.first, EnvSource::Secret { .. }).then(|| sources.variable(variable_of(database, key)))
+        })
+        .collect();
+    parts.into_iter()
 }
 
 fn variable_of(database: &ValidLogicalDatabase, key: DatabaseKey) -> String {
@@ -328,14 +320,6 @@ pub fn password(login: &DatabaseLogin) -> UsedSecret {
         name: login.role.clone(),
         secret_name: login.secret_name.clone(),
         origin: SecretOrigin::Generated,
-    }
-}
-
-/// Where programs find a server of the drive's own: CloudNativePG's Service leads to whichever is written to.
-pub fn host_of(database: &ValidDatabase) -> String {
-    match &database.server {
-        DatabaseServer::CloudNativePG(_) => child::cluster_service(&database.child),
-        DatabaseServer::Standalone(_) | DatabaseServer::External(_) => database.child.clone(),
     }
 }
 
@@ -397,64 +381,23 @@ fn read(
         role: format!("{role}{SUFFIX}"),
         secret_name: child::second_password(name, credentials, role),
     });
-    let (first, second) = (first.collect::<Vec<_>>(), second.collect::<Vec<_>>());
+    let (first, second) = (first.collect(), second.collect());
     let policy = rotation::policy("spec.database.rotate", spec.rotate.as_ref(), found);
-    let (current, drawn, rolled_back) = generations(&first, &second, fetched);
-    let (logins, others) = if login_rotation::is_first(current) {
-        (first, second)
-    } else {
-        (second, first)
-    };
     let annotations = drive.metadata.annotations.as_ref();
     Some(ValidDatabase {
         child: child::database(name),
         server,
         databases,
-        logins,
-        others,
+        first,
+        second,
         rotation: LoginRotation {
-            current,
-            drawn,
-            rolled_back,
             policy,
             rotates: spec.rotate.is_some(),
-            wish: rotation::removal_requests(drive).remove(ROTATE_DATABASE),
+            request: rotation::requests(drive).remove(ROTATE_DATABASE),
             obstacle: None,
         },
         again: annotations.and_then(|all| all.get(PREPARE_DATABASE)).cloned(),
-        facts: fetched.database.clone(),
     })
-}
-
-/// The generation of logins that services have, the one that was drawn last, and the one that was rolled back if that is it.
-fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetched) -> (u64, u64, Option<u64>) {
-    let facts = &fetched.database;
-    let of = |is_first: bool| if is_first { first } else { second };
-    let numbers = |is_first: bool| {
-        of(is_first)
-            .iter()
-            .filter_map(|login| fetched.secrets.get(&login.secret_name)?.generation)
-            // Any other number was not written by us.
-            .filter(move |generation| login_rotation::is_first(*generation) == is_first)
-    };
-    let newest = numbers(true).chain(numbers(false)).max().unwrap_or_default();
-    let recorded = facts.recorded.login.as_ref();
-    let recorded = recorded.and_then(|login| u64::try_from(login.generation).ok());
-    let mut secrets = of(login_rotation::is_first(newest)).iter();
-    let is_rolled_back = secrets.any(|login| {
-        let facts = fetched.secrets.get(&login.secret_name);
-        facts.is_some_and(|facts| facts.generation == Some(newest) && facts.rolled_back == Some(newest))
-    });
-    let after = newest.saturating_add(1);
-    if is_rolled_back && recorded.is_none_or(|recorded| recorded <= after) {
-        return (after, after, Some(newest));
-    }
-    let (current, drawn) = login_rotation::whereabouts(recorded, newest, |generation| {
-        let mut used = facts.programs.values().flat_map(|program| &program.passwords);
-        let logins = of(login_rotation::is_first(generation));
-        used.any(|name| logins.iter().any(|login| login.secret_name == *name))
-    });
-    (current, drawn, None)
 }
 
 fn standalone(

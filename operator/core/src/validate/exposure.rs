@@ -6,7 +6,6 @@ use ras_crds::RecruitmentDriveSpec;
 use ras_crds::spec::Tls;
 
 use super::FieldErrors;
-use crate::build::names;
 use crate::platform::PlatformConfig;
 use crate::valid::{ValidExposure, ValidTls};
 
@@ -69,7 +68,7 @@ fn certificate(drive: &str, tls: &Tls, platform: &PlatformConfig, found: &mut Fi
         (Some(issuer), None) => Some(ValidTls::Issued {
             issuer: issuer.clone(),
             kind: tls.issuer_kind.unwrap_or(platform.ingress.issuer_kind),
-            secret_name: names::tls_secret(drive),
+            secret_name: crate::names::tls_secret(drive),
         }),
         (None, Some(_)) if tls.issuer_kind.is_some() => {
             found.invalid(

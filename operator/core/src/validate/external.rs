@@ -2,9 +2,9 @@
 
 use ras_crds::spec::ExternalSecret;
 
-use super::{FieldErrors, names, secrets};
-use crate::build::names as child;
-use crate::fetched::Fetched;
+use super::labels;
+use super::{FieldErrors, secrets};
+use crate::names as child;
 use crate::platform::PlatformConfig;
 use crate::valid::{ExternalSource, ValidExternal};
 
@@ -17,7 +17,6 @@ pub(super) fn read(
     field: &str,
     name: &str,
     asked: &ExternalSecret,
-    fetched: &Fetched,
     platform: &PlatformConfig,
     found: &mut FieldErrors,
 ) -> Option<ValidExternal> {
@@ -32,7 +31,7 @@ pub(super) fn read(
     let source = match (&asked.key, asked.keys.as_slice()) {
         (Some(key), []) => ExternalSource::Whole(key.clone()),
         (None, keys @ [_, ..]) => {
-            names::twice(
+            labels::twice(
                 &format!("{field}.keys"),
                 keys.iter().map(|key| key.name.as_str()),
                 found,
@@ -70,7 +69,6 @@ pub(super) fn read(
         }
     };
     let secret_name = child::secret(drive, name);
-    let facts = fetched.external.get(&secret_name).cloned().unwrap_or_default();
     Some(ValidExternal {
         name: name.to_owned(),
         secret_name,
@@ -78,8 +76,6 @@ pub(super) fn read(
         store_kind: asked.store_kind.unwrap_or(own.store_kind),
         source,
         refresh_interval,
-        unowned: facts.unowned,
-        state: facts.state,
     })
 }
 

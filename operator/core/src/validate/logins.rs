@@ -8,19 +8,24 @@ use ras_crds::spec::{EnvVar, Service};
 use super::FieldErrors;
 use super::databases::LONGEST;
 use super::service::used_databases;
-use crate::plan::login_rotation::SUFFIX;
-use crate::valid::{ValidDatabase, ValidLogicalDatabase};
+use crate::fetched::Fetched;
+use crate::valid::{SUFFIX, ValidDatabase, ValidLogicalDatabase};
 
 /// Parts of names of variables that hold the user of a database.
 const OF_DATABASES: [&str; 6] = ["DB", "PG", "SQL", "DATABASE", "DATASOURCE", "POSTGRES"];
 
 /// Refuses what rotation cannot work with: where the spec asks for it or it has begun, else when it is asked for.
-pub(super) fn check(drive: &RecruitmentDrive, database: &mut ValidDatabase, found: &mut FieldErrors) {
+pub(super) fn check(
+    drive: &RecruitmentDrive,
+    database: &mut ValidDatabase,
+    fetched: &Fetched,
+    found: &mut FieldErrors,
+) {
     let mut problems = names(database);
     for (index, service) in drive.spec.services.iter().enumerate() {
         fixed(index, service, database, &mut problems);
     }
-    if database.rotation.rotates || database.rotation.drawn > 0 {
+    if database.rotation.rotates || has_rotated(database, fetched) {
         for (field, message) in problems {
             found.invalid(field, message);
         }
@@ -31,6 +36,17 @@ pub(super) fn check(drive: &RecruitmentDrive, database: &mut ValidDatabase, foun
         .map(|(field, message)| format!("{field}: {message}"))
         .collect();
     database.rotation.obstacle = (!told.is_empty()).then(|| told.join("; "));
+}
+
+/// Whether a rotation has begun: a Secret of a login, or status, has its number.
+fn has_rotated(database: &ValidDatabase, fetched: &Fetched) -> bool {
+    let recorded = fetched.database.recorded.login.as_ref();
+    let mut logins = database.first.iter().chain(&database.second);
+    recorded.is_some_and(|login| login.generation > 0)
+        || logins.any(|login| {
+            let facts = fetched.secrets.get(&login.secret_name);
+            facts.and_then(|facts| facts.generation).unwrap_or_default() > 0
+        })
 }
 
 type FieldError = (String, String);

@@ -8,7 +8,7 @@ use ras_crds::spec::{EnvVar, Migrate, Service, Uses};
 use super::quantity::{self, PROGRAM};
 use super::service::{used_buckets, used_databases, with_store};
 use super::{FieldErrors, Sources, bindings, container};
-use crate::plan::migration::PURPOSE;
+use crate::fetched::jobs::MIGRATE;
 use crate::valid::{ValidContainer, ValidEnv, ValidMigration};
 
 /// Seconds a migration may take when the spec says nothing.
@@ -46,22 +46,6 @@ pub(super) fn read(
     let (variables, origins) = merged(&service.env, &migrate.env);
     let buckets = used_buckets(uses, &variables, &[]);
     let databases = used_databases(uses, &variables, &[]);
-    let first = sources.databases.with_first_logins();
-    let lasting_env = first.map(|databases| {
-        let sources = Sources {
-            databases: &databases,
-            ..*sources
-        };
-        // What is wrong with them is told below.
-        env(
-            &field,
-            uses,
-            &variables,
-            &origins,
-            &sources,
-            &mut FieldErrors::default(),
-        )
-    });
     let retries = migrate.retries.unwrap_or(0);
     if !(0..=10).contains(&retries) {
         found.invalid(
@@ -71,7 +55,6 @@ pub(super) fn read(
     }
     Some(ValidMigration {
         timeout_seconds: timeout(&field, migrate, found),
-        lasting_env,
         retries: retries.clamp(0, 10),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,
@@ -79,7 +62,7 @@ pub(super) fn read(
         databases,
         bindings: bindings.clone(),
         container: ValidContainer {
-            name: PURPOSE.to_owned(),
+            name: MIGRATE.to_owned(),
             command: migrate.command.clone(),
             args: migrate.args.clone(),
             working_dir: container::working_dir(&field, migrate.working_dir.as_deref(), found)

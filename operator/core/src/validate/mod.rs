@@ -1,5 +1,5 @@
-//! Room 2, `validate`: turns a drive into one that can be built, or tells everything that is wrong with it.
-//! Pure: it sees the drive, the facts and the platform's settings, and nothing else.
+//! Step 2, `validate`: turns a drive into one that can be built, or reports everything that is wrong with it. Pure: it sees the
+//! drive, the platform's settings, and what exists. What exists only refuses: a name that is taken, a volume that cannot shrink.
 //!
 //! Much of this the API server refuses already by the rules in the CustomResourceDefinition. It is checked
 //! again because objects stored before a rule was made are never checked against it, and because `build`
@@ -15,11 +15,11 @@ pub mod databases;
 mod exposure;
 mod external;
 pub mod field_errors;
+mod labels;
 mod logins;
 mod migration;
 mod monitoring;
 mod mounts;
-mod names;
 mod quantity;
 mod rotation;
 mod secrets;
@@ -37,8 +37,7 @@ pub use field_errors::{FieldError, FieldErrorList};
 
 use super::cache::expanded;
 use super::fetched::{Fetched, LiveClaim};
-use super::valid::{ValidBinding, ValidDrive};
-use crate::plan::bucket_removal::{BucketRemoval, RemovalRequests, fate};
+use super::valid::{RemovalRequests, ValidBinding, ValidDrive};
 use crate::platform::PlatformConfig;
 
 /// What a service may name in its environment.
@@ -69,9 +68,9 @@ pub fn validate(
     let spec = &drive.spec;
     let name = drive.metadata.name.clone().unwrap_or_default();
 
-    names::check(drive, fetched, &mut found);
-    let calendar = rotation::calendar(drive, fetched, &mut found);
-    let secrets = secrets::Secrets::read(drive, fetched, &calendar, platform, &mut found);
+    labels::check(drive, fetched, &mut found);
+    let freezes = rotation::freezes(drive, &mut found);
+    let secrets = secrets::Secrets::read(drive, fetched, platform, &mut found);
     let buckets = buckets::Buckets::read(drive, fetched, platform, &mut found);
     let databases = databases::Databases::read(drive, fetched, platform, &mut found);
     let sources = Sources {
@@ -105,7 +104,7 @@ pub fn validate(
 
     let mut database = databases.into_valid();
     if let Some(database) = &mut database {
-        logins::check(drive, database, &mut found);
+        logins::check(drive, database, fetched, &mut found);
     }
     let warnings = secrets.warnings(drive);
     let (generated_secrets, external_secrets) = secrets.into_valid();
@@ -113,13 +112,13 @@ pub fn validate(
         namespace: drive.metadata.namespace.clone().unwrap_or_default(),
         uid: drive.metadata.uid.clone(),
         generation: drive.metadata.generation,
-        calendar,
+        freezes,
         suspended: spec.is_suspended(),
         services,
         warnings,
         generated_secrets,
         external_secrets,
-        bucket_removals: bucket_removals(drive, fetched),
+        removal_requests: RemovalRequests::read(drive.metadata.annotations.as_ref()),
         database,
         buckets: buckets.into_valid(drive),
         exposure,
@@ -127,39 +126,9 @@ pub fn validate(
         image_pull_secrets,
         operator_image: platform.operator_image.clone(),
         operator_resources: quantity::given(platform.operator_containers.amounts()),
-        operator_pods: fetched
-            .operator_pods
-            .clone()
-            .filter(|_| platform.listener_checks.enabled),
-        apis: fetched.apis,
-        secrets: fetched.secrets.clone(),
-        deployments: fetched.deployments.clone(),
-        jobs: fetched.jobs.clone(),
-        job_pods: fetched.job_pods.clone(),
-        migrations: fetched.migrations.clone(),
+        listener_checks: platform.listener_checks.enabled,
         migration_requests: migration::requests(drive.metadata.annotations.as_ref()),
-        bucket_facts: fetched.buckets.clone(),
         name,
     };
     found.unless_any(valid)
-}
-
-/// Buckets that status names and the spec does not.
-fn bucket_removals(drive: &RecruitmentDrive, fetched: &Fetched) -> Vec<BucketRemoval> {
-    let removal_requests = RemovalRequests::read(drive.metadata.annotations.as_ref());
-    let asked: BTreeSet<&str> = drive.spec.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
-    fetched
-        .buckets
-        .values()
-        .map(|facts| &facts.recorded)
-        .filter(|recorded| !asked.contains(recorded.name.as_str()))
-        .map(|recorded| BucketRemoval {
-            fate: fate(
-                recorded,
-                recorded.deletion_policy.unwrap_or_default(),
-                &removal_requests,
-            ),
-            recorded: recorded.clone(),
-        })
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! When what rotates rotates: the drive's freezes, its periods, and the wishes in its annotations.
+//! When what rotates rotates: the drive's freezes, its periods, and the requests in its annotations.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use ras_crds::RecruitmentDrive;
 use ras_crds::labels::ROTATE;
 use ras_crds::spec::Rotation;
 
-use super::{FieldErrors, names};
-use crate::fetched::Fetched;
-use crate::plan::secret_rotation::{Calendar, Freeze, Policy};
+use super::FieldErrors;
+use super::labels;
+use crate::valid::{Freeze, Policy};
 
 /// Shortest period, in seconds: each rotation restarts what uses the values.
 const SHORTEST: u64 = 3_600;
 
-/// What the time says of this drive.
-pub(super) fn calendar(drive: &RecruitmentDrive, fetched: &Fetched, found: &mut FieldErrors) -> Calendar {
+/// The times in which nothing rotates.
+pub(super) fn freezes(drive: &RecruitmentDrive, found: &mut FieldErrors) -> Vec<Freeze> {
     let freezes = &drive.spec.freezes;
-    names::twice("spec.freezes", freezes.iter().map(|freeze| freeze.name.as_str()), found);
+    labels::twice("spec.freezes", freezes.iter().map(|freeze| freeze.name.as_str()), found);
     for (index, freeze) in freezes.iter().enumerate() {
         let field = format!("spec.freezes[{index}]");
-        names::label(&format!("{field}.name"), &freeze.name, found);
+        labels::label(&format!("{field}.name"), &freeze.name, found);
         if freeze.starts_at.0 >= freeze.ends_at.0 {
             found.invalid(
                 format!("{field}.endsAt"),
@@ -30,18 +30,14 @@ pub(super) fn calendar(drive: &RecruitmentDrive, fetched: &Fetched, found: &mut 
             );
         }
     }
-    Calendar {
-        now: fetched.now,
-        open: !drive.spec.is_suspended(),
-        freezes: freezes
-            .iter()
-            .map(|freeze| Freeze {
-                name: freeze.name.clone(),
-                starts_at: freeze.starts_at.0,
-                ends_at: freeze.ends_at.0,
-            })
-            .collect(),
-    }
+    freezes
+        .iter()
+        .map(|freeze| Freeze {
+            name: freeze.name.clone(),
+            starts_at: freeze.starts_at.0,
+            ends_at: freeze.ends_at.0,
+        })
+        .collect()
 }
 
 /// What is asked for of something that rotates.
@@ -68,18 +64,18 @@ pub(super) fn policy(field: &str, rotate: Option<&Rotation>, found: &mut FieldEr
     }
 }
 
-/// The wishes in the drive's annotations, by the name of what is to rotate. Each is the text as it was written, which tells
-/// it from a later wish.
-pub(super) fn removal_requests(drive: &RecruitmentDrive) -> BTreeMap<String, String> {
+/// The requests in the drive's annotations, by the name of what is to rotate. Each is the text as it was written, which tells
+/// it from a later request.
+pub(super) fn requests(drive: &RecruitmentDrive) -> BTreeMap<String, String> {
     let text = drive.metadata.annotations.as_ref().and_then(|all| all.get(ROTATE));
     text.map(String::as_str)
         .unwrap_or_default()
         .split(',')
         .map(str::trim)
-        .filter(|wish| !wish.is_empty())
-        .map(|wish| {
-            let name = wish.split_once('@').map_or(wish, |(name, _)| name).trim();
-            (name.to_owned(), wish.to_owned())
+        .filter(|request| !request.is_empty())
+        .map(|request| {
+            let name = request.split_once('@').map_or(request, |(name, _)| name).trim();
+            (name.to_owned(), request.to_owned())
         })
         .collect()
 }
@@ -89,15 +85,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wish_names_what_rotates_and_another_mark_makes_it_another_wish() {
+    fn a_request_names_what_rotates_and_another_token_makes_it_another_request() {
         let mut drive = RecruitmentDrive::default();
-        assert!(removal_requests(&drive).is_empty());
+        assert!(requests(&drive).is_empty());
         let annotations = [(ROTATE.to_owned(), " jwt, session@2026-11-24,, mail@ ".to_owned())];
         drive.metadata.annotations = Some(annotations.into());
-        let removal_requests = removal_requests(&drive);
-        let told: Vec<_> = removal_requests
+        let requests = requests(&drive);
+        let told: Vec<_> = requests
             .iter()
-            .map(|(name, wish)| (name.as_str(), wish.as_str()))
+            .map(|(name, request)| (name.as_str(), request.as_str()))
             .collect();
         assert_eq!(
             told,

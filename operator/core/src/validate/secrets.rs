@@ -6,10 +6,10 @@ use ras_crds::RecruitmentDrive;
 use ras_crds::labels::{ROTATE, ROTATE_DATABASE};
 use ras_crds::spec::{Format, Generate, SecretSource};
 
-use super::{FieldErrors, external, names, rotation};
-use crate::build::names as child;
+use super::labels;
+use super::{FieldErrors, external, rotation};
 use crate::fetched::Fetched;
-use crate::plan::secret_rotation::{Calendar, Policy, RotationSchedule};
+use crate::names as child;
 use crate::platform::PlatformConfig;
 use crate::valid::{GeneratedSecret, RsaSize, SecretOrigin, UsedSecret, ValidExternal, ValueFormat};
 
@@ -27,7 +27,7 @@ pub(super) struct Secrets<'a> {
 #[allow(clippy::large_enum_variant)] // A drive has a few of them, for a moment.
 enum Known {
     External(ValidExternal),
-    Generated(GeneratedSecret, Policy),
+    Generated(GeneratedSecret),
     Existing(UsedSecret),
 }
 
@@ -36,24 +36,19 @@ impl<'a> Secrets<'a> {
     pub(super) fn read(
         drive: &'a RecruitmentDrive,
         fetched: &'a Fetched,
-        calendar: &Calendar,
         platform: &PlatformConfig,
         found: &mut FieldErrors,
     ) -> Self {
         let (mut by_name, mut wrong) = (BTreeMap::new(), BTreeSet::new());
         for (index, source) in drive.spec.secrets.iter().enumerate() {
             let field = format!("spec.secrets[{index}]");
-            names::label(&format!("{field}.name"), &source.name, found);
-            if let Some(known) = read(drive, &field, source, fetched, calendar, platform, found) {
+            labels::label(&format!("{field}.name"), &source.name, found);
+            if let Some(known) = read(drive, &field, source, platform, found) {
                 by_name.insert(source.name.as_str(), known);
             } else {
                 wrong.insert(source.name.as_str());
             }
         }
-        calendar.together(by_name.values_mut().filter_map(|known| match known {
-            Known::Generated(secret, policy) => Some((&mut secret.rotation, *policy)),
-            Known::Existing(_) | Known::External(_) => None,
-        }));
         Self {
             by_name,
             wrong,
@@ -63,9 +58,9 @@ impl<'a> Secrets<'a> {
 
     /// What stands in annotations and means nothing.
     pub(super) fn warnings(&self, drive: &RecruitmentDrive) -> Vec<String> {
-        rotation::removal_requests(drive)
+        rotation::requests(drive)
             .into_keys()
-            .filter(|name| !matches!(self.by_name.get(name.as_str()), Some(Known::Generated(..))))
+            .filter(|name| !matches!(self.by_name.get(name.as_str()), Some(Known::Generated(_))))
             .filter(|name| drive.spec.database.is_none() || name != ROTATE_DATABASE)
             .map(|name| {
                 format!("the annotation {ROTATE} names {name:?}, which is no generated secret of this drive: correct the name")
@@ -82,7 +77,7 @@ impl<'a> Secrets<'a> {
                 secret_name: external.secret_name.clone(),
                 origin: SecretOrigin::External,
             }),
-            Some(Known::Generated(secret, _)) => Some(UsedSecret {
+            Some(Known::Generated(secret)) => Some(UsedSecret {
                 name: secret.name.clone(),
                 secret_name: secret.secret_name.clone(),
                 origin: SecretOrigin::Generated,
@@ -102,7 +97,7 @@ impl<'a> Secrets<'a> {
     /// the list stays in the Secret, so it may still be used.
     pub(super) fn check_key(&self, field: &str, name: &str, key: &str, found: &mut FieldErrors) {
         let secret = match self.by_name.get(name) {
-            Some(Known::Generated(secret, _)) => secret,
+            Some(Known::Generated(secret)) => secret,
             Some(Known::External(external)) => {
                 external::check_key(field, external, key, found);
                 return;
@@ -134,7 +129,7 @@ impl<'a> Secrets<'a> {
         let (mut generated, mut external) = (Vec::new(), Vec::new());
         for known in self.by_name.into_values() {
             match known {
-                Known::Generated(secret, _) => generated.push(secret),
+                Known::Generated(secret) => generated.push(secret),
                 Known::External(secret) => external.push(secret),
                 Known::Existing(_) => {}
             }
@@ -147,8 +142,6 @@ fn read(
     drive: &RecruitmentDrive,
     field: &str,
     source: &SecretSource,
-    fetched: &Fetched,
-    calendar: &Calendar,
     platform: &PlatformConfig,
     found: &mut FieldErrors,
 ) -> Option<Known> {
@@ -156,7 +149,7 @@ fn read(
     match (&source.generate, &source.existing, &source.external) {
         (None, None, Some(asked)) => {
             let field = format!("{field}.external");
-            external::read(drive_name, &field, &source.name, asked, fetched, platform, found).map(Known::External)
+            external::read(drive_name, &field, &source.name, asked, platform, found).map(Known::External)
         }
         (Some(generate), None, None) => {
             let field = format!("{field}.generate");
@@ -179,27 +172,17 @@ fn read(
             }
             let secret_name = child::secret(drive_name, &source.name);
             let policy = rotation::policy(&format!("{field}.rotate"), generate.rotate.as_ref(), found);
-            let wish = rotation::removal_requests(drive).remove(&source.name);
-            let uid = drive.metadata.uid.as_deref().unwrap_or_default();
-            let facts = fetched.secrets.get(&secret_name);
-            // One that is not there is made, and then as new as can be.
-            let verdict = facts.and_then(|facts| {
-                let asked = wish.is_some() && facts.rotated_for != wish;
-                Some(calendar.verdict(policy, facts.drawn_at?, asked, uid))
-            });
-            Some(Known::Generated(
-                GeneratedSecret {
-                    name: source.name.clone(),
-                    secret_name,
-                    keys,
-                    value_format,
-                    rotation: verdict.unwrap_or(RotationSchedule::Unscheduled),
-                    rotates: generate.rotate.is_some(),
-                    wish,
-                    deletion_policy: source.deletion_policy.unwrap_or_default(),
-                },
+            let request = rotation::requests(drive).remove(&source.name);
+            Some(Known::Generated(GeneratedSecret {
+                name: source.name.clone(),
+                secret_name,
+                keys,
+                value_format,
                 policy,
-            ))
+                rotates: generate.rotate.is_some(),
+                request,
+                deletion_policy: source.deletion_policy.unwrap_or_default(),
+            }))
         }
         (None, Some(existing), None) => Some(Known::Existing(UsedSecret {
             name: source.name.clone(),

@@ -7,10 +7,11 @@ use ras_crds::spec::{
     Volume,
 };
 
-use super::{FieldErrors, Sources, bindings, claims, container, migration, mounts, names, quantity};
-use crate::build::names as child;
-use crate::build::names::RENDER_CONTAINER;
+use super::labels;
+use super::{FieldErrors, Sources, bindings, claims, container, migration, mounts, quantity};
 use crate::cidr;
+use crate::names as child;
+use crate::names::RENDER_CONTAINER;
 use crate::platform::PlatformConfig;
 use crate::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
 
@@ -28,7 +29,7 @@ pub(super) fn read(
     found: &mut FieldErrors,
 ) -> ValidService {
     let field = format!("spec.services[{index}]");
-    names::label(&format!("{field}.name"), &service.name, found);
+    labels::label(&format!("{field}.name"), &service.name, found);
     if service.name == RENDER_CONTAINER {
         found.invalid(
             format!("{field}.name"),
@@ -45,7 +46,7 @@ pub(super) fn read(
     let sidecars = container::sidecars(&field, service, sources, found);
     container::shared_ports(&field, service, found);
     mounts::check(&field, service, found);
-    names::twice(
+    labels::twice(
         &format!("{field}.volumes"),
         service.volumes.iter().map(|volume| volume.name.as_str()),
         found,
@@ -266,7 +267,7 @@ fn read_volume(
     platform: &PlatformConfig,
     found: &mut FieldErrors,
 ) -> Option<ValidVolume> {
-    names::label(&format!("{field}.name"), &volume.name, found);
+    labels::label(&format!("{field}.name"), &volume.name, found);
     let source = match (&volume.size, &volume.existing, &volume.scratch) {
         (Some(size), None, None) => {
             let claim = child::volume_claim(drive, &service.name, &volume.name);

@@ -3,6 +3,7 @@
 
 use ras_core::build::build;
 use ras_core::fetched::Fetched;
+use ras_core::plan::plan;
 use ras_core::platform::PlatformConfig;
 use ras_core::validate::validate;
 use ras_crds::RecruitmentDrive;
@@ -29,8 +30,9 @@ fn hook() -> Vec<String> {
         let value: serde_json::Value = serde_yaml::from_str(DRIVE).expect("YAML");
         serde_json::from_value(value).expect("a drive")
     };
-    let valid = validate(&drive, &Fetched::default(), &PlatformConfig::default()).expect("a valid drive");
-    let server = build(&valid).stateful_sets.pop().expect("a server");
+    let fetched = Fetched::default();
+    let valid = validate(&drive, &fetched, &PlatformConfig::default()).expect("a valid drive");
+    let server = build(&plan(&valid, &fetched)).stateful_sets.pop().expect("a server");
     let pod = server.spec.expect("a spec").template.spec.expect("a pod");
     let container = pod.containers.into_iter().next().expect("a container");
     let handler = container.lifecycle.expect("hooks").post_start.expect("a hook");

@@ -7,8 +7,10 @@ use kube::{
     Api, Client, Error as KubeError,
     api::{ApiResource, DynamicObject, Patch, PatchParams, TypeMeta, ValidationDirective},
 };
-use ras_core::build::{build, names};
+use ras_core::build::build;
 use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched};
+use ras_core::names;
+use ras_core::plan::plan;
 use ras_core::platform::{PlatformConfig, parse};
 use ras_core::validate::validate;
 use ras_crds::spec::Binding;
@@ -123,7 +125,8 @@ async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, c
         .metadata
         .uid
         .get_or_insert_with(|| "6f1e7a52-0b1c-4c4e-9d57-3a6f0c2b9e11".to_owned());
-    let valid = match validate(&drive, &facts(&drive), platform) {
+    let facts = facts(&drive);
+    let valid = match validate(&drive, &facts, platform) {
         Ok(valid) => valid,
         Err(problems) => {
             let own: Vec<String> = problems
@@ -139,7 +142,7 @@ async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, c
     };
     let namespace = drive.metadata.namespace.clone().unwrap_or_default();
     let mut children = BTreeSet::new();
-    for child in build(&valid).manifests().unwrap() {
+    for child in build(&plan(&valid, &facts)).manifests().unwrap() {
         children.insert(child["kind"].as_str().unwrap_or_default().to_owned());
         if let Err(refused) = applied(&client, &namespace, &child).await {
             return Outcome::Wrong(format!("case {case}: {refused}\n  child: {child}\n  spec: {spec}"));

@@ -10,14 +10,19 @@ use crate::build::{labels, metadata};
 use crate::foreign::cloud_native_pg::{
     Backup, Plugin, PluginReference, ScheduledBackup, ScheduledBackupSpec, VolumeSnapshot,
 };
-use crate::valid::{BackupPlace, ValidBackup, ValidCluster, ValidDatabase, ValidDrive};
+use crate::plan::Plan;
+use crate::valid::{BackupPlace, ValidBackup, ValidCluster, ValidDatabase};
 
 /// CloudNativePG's plugin for object stores (<https://cloudnative-pg.io/plugin-barman-cloud/>). What CloudNativePG can do
 /// itself for them is deprecated since its release 1.26.
 const BARMAN_CLOUD: &str = "barman-cloud.cloudnative-pg.io";
 
-pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &ValidCluster) -> Option<ScheduledBackup> {
-    let backup = cluster.backup.as_ref().filter(|_| drive.apis.scheduled_backups)?;
+pub(super) fn build(plan: &Plan<'_>, database: &ValidDatabase, cluster: &ValidCluster) -> Option<ScheduledBackup> {
+    let drive = plan.drive;
+    let backup = cluster
+        .backup
+        .as_ref()
+        .filter(|_| plan.fetched.apis.scheduled_backups)?;
     let (method, plugin) = match &backup.place {
         BackupPlace::VolumeSnapshot { .. } => ("volumeSnapshot", None),
         BackupPlace::ObjectStore { .. } => ("plugin", Some(BARMAN_CLOUD)),

@@ -10,14 +10,15 @@ use k8s_openapi::api::core::v1::LocalObjectReference;
 use super::backup;
 use crate::build::{container, labels, metadata};
 use crate::foreign::cloud_native_pg::{Bootstrap, Cluster, ClusterSpec, InitDb, Monitoring, Postgresql, Storage};
-use crate::valid::{ValidCluster, ValidDatabase, ValidDrive};
-use crate::validate::databases::CLUSTER_ADMIN;
+use crate::plan::Plan;
+use crate::valid::{CLUSTER_ADMIN, ValidCluster, ValidDatabase};
 
 /// Stops the servers and keeps their volumes: <https://cloudnative-pg.io/documentation/current/declarative_hibernation/>.
 const HIBERNATION: &str = "cnpg.io/hibernation";
 
-pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &ValidCluster) -> Option<Cluster> {
-    if !drive.apis.clusters {
+pub(super) fn build(plan: &Plan<'_>, database: &ValidDatabase, cluster: &ValidCluster) -> Option<Cluster> {
+    let (drive, apis) = (plan.drive, &plan.fetched.apis);
+    if !apis.clusters {
         return None;
     }
     // CloudNativePG deletes the volumes with the Cluster, so what has to stay is the Cluster.
@@ -56,7 +57,7 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, cluster: &Vali
             postgresql: (!cluster.parameters.is_empty()).then(|| Postgresql {
                 parameters: cluster.parameters.clone(),
             }),
-            monitoring: (drive.monitoring.is_some() && drive.apis.service_monitors).then_some(Monitoring {
+            monitoring: (drive.monitoring.is_some() && apis.service_monitors).then_some(Monitoring {
                 enable_pod_monitor: true,
             }),
             backup: backup::of_cluster(cluster.backup.as_ref()),

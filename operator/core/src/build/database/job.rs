@@ -18,10 +18,11 @@ use crate::build::job;
 use crate::build::job::Task;
 use crate::build::{container, labels, metadata, pod};
 use crate::database::report::ExitCode;
+use crate::fetched::facts::PASSWORD;
 use crate::fetched::jobs::PREPARE;
-use crate::plan::database_job::{OF, Preparation};
-use crate::valid::{DatabaseServer, ValidDatabase, ValidDrive};
-use crate::validate::databases::{CA, CLUSTER_ADMIN, PASSWORD, authority, host_of};
+use crate::plan::database_job::{DatabaseJob, OF};
+use crate::plan::input::DatabaseInput;
+use crate::valid::{CA, CLUSTER_ADMIN, DatabaseServer, ValidDatabase, ValidDrive, authority, host_of};
 
 /// Where the request is.
 const REQUEST_PATH: &str = "/ras/request";
@@ -39,7 +40,7 @@ const TIMEOUT: i64 = 1_800;
 /// somebody mended on the server meanwhile; one that succeeded is not.
 const FORGOTTEN_AFTER: i32 = 300;
 
-pub(super) fn config_map(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> ConfigMap {
+pub(super) fn config_map(drive: &ValidDrive, database: &ValidDatabase, preparation: &DatabaseJob) -> ConfigMap {
     let mut data = BTreeMap::from([(
         REQUEST_FILE.to_owned(),
         serde_json::to_string(&preparation.request).unwrap_or_default(),
@@ -71,17 +72,17 @@ fn known(database: &ValidDatabase, user: &str) -> BTreeMap<String, String> {
     .into()
 }
 
-pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, preparation: &Preparation) -> Job {
+pub(super) fn build(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> Job {
     let task = Task {
         name: preparation.job.clone(),
         purpose: PREPARE,
         of: OF,
         work: &preparation.work,
-        pod: pod(drive, database),
+        pod: pod(at),
         retries: RETRIES,
         timeout_seconds: TIMEOUT,
     };
-    let mut job = job::build(drive, task);
+    let mut job = job::build(at.drive, task);
     if let Some(spec) = &mut job.spec {
         spec.ttl_seconds_after_finished = Some(FORGOTTEN_AFTER);
         spec.pod_failure_policy = Some(PodFailurePolicy {
@@ -99,13 +100,14 @@ pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, preparation: &
     job
 }
 
-fn pod(drive: &ValidDrive, database: &ValidDatabase) -> PodSpec {
+fn pod(at: &DatabaseInput<'_>) -> PodSpec {
+    let (drive, database) = (at.drive, at.database);
     PodSpec {
         containers: vec![program(drive)],
         volumes: Some(vec![
             projected("request", vec![from_config_map(database, [REQUEST_FILE])]),
             admin(database),
-            projected("passwords", passwords(database)),
+            projected("passwords", passwords(at)),
         ]),
         ..pod::of_drive(drive, &PodSecurity::default())
     }
@@ -175,8 +177,8 @@ fn known_admin(database: &ValidDatabase, secret: &str) -> Volume {
 }
 
 /// Each Secret's password, once, in a folder of the Secret's name.
-fn passwords(database: &ValidDatabase) -> Vec<VolumeProjection> {
-    let logins = database.accepted().into_iter();
+fn passwords(at: &DatabaseInput<'_>) -> Vec<VolumeProjection> {
+    let logins = at.turn.accepted().into_iter();
     let mut names: Vec<&str> = logins.map(|login| login.secret_name.as_str()).collect();
     names.sort_unstable();
     names.dedup();

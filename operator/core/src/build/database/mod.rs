@@ -15,14 +15,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use ras_crds::spec::DeletionPolicy;
 
 use super::{Credential, secret};
+use crate::fetched::facts::PASSWORD;
 use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
-use crate::plan::database_job;
-use crate::plan::login_rotation;
-use crate::plan::secret_rotation::RotationSchedule;
-use crate::valid::{
-    DatabaseServer, GeneratedSecret, UsedSecret, ValidDatabase, ValidDrive, ValidStandalone, ValueFormat,
-};
-use crate::validate::databases::PASSWORD;
+use crate::plan::{DatabasePlan, Plan};
+use crate::valid::{DatabaseServer, GeneratedSecret, Policy, UsedSecret, ValidDatabase, ValidStandalone, ValueFormat};
 
 /// Service of the drive that the server counts as, in labels: no other service can have this name.
 pub(super) const SERVICE: &str = "database";
@@ -45,54 +41,50 @@ pub(super) struct Parts {
     pub(super) scheduled_backup: Option<ScheduledBackup>,
     pub(super) config_map: Option<ConfigMap>,
     pub(super) job: Option<Job>,
-    /// Name of a Job that stays where it is there.
-    pub(super) kept_job: Option<String>,
 }
 
-pub(super) fn build(drive: &ValidDrive) -> Parts {
-    let Some(database) = &drive.database else {
+pub(super) fn build(plan: &Plan<'_>) -> Parts {
+    let drive = plan.drive;
+    let Some((at, decided)) = plan.database() else {
         return Parts::default();
     };
-    let preparation = database_job::of(drive);
-    let wanted = preparation.as_ref().filter(|all| !all.is_outdated(drive));
-    let job = wanted.filter(|all| all.needs_job());
+    let database = at.database;
+    let job = &decided.job;
     let mut parts = Parts {
-        credentials: passwords(drive, database),
-        config_map: preparation.as_ref().map(|all| job::config_map(drive, database, all)),
-        job: job.map(|all| job::build(drive, database, all)),
-        // It is evidence for as long as Kubernetes keeps it.
-        kept_job: wanted.map(|all| all.job.clone()),
+        credentials: passwords(plan, database, decided),
+        config_map: Some(job::config_map(drive, database, job)),
+        job: (!decided.job_is_outdated && job.needs_job()).then(|| job::build(&at, job)),
         ..Parts::default()
     };
     if let DatabaseServer::Standalone(standalone) = &database.server {
-        parts.credentials.push(superuser(drive, standalone));
+        parts.credentials.push(superuser(plan, standalone));
         parts.volume_claim = Some(volume_claim::build(drive, standalone));
         parts.network_policy = Some(network_policy::build(drive, database));
         parts.service = Some(service::build(drive, database));
-        parts.server = Some(server::build(drive, database, standalone));
+        parts.server = Some(server::build(plan, database, standalone));
     }
     if let DatabaseServer::CloudNativePG(asked) = &database.server {
-        parts.cluster = cluster::build(drive, database, asked);
-        parts.scheduled_backup = backup::build(drive, database, asked);
+        parts.cluster = cluster::build(plan, database, asked);
+        parts.scheduled_backup = backup::build(plan, database, asked);
     }
     parts
 }
 
 /// Secrets of the logins, each once. They stay as long as the data: a login that works is how a drive that is made anew
 /// proves that the roles of its earlier life are its own.
-fn passwords(drive: &ValidDrive, database: &ValidDatabase) -> Vec<Credential> {
+fn passwords(plan: &Plan<'_>, database: &ValidDatabase, decided: &DatabasePlan) -> Vec<Credential> {
     let deletion_policy = match &database.server {
         DatabaseServer::Standalone(standalone) => standalone.deletion_policy,
         DatabaseServer::CloudNativePG(cluster) => cluster.deletion_policy,
         DatabaseServer::External(_) => DeletionPolicy::Retain,
     };
-    login_rotation::secrets(drive, database, &login_rotation::standing(drive))
-        .into_iter()
+    let secrets = decided.secrets.iter();
+    secrets
         .map(|asked| {
-            let mut made = credential(drive, asked.name, deletion_policy);
+            let mut made = credential(plan, &asked.name, deletion_policy);
             made.rotate = asked.draw;
             made.roll_back = asked.roll_back;
-            made.notes.wish.clone_from(&database.rotation.wish);
+            made.notes.request.clone_from(&database.rotation.request);
             made.notes.generation = (asked.generation > 0).then_some(asked.generation);
             made
         })
@@ -100,22 +92,22 @@ fn passwords(drive: &ValidDrive, database: &ValidDatabase) -> Vec<Credential> {
 }
 
 /// The administrator's Secret stays as long as the volume does.
-fn superuser(drive: &ValidDrive, standalone: &ValidStandalone) -> Credential {
+fn superuser(plan: &Plan<'_>, standalone: &ValidStandalone) -> Credential {
     let UsedSecret { secret_name, .. } = &standalone.superuser;
-    credential(drive, secret_name, standalone.deletion_policy)
+    credential(plan, secret_name, standalone.deletion_policy)
 }
 
-fn credential(drive: &ValidDrive, name: &str, deletion_policy: DeletionPolicy) -> Credential {
+fn credential(plan: &Plan<'_>, name: &str, deletion_policy: DeletionPolicy) -> Credential {
     let secret = GeneratedSecret {
         name: SERVICE.to_owned(),
         secret_name: name.to_owned(),
         keys: vec![PASSWORD.to_owned()],
         // Needs no escaping, in a URL or anywhere else.
         value_format: ValueFormat::Alphanumeric(PASSWORD_LENGTH),
-        rotation: RotationSchedule::Unscheduled,
+        policy: Policy::default(),
         rotates: false,
-        wish: None,
+        request: None,
         deletion_policy,
     };
-    secret::build(drive, &secret)
+    secret::build(plan, &secret)
 }

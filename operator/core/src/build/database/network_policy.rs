@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{PORT, SERVICE};
 use crate::build::{labels, metadata};
+use crate::fetched::jobs::MIGRATE;
 use crate::fetched::jobs::PREPARE;
 use crate::plan::database_job::OF;
-use crate::plan::migration::PURPOSE as MIGRATE;
 use crate::valid::{ValidDatabase, ValidDrive, ValidService};
 
 pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase) -> NetworkPolicy {

@@ -18,9 +18,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::PodSecurity;
 
 use super::{PORT, PORT_NAME, SERVICE};
-use crate::build::{container, labels, metadata, pod, secrets_hash, unless_empty};
+use crate::build::{container, labels, metadata, pod, unless_empty};
+use crate::fetched::facts::PASSWORD;
+use crate::plan::Plan;
+use crate::plan::restarts::Hashes;
 use crate::valid::{ValidDatabase, ValidDrive, ValidStandalone};
-use crate::validate::databases::PASSWORD;
 
 /// User and group `postgres` of the official image.
 const USER: i64 = 999;
@@ -76,12 +78,14 @@ do
 done
 ";
 
-pub(super) fn build(drive: &ValidDrive, database: &ValidDatabase, standalone: &ValidStandalone) -> StatefulSet {
-    let keys = [(standalone.superuser.secret_name.as_str(), PASSWORD)];
-    let hashes = secrets_hash::hash_of_keys(drive, keys, &database.facts.started_by);
-    let own = hashes.annotation().map(|annotation| BTreeMap::from([annotation]));
+pub(super) fn build(plan: &Plan<'_>, database: &ValidDatabase, standalone: &ValidStandalone) -> StatefulSet {
+    let drive = plan.drive;
+    let hashes = plan.restarts.get(&database.child);
+    let own = hashes
+        .and_then(Hashes::annotation)
+        .map(|annotation| BTreeMap::from([annotation]));
     let annotations = hashes
-        .template
+        .and_then(|hashes| hashes.template.clone())
         .map(|hash| BTreeMap::from([(labels::SECRETS_HASH.to_owned(), hash)]));
     StatefulSet {
         metadata: ObjectMeta {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use futures::{StreamExt as _, stream};
 use ras_core::bucket::request::{BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, Origin, Owner, Settings};
-use ras_core::build::names;
+use ras_core::names;
 use ras_core::platform::ObjectStoreConfig;
 use ras_operator::object_store::capabilities::Capabilities;
 use ras_operator::object_store::ensure::ensure;

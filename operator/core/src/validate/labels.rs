@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ras_crds::{MAX_DRIVE_NAME, RecruitmentDrive};
 
 use super::FieldErrors;
-use crate::build::names::{children, claims, is_label};
 use crate::fetched::Fetched;
+use crate::names::{children, claims, is_label};
 
 pub(super) fn check(drive: &RecruitmentDrive, fetched: &Fetched, found: &mut FieldErrors) {
     let name = drive.metadata.name.as_deref().unwrap_or_default();

@@ -1,19 +1,21 @@
-//! Tells from metadata alone when the values of the secrets a service uses were written.
+//! What restarts the pods of a service: a new value of a secret that it uses. Metadata alone shows when a value was written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::labels::SECRETS_KNOWN;
-use super::names;
-use crate::fetched::StartedBy;
-use crate::valid::{EnvSource, ValidDrive, ValidService};
+use ras_crds::labels::SECRETS_KNOWN;
+
+use crate::fetched::facts::PASSWORD;
+use crate::fetched::{Fetched, StartedBy};
+use crate::names;
+use crate::valid::{EnvSource, ValidService};
 
 /// A stamp of a Secret's key: the two names, and when it was written.
 type Stamps<'a> = BTreeSet<[&'a str; 3]>;
 
 /// What the pods of a workload are started by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hashes {
+pub struct Hashes {
     /// For the pod template. Another one restarts the pods.
     pub template: Option<String>,
     /// For the workload itself: what is known, where the metadata of a Secret does not tell when it was written.
@@ -29,22 +31,28 @@ impl Hashes {
 
 /// Changes when a key is written that this service uses, and only then. The same value written again
 /// changes it, too, because the operator reads no values.
-pub(super) fn secrets_hash(drive: &ValidDrive, service: &ValidService) -> Hashes {
-    let live = drive.deployments.get(&service.child).map(|live| &live.started_by);
-    hashes(drive, stamps(drive, service), live)
+pub fn of_service(fetched: &Fetched, service: &ValidService) -> Hashes {
+    let live = fetched.deployments.get(&service.child).map(|live| &live.started_by);
+    hashes(fetched, stamps(fetched, service), live)
 }
 
-fn stamps<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> Stamps<'a> {
+/// Changes when the administrator's password of a database server is written, and only then.
+pub fn of_server(fetched: &Fetched, secret: &str) -> Hashes {
+    let stamps = of_keys(fetched, [(secret, PASSWORD)]).collect();
+    hashes(fetched, stamps, Some(&fetched.database.started_by))
+}
+
+fn stamps<'a>(fetched: &'a Fetched, service: &'a ValidService) -> Stamps<'a> {
     let mut stamps: Stamps<'a> = BTreeSet::new();
     for container in service.containers() {
         for variable in &container.env {
             let EnvSource::Secret { secret, key } = &variable.source else {
                 continue;
             };
-            stamps.extend(of_keys(drive, [(secret.secret_name.as_str(), key.as_str())]));
+            stamps.extend(of_keys(fetched, [(secret.secret_name.as_str(), key.as_str())]));
         }
         for whole in &container.env_from {
-            stamps.extend(of_whole(drive, &whole.secret.secret_name));
+            stamps.extend(of_whole(fetched, &whole.secret.secret_name));
         }
     }
     // The file in the pod follows by itself, but most programs read it once. CloudNativePG renews an authority a week before
@@ -53,26 +61,17 @@ fn stamps<'a>(drive: &'a ValidDrive, service: &'a ValidService) -> Stamps<'a> {
         .database_authority
         .iter()
         .map(|authority| (authority.secret_name.as_str(), authority.key.as_str()));
-    stamps.extend(of_keys(drive, certificates));
+    stamps.extend(of_keys(fetched, certificates));
     for binding in service.bindings.iter().filter(|binding| !binding.reload) {
         let name = binding.secret.secret_name.as_str();
         if binding.keys.is_empty() {
-            stamps.extend(of_whole(drive, name));
+            stamps.extend(of_whole(fetched, name));
         } else {
             let keys = binding.keys.iter().map(|(_, from)| (name, from.as_str()));
-            stamps.extend(of_keys(drive, keys));
+            stamps.extend(of_keys(fetched, keys));
         }
     }
     stamps
-}
-
-/// Changes when one of these keys of Secrets is written, and only then. `live` is what the pods were started by.
-pub(super) fn hash_of_keys<'a>(
-    drive: &'a ValidDrive,
-    keys: impl IntoIterator<Item = (&'a str, &'a str)>,
-    live: &StartedBy,
-) -> Hashes {
-    hashes(drive, of_keys(drive, keys).collect(), Some(live))
 }
 
 /// The hash of all stamps.
@@ -80,8 +79,8 @@ pub(super) fn hash_of_keys<'a>(
 /// A Secret whose `managedFields` were cleared has no stamps: the API server records no writer until somebody applies it, and
 /// its version changes with each write. While there is such a Secret, running pods keep their hash until a stamp of another Secret
 /// changes, or until that Secret was [written](Known::is_written).
-fn hashes(drive: &ValidDrive, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Hashes {
-    let is_known = |name: &str| drive.secrets.get(name).is_none_or(|facts| facts.keys.is_some());
+fn hashes(fetched: &Fetched, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Hashes {
+    let is_known = |name: &str| fetched.secrets.get(name).is_none_or(|facts| facts.keys.is_some());
     if stamps.iter().all(|[name, ..]| is_known(name)) {
         return Hashes {
             template: hash(stamps),
@@ -95,7 +94,7 @@ fn hashes(drive: &ValidDrive, stamps: Stamps<'_>, live: Option<&StartedBy>) -> H
             .iter()
             .filter(|[name, ..]| !is_known(name))
             .filter_map(|[name, ..]| {
-                let facts = drive.secrets.get(*name)?;
+                let facts = fetched.secrets.get(*name)?;
                 Some((
                     (*name).to_owned(),
                     (facts.version.clone(), names::hash(&[&facts.touch], 8)),
@@ -168,8 +167,8 @@ impl fmt::Display for Known {
 }
 
 /// When each key of a Secret was written, as far as it is there.
-fn of_whole<'a>(drive: &'a ValidDrive, name: &'a str) -> Vec<[&'a str; 3]> {
-    let Some(facts) = drive.secrets.get(name) else {
+fn of_whole<'a>(fetched: &'a Fetched, name: &'a str) -> Vec<[&'a str; 3]> {
+    let Some(facts) = fetched.secrets.get(name) else {
         return Vec::new();
     };
     match &facts.keys {
@@ -183,11 +182,11 @@ fn of_whole<'a>(drive: &'a ValidDrive, name: &'a str) -> Vec<[&'a str; 3]> {
 
 /// When keys of Secrets were written, as far as the Secrets are there.
 fn of_keys<'a>(
-    drive: &'a ValidDrive,
+    fetched: &'a Fetched,
     keys: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> impl Iterator<Item = [&'a str; 3]> {
     keys.into_iter().filter_map(|(name, key)| {
-        let facts = drive.secrets.get(name)?;
+        let facts = fetched.secrets.get(name)?;
         let stamp = facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key));
         Some([name, key, stamp.map_or("", String::as_str)])
     })

@@ -1,0 +1,175 @@
+//! One reconcile: fetch, validate, plan, build, apply, report.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action;
+use ras_core::plan::{Plan, plan};
+use ras_core::report::{self, ReconcileOutcome};
+use ras_core::validate::validate;
+use ras_core::{build, plan};
+
+use crate::apply::{self, Credentials};
+use crate::controller::context::Context;
+use crate::controller::drive_watch::{self, Stored};
+use crate::controller::scope::Scope;
+use crate::controller::status_writer::{self, Patched, StatusUpdate};
+use crate::controller::{Error, LIMIT, backoff, cleanup, events, finalizer, live_read, outage_requeue, requeue};
+use crate::informer::store::DriveKey;
+use crate::telemetry::metrics::Outcome as Counted;
+
+/// Reconciles a drive, within its time limit.
+pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let key = drive_watch::key(&drive);
+    let meta = drive.meta();
+    if meta.deletion_timestamp.is_none() && context.cache.is_closing(&key, meta.uid.as_deref().unwrap_or_default()) {
+        // Each child that Kubernetes takes away requeues the drive, and none can be created again.
+        return Ok(Action::await_change());
+    }
+    context.cache.begins(&key, context.api_health.ended());
+    let (counted, action) = match tokio::time::timeout(LIMIT, Box::pin(step(&key, &drive, &context))).await {
+        Ok(Ok((counted, action))) => (counted, Ok(action)),
+        Ok(Err(error)) => (Counted::Failed, Err(error)),
+        Err(_) => (Counted::Failed, Err(Error::TimedOut)),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    context.child_client.metrics.reconciled(counted, seconds);
+    action
+}
+
+/// What follows a failure: another try, later each time, and not for all drives at once.
+pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
+    let key = drive_watch::key(drive);
+    let wait = if error.is_unreached() {
+        outage_requeue::wait(&key, context)
+    } else {
+        backoff::wait(context.cache.failed(&key), &key)
+    };
+    tracing::warn!(drive = %key, %error, retry_in = ?wait, "reconcile failed");
+    Action::requeue(wait)
+}
+
+/// The six steps.
+async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
+    if stored.meta().deletion_timestamp.is_some() {
+        return cleanup::cleanup(key, stored, context).await;
+    }
+    let drive = match &stored.0 {
+        Ok(drive) => drive,
+        Err(invalid) => return undecodable(key, invalid, context).await,
+    };
+    let scope = Scope::open(key, drive, context).await;
+    let fetched = scope.fetch();
+    let validated = validate(scope.written, &fetched, &scope.platform);
+    if scope.drive.spec.is_paused() {
+        let plan = validated.as_ref().ok().map(|valid| plan(valid, &fetched));
+        return paused(&scope, plan.as_ref()).await;
+    }
+    let valid = match validated {
+        Ok(valid) => valid,
+        Err(errors) => return scope.report_only(&ReconcileOutcome::Invalid(&errors)).await,
+    };
+    let plan = plan(&valid, &fetched);
+    if !finalizer::set(key, &drive.metadata, finalizer::is_needed(&plan), context).await? {
+        // The drive changed meanwhile.
+        return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
+    }
+    let desired = build::build(&plan);
+    if !live_read::may_generate(&scope, &desired).await? {
+        return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
+    }
+    let credentials = apply::credentials(&context.child_client, key, scope.uid, &desired, &fetched.data).await?;
+    if !credentials.were_written() {
+        return apply_and_report(&scope, &plan, credentials).await;
+    }
+    // Pods are stamped with the credentials that are there now: without a second plan a new drive would take two reconciles,
+    // or write its Deployments twice.
+    let fetched = scope.fetch();
+    match validate(scope.written, &fetched, &scope.platform) {
+        Ok(valid) => apply_and_report(&scope, &plan::plan(&valid, &fetched), credentials).await,
+        // Something else became wrong in this very moment: the next reconcile reports it.
+        Err(_) => Ok((Counted::Changed, Action::requeue(Duration::ZERO))),
+    }
+}
+
+async fn apply_and_report(
+    scope: &Scope<'_>,
+    plan: &Plan<'_>,
+    credentials: Credentials,
+) -> Result<(Counted, Action), Error> {
+    let Scope { key, context, uid, .. } = *scope;
+    let desired = build::build(plan);
+    if !live_read::may_apply(scope, &desired).await? {
+        return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
+    }
+    let generated = credentials.were_written();
+    let fetched = plan.fetched;
+    let outcome = apply::apply(
+        &context.child_client,
+        key,
+        uid,
+        desired,
+        &fetched.buckets,
+        credentials,
+        &fetched.data,
+    )
+    .await?;
+    context.cache.closes(key, uid, outcome.is_final());
+    events::applied(&outcome, &scope.before, key, &scope.drive, context);
+    let observed = scope.observe(Some(plan));
+    let result = ReconcileOutcome::Applied {
+        plan,
+        outcome: &outcome,
+    };
+    let status = scope.status(&observed, &result);
+    // Names of buckets have to be in status before they are made, and whose turn it is to log in before they may.
+    let is_awaited = outcome.buckets.are_unrecorded() || plan.awaits_record();
+    if !is_awaited
+        && outcome.blocked.is_empty()
+        && let Some(wait) = requeue::defers_status(scope, &observed, &status)
+    {
+        context.cache.succeeded(key);
+        let wait = if generated { Duration::ZERO } else { wait };
+        return Ok((Counted::Changed, Action::requeue(wait)));
+    }
+    scope.update_status(status).await?;
+    // What credentials that are there allow besides, the next reconcile finds; nothing else would requeue the drive.
+    if (is_awaited || generated) && !outcome.is_final() {
+        return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
+    }
+    let changes_at = observed.changes_at(&scope.drive, Some(plan), scope.now.0);
+    Ok(requeue::after(key, plan, &outcome, changes_at, context))
+}
+
+/// `spec.paused`: the status alone is written.
+async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(Counted, Action), Error> {
+    if let Some(buckets) = &scope.context.child_client.bucket_controller {
+        buckets.forget(scope.key);
+    }
+    scope.report_only(&ReconcileOutcome::Paused(plan)).await
+}
+
+/// The stored object does not decode.
+async fn undecodable(key: &DriveKey, invalid: &InvalidObject, context: &Context) -> Result<(Counted, Action), Error> {
+    let now = Time(Timestamp::now());
+    let mut before = status_writer::last(key, &invalid.metadata, None, context);
+    if before.buckets.is_empty() {
+        // Or the names of its buckets would be forgotten, and with them what has to be removed one day.
+        before.buckets = cleanup::stored_buckets(key, context).await?;
+    }
+    let update = StatusUpdate {
+        key,
+        meta: &invalid.metadata,
+        before: &before,
+        suspended: false,
+        patched: Patched::Merge,
+    };
+    let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
+    update.write(status, context).await?;
+    Ok((Counted::Blocked, Action::await_change()))
+}

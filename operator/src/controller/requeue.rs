@@ -1,0 +1,136 @@
+//! When a drive is reconciled again.
+//!
+//! Watches requeue the drive on every change. Only time-based work needs an explicit requeue.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use ras_core::applied::Outcome;
+use ras_core::fetched::record::DeploymentState;
+use ras_core::plan::{Plan, database_job, listeners, secret_rotation};
+use ras_core::report::Observed;
+use ras_core::retry::Retry;
+use ras_crds::{ConditionType, DatabaseState, RecruitmentDriveStatus};
+
+use crate::controller::context::Context;
+use crate::controller::scope::Scope;
+use crate::controller::{backoff, outage_requeue};
+use crate::informer::store::DriveKey;
+use crate::telemetry::metrics::Outcome as Counted;
+
+/// How long Kubernetes' controllers may take to observe what was just written before the status reports it as it stands. A status
+/// written before that is outdated within moments, and costs a write and an event for each Deployment.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// How long the status is put off, if it is: it differs only in what is there for people to read, and changes soon.
+pub fn defers_status(scope: &Scope<'_>, observed: &Observed, status: &RecruitmentDriveStatus) -> Option<Duration> {
+    let changes_soon =
+        is_unsettled(observed) || has_just_stopped(observed, &scope.before) || is_being_checked(observed);
+    if !changes_soon || !keeps_the_record(&scope.before, status) {
+        return None;
+    }
+    let waited = scope.context.cache.defers_status(scope.key, scope.uid);
+    (waited < SETTLE).then(|| SETTLE.saturating_sub(waited))
+}
+
+/// Whether a controller has yet to look at what was written last.
+fn is_unsettled(observed: &Observed) -> bool {
+    let is_behind = |state: &DeploymentState| state.observed_generation < state.generation;
+    let server = observed.server.as_ref();
+    observed.deployments.values().any(is_behind)
+        || server.is_some_and(|server| server.observed_generation < server.generation)
+}
+
+/// Whether ports are being checked for the first time since a rollout. Mostly that takes milliseconds.
+fn is_being_checked(observed: &Observed) -> bool {
+    let mut services = observed
+        .listeners
+        .iter()
+        .filter(|seen| !seen.keeps)
+        .flat_map(|seen| seen.services.values());
+    services.any(|known| *known == listeners::Known::Unchecked)
+}
+
+/// Whether the database server was there by the last status, and has no ready pod now. One that is back within moments is
+/// not reported.
+fn has_just_stopped(observed: &Observed, before: &RecruitmentDriveStatus) -> bool {
+    let name = ConditionType::DatabaseReady.as_str();
+    let was_there = before.conditions.iter().any(|one| one.type_ == name && one.is_true());
+    was_there && observed.server.as_ref().is_some_and(|server| server.ready == 0)
+}
+
+/// Whether two statuses differ at most in what is there for people to read: everything else is a record that later steps
+/// rely on, and is never put off.
+pub fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveStatus) -> bool {
+    let migrations = |status: &RecruitmentDriveStatus| -> Vec<_> {
+        let services = status.services.iter();
+        services
+            .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
+            .collect()
+    };
+    // That a server does not answer is nothing to rely on.
+    let database = |status: &RecruitmentDriveStatus| {
+        let mut database = status.database.clone()?;
+        for line in &mut database.databases {
+            if line.message.as_deref() == Some(database_job::SERVER_DOWN) {
+                line.message = None;
+                line.state = DatabaseState::Ready;
+            }
+        }
+        Some(database)
+    };
+    before.buckets == status.buckets
+        && database(before) == database(status)
+        && before.secrets == status.secrets
+        && migrations(before) == migrations(status)
+}
+
+/// When a drive that was applied is reconciled again. `changes_at` is when time alone changes what is reported.
+pub fn after(
+    key: &DriveKey,
+    plan: &Plan<'_>,
+    outcome: &Outcome,
+    changes_at: Option<Timestamp>,
+    context: &Context,
+) -> (Counted, Action) {
+    let now = plan.calendar.now;
+    let changes = &outcome.changes;
+    if outcome.blocked.is_empty() {
+        context.cache.succeeded(key);
+        let counted = if changes.is_empty() {
+            Counted::Unchanged
+        } else {
+            Counted::Changed
+        };
+        let at = plan.next_wake_up.into_iter().chain(changes_at).min();
+        // Fields that were left to others are tried again although nothing may happen.
+        let conflicts = outcome.conflicts.iter().map(|conflict| conflict.again);
+        let waits = at
+            .map(|at| secret_rotation::wait_for(at, now))
+            .into_iter()
+            .chain(conflicts);
+        return (counted, waits.min().map_or_else(Action::await_change, Action::requeue));
+    }
+    if outcome.is_final() {
+        return (Counted::Blocked, Action::await_change());
+    }
+    if outcome.blocked.iter().any(|one| one.retry == Retry::WhenReached) {
+        return (Counted::Blocked, Action::requeue(outage_requeue::wait(key, context)));
+    }
+    let changes_in = changes_at.map_or(Duration::MAX, |at| secret_rotation::wait_for(at, now));
+    let failures = context.cache.failed(key);
+    let wait = if outcome.blocked.iter().any(|one| one.retry == Retry::Soon) {
+        backoff::wait(failures, key)
+    } else {
+        backoff::longest(key)
+    };
+    (Counted::Blocked, Action::requeue(wait.min(changes_in)))
+}
+
+/// Again at this time, or when something changes.
+pub fn at(changes_at: Option<Timestamp>, now: Timestamp) -> Action {
+    changes_at.map_or_else(Action::await_change, |at| {
+        Action::requeue(secret_rotation::wait_for(at, now))
+    })
+}

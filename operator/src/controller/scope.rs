@@ -1,0 +1,103 @@
+//! What one reconcile works on: the drive, what its status said before, and the settings, which stay the same for the whole
+//! reconcile.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::runtime::controller::Action;
+use ras_core::cache;
+use ras_core::fetched::Fetched;
+use ras_core::plan::Plan;
+use ras_core::platform::PlatformConfig;
+use ras_core::report::{self, Observed, ReconcileOutcome};
+use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
+
+use crate::controller::context::Context;
+use crate::controller::status_writer::{self, Patched, StatusUpdate};
+use crate::controller::{Error, requeue};
+use crate::informer::store::DriveKey;
+use crate::telemetry::metrics::Outcome as Counted;
+use crate::{fetch, listeners};
+
+/// One reconcile of one drive.
+pub struct Scope<'a> {
+    /// The key of the drive.
+    pub key: &'a DriveKey,
+    /// Its UID.
+    pub uid: &'a str,
+    /// The drive as people wrote it.
+    pub written: &'a RecruitmentDrive,
+    /// The drive with its cache as a service among the others: the status speaks of all services.
+    pub drive: Cow<'a, RecruitmentDrive>,
+    /// The status that was written last.
+    pub before: RecruitmentDriveStatus,
+    /// When the reconcile began.
+    pub now: Time,
+    /// The platform's settings.
+    pub platform: Arc<PlatformConfig>,
+    /// What every reconcile shares.
+    pub context: &'a Context,
+}
+
+impl<'a> Scope<'a> {
+    /// Begins a reconcile.
+    pub async fn open(key: &'a DriveKey, drive: &'a RecruitmentDrive, context: &'a Context) -> Self {
+        let platform = context.platform.now();
+        let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+        context.rejections.read(&context.child_client, key, uid).await;
+        Self {
+            key,
+            uid,
+            written: drive,
+            drive: cache::expanded(drive, &platform.cache),
+            before: status_writer::last(key, &drive.metadata, drive.status.as_ref(), context),
+            now: Time(Timestamp::now()),
+            platform,
+            context,
+        }
+    }
+
+    /// Step 1: what exists.
+    pub fn fetch(&self) -> Fetched {
+        fetch::fetch(self.key, &self.drive, &self.before, &self.now, self.context)
+    }
+
+    /// What the status shows of programs and data as they are now.
+    pub fn observe(&self, plan: Option<&Plan<'_>>) -> Observed {
+        let observed = fetch::observe(self.key, &self.drive, &self.before, &self.now, self.context);
+        let listeners =
+            plan.and_then(|plan| listeners::follow(self.key, plan, &observed.deployments, &self.before, self.context));
+        Observed {
+            refused_before: report::listeners::refused_since(&self.before),
+            listeners,
+            ..observed
+        }
+    }
+
+    /// Step 6: the status.
+    pub fn status(&self, observed: &Observed, outcome: &ReconcileOutcome<'_>) -> RecruitmentDriveStatus {
+        report::status(&self.drive, observed, outcome, &self.before, &self.now)
+    }
+
+    /// Writes the status, when it differs from what is there.
+    pub async fn update_status(&self, status: RecruitmentDriveStatus) -> Result<(), Error> {
+        let update = StatusUpdate {
+            key: self.key,
+            meta: &self.written.metadata,
+            before: &self.before,
+            suspended: self.drive.spec.is_suspended(),
+            patched: Patched::Apply,
+        };
+        update.write(status, self.context).await
+    }
+
+    /// Reports a drive of which nothing is applied. It is reconciled again when time alone changes what is reported.
+    pub async fn report_only(&self, outcome: &ReconcileOutcome<'_>) -> Result<(Counted, Action), Error> {
+        let observed = self.observe(outcome.plan());
+        self.update_status(self.status(&observed, outcome)).await?;
+        let changes_at = observed.changes_at(&self.drive, outcome.plan(), self.now.0);
+        Ok((Counted::Blocked, requeue::at(changes_at, self.now.0)))
+    }
+}
