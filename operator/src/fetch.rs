@@ -314,8 +314,13 @@ fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTr
         .collect()
 }
 
-/// What became of the data that a drive uses.
-fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveStatus, context: &Context) -> Data {
+/// What there is of the data that a drive uses.
+pub fn live_data(
+    key: &DriveKey,
+    drive: &RecruitmentDrive,
+    before: &RecruitmentDriveStatus,
+    context: &Context,
+) -> BTreeMap<data::Key, data::Live> {
     let store = &context.child_client.store;
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     let used = data::used(drive);
@@ -356,7 +361,7 @@ fn data_of(key: &DriveKey, drive: &RecruitmentDrive, before: &RecruitmentDriveSt
         };
         Some((one.clone(), live))
     });
-    data::judge(drive, &used, &live.collect(), &before.data)
+    live.collect()
 }
 
 /// The drive's Jobs, with why their pods are refused.
@@ -421,18 +426,11 @@ pub fn fetch(
             Some(_) => database_of(key, drive, before, now.0, context),
             None => DatabaseFacts::default(),
         },
-        data: data_of(key, drive, before, context),
     }
 }
 
-/// What the status shows of a drive's programs and data.
-pub fn observe(
-    key: &DriveKey,
-    drive: &RecruitmentDrive,
-    before: &RecruitmentDriveStatus,
-    now: &Time,
-    context: &Context,
-) -> Observed {
+/// What the status shows of a drive's programs.
+pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, now: &Time, context: &Context) -> Observed {
     let server = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
     let mut pod_failures = context.child_client.store.pod_failures(key);
     pod_failures.extend(context.rejections.of(key, &server));
@@ -441,7 +439,7 @@ pub fn observe(
         pod_failures,
         server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
         reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
-        data: data_of(key, drive, before, context),
+        data: Data::default(),
         // Otherwise what was applied tells it.
         children: if drive.spec.is_paused() {
             children_of(key, drive, context)

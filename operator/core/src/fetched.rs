@@ -17,7 +17,6 @@ pub use crate::fetched::facts::{
 };
 
 pub use crate::fetched::own_pods::OwnPods;
-use crate::plan::data::Data;
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
 /// concerned: no value ever gets here.
@@ -49,8 +48,6 @@ pub struct Fetched {
     pub buckets: BTreeMap<String, BucketFacts>,
     /// What is known of the drive's database server.
     pub database: DatabaseFacts,
-    /// What became of the data that the drive uses.
-    pub data: Data,
 }
 
 /// One of the drive's volumes as it is.

@@ -83,7 +83,8 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     if !live_read::may_generate(&scope, &desired).await? {
         return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
     }
-    let credentials = apply::credentials(&context.child_client, key, scope.uid, &desired, &fetched.data).await?;
+    let data = scope.data();
+    let credentials = apply::credentials(&context.child_client, key, scope.uid, &desired, &data).await?;
     if !credentials.were_written() {
         return apply_and_report(&scope, &plan, credentials).await;
     }
@@ -116,7 +117,7 @@ async fn apply_and_report(
         desired,
         &fetched.buckets,
         credentials,
-        &fetched.data,
+        &scope.data(),
     )
     .await?;
     context.cache.closes(key, uid, outcome.is_final());

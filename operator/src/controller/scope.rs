@@ -10,6 +10,7 @@ use kube::runtime::controller::Action;
 use ras_core::cache;
 use ras_core::fetched::Fetched;
 use ras_core::plan::Plan;
+use ras_core::plan::data::{self, Data};
 use ras_core::platform::PlatformConfig;
 use ras_core::report::{self, Observed, ReconcileOutcome};
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
@@ -64,14 +65,21 @@ impl<'a> Scope<'a> {
         fetch::fetch(self.key, &self.drive, &self.before, &self.now, self.context)
     }
 
+    /// Whether the data that the drive uses is still there. It is judged of every drive, also of one that is not valid.
+    pub fn data(&self) -> Data {
+        let live = fetch::live_data(self.key, &self.drive, &self.before, self.context);
+        data::judge(&self.drive, &data::used(&self.drive), &live, &self.before.data)
+    }
+
     /// What the status shows of programs and data as they are now.
     pub fn observe(&self, plan: Option<&Plan<'_>>) -> Observed {
-        let observed = fetch::observe(self.key, &self.drive, &self.before, &self.now, self.context);
+        let observed = fetch::observe(self.key, &self.drive, &self.now, self.context);
         let listeners =
             plan.and_then(|plan| listeners::follow(self.key, plan, &observed.deployments, &self.before, self.context));
         Observed {
             refused_before: report::listeners::refused_since(&self.before),
             listeners,
+            data: self.data(),
             ..observed
         }
     }
