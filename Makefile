@@ -94,7 +94,7 @@ build: ## Build the operator and the test programs
 	@echo "building the operator (some minutes the first time)"
 	@cargo build --workspace --locked
 
-check: lint lint-workflows ## Formatting, lints, generated files, documentation, licences; no control plane needed
+check: lint lint-workflows ## Formatting, lints, workflows, generated files, documentation, licences; no control plane needed
 	@echo "== generated files are fresh"
 	cargo run --quiet --locked --bin generate -- --check
 	@echo "== documentation builds without a warning"

@@ -39,7 +39,7 @@ actionlint() {
         go build -ldflags '-s -w' -o "$temporary/actionlint" github.com/rhysd/actionlint/cmd/actionlint)
 }
 
-python() {
+zizmor() {
     # Without activation scripts the environment may be renamed: its programs are called by their path.
     python3 -m venv "$temporary" &&
         "$temporary/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
@@ -47,9 +47,9 @@ python() {
 }
 
 install actionlint "$here/actionlint/go.mod" actionlint
-install python "$here/requirements.txt" python
+install zizmor "$here/requirements.txt" zizmor
 
 cd "$here/../.."
-"$out/actionlint/actionlint" -shellcheck "$out/python/bin/shellcheck" -pyflakes ''
+"$out/actionlint/actionlint" -shellcheck "$out/zizmor/bin/shellcheck" -pyflakes ''
 # Offline: the result depends on the files alone, and no token is needed.
-"$out/python/bin/zizmor" --offline --no-progress --quiet .github
+"$out/zizmor/bin/zizmor" --offline --no-progress --quiet .github
