@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint check generate
+.PHONY: help demo test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint lint-workflows check generate hooks
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -94,7 +94,7 @@ build: ## Build the operator and the test programs
 	@echo "building the operator (some minutes the first time)"
 	@cargo build --workspace --locked
 
-check: lint ## Formatting, lints, generated files, documentation, licences; no control plane needed
+check: lint lint-workflows ## Formatting, lints, workflows, generated files, documentation, licences; no control plane needed
 	@echo "== generated files are fresh"
 	cargo run --quiet --locked --bin generate -- --check
 	@echo "== documentation builds without a warning"
@@ -113,6 +113,13 @@ lint: ## Formatting, clippy, one TLS provider, licences and duplicates
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny $(CARGO_DENY) (some minutes, once)"; cargo install --quiet --locked cargo-deny --version $(CARGO_DENY); }
 	cargo deny --locked --log-level warn check licenses bans sources
 	@if cargo deny --locked fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; else echo "advisories: not run, their database cannot be reached from here"; fi
+
+lint-workflows: ## The workflows in .github: actionlint and zizmor, installed once at pinned versions
+	@echo "== workflows"
+	@.github/lint/run.sh
+
+hooks: ## Have git check format, lints and generated files before each commit (.githooks/pre-commit)
+	git config core.hooksPath .githooks
 
 generate: ## Write the CustomResourceDefinition and docs/api.md anew from the types
 	cargo run --quiet --bin generate
