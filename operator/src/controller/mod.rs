@@ -4,7 +4,6 @@
 //! is deleted, even when the operator is gone, and what is to be retained carries none. Only a drive with buckets
 //! that are to be deleted has a finalizer: see [`cleanup`].
 
-pub mod backoff;
 pub mod cleanup;
 pub mod context;
 pub mod drive_watch;
@@ -42,6 +41,7 @@ use context::Context;
 use drive_watch::Stored;
 use error::refusal;
 use ras_core::applied::Outcome;
+use ras_core::backoff;
 use ras_core::plan::{database_job, login_rotation, secret_rotation};
 use ras_core::report::{Observed, ReconcileOutcome};
 use ras_core::retry::Retry;

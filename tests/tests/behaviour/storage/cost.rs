@@ -7,7 +7,7 @@ use std::{
 };
 
 use ras_crds::ConditionType;
-use ras_operator::object_store::controller::Pace;
+use ras_object_store::controller::Pace;
 use ras_tests::{Error, PATIENCE, object_store::StoreKind};
 
 use super::{Storage, documented::table, rights::enforcing::enforcing, suite::EVERYTHING};

@@ -7,9 +7,9 @@ use std::{
 };
 
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, LockMode, ObjectLock, Origin, Owner, Settings};
-use ras_operator::object_store::capabilities::Capabilities;
-use ras_operator::object_store::ensure::ensure;
-use ras_operator::object_store::rate_limiter::Uncounted;
+use ras_object_store::capabilities::Capabilities;
+use ras_object_store::ensure::ensure;
+use ras_object_store::rate_limiter::Uncounted;
 use ras_tests::{
     Error,
     object_store::{ObjectStore, StoreKind, StoreOptions, shared},

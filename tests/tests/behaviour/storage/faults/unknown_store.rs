@@ -7,10 +7,10 @@ use futures::{StreamExt as _, stream};
 use ras_core::bucket::request::{BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, Origin, Owner, Settings};
 use ras_core::build::names;
 use ras_core::platform::ObjectStoreConfig;
-use ras_operator::object_store::capabilities::Capabilities;
-use ras_operator::object_store::ensure::ensure;
-use ras_operator::object_store::rate_limiter::{RateLimiter, Uncounted};
-use ras_operator::object_store::s3::S3Store;
+use ras_object_store::capabilities::Capabilities;
+use ras_object_store::ensure::ensure;
+use ras_object_store::rate_limiter::{RateLimiter, Uncounted};
+use ras_object_store::s3::S3Store;
 use ras_tests::{
     Error, FaultProxy, Match,
     object_store::{ObjectStore, StoreKind, shared},

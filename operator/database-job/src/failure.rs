@@ -1,0 +1,333 @@
+//! What goes wrong with a server, sorted by what helps. Pure.
+//!
+//! Codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+
+use crate::step::Step;
+use ras_core::database::report::{Cause, Problem};
+
+/// What was met instead of what was hoped for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The server said no.
+    Answer {
+        /// Its five characters.
+        code: String,
+        /// Its sentence.
+        message: String,
+    },
+    /// Nobody listens there, or the name does not resolve. Says what the system said.
+    NoConnection(String),
+    /// It took too long.
+    TimedOut,
+    /// The connection ended before the answer did.
+    Closed,
+    /// The server does not speak TLS.
+    TlsUnsupported,
+    /// The server's certificate is not to be trusted. Says why.
+    Certificate(String),
+    /// TLS failed in another way.
+    Tls(String),
+    /// Something else, in the client's words.
+    Other(String),
+}
+
+/// What was being done.
+#[derive(Clone, Copy, Debug)]
+pub enum Doing<'a> {
+    /// Connecting, or asking what there is, as the administrator.
+    Asking {
+        /// `host:port`.
+        server: &'a str,
+        /// The administrator's name.
+        user: &'a str,
+        /// The database that was connected to.
+        database: &'a str,
+    },
+    /// Trying a login.
+    LoggingIn {
+        /// `host:port`.
+        server: &'a str,
+        /// Its name.
+        role: &'a str,
+    },
+    /// Taking a step.
+    Taking {
+        /// `host:port`.
+        server: &'a str,
+        /// The step.
+        step: &'a Step,
+    },
+}
+
+impl Doing<'_> {
+    fn server(&self) -> &str {
+        match self {
+            Self::Asking { server, .. } | Self::LoggingIn { server, .. } | Self::Taking { server, .. } => server,
+        }
+    }
+}
+
+/// Sorts what was met.
+pub fn sort(fault: &Fault, doing: Doing<'_>) -> Problem {
+    let cause = cause(fault, doing);
+    let (database, role) = match doing {
+        Doing::Asking { .. } => (None, None),
+        Doing::LoggingIn { role, .. } => (None, Some(role.to_owned())),
+        Doing::Taking { step, .. } => (step.database().map(str::to_owned), step.role().map(str::to_owned)),
+    };
+    Problem {
+        cause,
+        database,
+        role,
+        message: words(cause, fault, doing),
+    }
+}
+
+fn cause(fault: &Fault, doing: Doing<'_>) -> Cause {
+    let (code, message) = match fault {
+        Fault::Answer { code, message } => (code.as_str(), message.as_str()),
+        Fault::NoConnection(_) | Fault::TimedOut | Fault::Closed => return Cause::Unreachable,
+        Fault::TlsUnsupported => return Cause::TlsRefused,
+        Fault::Certificate(_) => return Cause::CertificateRefused,
+        Fault::Tls(_) | Fault::Other(_) => return Cause::Refused,
+    };
+    match code {
+        "28P01" => Cause::WrongPassword,
+        // So far the texts of PostgreSQL 13 ("SSL off") and since ("no encryption").
+        // Of a login it is not: the administrator got in just so.
+        "28000"
+            if matches!(doing, Doing::Asking { .. })
+                && (message.contains("no encryption") || message.contains("SSL off")) =>
+        {
+            Cause::TlsRequired
+        }
+        "28000" => Cause::NotLetIn,
+        "3D000" if matches!(doing, Doing::Asking { .. }) => Cause::DatabaseMissing,
+        "57P01" | "57P02" | "57P03" => Cause::Starting,
+        "53300" => Cause::TooManyConnections,
+        "25006" => Cause::ReadOnly,
+        // The first three: made by another run at this very moment, which the next look shows.
+        "42710" | "42P04" | "23505" | "55P03" | "55006" | "40001" | "40P01" | "57014" => Cause::Busy,
+        "XX000" if message.contains("concurrently") => Cause::Busy,
+        "42501" => Cause::MissingRight,
+        "58P01" | "0A000"
+            if matches!(
+                doing,
+                Doing::Taking {
+                    step: Step::CreateExtension { .. },
+                    ..
+                }
+            ) =>
+        {
+            Cause::ExtensionMissing
+        }
+        _ if code.starts_with("53") => Cause::Busy,
+        _ => Cause::Refused,
+    }
+}
+
+fn words(cause: Cause, fault: &Fault, doing: Doing<'_>) -> String {
+    let server = doing.server();
+    let said = said(fault);
+    let attempt = attempt(doing);
+    match cause {
+        Cause::Unreachable => format!(
+            "the database server {server} could not be reached ({said}): check host and port, that it is running, and that \
+             network policies and firewalls let this namespace connect to it"
+        ),
+        Cause::Starting => format!("the database server {server} is starting or stopping ({said}); it is tried again"),
+        Cause::TooManyConnections => format!(
+            "the database server {server} has no connection left ({said}): raise max_connections or let programs use fewer"
+        ),
+        Cause::ReadOnly => format!(
+            "the database server {server} takes no writes ({said}): name the primary's host, or see why it is read-only"
+        ),
+        Cause::Busy => format!("{attempt} did not succeed, for the server was busy ({said}); it is tried again"),
+        Cause::TlsRefused => format!(
+            "the database server {server} does not speak TLS, which sslmode asks for: turn `ssl` on there, or set sslmode to \
+             `prefer` where the network is trusted"
+        ),
+        Cause::TlsRequired => format!(
+            "the database server {server} lets nobody in without TLS ({said}): set sslmode to `require`, or to `verify-full` \
+             with the server's authority in `ca`"
+        ),
+        Cause::CertificateRefused => format!(
+            "the certificate of the database server {server} is not trusted ({said}): put the CA certificate that signed it, or \
+             the server's own certificate if it is self-signed, into `ca`, and set `host` to a name in the certificate"
+        ),
+        Cause::WrongPassword => match doing {
+            Doing::Asking { user, .. } => format!(
+                "the database server {server} does not accept the password of the administrator {user}: correct `username` \
+                 or `password` in the administrator's Secret"
+            ),
+            _ => format!("{attempt} did not succeed ({said}): see the server's log"),
+        },
+        Cause::NotLetIn => format!(
+            "{attempt} was refused by the server's rules ({said}): let the user in from this cluster's addresses in pg_hba.conf"
+        ),
+        Cause::DatabaseMissing => format!(
+            "{attempt} did not succeed ({said}): name a database that is there in the key `database` of the administrator's \
+             Secret"
+        ),
+        Cause::MissingRight => match doing {
+            Doing::Taking { step, .. } => format!(
+                "{attempt} is not allowed ({said}): give the administrator {}",
+                step.needs()
+            ),
+            _ => format!("{attempt} is not allowed ({said}): give the administrator the right to connect to it"),
+        },
+        Cause::ExtensionMissing => {
+            format!("{attempt} did not succeed ({said}): install it on the server, or take it off the list")
+        }
+        _ => format!("{attempt} did not succeed ({said}): see the server's log"),
+    }
+}
+
+fn attempt(doing: Doing<'_>) -> String {
+    match doing {
+        Doing::Asking { server, user, database } => {
+            format!("connecting to the database {database} of the server {server} as the administrator {user}")
+        }
+        Doing::LoggingIn { server, role } => format!("logging in to the server {server} as {role}"),
+        Doing::Taking { step, .. } => format!("the step \"{}\"", infinitive(step)),
+    }
+}
+
+fn infinitive(step: &Step) -> String {
+    match step {
+        Step::CreateRole { role } => format!("make role {role}"),
+        Step::MarkRole { role } => format!("mark role {role} as this drive's"),
+        Step::JoinOwner { role, owner } => format!("make role {role} a member of {owner}"),
+        Step::BecomeOwner { role, owner } => format!("let role {role} work as {owner}"),
+        Step::ActAsOwner { owner, admin } => format!("make the administrator {admin} a member of {owner}"),
+        Step::CreateDatabase { database, .. } => format!("make database {database}"),
+        Step::MarkDatabase { database } => format!("mark database {database} as this drive's"),
+        Step::AllowCreate { database, owner } => format!("let {owner} make tables in database {database}"),
+        Step::AllowUse { database, user, .. } => format!("let {user} read and write in database {database}"),
+        Step::CreateExtension { database, extension } => format!("add extension {extension} to database {database}"),
+        Step::SetPassword { role } => format!("set the password of role {role}"),
+    }
+}
+
+fn said(fault: &Fault) -> String {
+    match fault {
+        Fault::Answer { code, message } => format!("{message}, code {code}"),
+        Fault::NoConnection(text) | Fault::Certificate(text) | Fault::Tls(text) | Fault::Other(text) => text.clone(),
+        Fault::TimedOut => "it did not answer in time".to_owned(),
+        Fault::Closed => "the connection was closed".to_owned(),
+        Fault::TlsUnsupported => "it does not speak TLS".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKING: Doing<'_> = Doing::Asking {
+        server: "db.example.edu:5432",
+        user: "adm",
+        database: "postgres",
+    };
+
+    fn answer(code: &str, message: &str) -> Fault {
+        Fault::Answer {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_failure_is_sorted_and_told_with_its_object_and_the_next_step() {
+        let text = str::to_owned;
+        let rows = [
+            (
+                Fault::NoConnection(text("refused")),
+                Cause::Unreachable,
+                "check host and port",
+            ),
+            (Fault::TimedOut, Cause::Unreachable, "in time"),
+            (Fault::TlsUnsupported, Cause::TlsRefused, "`ssl`"),
+            (Fault::Certificate(text("expired")), Cause::CertificateRefused, "`ca`"),
+            (
+                answer("28P01", "password authentication failed"),
+                Cause::WrongPassword,
+                "administrator adm",
+            ),
+            (
+                answer(
+                    "28000",
+                    "no pg_hba.conf entry for host \"10.0.0.1\", user \"adm\", database \"postgres\", no encryption",
+                ),
+                Cause::TlsRequired,
+                "sslmode",
+            ),
+            (
+                answer(
+                    "28000",
+                    "no pg_hba.conf entry for host \"10.0.0.1\", user \"adm\", database \"postgres\", SSL on",
+                ),
+                Cause::NotLetIn,
+                "pg_hba.conf",
+            ),
+            (
+                answer("3D000", "database \"postgres\" does not exist"),
+                Cause::DatabaseMissing,
+                "`database`",
+            ),
+            (
+                answer("57P03", "the database system is starting up"),
+                Cause::Starting,
+                "tried again",
+            ),
+            (
+                answer("53300", "sorry, too many clients already"),
+                Cause::TooManyConnections,
+                "max_connections",
+            ),
+            (
+                answer("25006", "cannot execute CREATE ROLE in a read-only transaction"),
+                Cause::ReadOnly,
+                "primary",
+            ),
+        ];
+        for (fault, cause, words) in rows {
+            let problem = sort(&fault, ASKING);
+            assert_eq!(problem.cause, cause, "{fault:?}");
+            assert!(problem.message.contains(words), "{}", problem.message);
+            assert!(problem.message.contains("db.example.edu:5432"), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_step_that_is_not_allowed_names_the_right_that_is_missing() {
+        let step = Step::CreateDatabase {
+            database: "application".to_owned(),
+            owner: "app".to_owned(),
+            utf8: false,
+        };
+        let doing = Doing::Taking {
+            server: "db:5432",
+            step: &step,
+        };
+        let problem = sort(&answer("42501", "permission denied to create database"), doing);
+        assert_eq!(problem.cause, Cause::MissingRight);
+        assert_eq!(problem.database.as_deref(), Some("application"));
+        assert!(problem.message.contains("CREATEDB"), "{}", problem.message);
+    }
+
+    #[test]
+    fn what_another_run_does_at_the_same_time_is_tried_again() {
+        let step = Step::CreateRole { role: "app".to_owned() };
+        let doing = Doing::Taking {
+            server: "db:5432",
+            step: &step,
+        };
+        for (code, message) in [
+            ("42710", "role \"app\" already exists"),
+            ("23505", "duplicate key"),
+            ("XX000", "tuple concurrently updated"),
+        ] {
+            assert!(sort(&answer(code, message), doing).cause.may_pass(), "{code}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The only place that speaks to a PostgreSQL server, and the only user of its client.
+
+mod certificate;
+mod connection;
+mod errors;
+mod observe;
+mod tls;
+mod x509;
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Client;
+
+use crate::failure::{Doing, Fault, sort};
+use crate::inputs::{Admin, Password};
+use crate::marker::marker;
+use crate::observed::Observed;
+use crate::statement::statement;
+use crate::step::Step;
+use connection::{Credentials, Server, within};
+use ras_core::database::report::{Cause, Problem};
+use ras_core::database::request::Request;
+
+/// Held by whoever changes a server: two at a time would only get into each other's way. Any number that others are not
+/// likely to use.
+const LOCK: i64 = 0x7261_735f_6462;
+
+/// A server, with one connection as the administrator, which holds the lock.
+pub struct Postgres<'a> {
+    server: Server<'a>,
+    request: &'a Request,
+    passwords: &'a BTreeMap<String, Password>,
+    client: Client,
+    facts: Facts,
+    /// The database that was last looked into, and the connection to it.
+    inside: Option<(String, Client)>,
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Its version in its own words.
+    pub version: String,
+    /// Its major version.
+    pub major: u16,
+    user: String,
+    is_superuser: bool,
+    is_read_only: bool,
+    is_utf8: bool,
+}
+
+impl<'a> Postgres<'a> {
+    /// Connects as the administrator. `passwords` are those of the logins, by role.
+    pub async fn connect(
+        admin: &'a Admin,
+        request: &'a Request,
+        passwords: &'a BTreeMap<String, Password>,
+    ) -> Result<Self, Problem> {
+        let server = Server::new(admin)?;
+        let asking = |fault: &Fault| {
+            let doing = Doing::Asking {
+                server: server.name(),
+                user: &admin.username,
+                database: &admin.database,
+            };
+            let mut problem = sort(fault, doing);
+            if problem.cause == Cause::WrongPassword {
+                problem.message.push_str(if admin.password.is_empty() {
+                    ". The key `password` of its Secret is empty, which PostgreSQL takes for no password"
+                } else if admin.password.ends_with_line_break() {
+                    ". The value of the key `password` ends with a line break (newline), which is part of it: write the password \
+                     without it"
+                } else {
+                    ""
+                });
+            }
+            problem
+        };
+        let client = server.open(&admin.database).await.map_err(|fault| asking(&fault))?;
+        let facts = observe::facts(&client).await.map_err(|fault| asking(&fault))?;
+        Ok(Self {
+            server,
+            request,
+            passwords,
+            client,
+            facts,
+            inside: None,
+        })
+    }
+
+    /// What it says of itself.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether it will do, and nobody else is at work on it.
+    pub async fn begin(&self, oldest: u16) -> Result<(), Problem> {
+        let server = self.server.name();
+        let problem = |cause, message| Problem {
+            cause,
+            database: None,
+            role: None,
+            message,
+        };
+        if self.facts.major < oldest {
+            let message = format!(
+                "the database server {server} is PostgreSQL {}, and the drive needs {oldest} or later: upgrade the server, or \
+                 name another one",
+                self.facts.version
+            );
+            return Err(problem(Cause::WrongVersion, message));
+        }
+        if self.facts.is_read_only {
+            let fault = Fault::Answer {
+                code: "25006".to_owned(),
+                message: "it is a standby, or read-only by its settings".to_owned(),
+            };
+            return Err(self.asking(&fault));
+        }
+        let lock = format!("SELECT pg_advisory_lock({LOCK})");
+        match within(self.client.batch_execute(&lock)).await {
+            Ok(()) => Ok(()),
+            Err(Fault::Answer { code, .. }) if code == "55P03" => Err(problem(
+                Cause::Busy,
+                format!("somebody else has been preparing databases on {server} for a minute; it is tried again"),
+            )),
+            Err(fault) => Err(self.asking(&fault)),
+        }
+    }
+
+    /// What it has, and what could not be seen.
+    pub async fn observe(&mut self) -> Result<(Observed, Vec<Problem>), Problem> {
+        observe::observe(self).await
+    }
+
+    /// What tells the server, and each database that is asked for, from every other. What cannot be seen is left out.
+    pub async fn identities(&self) -> (Option<String>, BTreeMap<String, u32>) {
+        observe::identities(self).await
+    }
+
+    /// Takes a step.
+    pub async fn take(&mut self, step: &Step) -> Result<(), Problem> {
+        let verifier = match step {
+            Step::SetPassword { role } => match self.passwords.get(role) {
+                Some(password) => postgres_protocol::password::scram_sha_256(password.reveal()),
+                None => String::new(),
+            },
+            _ => String::new(),
+        };
+        let text = statement(step, self.facts.major, &marker(&self.request.drive), &verifier);
+        let done = match step.inside() {
+            None => within(self.client.batch_execute(&text)).await,
+            Some(database) => match self.enter(database).await {
+                Ok(client) => within(client.batch_execute(&text)).await,
+                Err(fault) => Err(fault),
+            },
+        };
+        done.map_err(|fault| {
+            sort(
+                &fault,
+                Doing::Taking {
+                    server: self.server.name(),
+                    step,
+                },
+            )
+        })
+    }
+
+    /// A connection to `database`. One at a time, because small servers have few.
+    async fn enter(&mut self, database: &str) -> Result<&Client, Fault> {
+        if self
+            .inside
+            .as_ref()
+            .is_none_or(|(name, client)| name != database || client.is_closed())
+        {
+            self.inside = None;
+            let client = self.server.open(database).await?;
+            self.inside = Some((database.to_owned(), client));
+        }
+        match &self.inside {
+            Some((_, client)) => Ok(client),
+            None => Err(Fault::Closed),
+        }
+    }
+
+    /// Whether a login works with its password.
+    async fn login_works(&self, role: &str, password: &Password, database: &str) -> Result<bool, Fault> {
+        let login = Credentials {
+            user: role,
+            password,
+            database,
+        };
+        match self.server.connect(login).await {
+            Ok(_) => Ok(true),
+            Err(Fault::Answer { code, .. }) if code == "28P01" => Ok(false),
+            // Refused for what comes after the password: no right to connect to the database, or there is none.
+            Err(Fault::Answer { code, .. }) if code == "42501" || code == "3D000" => Ok(true),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn asking(&self, fault: &Fault) -> Problem {
+        let admin = self.server.admin();
+        let doing = Doing::Asking {
+            server: self.server.name(),
+            user: &admin.username,
+            database: &admin.database,
+        };
+        sort(fault, doing)
+    }
+}

@@ -1,0 +1,70 @@
+//! CORS documents: which rules a bucket should have, and whether it has them. Pure.
+
+use crate::lifecycle::mark;
+use crate::observed::StoredCors;
+use ras_core::bucket::request::{BucketRequest, Origin};
+
+/// The document that should be written, if `observed` is not as it should be.
+pub(super) fn document(request: &BucketRequest, observed: &[StoredCors]) -> Option<Vec<StoredCors>> {
+    let desired = desired(request);
+    let wanted = contents(&desired);
+    if request.origin == Origin::Made {
+        return (contents(observed) != wanted).then_some(desired);
+    }
+    let (ours, others): (Vec<_>, Vec<_>) = observed
+        .iter()
+        .cloned()
+        .partition(|rule| is_ours(rule, request, &wanted));
+    // The first rule that fits decides: others' come first, so that nothing changes for them.
+    (contents(&ours) != wanted).then(|| others.into_iter().chain(desired).collect())
+}
+
+fn desired(request: &BucketRequest) -> Vec<StoredCors> {
+    let mark = mark(request);
+    let rules = request.settings.cors.iter().enumerate();
+    rules
+        .map(|(at, rule)| StoredCors {
+            id: Some(format!("{mark}cors/{at}")),
+            origins: rule.origins.clone(),
+            methods: rule.methods.clone(),
+            headers: rule.headers.clone(),
+            expose_headers: rule.expose_headers.clone(),
+            max_age_seconds: rule.max_age_seconds,
+        })
+        .collect()
+}
+
+/// Whether a rule is ours: by its name or, in a store that forgets names, by what it says.
+fn is_ours(rule: &StoredCors, request: &BucketRequest, wanted: &[StoredCors]) -> bool {
+    match rule.id.as_deref() {
+        None | Some("") => wanted.contains(&content(rule)),
+        Some(id) => id.starts_with(&mark(request)),
+    }
+}
+
+/// What rules say, without their names. Their order counts, that of the lists within them does not.
+fn contents(rules: &[StoredCors]) -> Vec<StoredCors> {
+    rules.iter().map(content).collect()
+}
+
+fn content(rule: &StoredCors) -> StoredCors {
+    let sorted = |list: &[String], lower: bool| {
+        let mut list: Vec<String> = list
+            .iter()
+            .map(|text| if lower { text.to_ascii_lowercase() } else { text.clone() })
+            .collect();
+        list.sort();
+        list.dedup();
+        list
+    };
+    StoredCors {
+        id: None,
+        origins: sorted(&rule.origins, false),
+        methods: sorted(&rule.methods, false),
+        // Names of headers know no case (RFC 9110), and servers write them as they like.
+        headers: sorted(&rule.headers, true),
+        expose_headers: sorted(&rule.expose_headers, true),
+        // Servers that keep a number and no option tell 0 for nothing.
+        max_age_seconds: rule.max_age_seconds.filter(|seconds| *seconds != 0),
+    }
+}

@@ -1,0 +1,314 @@
+//! What goes wrong with a store, sorted by what helps. Pure.
+//!
+//! Codes are those of <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
+
+mod sort;
+mod words;
+
+use ras_crds::Reason;
+
+use crate::operation::Operation;
+use ras_core::bucket::state::StoreError;
+use ras_core::retry::Retry;
+
+/// One request, or one decision about a bucket, that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(Box<Facts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Facts {
+    bucket: String,
+    operation: Option<Operation>,
+    kind: Kind,
+    answer: Answer,
+}
+
+/// What a store answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Code of the error document.
+    pub code: Option<String>,
+    /// Message of the error document.
+    pub message: Option<String>,
+    /// Region that the store names.
+    pub region: Option<String>,
+}
+
+/// Why there was no answer, or none that could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// It took too long.
+    TimedOut,
+    /// Nobody listens there, or the name does not resolve. Says what the system said.
+    NoConnection(String),
+    /// The connection ended before the answer did.
+    Closed,
+    /// TLS: the server's certificate is signed by nobody we trust.
+    UnknownAuthority,
+    /// TLS failed in another way.
+    Tls(String),
+    /// Something answered that is no S3.
+    NotS3,
+    /// There are no credentials to sign with. Says why.
+    NoCredentials(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Transport(Transport),
+    Throttled,
+    ServerError,
+    Busy,
+    ClockSkewed,
+    Denied,
+    KeyUnknown,
+    SignatureRefused,
+    TokenExpired,
+    Missing,
+    Lost { to_another: bool },
+    Taken,
+    NotOurs { whose: String },
+    WrongRegion,
+    EncryptionKey,
+    TooMany,
+    InvalidName,
+    NotEmpty,
+    NoLockLater,
+    Locked,
+    Stuck,
+    Restless,
+    Unsupported,
+    Refused,
+}
+
+impl Failure {
+    /// Sorts what a store answered.
+    pub fn answered(operation: Operation, bucket: &str, answer: Answer) -> Self {
+        let answer = Answer {
+            message: answer.message.map(|message| sort::harmless(&message)),
+            ..answer
+        };
+        Self(Box::new(Facts {
+            kind: sort::sort(operation, &answer),
+            bucket: bucket.to_owned(),
+            operation: Some(operation),
+            answer,
+        }))
+    }
+
+    /// There was no answer.
+    pub fn unanswered(operation: Operation, bucket: &str, transport: Transport) -> Self {
+        Self::new(bucket, Some(operation), Kind::Transport(transport))
+    }
+
+    /// The store took the request for another one.
+    pub fn unsupported(operation: Operation, bucket: &str) -> Self {
+        Self::new(bucket, Some(operation), Kind::Unsupported)
+    }
+
+    /// The bucket is somebody else's.
+    pub fn not_ours(bucket: &str, whose: impl Into<String>) -> Self {
+        Self::new(bucket, None, Kind::NotOurs { whose: whose.into() })
+    }
+
+    /// A bucket that should be there is not.
+    pub fn missing(bucket: &str) -> Self {
+        Self::new(bucket, None, Kind::Missing)
+    }
+
+    /// A bucket that was there is not, or another one has its name.
+    pub fn lost(bucket: &str, to_another: bool) -> Self {
+        Self::new(bucket, None, Kind::Lost { to_another })
+    }
+
+    /// Objects are removed and stay.
+    pub fn stuck(bucket: &str) -> Self {
+        Self::new(bucket, None, Kind::Stuck)
+    }
+
+    /// Settings do not stay as they are written.
+    pub fn restless(bucket: &str) -> Self {
+        Self::new(bucket, None, Kind::Restless)
+    }
+
+    fn new(bucket: &str, operation: Option<Operation>, kind: Kind) -> Self {
+        Self(Box::new(Facts {
+            bucket: bucket.to_owned(),
+            operation,
+            kind,
+            answer: Answer::default(),
+        }))
+    }
+
+    /// Why, for a condition.
+    pub fn reason(&self) -> Reason {
+        match &self.0.kind {
+            Kind::Transport(Transport::NoCredentials(_))
+            | Kind::Denied
+            | Kind::KeyUnknown
+            | Kind::SignatureRefused
+            | Kind::TokenExpired => Reason::StoreDenied,
+            Kind::Transport(_) | Kind::ServerError | Kind::Busy | Kind::Restless => Reason::StoreUnavailable,
+            Kind::Throttled => Reason::StoreThrottled,
+            Kind::ClockSkewed => Reason::ClockSkewed,
+            Kind::Missing => Reason::BucketMissing,
+            Kind::Lost { .. } => Reason::BucketLost,
+            Kind::Taken | Kind::NotOurs { .. } => Reason::BucketNotOurs,
+            Kind::WrongRegion => Reason::WrongRegion,
+            Kind::EncryptionKey => Reason::KeyUnusable,
+            Kind::TooMany
+            | Kind::InvalidName
+            | Kind::NotEmpty
+            | Kind::NoLockLater
+            | Kind::Stuck
+            | Kind::Unsupported
+            | Kind::Refused => Reason::StoreRefused,
+            Kind::Locked => Reason::ObjectsLocked,
+        }
+    }
+
+    /// For people: which bucket, what the store said and what to do. Holds nothing that is secret.
+    pub fn sentence(&self) -> String {
+        words::sentence(&self.0)
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        match &self.0.kind {
+            Kind::Taken
+            | Kind::NotOurs { .. }
+            | Kind::WrongRegion
+            | Kind::InvalidName
+            | Kind::NoLockLater
+            | Kind::Locked
+            | Kind::Unsupported
+            | Kind::Refused => Retry::OnChange,
+            Kind::Transport(_)
+            | Kind::Throttled
+            | Kind::ServerError
+            | Kind::Busy
+            | Kind::Stuck
+            | Kind::Restless
+            | Kind::ClockSkewed
+            | Kind::Denied
+            | Kind::KeyUnknown
+            | Kind::SignatureRefused
+            | Kind::TokenExpired
+            | Kind::Missing
+            | Kind::Lost { .. }
+            | Kind::EncryptionKey
+            | Kind::TooMany
+            | Kind::NotEmpty => Retry::Soon,
+        }
+    }
+
+    /// Whether the store is gone, down or no S3, as opposed to one that refuses.
+    pub fn is_unreachable(&self) -> bool {
+        match &self.0.kind {
+            Kind::Transport(Transport::NoCredentials(_)) => false,
+            Kind::Transport(_) | Kind::ServerError => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the connection ended before the answer did.
+    pub fn is_closed(&self) -> bool {
+        self.0.kind == Kind::Transport(Transport::Closed)
+    }
+
+    /// Whether the store asks for fewer requests.
+    pub fn is_throttled(&self) -> bool {
+        self.0.kind == Kind::Throttled
+    }
+
+    /// Whether there is no such bucket.
+    pub fn is_missing(&self) -> bool {
+        self.0.kind == Kind::Missing
+    }
+
+    /// Of a bucket that is lost: whether another one has its name.
+    pub fn lost_to_another(&self) -> Option<bool> {
+        match self.0.kind {
+            Kind::Lost { to_another } => Some(to_another),
+            _ => None,
+        }
+    }
+
+    /// Whether a bucket could not be removed because something is in it.
+    pub fn is_not_empty(&self) -> bool {
+        self.0.kind == Kind::NotEmpty
+    }
+
+    /// Whether the store has no such thing. A denial is not that.
+    pub fn is_unsupported(&self) -> bool {
+        self.0.kind == Kind::Unsupported
+    }
+
+    /// The store's own word for it.
+    pub fn code(&self) -> Option<&str> {
+        self.0.answer.code.as_deref()
+    }
+
+    /// Whether an object is locked against deletion.
+    pub fn is_locked(&self) -> bool {
+        self.0.kind == Kind::Locked
+    }
+
+    /// One word for metrics.
+    pub fn outcome(&self) -> &'static str {
+        match &self.0.kind {
+            Kind::Throttled => "throttled",
+            Kind::Unsupported => "unsupported",
+            Kind::Transport(Transport::NoCredentials(_)) => "refused",
+            Kind::Transport(_) | Kind::ServerError => "unavailable",
+            _ => "refused",
+        }
+    }
+
+    /// Whether the store does not let us.
+    pub fn is_denied(&self) -> bool {
+        self.0.kind == Kind::Denied
+    }
+
+    /// Whether the next request, of whatever kind, would fail in the same way: nothing is gained by sending it.
+    pub fn is_about_everything(&self) -> bool {
+        match &self.0.kind {
+            Kind::Transport(_)
+            | Kind::Throttled
+            | Kind::ServerError
+            | Kind::ClockSkewed
+            | Kind::KeyUnknown
+            | Kind::SignatureRefused
+            | Kind::TokenExpired
+            | Kind::WrongRegion
+            | Kind::Missing
+            | Kind::Lost { .. }
+            | Kind::Taken
+            | Kind::NotOurs { .. } => true,
+            Kind::Busy
+            | Kind::Stuck
+            | Kind::Restless
+            | Kind::Denied
+            | Kind::EncryptionKey
+            | Kind::TooMany
+            | Kind::InvalidName
+            | Kind::NotEmpty
+            | Kind::NoLockLater
+            | Kind::Locked
+            | Kind::Unsupported
+            | Kind::Refused => false,
+        }
+    }
+}
+
+impl From<&Failure> for StoreError {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            reason: failure.reason(),
+            message: failure.sentence(),
+            unreachable: failure.is_unreachable(),
+        }
+    }
+}

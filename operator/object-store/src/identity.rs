@@ -1,0 +1,94 @@
+//! Which bucket it is that has a name: one that was deleted and made again has the name and not the objects. Pure.
+//!
+//! S3 gives a bucket no UID. Where a store has tags, a bucket gets a random one when it is made, and status remembers it. Where there
+//! is none, as in a store without tags or on a bucket that was there before its drive, only its absence can be noticed.
+//!
+//! | remembered | there now | what follows |
+//! |---|---|---|
+//! | nothing | anything | it is made, or used, and remembered |
+//! | a tag or a name | nothing | it is lost |
+//! | a tag | a bucket without it, or with another one | it is lost: another bucket has its name |
+//! | a tag | a bucket with it | all goes its way |
+//! | a name | a bucket | all goes its way; if it has a tag, or can get one, that is remembered from now on |
+//!
+//! A bucket without the tag may hold everything, its tags having been removed, or nothing: programs make buckets that they miss.
+//! Therefore only a person says that it is the right one, by writing the tag, or that the loss is accepted.
+
+use ras_crds::labels::BUCKET_IDENTITY;
+
+use crate::failure::Failure;
+use crate::observed::{Observed, Seen};
+use ras_core::bucket::state::Identity;
+
+/// Whether what is there is the bucket that is remembered.
+pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Result<(), Failure> {
+    let Some(known) = known else { return Ok(()) };
+    if !observed.exists {
+        return Err(Failure::lost(bucket, false));
+    }
+    match (known, &observed.tags) {
+        (Identity::Tag(mark), Seen::Is(tags)) if tags.get(BUCKET_IDENTITY) != Some(mark) => {
+            Err(Failure::lost(bucket, true))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What to remember of a bucket that is there and passed [`check`].
+pub fn of(observed: &Observed, known: Option<&Identity>, mark: &str) -> Identity {
+    let tag = observed.tags.known().and_then(|tags| tags.get(BUCKET_IDENTITY));
+    match (tag, known) {
+        (Some(tag), _) => Identity::Tag(tag.clone()),
+        (None, Some(known)) => known.clone(),
+        (None, None) => Identity::Name(mark.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there(tags: &[(&str, &str)]) -> Observed {
+        let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Observed {
+            exists: true,
+            tags: Seen::Is(tags.collect()),
+            ..Observed::default()
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_the_remembered_one_by_its_tag_and_by_its_name_only_where_it_never_had_one() {
+        let (tag, name) = (Identity::Tag("a".to_owned()), Identity::Name("b".to_owned()));
+        let ours = there(&[(BUCKET_IDENTITY, "a")]);
+        let other = there(&[(BUCKET_IDENTITY, "c")]);
+        let bare = there(&[]);
+        let lacking = Observed {
+            tags: Seen::Lacking,
+            ..there(&[])
+        };
+        for (observed, known, lost) in [
+            (&Observed::missing(), None, None),
+            (&Observed::missing(), Some(&tag), Some(false)),
+            (&Observed::missing(), Some(&name), Some(false)),
+            (&ours, Some(&tag), None),
+            (&other, Some(&tag), Some(true)),
+            (&bare, Some(&tag), Some(true)),
+            (&bare, Some(&name), None),
+            (&other, Some(&name), None),
+            (&lacking, Some(&tag), None),
+            (&bare, None, None),
+        ] {
+            let found = check("b", observed, known)
+                .err()
+                .and_then(|failure| failure.lost_to_another());
+            assert_eq!(found, lost, "{observed:?} {known:?}");
+        }
+        assert_eq!(of(&ours, Some(&name), "n"), tag);
+        assert_eq!(of(&bare, Some(&name), "n"), name);
+        assert_eq!(of(&lacking, None, "n"), Identity::Name("n".to_owned()));
+        for identity in [tag, name] {
+            assert_eq!(Identity::parse(&identity.to_string()), identity);
+        }
+    }
+}

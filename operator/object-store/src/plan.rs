@@ -1,0 +1,276 @@
+//! From what a bucket is to what it should be: which steps, in which order. Pure.
+//!
+//! The order keeps two promises wherever it is cut off: no bucket is without its owner's tags once anything else is
+//! set, and nothing is ever public.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ras_crds::labels;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::observed::{Observed, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
+use crate::ownership::{Ownership, ownership};
+pub use crate::step::Step;
+use crate::{cors, lifecycle, policy};
+use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
+
+/// What is asked, and what bears on how it can be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// What is asked.
+    pub request: &'a BucketRequest,
+    /// What was asked earlier: what is left of it in a bucket of [`Origin::Existing`] is removed.
+    pub before: &'a BTreeSet<Feature>,
+    /// What the store cannot do, and what is not to be touched.
+    pub lacking: &'a BTreeSet<Feature>,
+    /// The tag that tells the bucket from others of its name, if it has none yet.
+    pub mark: &'a str,
+}
+
+impl Wish<'_> {
+    /// Which settings have to be read, each one request. All of a lifecycle's features are one.
+    pub fn reads(&self) -> BTreeSet<Feature> {
+        let settings = &self.request.settings;
+        let is_made = self.request.origin == Origin::Made;
+        let lifecycle =
+            is_made || !settings.lifecycle.is_empty() || Feature::LIFECYCLE.iter().any(|f| self.before.contains(f));
+        let candidates = [
+            // Of somebody else's bucket, too: it may be another drive's.
+            (Feature::Tags, true),
+            (Feature::PublicAccessBlock, settings.private),
+            (Feature::Encryption, self.encryption().is_some()),
+            (
+                Feature::Policy,
+                settings.tls_only || self.before.contains(&Feature::Policy),
+            ),
+            (
+                Feature::Versioning,
+                settings.versioned.is_some() || settings.object_lock.is_some(),
+            ),
+            (Feature::ObjectLock, settings.object_lock.is_some()),
+            (Feature::Expiry, lifecycle),
+            (
+                Feature::Cors,
+                is_made || !settings.cors.is_empty() || self.before.contains(&Feature::Cors),
+            ),
+        ];
+        candidates
+            .into_iter()
+            .filter(|(feature, is_asked)| *is_asked && self.has_any(alternatives(*feature)))
+            .map(|(feature, _)| feature)
+            .collect()
+    }
+
+    /// What is asked that the store cannot do.
+    pub fn unmet(&self) -> BTreeSet<Feature> {
+        let settings = &self.request.settings;
+        let mut asked: BTreeSet<_> = settings.lifecycle.iter().map(lifecycle::feature).collect();
+        let candidates = [
+            (Feature::Tags, self.request.origin == Origin::Made),
+            (Feature::PublicAccessBlock, settings.private),
+            (Feature::Encryption, settings.encryption == Some(Encryption::StoreKey)),
+            (
+                Feature::KmsEncryption,
+                matches!(settings.encryption, Some(Encryption::Kms(_))),
+            ),
+            (Feature::Policy, settings.tls_only),
+            // A store without versions keeps none, as asked.
+            (Feature::Versioning, settings.versioned == Some(true)),
+            (Feature::ObjectLock, settings.object_lock.is_some()),
+            (Feature::Cors, !settings.cors.is_empty()),
+        ];
+        asked.extend(
+            candidates
+                .into_iter()
+                .filter(|(_, is_asked)| *is_asked)
+                .map(|(feature, _)| feature),
+        );
+        asked.intersection(self.lacking).copied().collect()
+    }
+
+    /// Whether versions should be kept. Locks need them.
+    fn versioned(&self) -> Option<bool> {
+        let settings = &self.request.settings;
+        if settings.object_lock.is_some() && self.has(Feature::ObjectLock) {
+            Some(true)
+        } else {
+            settings.versioned
+        }
+    }
+
+    /// How objects should be encrypted: where a store has no service for keys, with its own rather than not at all.
+    fn encryption(&self) -> Option<Encryption> {
+        match &self.request.settings.encryption {
+            Some(Encryption::Kms(_)) if !self.has(Feature::KmsEncryption) => Some(Encryption::StoreKey),
+            other => other.clone(),
+        }
+        .filter(|encryption| *encryption != Encryption::StoreKey || self.has(Feature::Encryption))
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        !self.lacking.contains(&feature)
+    }
+
+    fn has_any(&self, features: &[Feature]) -> bool {
+        features.iter().any(|feature| self.has(*feature))
+    }
+}
+
+/// Features that one reading tells of.
+fn alternatives(feature: Feature) -> &'static [Feature] {
+    match feature {
+        Feature::Tags => &[Feature::Tags],
+        Feature::PublicAccessBlock => &[Feature::PublicAccessBlock],
+        Feature::Policy => &[Feature::Policy],
+        Feature::Encryption | Feature::KmsEncryption => &[Feature::Encryption, Feature::KmsEncryption],
+        Feature::Versioning => &[Feature::Versioning],
+        Feature::Expiry | Feature::OldVersionExpiry | Feature::UploadExpiry => &Feature::LIFECYCLE,
+        Feature::Cors => &[Feature::Cors],
+        Feature::ObjectLock => &[Feature::ObjectLock],
+    }
+}
+
+/// The steps that lead from `observed` to what is asked. What was not read is not touched.
+pub fn plan(wish: Wish<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
+    let request = wish.request;
+    if !observed.exists {
+        if request.origin == Origin::Existing {
+            return Err(Failure::missing(&request.bucket));
+        }
+        let object_lock = request.settings.object_lock.is_some() && wish.has(Feature::ObjectLock);
+        let mut steps = vec![Step::Create { object_lock }];
+        steps.extend(settings(wish, &bare(object_lock)));
+        return Ok(steps);
+    }
+    if request.origin == Origin::Made {
+        let mut observed = observed.clone();
+        if !wish.has(Feature::Tags) {
+            observed.tags = Seen::Lacking;
+        }
+        if let Ownership::Foreign { whose } = ownership(&request.bucket, &observed, &request.owner) {
+            return Err(Failure::not_ours(&request.bucket, whose));
+        }
+    } else if let Some(whose) = of_another_namespace(request, observed) {
+        return Err(Failure::not_ours(&request.bucket, whose));
+    }
+    Ok(settings(wish, observed))
+}
+
+/// Whose an existing bucket is, if the operator made it for a drive of another namespace. Whoever may write drives in one
+/// namespace could otherwise let the objects of another one expire. A drive of the same namespace may well go on with
+/// what an earlier drive left.
+fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<String> {
+    let tags = observed.tags.known()?;
+    let namespace = tags.get(labels::NAMESPACE)?;
+    let is_ours = tags.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER);
+    (is_ours && *namespace != request.owner.namespace)
+        .then(|| format!("its tags say that it belongs to a drive of the namespace {namespace}"))
+}
+
+/// A bucket that was made a moment ago, in a store that sets nothing by itself.
+fn bare(object_lock: bool) -> Observed {
+    Observed {
+        exists: true,
+        tags: Seen::Is(BTreeMap::new()),
+        public_access_blocked: Seen::Is(false),
+        encryption: Seen::Is(StoredEncryption::None),
+        policy: Seen::Is(Value::Null),
+        versioning: Seen::Is(if object_lock {
+            StoredVersioning::Enabled
+        } else {
+            StoredVersioning::Never
+        }),
+        object_lock: Seen::Is(if object_lock {
+            StoredLock::On(None)
+        } else {
+            StoredLock::Off
+        }),
+        lifecycle: Seen::Is(StoredLifecycle::default()),
+        cors: Seen::Is(Vec::new()),
+        ..Observed::default()
+    }
+}
+
+fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
+    let request = wish.request;
+    let reads = wish.reads();
+    // What was read though nobody asked is not ours to set.
+    let may = |feature: Feature| reads.contains(&feature);
+    let mut steps = Vec::new();
+    if may(Feature::Tags) && request.origin == Origin::Made {
+        steps.extend(observed.tags.known().and_then(|tags| tag(wish, tags)));
+    }
+    if may(Feature::PublicAccessBlock) && observed.public_access_blocked == Seen::Is(false) {
+        steps.push(Step::BlockPublicAccess);
+    }
+    if may(Feature::Encryption)
+        && let (Some(desired), Some(stored)) = (wish.encryption(), observed.encryption.known())
+        && !is_encrypted(&desired, stored)
+    {
+        steps.push(Step::Encrypt(desired));
+    }
+    if may(Feature::Policy) {
+        let stored = observed.policy.known();
+        let document = stored.and_then(|stored| policy::document(request, stored, observed.region.as_deref()));
+        steps.extend(document.map(Step::Policy));
+    }
+    if may(Feature::Versioning) {
+        match (wish.versioned(), observed.versioning.known()) {
+            (Some(true), Some(StoredVersioning::Never | StoredVersioning::Suspended)) => {
+                steps.push(Step::Versioning(true));
+            }
+            (Some(false), Some(StoredVersioning::Enabled)) => steps.push(Step::Versioning(false)),
+            _ => {}
+        }
+    }
+    if may(Feature::ObjectLock)
+        && let (Some(desired), Some(stored)) = (request.settings.object_lock, observed.object_lock.known())
+        && *stored != StoredLock::On(Some(desired))
+    {
+        steps.push(Step::ObjectLock(desired));
+    }
+    if may(Feature::Expiry) {
+        let stored = observed.lifecycle.known();
+        let document = stored.and_then(|stored| lifecycle::document(request, stored, wish.lacking));
+        steps.extend(document.map(Step::Lifecycle));
+    }
+    if may(Feature::Cors) {
+        let stored = observed.cors.known();
+        steps.extend(
+            stored
+                .and_then(|stored| cors::document(request, stored))
+                .map(Step::Cors),
+        );
+    }
+    steps
+}
+
+/// Owner's tags among those of others, which may be there for billing.
+fn tag(wish: Wish<'_>, stored: &BTreeMap<String, String>) -> Option<Step> {
+    let mut desired = wish.request.owner.tags();
+    let mark = stored.get(labels::BUCKET_IDENTITY).map_or(wish.mark, String::as_str);
+    desired.insert(labels::BUCKET_IDENTITY.to_owned(), mark.to_owned());
+    if desired.iter().all(|(key, value)| stored.get(key) == Some(value)) {
+        return None;
+    }
+    let mut tags = stored.clone();
+    // AWS keeps its own and refuses to be told of them.
+    tags.retain(|key, _| !key.starts_with("aws:"));
+    tags.extend(desired);
+    Some(Step::Tag(tags))
+}
+
+fn is_encrypted(desired: &Encryption, stored: &StoredEncryption) -> bool {
+    match (desired, stored) {
+        (Encryption::StoreKey, StoredEncryption::StoreKey) => true,
+        // Stores write a key's name out in full: `arn:aws:kms:…:key/1234` for `1234`, `…:alias/x` for `alias/x`.
+        (Encryption::Kms(desired), StoredEncryption::Kms(Some(stored))) => {
+            stored == desired
+                || stored
+                    .strip_suffix(desired.as_str())
+                    .is_some_and(|rest| rest.ends_with([':', '/']))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,145 @@
+//! The only place that speaks S3, and the only user of the AWS SDK.
+//!
+//! One call is one request, or two where the connection ended in the middle: the SDK's own retries are off, because every
+//! request needs a permit of the rate limiter, and because who asked knows better when to ask again.
+
+mod connect;
+mod convert;
+mod credentials;
+mod errors;
+mod execute;
+mod observe;
+mod pages;
+mod web_page;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+pub use self::connect::ConnectError;
+
+use crate::failure::Failure;
+use crate::observed::Observed;
+use crate::operation::Operation;
+use crate::plan::Step;
+use crate::rate_limiter::{Counter, RateLimiter};
+use crate::store::{Deleted, Entry, Listing, Marker, ObjectStore, Page};
+use ras_core::bucket::request::Feature;
+
+/// An S3 service. Clones share one connection pool.
+#[derive(Clone)]
+pub struct S3Store {
+    client: Client,
+    region: String,
+    rate_limiter: Arc<RateLimiter>,
+    counter: Arc<dyn Counter>,
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store")
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ObjectStore for S3Store {
+    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+        self.look(bucket, wanted).await
+    }
+
+    async fn execute(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+        self.take(bucket, step).await
+    }
+
+    async fn list(&self, bucket: &str, listing: Listing, after: Option<&Marker>) -> Result<Page, Failure> {
+        self.page(bucket, listing, after).await
+    }
+
+    async fn delete(&self, bucket: &str, entries: &[Entry]) -> Result<Deleted, Failure> {
+        self.delete_entries(bucket, entries).await
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), Failure> {
+        let request = self.client.delete_bucket().bucket(bucket);
+        self.send(Operation::DeleteBucket, bucket, || request.clone().send())
+            .await
+            .map(drop)
+    }
+}
+
+impl S3Store {
+    /// Sends a request when its turn has come, counts it and sorts what goes wrong.
+    ///
+    /// A connection that ends before the answer does may just have been one that the server closed in the moment in which
+    /// it was used again, so such a request is sent once more. One that deletes is not: whose the bucket is, is looked at
+    /// anew first.
+    async fn send<T, E, F>(&self, operation: Operation, bucket: &str, request: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match self.send_once(operation, bucket, request()).await {
+            Err(failure) if failure.is_closed() && !operation.is_deleting() => {
+                self.send_once(operation, bucket, request()).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send_once<T, E>(
+        &self,
+        operation: Operation,
+        bucket: &str,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let begun = self.rate_limiter.acquire().await;
+        let result = request.await.map_err(|error| errors::sort(operation, bucket, &error));
+        drop(begun);
+        let outcome = match &result {
+            Ok(_) => "ok",
+            Err(failure) if is_absence(failure) || failure.is_missing() => "absent",
+            Err(failure) => failure.outcome(),
+        };
+        self.counter.requested(operation.as_str(), outcome);
+        if let Err(failure) = &result {
+            tracing::debug!(
+                operation = operation.as_str(),
+                bucket,
+                outcome,
+                code = failure.code(),
+                "S3"
+            );
+            if failure.is_throttled() {
+                self.rate_limiter.slow_down();
+            }
+        } else {
+            tracing::debug!(operation = operation.as_str(), bucket, outcome, "S3");
+        }
+        result
+    }
+}
+
+/// Whether a failure only says that a setting was never set.
+fn is_absence(failure: &Failure) -> bool {
+    const ABSENT: [&str; 9] = [
+        "NoSuchTagSet",
+        "NoSuchTagSetError",
+        "NoSuchPublicAccessBlockConfiguration",
+        "ServerSideEncryptionConfigurationNotFoundError",
+        "NoSuchBucketPolicy",
+        "ObjectLockConfigurationNotFoundError",
+        "NoSuchObjectLockConfiguration",
+        "NoSuchLifecycleConfiguration",
+        "NoSuchCORSConfiguration",
+    ];
+    failure.code().is_some_and(|code| ABSENT.contains(&code))
+}
