@@ -2,11 +2,14 @@
 //!
 //! Codes are those of <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
 
+mod kind;
 mod sort;
 mod words;
 
 use ras_crds::Reason;
 
+pub use self::kind::{Answer, Transport};
+use self::kind::{Facts, Kind};
 use crate::operation::Operation;
 use ras_core::bucket::state::StoreError;
 use ras_core::retry::Retry;
@@ -14,74 +17,6 @@ use ras_core::retry::Retry;
 /// One request, or one decision about a bucket, that came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(Box<Facts>);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Facts {
-    bucket: String,
-    operation: Option<Operation>,
-    kind: Kind,
-    answer: Answer,
-}
-
-/// What a store answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: Option<u16>,
-    /// Code of the error document.
-    pub code: Option<String>,
-    /// Message of the error document.
-    pub message: Option<String>,
-    /// Region that the store names.
-    pub region: Option<String>,
-}
-
-/// Why there was no answer, or none that could be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// It took too long.
-    TimedOut,
-    /// Nobody listens there, or the name does not resolve. Says what the system said.
-    NoConnection(String),
-    /// The connection ended before the answer did.
-    Closed,
-    /// TLS: the server's certificate is signed by nobody we trust.
-    UnknownAuthority,
-    /// TLS failed in another way.
-    Tls(String),
-    /// Something answered that is no S3.
-    NotS3,
-    /// There are no credentials to sign with. Says why.
-    NoCredentials(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
-    Transport(Transport),
-    Throttled,
-    ServerError,
-    Busy,
-    ClockSkewed,
-    Denied,
-    KeyUnknown,
-    SignatureRefused,
-    TokenExpired,
-    Missing,
-    Lost { to_another: bool },
-    Taken,
-    NotOurs { whose: String },
-    WrongRegion,
-    EncryptionKey,
-    TooMany,
-    InvalidName,
-    NotEmpty,
-    NoLockLater,
-    Locked,
-    Stuck,
-    Restless,
-    Unsupported,
-    Refused,
-}
 
 impl Failure {
     /// Sorts what a store answered.

@@ -1,6 +1,6 @@
 //! Which answer is what.
 
-use crate::failure::{Answer, Kind, Transport};
+use crate::failure::kind::{Answer, Kind, Transport};
 use crate::operation::Operation;
 
 /// Most characters of what a store says that are passed on.

@@ -1,6 +1,6 @@
 //! Failures in words: what is true, and after a colon what helps.
 
-use crate::failure::{Facts, Kind, Transport};
+use crate::failure::kind::{Facts, Kind, Transport};
 use crate::operation::Operation;
 
 /// The whole sentence.
