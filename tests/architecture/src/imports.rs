@@ -32,7 +32,7 @@ type Modules = BTreeMap<Name, Module>;
 pub fn graph(root: &Path) -> io::Result<Graph> {
     let mut modules = Modules::new();
     let folder = root.parent().unwrap_or(root);
-    read(root, folder, Vec::new(), &mut modules)?;
+    read(root, folder, &[], &mut modules)?;
     let parsed: BTreeMap<Name, Parsed> = modules
         .iter()
         .map(|(name, module)| (name.clone(), parse(name, module)))
@@ -62,7 +62,7 @@ pub fn graph(root: &Path) -> io::Result<Graph> {
 }
 
 /// Reads a module and, by its `mod x;`, those below it.
-fn read(file: &Path, folder: &Path, name: Name, modules: &mut Modules) -> io::Result<()> {
+fn read(file: &Path, folder: &Path, name: &[String], modules: &mut Modules) -> io::Result<()> {
     let tokens = tokens(&fs::read_to_string(file)?);
     let children: Vec<String> = tokens
         .windows(3)
@@ -82,14 +82,14 @@ fn read(file: &Path, folder: &Path, name: Name, modules: &mut Modules) -> io::Re
         tokens,
         ..Module::default()
     };
-    modules.insert(name.clone(), module);
+    modules.insert(name.to_owned(), module);
     for child in children {
-        let mut below = name.clone();
+        let mut below = name.to_owned();
         below.push(child.clone());
         let inner = folder.join(&child);
         let one = folder.join(format!("{child}.rs"));
         let file = if one.is_file() { one } else { inner.join("mod.rs") };
-        read(&file, &inner, below, modules)?;
+        read(&file, &inner, &below, modules)?;
     }
     Ok(())
 }

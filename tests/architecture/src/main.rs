@@ -59,8 +59,9 @@ fn check() -> io::Result<Vec<String>> {
         in_cycles(&graph(&Path::new(folder).join("lib.rs"))?, &mut found);
     }
     if env::args().any(|argument| argument == "--list") {
-        let lines: String = found.keys().map(|line| format!("{line}\n")).collect();
-        io::stdout().write_all(lines.as_bytes())?;
+        for line in found.keys() {
+            writeln!(io::stdout(), "{line}")?;
+        }
         return Ok(Vec::new());
     }
     let text = fs::read_to_string(KNOWN)?;

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn comments_literals_and_tests_are_left_out() {
-        let source = r###"
+        let source = r##"
             //! crate::a
             /* crate::b /* crate::c */ crate::d */
             use crate::e; // crate::f
@@ -157,7 +157,7 @@ mod tests {
             #[cfg(test)]
             mod n { use crate::o; fn p() { crate::q(); } }
             fn s() {}
-        "###;
+        "##;
         let found = tokens(source).join(" ");
         assert_eq!(
             found,

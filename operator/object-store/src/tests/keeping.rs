@@ -1,4 +1,4 @@
-//! Looking after buckets between the looks at their settings.
+//! The controller between two checks of a bucket's settings.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use tokio::sync::mpsc;
 
 use super::given::{full, name};
 use super::memory::{Gaps, Held, Memory, fresh};
-use crate::controller::{BucketController, Pace};
+use crate::controller::{BucketController, Intervals};
 use ras_core::bucket::state::Identity;
 use ras_core::bucket::state::{BucketChangeKind, Recorded, State, View};
 use ras_core::drive_key::DriveKey;
 
-const PACE: Pace = Pace {
+const INTERVALS: Intervals = Intervals {
     check_every: Duration::from_secs(36_000),
     verify_every: Duration::from_millis(20),
     verify_first: Duration::from_millis(20),
     usage: None,
 };
 
-/// A keeper, and what it tells of the bucket once that is so.
+/// A controller with one bucket.
 struct Kept {
     bucket_controller: BucketController<&'static Memory>,
     drive: DriveKey,
-    // Or the keeper would have nobody to wake.
+    // The controller wakes drives through it.
     _woken: mpsc::UnboundedReceiver<DriveKey>,
 }
 
@@ -31,7 +31,7 @@ impl Kept {
     fn new(store: &'static Memory) -> Self {
         let (queue, woken) = mpsc::unbounded_channel();
         Self {
-            bucket_controller: BucketController::new(store, PACE, queue),
+            bucket_controller: BucketController::new(store, INTERVALS, queue),
             drive: DriveKey::new("spo", "placements"),
             _woken: woken,
         }
@@ -40,7 +40,7 @@ impl Kept {
     async fn until(&self, recorded: &Recorded, is_so: impl Fn(&View) -> bool) -> View {
         let mut view = None;
         for _ in 0..1_000 {
-            let now = self.bucket_controller.keep(&self.drive, &full(), recorded.clone());
+            let now = self.bucket_controller.ensure(&self.drive, &full(), recorded.clone());
             if is_so(&now) {
                 return now;
             }
@@ -100,7 +100,7 @@ async fn between_two_looks_one_request_finds_out_that_a_bucket_is_gone_and_only_
         accepted: Some(Identity::Tag("another".to_owned())),
         ..Recorded::default()
     };
-    let still = kept.bucket_controller.keep(&kept.drive, &full(), another);
+    let still = kept.bucket_controller.ensure(&kept.drive, &full(), another);
     assert!(is_lost(&still) && store.buckets().is_empty(), "that is another loss");
     let accepted = Recorded {
         accepted: first.clone(),
