@@ -33,9 +33,9 @@ pub enum Fault {
 
 /// What was being done.
 #[derive(Clone, Copy, Debug)]
-pub enum Doing<'a> {
+pub enum Action<'a> {
     /// Connecting, or asking what there is, as the administrator.
-    Asking {
+    Query {
         /// `host:port`.
         server: &'a str,
         /// The administrator's name.
@@ -44,14 +44,14 @@ pub enum Doing<'a> {
         database: &'a str,
     },
     /// Trying a login.
-    LoggingIn {
+    Login {
         /// `host:port`.
         server: &'a str,
         /// Its name.
         role: &'a str,
     },
     /// Taking a step.
-    Taking {
+    Step {
         /// `host:port`.
         server: &'a str,
         /// The step.
@@ -59,31 +59,31 @@ pub enum Doing<'a> {
     },
 }
 
-impl Doing<'_> {
+impl Action<'_> {
     fn server(&self) -> &str {
         match self {
-            Self::Asking { server, .. } | Self::LoggingIn { server, .. } | Self::Taking { server, .. } => server,
+            Self::Query { server, .. } | Self::Login { server, .. } | Self::Step { server, .. } => server,
         }
     }
 }
 
 /// Sorts what was met.
-pub fn sort(fault: &Fault, doing: Doing<'_>) -> Problem {
-    let cause = cause(fault, doing);
-    let (database, role) = match doing {
-        Doing::Asking { .. } => (None, None),
-        Doing::LoggingIn { role, .. } => (None, Some(role.to_owned())),
-        Doing::Taking { step, .. } => (step.database().map(str::to_owned), step.role().map(str::to_owned)),
+pub fn classify(fault: &Fault, action: Action<'_>) -> Problem {
+    let cause = cause(fault, action);
+    let (database, role) = match action {
+        Action::Query { .. } => (None, None),
+        Action::Login { role, .. } => (None, Some(role.to_owned())),
+        Action::Step { step, .. } => (step.database().map(str::to_owned), step.role().map(str::to_owned)),
     };
     Problem {
         cause,
         database,
         role,
-        message: words(cause, fault, doing),
+        message: message(cause, fault, action),
     }
 }
 
-fn cause(fault: &Fault, doing: Doing<'_>) -> Cause {
+fn cause(fault: &Fault, action: Action<'_>) -> Cause {
     let (code, message) = match fault {
         Fault::Answer { code, message } => (code.as_str(), message.as_str()),
         Fault::NoConnection(_) | Fault::TimedOut | Fault::Closed => return Cause::Unreachable,
@@ -96,13 +96,13 @@ fn cause(fault: &Fault, doing: Doing<'_>) -> Cause {
         // So far the texts of PostgreSQL 13 ("SSL off") and since ("no encryption").
         // Of a login it is not: the administrator got in just so.
         "28000"
-            if matches!(doing, Doing::Asking { .. })
+            if matches!(action, Action::Query { .. })
                 && (message.contains("no encryption") || message.contains("SSL off")) =>
         {
             Cause::TlsRequired
         }
         "28000" => Cause::NotLetIn,
-        "3D000" if matches!(doing, Doing::Asking { .. }) => Cause::DatabaseMissing,
+        "3D000" if matches!(action, Action::Query { .. }) => Cause::DatabaseMissing,
         "57P01" | "57P02" | "57P03" => Cause::Starting,
         "53300" => Cause::TooManyConnections,
         "25006" => Cause::ReadOnly,
@@ -112,8 +112,8 @@ fn cause(fault: &Fault, doing: Doing<'_>) -> Cause {
         "42501" => Cause::MissingRight,
         "58P01" | "0A000"
             if matches!(
-                doing,
-                Doing::Taking {
+                action,
+                Action::Step {
                     step: Step::CreateExtension { .. },
                     ..
                 }
@@ -126,10 +126,10 @@ fn cause(fault: &Fault, doing: Doing<'_>) -> Cause {
     }
 }
 
-fn words(cause: Cause, fault: &Fault, doing: Doing<'_>) -> String {
-    let server = doing.server();
+fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
+    let server = action.server();
     let said = said(fault);
-    let attempt = attempt(doing);
+    let attempt = attempt(action);
     match cause {
         Cause::Unreachable => format!(
             "the database server {server} could not be reached ({said}): check host and port, that it is running, and that \
@@ -155,8 +155,8 @@ fn words(cause: Cause, fault: &Fault, doing: Doing<'_>) -> String {
             "the certificate of the database server {server} is not trusted ({said}): put the CA certificate that signed it, or \
              the server's own certificate if it is self-signed, into `ca`, and set `host` to a name in the certificate"
         ),
-        Cause::WrongPassword => match doing {
-            Doing::Asking { user, .. } => format!(
+        Cause::WrongPassword => match action {
+            Action::Query { user, .. } => format!(
                 "the database server {server} does not accept the password of the administrator {user}: correct `username` \
                  or `password` in the administrator's Secret"
             ),
@@ -169,8 +169,8 @@ fn words(cause: Cause, fault: &Fault, doing: Doing<'_>) -> String {
             "{attempt} did not succeed ({said}): name a database that is there in the key `database` of the administrator's \
              Secret"
         ),
-        Cause::MissingRight => match doing {
-            Doing::Taking { step, .. } => format!(
+        Cause::MissingRight => match action {
+            Action::Step { step, .. } => format!(
                 "{attempt} is not allowed ({said}): give the administrator {}",
                 step.needs()
             ),
@@ -183,25 +183,25 @@ fn words(cause: Cause, fault: &Fault, doing: Doing<'_>) -> String {
     }
 }
 
-fn attempt(doing: Doing<'_>) -> String {
-    match doing {
-        Doing::Asking { server, user, database } => {
+fn attempt(action: Action<'_>) -> String {
+    match action {
+        Action::Query { server, user, database } => {
             format!("connecting to the database {database} of the server {server} as the administrator {user}")
         }
-        Doing::LoggingIn { server, role } => format!("logging in to the server {server} as {role}"),
-        Doing::Taking { step, .. } => format!("the step \"{}\"", infinitive(step)),
+        Action::Login { server, role } => format!("logging in to the server {server} as {role}"),
+        Action::Step { step, .. } => format!("the step \"{}\"", infinitive(step)),
     }
 }
 
 fn infinitive(step: &Step) -> String {
     match step {
         Step::CreateRole { role } => format!("make role {role}"),
-        Step::MarkRole { role } => format!("mark role {role} as this drive's"),
+        Step::ClaimRole { role } => format!("record role {role} as this drive's"),
         Step::JoinOwner { role, owner } => format!("make role {role} a member of {owner}"),
         Step::BecomeOwner { role, owner } => format!("let role {role} work as {owner}"),
         Step::ActAsOwner { owner, admin } => format!("make the administrator {admin} a member of {owner}"),
         Step::CreateDatabase { database, .. } => format!("make database {database}"),
-        Step::MarkDatabase { database } => format!("mark database {database} as this drive's"),
+        Step::ClaimDatabase { database } => format!("record database {database} as this drive's"),
         Step::AllowCreate { database, owner } => format!("let {owner} make tables in database {database}"),
         Step::AllowUse { database, user, .. } => format!("let {user} read and write in database {database}"),
         Step::CreateExtension { database, extension } => format!("add extension {extension} to database {database}"),
@@ -223,7 +223,7 @@ fn said(fault: &Fault) -> String {
 mod tests {
     use super::*;
 
-    const ASKING: Doing<'_> = Doing::Asking {
+    const QUERY: Action<'_> = Action::Query {
         server: "db.example.edu:5432",
         user: "adm",
         database: "postgres",
@@ -291,7 +291,7 @@ mod tests {
             ),
         ];
         for (fault, cause, words) in rows {
-            let problem = sort(&fault, ASKING);
+            let problem = classify(&fault, QUERY);
             assert_eq!(problem.cause, cause, "{fault:?}");
             assert!(problem.message.contains(words), "{}", problem.message);
             assert!(problem.message.contains("db.example.edu:5432"), "{}", problem.message);
@@ -305,11 +305,11 @@ mod tests {
             owner: "app".to_owned(),
             utf8: false,
         };
-        let doing = Doing::Taking {
+        let action = Action::Step {
             server: "db:5432",
             step: &step,
         };
-        let problem = sort(&answer("42501", "permission denied to create database"), doing);
+        let problem = classify(&answer("42501", "permission denied to create database"), action);
         assert_eq!(problem.cause, Cause::MissingRight);
         assert_eq!(problem.database.as_deref(), Some("application"));
         assert!(problem.message.contains("CREATEDB"), "{}", problem.message);
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn what_another_run_does_at_the_same_time_is_tried_again() {
         let step = Step::CreateRole { role: "app".to_owned() };
-        let doing = Doing::Taking {
+        let action = Action::Step {
             server: "db:5432",
             step: &step,
         };
@@ -327,7 +327,7 @@ mod tests {
             ("23505", "duplicate key"),
             ("XX000", "tuple concurrently updated"),
         ] {
-            assert!(sort(&answer(code, message), doing).cause.may_pass(), "{code}");
+            assert!(classify(&answer(code, message), action).cause.may_pass(), "{code}");
         }
     }
 }

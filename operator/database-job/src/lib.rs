@@ -39,8 +39,8 @@
 
 mod failure;
 mod inputs;
-pub mod marker;
 mod observed;
+mod ownership;
 mod plan;
 mod postgres;
 pub mod run;

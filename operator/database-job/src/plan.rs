@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::marker::{Whose, marker, whose};
 use crate::observed::{Database as SeenDatabase, Observed, Role};
+use crate::ownership::{Ownership, ownership, ownership_comment};
 use crate::statement::{identifier, literal};
 use crate::step::Step;
 use ras_core::database::report::{Cause, Problem};
@@ -30,7 +30,7 @@ pub fn plan(request: &Request, observed: &Observed) -> Plan {
         observed,
         plan: Plan::default(),
         acting: BTreeSet::new(),
-        blamed: BTreeSet::new(),
+        reported: BTreeSet::new(),
     };
     for role in worked_as(request) {
         planner.worked_as(role);
@@ -45,7 +45,9 @@ pub fn plan(request: &Request, observed: &Observed) -> Plan {
     planner.plan.no_longer_managed = observed
         .databases
         .iter()
-        .filter(|(name, seen)| !asked.contains(name) && whose(seen.comment.as_deref(), &request.drive) == Whose::Ours)
+        .filter(|(name, seen)| {
+            !asked.contains(name) && ownership(seen.comment.as_deref(), &request.drive) == Ownership::Ours
+        })
         .map(|(name, _)| name.clone())
         .collect();
     planner.plan
@@ -66,7 +68,7 @@ struct Planner<'a> {
     /// Owners that the administrator is let act as.
     acting: BTreeSet<&'a str>,
     /// Roles that a problem names already.
-    blamed: BTreeSet<&'a str>,
+    reported: BTreeSet<&'a str>,
 }
 
 impl<'a> Planner<'a> {
@@ -74,8 +76,8 @@ impl<'a> Planner<'a> {
         match self.observed.roles.get(role) {
             None => self.step(Step::CreateRole { role: role.to_owned() }),
             Some(seen) => {
-                if matches!(self.whose(seen), Whose::Namesakes { .. }) && self.is_proven(role) {
-                    self.step(Step::MarkRole { role: role.to_owned() });
+                if matches!(self.ownership(seen), Ownership::Namesake { .. }) && self.is_proven(role) {
+                    self.step(Step::ClaimRole { role: role.to_owned() });
                 }
             }
         }
@@ -85,8 +87,8 @@ impl<'a> Planner<'a> {
         let is_owner = login.role == login.owner;
         let seen = self.observed.roles.get(&login.role);
         if !is_owner && seen.and_then(|role| role.login_works) == Some(true) && works_as(seen, &login.owner) {
-            if seen.is_some_and(|role| matches!(self.whose(role), Whose::Namesakes { .. })) {
-                self.step(Step::MarkRole {
+            if seen.is_some_and(|role| matches!(self.ownership(role), Ownership::Namesake { .. })) {
+                self.step(Step::ClaimRole {
                     role: login.role.clone(),
                 });
             }
@@ -98,7 +100,7 @@ impl<'a> Planner<'a> {
         if !is_owner {
             // To let a login work as a role is to hand that role out.
             if !self.is_ours(&login.owner) {
-                self.blame(&login.owner, login);
+                self.report_not_ours(&login.owner, login);
                 return;
             }
             if seen.is_none() {
@@ -108,9 +110,9 @@ impl<'a> Planner<'a> {
             }
         }
         if let Some(role) = seen
-            && self.whose(role) != Whose::Ours
+            && self.ownership(role) != Ownership::Ours
         {
-            self.blame(&login.role, login);
+            self.report_not_ours(&login.role, login);
             return;
         }
         if !is_owner {
@@ -143,13 +145,13 @@ impl<'a> Planner<'a> {
                     owner: database.owner.clone(),
                     utf8: !self.observed.is_utf8,
                 });
-                self.step(Step::MarkDatabase {
+                self.step(Step::ClaimDatabase {
                     database: database.name.clone(),
                 });
                 self.allow_use(database);
             }
             None => {
-                if self.blamed.insert(&database.owner) {
+                if self.reported.insert(&database.owner) {
                     let said = self.not_ours(&database.owner);
                     self.problem(
                         Some(&database.name),
@@ -158,7 +160,7 @@ impl<'a> Planner<'a> {
                             "database {} cannot be made, because its owner should be {said}: choose another owner, or \
                              {}",
                             database.name,
-                            self.handing_over(&database.owner),
+                            self.how_to_hand_over(&database.owner),
                         ),
                     );
                 }
@@ -182,15 +184,15 @@ impl<'a> Planner<'a> {
     }
 
     fn existing(&mut self, database: &'a Database, seen: &SeenDatabase) {
-        let marks = match whose(seen.comment.as_deref(), &self.request.drive) {
+        let marks = match ownership(seen.comment.as_deref(), &self.request.drive) {
             // Whoever wrote a comment wants to keep it.
-            Whose::Unknown => seen.comment.is_none() && self.is_ours(&database.owner),
-            Whose::Namesakes { .. } => self.is_ours(&database.owner) || self.is_proven(&database.owner),
-            Whose::Ours | Whose::Another { .. } => false,
+            Ownership::Unknown => seen.comment.is_none() && self.is_ours(&database.owner),
+            Ownership::Namesake { .. } => self.is_ours(&database.owner) || self.is_proven(&database.owner),
+            Ownership::Ours | Ownership::OtherDrive { .. } => false,
         };
         if marks {
             self.act_as(&database.owner);
-            self.step(Step::MarkDatabase {
+            self.step(Step::ClaimDatabase {
                 database: database.name.clone(),
             });
         }
@@ -266,7 +268,7 @@ impl<'a> Planner<'a> {
         self.observed
             .roles
             .get(role)
-            .is_none_or(|seen| self.whose(seen) == Whose::Ours)
+            .is_none_or(|seen| self.ownership(seen) == Ownership::Ours)
     }
 
     /// Whether a password of this drive's opens the role: whoever has that may use the role as it is.
@@ -279,39 +281,41 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn whose(&self, role: &Role) -> Whose {
-        whose(role.comment.as_deref(), &self.request.drive)
+    fn ownership(&self, role: &Role) -> Ownership {
+        ownership(role.comment.as_deref(), &self.request.drive)
     }
 
-    fn blame(&mut self, role: &'a str, login: &Login) {
-        if !self.blamed.insert(role) {
+    fn report_not_ours(&mut self, role: &'a str, login: &Login) {
+        if !self.reported.insert(role) {
             return;
         }
         let message = format!(
             "{}, and {} does not open it: put the role's own password there, choose another owner, or {}",
             self.not_ours(role),
             login.password_file,
-            self.handing_over(role),
+            self.how_to_hand_over(role),
         );
         self.problem(None, Some(role), message);
     }
 
     fn not_ours(&self, role: &str) -> String {
         let comment = self.observed.roles.get(role).and_then(|seen| seen.comment.as_deref());
-        match whose(comment, &self.request.drive) {
-            Whose::Another { drive } => format!("role {role}, which belongs to the drive {drive}"),
-            Whose::Namesakes { uid } => {
+        match ownership(comment, &self.request.drive) {
+            Ownership::OtherDrive { drive } => format!("role {role}, which belongs to the drive {drive}"),
+            Ownership::Namesake { uid } => {
                 format!("role {role}, which belongs to a drive of this name with the UID {uid}")
             }
-            Whose::Unknown | Whose::Ours => format!("role {role}, which is there and was not made for this drive"),
+            Ownership::Unknown | Ownership::Ours => {
+                format!("role {role}, which is there and was not made for this drive")
+            }
         }
     }
 
-    fn handing_over(&self, role: &str) -> String {
+    fn how_to_hand_over(&self, role: &str) -> String {
         format!(
             "let an administrator give the role to this drive: COMMENT ON ROLE {} IS {}",
             identifier(role),
-            literal(&marker(&self.request.drive)).trim_start(),
+            literal(&ownership_comment(&self.request.drive)).trim_start(),
         )
     }
 

@@ -14,7 +14,7 @@ use ras_core::database::report::{Cause, ExitCode, Problem, Report};
 use ras_core::database::request::{OLDEST_VERSION, Request};
 
 /// More looks than any plan needs: one for the server, one for what is in new databases, one to see that all is done.
-const MOST_LOOKS: usize = 10;
+const MAX_OBSERVATIONS: usize = 10;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -136,7 +136,7 @@ async fn attempt(mut postgres: Postgres<'_>, request: &Request, report: &mut Rep
 async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Report) -> Vec<Problem> {
     let mut taken = BTreeSet::new();
     let mut problems = Vec::new();
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_OBSERVATIONS {
         let observed = match postgres.observe().await {
             Ok((observed, unseen)) => {
                 problems = unseen;
@@ -150,15 +150,15 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
         let mut moved = false;
         let mut failed: Vec<Step> = Vec::new();
         for step in plan.steps {
-            if failed.iter().any(|earlier| hinders(earlier, &step)) {
+            if failed.iter().any(|earlier| blocks(earlier, &step)) {
                 failed.push(step);
                 continue;
             }
             if taken.contains(&step) {
-                problems.push(in_vain(&step));
+                problems.push(ineffective(&step));
                 continue;
             }
-            match postgres.take(&step).await {
+            match postgres.execute(&step).await {
                 Ok(()) => {
                     tracing::info!(database = step.database(), role = step.role(), "{step}");
                     report.done.push(step.to_string());
@@ -180,7 +180,7 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
 }
 
 /// Whether `step` cannot be taken because `failed` could not.
-fn hinders(failed: &Step, step: &Step) -> bool {
+fn blocks(failed: &Step, step: &Step) -> bool {
     match failed {
         // A login that cannot become its owner must not get a password.
         Step::CreateRole { role } | Step::JoinOwner { role, .. } | Step::BecomeOwner { role, .. } => {
@@ -193,7 +193,7 @@ fn hinders(failed: &Step, step: &Step) -> bool {
 }
 
 /// A step that was taken, and has to be taken again.
-fn in_vain(step: &Step) -> Problem {
+fn ineffective(step: &Step) -> Problem {
     let (cause, message) = match step {
         Step::SetPassword { role } => (
             Cause::WrongPassword,

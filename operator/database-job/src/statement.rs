@@ -29,7 +29,7 @@ pub fn literal(text: &str) -> String {
 
 /// The statements of a step. More than one are one transaction, because they are sent together; a database can only be
 /// made outside of one. `marker` is our mark, and `verifier` what the server is to check a password against.
-pub fn statement(step: &Step, major: u16, marker: &str, verifier: &str) -> String {
+pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> String {
     let grant = |owner: &str, member: &str| {
         let options = if major >= MEMBERSHIP_OPTIONS {
             " WITH INHERIT TRUE, SET TRUE"
@@ -41,10 +41,10 @@ pub fn statement(step: &Step, major: u16, marker: &str, verifier: &str) -> Strin
     match step {
         Step::CreateRole { role } => format!(
             "CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS {}",
-            literal(marker),
+            literal(comment),
             role = identifier(role),
         ),
-        Step::MarkRole { role } => format!("COMMENT ON ROLE {} IS {}", identifier(role), literal(marker)),
+        Step::ClaimRole { role } => format!("COMMENT ON ROLE {} IS {}", identifier(role), literal(comment)),
         Step::JoinOwner { role, owner } => grant(owner, role),
         Step::BecomeOwner { role, owner } => format!("ALTER ROLE {} SET role = {}", identifier(role), literal(owner)),
         Step::ActAsOwner { owner, admin } => grant(owner, admin),
@@ -59,8 +59,8 @@ pub fn statement(step: &Step, major: u16, marker: &str, verifier: &str) -> Strin
                 ""
             },
         ),
-        Step::MarkDatabase { database } => {
-            format!("COMMENT ON DATABASE {} IS {}", identifier(database), literal(marker))
+        Step::ClaimDatabase { database } => {
+            format!("COMMENT ON DATABASE {} IS {}", identifier(database), literal(comment))
         }
         Step::AllowCreate { owner, .. } => format!("GRANT USAGE, CREATE ON SCHEMA public TO {}", identifier(owner)),
         // What is there, and what the owner will make: a table of tomorrow's migration is none of this Job's.
@@ -152,7 +152,7 @@ mod tests {
         let text = |name: &str| name.to_owned();
         let steps = [
             Step::CreateRole { role: text("r") },
-            Step::MarkRole { role: text("r") },
+            Step::ClaimRole { role: text("r") },
             Step::JoinOwner {
                 role: text("r"),
                 owner: text("o"),
@@ -170,7 +170,7 @@ mod tests {
                 owner: text("o"),
                 utf8: true,
             },
-            Step::MarkDatabase { database: text("d") },
+            Step::ClaimDatabase { database: text("d") },
             Step::AllowCreate {
                 database: text("d"),
                 owner: text("o"),
@@ -190,19 +190,19 @@ mod tests {
             // Whoever adds a step has to add it above.
             match &step {
                 Step::CreateRole { .. }
-                | Step::MarkRole { .. }
+                | Step::ClaimRole { .. }
                 | Step::JoinOwner { .. }
                 | Step::BecomeOwner { .. }
                 | Step::ActAsOwner { .. }
                 | Step::CreateDatabase { .. }
-                | Step::MarkDatabase { .. }
+                | Step::ClaimDatabase { .. }
                 | Step::AllowCreate { .. }
                 | Step::AllowUse { .. }
                 | Step::CreateExtension { .. }
                 | Step::SetPassword { .. } => {}
             }
             for major in [13, 15, 16, 18] {
-                let statement = statement(&step, major, "mark", "verifier");
+                let statement = statement(&step, major, "comment", "verifier");
                 if matches!(step, Step::AllowUse { .. }) {
                     // Rights are named after what they allow. All this step does is to give some.
                     for part in statement.split("; ") {

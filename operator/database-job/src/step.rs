@@ -11,7 +11,7 @@ pub enum Step {
         role: String,
     },
     /// Writes our mark on a role of this drive's earlier life.
-    MarkRole {
+    ClaimRole {
         /// Its name.
         role: String,
     },
@@ -46,7 +46,7 @@ pub enum Step {
         utf8: bool,
     },
     /// Writes our mark on a database.
-    MarkDatabase {
+    ClaimDatabase {
         /// Its name.
         database: String,
     },
@@ -84,13 +84,13 @@ impl Step {
     /// The roles that have to be there for it.
     pub fn roles(&self) -> Vec<&str> {
         match self {
-            Self::CreateRole { role } | Self::MarkRole { role } | Self::SetPassword { role } => vec![role],
+            Self::CreateRole { role } | Self::ClaimRole { role } | Self::SetPassword { role } => vec![role],
             Self::JoinOwner { role, owner } | Self::BecomeOwner { role, owner } => vec![role, owner],
             Self::ActAsOwner { owner, .. } | Self::CreateDatabase { owner, .. } | Self::AllowCreate { owner, .. } => {
                 vec![owner]
             }
             Self::AllowUse { owner, user, .. } => vec![owner, user],
-            Self::MarkDatabase { .. } | Self::CreateExtension { .. } => Vec::new(),
+            Self::ClaimDatabase { .. } | Self::CreateExtension { .. } => Vec::new(),
         }
     }
 
@@ -98,7 +98,7 @@ impl Step {
     pub fn database(&self) -> Option<&str> {
         match self {
             Self::CreateDatabase { database, .. }
-            | Self::MarkDatabase { database }
+            | Self::ClaimDatabase { database }
             | Self::AllowCreate { database, .. }
             | Self::AllowUse { database, .. }
             | Self::CreateExtension { database, .. } => Some(database),
@@ -110,7 +110,7 @@ impl Step {
     pub fn role(&self) -> Option<&str> {
         match self {
             Self::CreateRole { role }
-            | Self::MarkRole { role }
+            | Self::ClaimRole { role }
             | Self::JoinOwner { role, .. }
             | Self::BecomeOwner { role, .. }
             | Self::SetPassword { role } => Some(role),
@@ -133,7 +133,7 @@ impl Step {
     pub fn needs(&self) -> String {
         match self {
             Self::CreateRole { .. } => "CREATEROLE".to_owned(),
-            Self::MarkRole { role } | Self::SetPassword { role } => {
+            Self::ClaimRole { role } | Self::SetPassword { role } => {
                 format!("CREATEROLE and, from PostgreSQL 16 on, the admin option on the role {role}")
             }
             Self::JoinOwner { role, owner } | Self::BecomeOwner { role, owner } => {
@@ -143,7 +143,7 @@ impl Step {
                 format!("CREATEROLE and, from PostgreSQL 16 on, the admin option on the role {owner}")
             }
             Self::CreateDatabase { owner, .. } => format!("CREATEDB and to be a member of the role {owner}"),
-            Self::MarkDatabase { database } => format!("to be a member of the role that owns the database {database}"),
+            Self::ClaimDatabase { database } => format!("to be a member of the role that owns the database {database}"),
             Self::AllowCreate { database, .. } => {
                 format!("to be a member of the role that owns the schema public in the database {database}")
             }
@@ -162,12 +162,12 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateRole { role } => write!(f, "made role {role}"),
-            Self::MarkRole { role } => write!(f, "marked role {role} as this drive's"),
+            Self::ClaimRole { role } => write!(f, "recorded role {role} as this drive's"),
             Self::JoinOwner { role, owner } => write!(f, "made role {role} a member of {owner}"),
             Self::BecomeOwner { role, owner } => write!(f, "let role {role} work as {owner}"),
             Self::ActAsOwner { owner, admin } => write!(f, "made the administrator {admin} a member of {owner}"),
             Self::CreateDatabase { database, owner, .. } => write!(f, "made database {database}, owned by {owner}"),
-            Self::MarkDatabase { database } => write!(f, "marked database {database} as this drive's"),
+            Self::ClaimDatabase { database } => write!(f, "recorded database {database} as this drive's"),
             Self::AllowCreate { database, owner } => {
                 write!(f, "let {owner} make tables in the schema public of database {database}")
             }

@@ -1,6 +1,6 @@
 //! CORS documents: which rules a bucket should have, and whether it has them. Pure.
 
-use crate::lifecycle::mark;
+use crate::lifecycle::id_prefix;
 use crate::observed::StoredCors;
 use ras_core::bucket::request::{BucketRequest, Origin};
 
@@ -20,11 +20,11 @@ pub(super) fn document(request: &BucketRequest, observed: &[StoredCors]) -> Opti
 }
 
 fn desired(request: &BucketRequest) -> Vec<StoredCors> {
-    let mark = mark(request);
+    let id_prefix = id_prefix(request);
     let rules = request.settings.cors.iter().enumerate();
     rules
         .map(|(at, rule)| StoredCors {
-            id: Some(format!("{mark}cors/{at}")),
+            id: Some(format!("{id_prefix}cors/{at}")),
             origins: rule.origins.clone(),
             methods: rule.methods.clone(),
             headers: rule.headers.clone(),
@@ -38,7 +38,7 @@ fn desired(request: &BucketRequest) -> Vec<StoredCors> {
 fn is_ours(rule: &StoredCors, request: &BucketRequest, wanted: &[StoredCors]) -> bool {
     match rule.id.as_deref() {
         None | Some("") => wanted.contains(&content(rule)),
-        Some(id) => id.starts_with(&mark(request)),
+        Some(id) => id.starts_with(&id_prefix(request)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::identity::{self, check};
 use crate::lifecycle;
 use crate::observed::Observed;
-use crate::plan::{Step, Wish, plan};
+use crate::plan::{PlanInput, Step, plan};
 use crate::store::ObjectStore;
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Owner};
 use ras_core::bucket::state::{Identity, mark};
@@ -27,10 +27,10 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(4),
 ];
 /// How long after a first look that missed a bucket, or its tag, a second one is taken.
-const DOUBT: Duration = Duration::from_secs(2);
+const RECHECK_AFTER: Duration = Duration::from_secs(2);
 /// Most looks at a bucket in one go. Eleven features can be found missing one after the other; more than that is
 /// somebody who changes the bucket while we do.
-const LOOKS: usize = 24;
+const MAX_OBSERVATIONS: usize = 24;
 
 /// A bucket that is as it should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,23 +53,23 @@ pub struct Remembered {
     /// Which bucket it was. Absent: it was never there, so it may be made.
     pub identity: Option<Identity>,
     /// The tag that it gets if it has none.
-    pub mark: String,
+    pub tag: String,
 }
 
 impl Remembered {
     /// For a bucket of this owner.
     pub fn new(identity: Option<Identity>, owner: &Owner, now: Timestamp) -> Self {
-        let mark = match &identity {
-            Some(Identity::Tag(mark)) => mark.clone(),
+        let tag = match &identity {
+            Some(Identity::Tag(tag)) => tag.clone(),
             Some(Identity::Name(_)) | None => mark(owner, now),
         };
-        Self { identity, mark }
+        Self { identity, tag }
     }
 }
 
 /// Brings a bucket to what `request` asks. `known` is what was found out about the store, and learns.
 ///
-/// A bucket at rest costs its look: see [`Wish::reads`]. One that is made costs two looks more and the steps.
+/// A bucket at rest costs its look: see [`PlanInput::reads`]. One that is made costs two looks more and the steps.
 pub async fn ensure<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
@@ -104,7 +104,7 @@ pub async fn verify<S: ObjectStore>(
     if check(bucket, &observed, Some(identity)).is_ok() {
         return Ok(());
     }
-    sleep(DOUBT).await;
+    sleep(RECHECK_AFTER).await;
     let observed = store.observe(bucket, &reads).await?;
     check(bucket, &observed, Some(identity))
 }
@@ -131,11 +131,11 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
         ensured: Ensured::default(),
     };
     let mut waits = waits.iter();
-    let mut doubt = true;
-    for _ in 0..LOOKS {
-        let observed = work.look().await?;
+    let mut may_recheck = true;
+    for _ in 0..MAX_OBSERVATIONS {
+        let observed = work.observe().await?;
         if let Err(lost) = check(&request.bucket, &observed, remembered.identity.as_ref()) {
-            match std::mem::take(&mut doubt).then(|| waits.next()).flatten() {
+            match std::mem::take(&mut may_recheck).then(|| waits.next()).flatten() {
                 Some(wait) => sleep(*wait).await,
                 None => return Err(lost),
             }
@@ -143,7 +143,7 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
         }
         let steps = work.plan(&observed)?;
         if steps.is_empty() {
-            work.ensured.identity = Some(identity::of(&observed, remembered.identity.as_ref(), &remembered.mark));
+            work.ensured.identity = Some(identity::of(&observed, remembered.identity.as_ref(), &remembered.tag));
             return work.finish();
         }
         let new: Vec<&Step> = steps.iter().filter(|step| !work.done.contains(step)).collect();
@@ -163,7 +163,7 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
             }
         }
     }
-    Err(work.failure.unwrap_or_else(|| Failure::restless(&request.bucket)))
+    Err(work.failure.unwrap_or_else(|| Failure::unstable(&request.bucket)))
 }
 
 /// One go at one bucket.
@@ -185,9 +185,9 @@ struct Work<'a, S> {
 }
 
 impl<S: ObjectStore> Work<'_, S> {
-    async fn look(&mut self) -> Result<Observed, Failure> {
+    async fn observe(&mut self) -> Result<Observed, Failure> {
         let without = self.without();
-        let reads = self.wish(&without).reads();
+        let reads = self.input(&without).reads();
         let mut observed = self.store.observe(&self.request.bucket, &reads).await?;
         let lacking = observed.lacking();
         self.known.refused(lacking.iter().copied());
@@ -201,7 +201,7 @@ impl<S: ObjectStore> Work<'_, S> {
     fn plan(&mut self, observed: &Observed) -> Result<Vec<Step>, Failure> {
         self.ensured.region.clone_from(&observed.region);
         let without = self.without();
-        plan(self.wish(&without), observed)
+        plan(self.input(&without), observed)
     }
 
     async fn create(&mut self, step: Option<&Step>) -> Result<(), Failure> {
@@ -234,7 +234,7 @@ impl<S: ObjectStore> Work<'_, S> {
                 }
             },
             // Without tags nobody could tell whose the bucket is.
-            Err(failure) if failure.is_about_everything() || matches!(step, Step::Tag(_)) => Err(failure),
+            Err(failure) if failure.affects_all_requests() || matches!(step, Step::Tag(_)) => Err(failure),
             Err(failure) => {
                 self.give_up(step.touches(), failure);
                 Ok(())
@@ -254,7 +254,7 @@ impl<S: ObjectStore> Work<'_, S> {
                 match self.store.execute(&self.request.bucket, &less).await {
                     Ok(()) => self.note(&less),
                     Err(failure) if failure.is_unsupported() => continue,
-                    Err(failure) if failure.is_about_everything() => return Err(failure),
+                    Err(failure) if failure.affects_all_requests() => return Err(failure),
                     Err(failure) => {
                         self.give_up(step.touches(), failure);
                         return Ok(());
@@ -271,7 +271,7 @@ impl<S: ObjectStore> Work<'_, S> {
     /// The store accepted these steps and does not have what they say.
     fn lose(&mut self, steps: &[Step], observed: &Observed) -> Result<(), Failure> {
         if steps.iter().any(|step| matches!(step, Step::Create { .. })) {
-            return Err(Failure::restless(&self.request.bucket));
+            return Err(Failure::unstable(&self.request.bucket));
         }
         let lost = self.missing(steps, observed);
         for feature in &lost {
@@ -300,7 +300,7 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 
     fn finish(self) -> Result<Ensured, Failure> {
-        let lost = self.wish(&self.lacking).unmet();
+        let lost = self.input(&self.lacking).unmet();
         let kept = self.done.iter().flat_map(Step::features);
         self.known.kept(kept.filter(|feature| !self.lacking.contains(feature)));
         match self.failure {
@@ -339,12 +339,12 @@ impl<S: ObjectStore> Work<'_, S> {
         self.lacking.union(&self.given_up).copied().collect()
     }
 
-    fn wish<'w>(&'w self, lacking: &'w BTreeSet<Feature>) -> Wish<'w> {
-        Wish {
+    fn input<'w>(&'w self, lacking: &'w BTreeSet<Feature>) -> PlanInput<'w> {
+        PlanInput {
             request: self.request,
             before: self.before,
             lacking,
-            mark: &self.remembered.mark,
+            tag: &self.remembered.tag,
         }
     }
 }

@@ -27,7 +27,7 @@ pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Res
         return Err(Failure::lost(bucket, false));
     }
     match (known, &observed.tags) {
-        (Identity::Tag(mark), Seen::Is(tags)) if tags.get(BUCKET_IDENTITY) != Some(mark) => {
+        (Identity::Tag(tag), Seen::Is(tags)) if tags.get(BUCKET_IDENTITY) != Some(tag) => {
             Err(Failure::lost(bucket, true))
         }
         _ => Ok(()),
@@ -35,12 +35,12 @@ pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Res
 }
 
 /// What to remember of a bucket that is there and passed [`check`].
-pub fn of(observed: &Observed, known: Option<&Identity>, mark: &str) -> Identity {
+pub fn of(observed: &Observed, known: Option<&Identity>, new_tag: &str) -> Identity {
     let tag = observed.tags.known().and_then(|tags| tags.get(BUCKET_IDENTITY));
     match (tag, known) {
         (Some(tag), _) => Identity::Tag(tag.clone()),
         (None, Some(known)) => known.clone(),
-        (None, None) => Identity::Name(mark.to_owned()),
+        (None, None) => Identity::Name(new_tag.to_owned()),
     }
 }
 

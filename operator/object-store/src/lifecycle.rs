@@ -8,7 +8,7 @@ use ras_core::build::names::hash;
 
 /// The rules that `request` asks for, less what the store cannot do. Each has a name by which it is found again.
 pub(super) fn desired(request: &BucketRequest, lacking: &BTreeSet<Feature>) -> Vec<StoredRule> {
-    let mark = mark(request);
+    let id_prefix = id_prefix(request);
     // Two rules for one prefix would be two for S3, too; the shorter one is the one that acts.
     let mut shortest: BTreeMap<(&str, &str), i32> = BTreeMap::new();
     for rule in &request.settings.lifecycle {
@@ -30,8 +30,8 @@ pub(super) fn desired(request: &BucketRequest, lacking: &BTreeSet<Feature>) -> V
         .into_iter()
         .map(|((what, prefix), days)| {
             let id = match prefix {
-                "" => format!("{mark}{what}"),
-                prefix => format!("{mark}{what}/{}", hash(&[prefix], 8)),
+                "" => format!("{id_prefix}{what}"),
+                prefix => format!("{id_prefix}{what}/{}", hash(&[prefix], 8)),
             };
             let rule = StoredRule {
                 id: Some(id),
@@ -143,7 +143,7 @@ pub(super) fn feature_of(rule: &StoredRule) -> Option<Feature> {
 }
 
 /// What the names of our rules begin with.
-pub(super) fn mark(request: &BucketRequest) -> String {
+pub(super) fn id_prefix(request: &BucketRequest) -> String {
     format!("ras.dev/{}/", request.owner.mark())
 }
 
@@ -151,7 +151,7 @@ pub(super) fn mark(request: &BucketRequest) -> String {
 fn is_ours(rule: &StoredRule, request: &BucketRequest, wanted: &[StoredRule]) -> bool {
     match rule.id.as_deref() {
         None | Some("") => wanted.contains(&content(rule)),
-        Some(id) => id.starts_with(&mark(request)),
+        Some(id) => id.starts_with(&id_prefix(request)),
     }
 }
 

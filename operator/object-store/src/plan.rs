@@ -17,7 +17,7 @@ use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
 /// What is asked, and what bears on how it can be done.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct PlanInput<'a> {
     /// What is asked.
     pub request: &'a BucketRequest,
     /// What was asked earlier: what is left of it in a bucket of [`Origin::Existing`] is removed.
@@ -25,10 +25,10 @@ pub struct Wish<'a> {
     /// What the store cannot do, and what is not to be touched.
     pub lacking: &'a BTreeSet<Feature>,
     /// The tag that tells the bucket from others of its name, if it has none yet.
-    pub mark: &'a str,
+    pub tag: &'a str,
 }
 
-impl Wish<'_> {
+impl PlanInput<'_> {
     /// Which settings have to be read, each one request. All of a lifecycle's features are one.
     pub fn reads(&self) -> BTreeSet<Feature> {
         let settings = &self.request.settings;
@@ -132,20 +132,20 @@ fn alternatives(feature: Feature) -> &'static [Feature] {
 }
 
 /// The steps that lead from `observed` to what is asked. What was not read is not touched.
-pub fn plan(wish: Wish<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
-    let request = wish.request;
+pub fn plan(input: PlanInput<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
+    let request = input.request;
     if !observed.exists {
         if request.origin == Origin::Existing {
             return Err(Failure::missing(&request.bucket));
         }
-        let object_lock = request.settings.object_lock.is_some() && wish.has(Feature::ObjectLock);
+        let object_lock = request.settings.object_lock.is_some() && input.has(Feature::ObjectLock);
         let mut steps = vec![Step::Create { object_lock }];
-        steps.extend(settings(wish, &bare(object_lock)));
+        steps.extend(settings(input, &bare(object_lock)));
         return Ok(steps);
     }
     if request.origin == Origin::Made {
         let mut observed = observed.clone();
-        if !wish.has(Feature::Tags) {
+        if !input.has(Feature::Tags) {
             observed.tags = Seen::Lacking;
         }
         if let Ownership::Foreign { whose } = ownership(&request.bucket, &observed, &request.owner) {
@@ -154,7 +154,7 @@ pub fn plan(wish: Wish<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
     } else if let Some(whose) = of_another_namespace(request, observed) {
         return Err(Failure::not_ours(&request.bucket, whose));
     }
-    Ok(settings(wish, observed))
+    Ok(settings(input, observed))
 }
 
 /// Whose an existing bucket is, if the operator made it for a drive of another namespace. Whoever may write drives in one
@@ -192,20 +192,20 @@ fn bare(object_lock: bool) -> Observed {
     }
 }
 
-fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
-    let request = wish.request;
-    let reads = wish.reads();
+fn settings(input: PlanInput<'_>, observed: &Observed) -> Vec<Step> {
+    let request = input.request;
+    let reads = input.reads();
     // What was read though nobody asked is not ours to set.
     let may = |feature: Feature| reads.contains(&feature);
     let mut steps = Vec::new();
     if may(Feature::Tags) && request.origin == Origin::Made {
-        steps.extend(observed.tags.known().and_then(|tags| tag(wish, tags)));
+        steps.extend(observed.tags.known().and_then(|tags| tag(input, tags)));
     }
     if may(Feature::PublicAccessBlock) && observed.public_access_blocked == Seen::Is(false) {
         steps.push(Step::BlockPublicAccess);
     }
     if may(Feature::Encryption)
-        && let (Some(desired), Some(stored)) = (wish.encryption(), observed.encryption.known())
+        && let (Some(desired), Some(stored)) = (input.encryption(), observed.encryption.known())
         && !is_encrypted(&desired, stored)
     {
         steps.push(Step::Encrypt(desired));
@@ -216,7 +216,7 @@ fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
         steps.extend(document.map(Step::Policy));
     }
     if may(Feature::Versioning) {
-        match (wish.versioned(), observed.versioning.known()) {
+        match (input.versioned(), observed.versioning.known()) {
             (Some(true), Some(StoredVersioning::Never | StoredVersioning::Suspended)) => {
                 steps.push(Step::Versioning(true));
             }
@@ -232,7 +232,7 @@ fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
     }
     if may(Feature::Expiry) {
         let stored = observed.lifecycle.known();
-        let document = stored.and_then(|stored| lifecycle::document(request, stored, wish.lacking));
+        let document = stored.and_then(|stored| lifecycle::document(request, stored, input.lacking));
         steps.extend(document.map(Step::Lifecycle));
     }
     if may(Feature::Cors) {
@@ -247,10 +247,10 @@ fn settings(wish: Wish<'_>, observed: &Observed) -> Vec<Step> {
 }
 
 /// Owner's tags among those of others, which may be there for billing.
-fn tag(wish: Wish<'_>, stored: &BTreeMap<String, String>) -> Option<Step> {
-    let mut desired = wish.request.owner.tags();
-    let mark = stored.get(labels::BUCKET_IDENTITY).map_or(wish.mark, String::as_str);
-    desired.insert(labels::BUCKET_IDENTITY.to_owned(), mark.to_owned());
+fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<Step> {
+    let mut desired = input.request.owner.tags();
+    let tag = stored.get(labels::BUCKET_IDENTITY).map_or(input.tag, String::as_str);
+    desired.insert(labels::BUCKET_IDENTITY.to_owned(), tag.to_owned());
     if desired.iter().all(|(key, value)| stored.get(key) == Some(value)) {
         return None;
     }

@@ -14,7 +14,7 @@ use ras_core::bucket::state::{Manner, Removal};
 
 /// Most walks through a bucket in one go. One is enough where nobody writes; whoever writes for ever must not keep us
 /// for ever.
-const ROUNDS: usize = 8;
+const MAX_ROUNDS: usize = 8;
 
 /// Whom to tell how much was removed so far, after every page; says whether to go on.
 pub type OnPage<'a> = &'a (dyn Fn(u64) -> ControlFlow<()> + Send + Sync);
@@ -36,8 +36,8 @@ pub async fn remove<S: ObjectStore>(
         removed: 0,
     };
     let mut before: Option<Entry> = None;
-    for _ in 0..ROUNDS {
-        if let Some(end) = work.whose(owner).await? {
+    for _ in 0..MAX_ROUNDS {
+        if let Some(end) = work.check_owner(owner).await? {
             return Ok(end);
         }
         let content = match manner {
@@ -55,11 +55,11 @@ pub async fn remove<S: ObjectStore>(
             }
             match work.clear(listing, manner).await? {
                 ControlFlow::Break(()) => return Ok(Removal::Stopped { removed: work.removed }),
-                ControlFlow::Continue(walk) => {
-                    locked += walk.locked;
-                    first = first.or(walk.first);
+                ControlFlow::Continue(cleared) => {
+                    locked += cleared.locked;
+                    first = first.or(cleared.first);
                     // To delete an object without naming its version is to hide it, and what is locked stays seen.
-                    if listing == Listing::Versions && walk.seen > 0 {
+                    if listing == Listing::Versions && cleared.seen > 0 {
                         break;
                     }
                 }
@@ -75,7 +75,7 @@ pub async fn remove<S: ObjectStore>(
         }
         before = first;
         // It may have been made anew by somebody else while it was emptied.
-        if let Some(end) = work.whose(owner).await? {
+        if let Some(end) = work.check_owner(owner).await? {
             return Ok(end);
         }
         match store.delete_bucket(bucket).await {
@@ -91,9 +91,9 @@ pub async fn remove<S: ObjectStore>(
     Ok(Removal::Stopped { removed: work.removed })
 }
 
-/// What one walk through a listing came upon.
+/// What one cleared through a listing came upon.
 #[derive(Default)]
-struct Walk {
+struct Cleared {
     seen: usize,
     locked: u64,
     /// The first entry that was to go.
@@ -108,7 +108,7 @@ enum Content {
     /// Objects, old versions or unfinished uploads.
     Data,
     /// Delete markers alone, which hold no data and yet keep a bucket from being removed.
-    Marks,
+    DeleteMarkers,
     /// Nothing.
     Nothing,
 }
@@ -122,7 +122,7 @@ struct Work<'a, S> {
 
 impl<S: ObjectStore> Work<'_, S> {
     /// Nothing, if the bucket is there and ours.
-    async fn whose(&self, owner: &Owner) -> Result<Option<Removal>, Failure> {
+    async fn check_owner(&self, owner: &Owner) -> Result<Option<Removal>, Failure> {
         let observed = self
             .store
             .observe(self.bucket, &BTreeSet::from([Feature::Tags]))
@@ -147,7 +147,7 @@ impl<S: ObjectStore> Work<'_, S> {
                     return Ok(Content::Data);
                 }
                 if !page.entries.is_empty() {
-                    content = Content::Marks;
+                    content = Content::DeleteMarkers;
                 }
                 match next(&page, after.as_ref()) {
                     Some(marker) => after = Some(marker),
@@ -159,20 +159,20 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 
     /// Removes what a listing shows, and counts what is locked. A locked page is passed by.
-    async fn clear(&mut self, listing: Listing, manner: Manner) -> Result<ControlFlow<(), Walk>, Failure> {
-        let mut walk = Walk::default();
+    async fn clear(&mut self, listing: Listing, manner: Manner) -> Result<ControlFlow<(), Cleared>, Failure> {
+        let mut cleared = Cleared::default();
         let mut after = None;
         while let Some(mut page) = self.page(listing, after.as_ref()).await? {
-            walk.seen += page.entries.len();
+            cleared.seen += page.entries.len();
             if manner == Manner::IfEmpty {
                 // Whatever appeared since it was found empty is left to the store's own refusal.
                 page.entries.retain(|entry| entry.kind == EntryKind::DeleteMarker);
             }
-            if walk.first.is_none() {
-                walk.first = page.entries.first().cloned();
+            if cleared.first.is_none() {
+                cleared.first = page.entries.first().cloned();
             }
             if !page.entries.is_empty() {
-                walk.locked += self.delete(&page.entries).await?;
+                cleared.locked += self.delete(&page.entries).await?;
                 if (self.on_page)(self.removed).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -182,7 +182,7 @@ impl<S: ObjectStore> Work<'_, S> {
                 None => break,
             }
         }
-        Ok(ControlFlow::Continue(walk))
+        Ok(ControlFlow::Continue(cleared))
     }
 
     /// Removes the entries of a page, and returns how many are locked.

@@ -71,7 +71,7 @@ impl<'a> Server<'a> {
             database,
         };
         let client = self.connect(admin).await?;
-        within(client.batch_execute(SETTINGS)).await?;
+        with_timeout(client.batch_execute(SETTINGS)).await?;
         Ok(client)
     }
 
@@ -124,7 +124,7 @@ fn depends_on_tls(fault: &Fault) -> bool {
 }
 
 /// What a request comes to, or that it takes too long.
-pub async fn within<T>(request: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
+pub async fn with_timeout<T>(request: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Fault> {
     timeout(REQUEST_LIMIT, request)
         .await
         .map_err(|_| Fault::TimedOut)?

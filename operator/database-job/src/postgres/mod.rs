@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Client;
 
-use crate::failure::{Doing, Fault, sort};
+use crate::failure::{Action, Fault, classify};
 use crate::inputs::{Admin, Password};
-use crate::marker::marker;
 use crate::observed::Observed;
+use crate::ownership::ownership_comment;
 use crate::statement::statement;
 use crate::step::Step;
-use connection::{Credentials, Server, within};
+use connection::{Credentials, Server, with_timeout};
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::Request;
 
@@ -57,13 +57,13 @@ impl<'a> Postgres<'a> {
         passwords: &'a BTreeMap<String, Password>,
     ) -> Result<Self, Problem> {
         let server = Server::new(admin)?;
-        let asking = |fault: &Fault| {
-            let doing = Doing::Asking {
+        let query_problem = |fault: &Fault| {
+            let action = Action::Query {
                 server: server.name(),
                 user: &admin.username,
                 database: &admin.database,
             };
-            let mut problem = sort(fault, doing);
+            let mut problem = classify(fault, action);
             if problem.cause == Cause::WrongPassword {
                 problem.message.push_str(if admin.password.is_empty() {
                     ". The key `password` of its Secret is empty, which PostgreSQL takes for no password"
@@ -76,8 +76,11 @@ impl<'a> Postgres<'a> {
             }
             problem
         };
-        let client = server.open(&admin.database).await.map_err(|fault| asking(&fault))?;
-        let facts = observe::facts(&client).await.map_err(|fault| asking(&fault))?;
+        let client = server
+            .open(&admin.database)
+            .await
+            .map_err(|fault| query_problem(&fault))?;
+        let facts = observe::facts(&client).await.map_err(|fault| query_problem(&fault))?;
         Ok(Self {
             server,
             request,
@@ -115,16 +118,16 @@ impl<'a> Postgres<'a> {
                 code: "25006".to_owned(),
                 message: "it is a standby, or read-only by its settings".to_owned(),
             };
-            return Err(self.asking(&fault));
+            return Err(self.query_problem(&fault));
         }
         let lock = format!("SELECT pg_advisory_lock({LOCK})");
-        match within(self.client.batch_execute(&lock)).await {
+        match with_timeout(self.client.batch_execute(&lock)).await {
             Ok(()) => Ok(()),
             Err(Fault::Answer { code, .. }) if code == "55P03" => Err(problem(
                 Cause::Busy,
                 format!("somebody else has been preparing databases on {server} for a minute; it is tried again"),
             )),
-            Err(fault) => Err(self.asking(&fault)),
+            Err(fault) => Err(self.query_problem(&fault)),
         }
     }
 
@@ -139,7 +142,7 @@ impl<'a> Postgres<'a> {
     }
 
     /// Takes a step.
-    pub async fn take(&mut self, step: &Step) -> Result<(), Problem> {
+    pub async fn execute(&mut self, step: &Step) -> Result<(), Problem> {
         let verifier = match step {
             Step::SetPassword { role } => match self.passwords.get(role) {
                 Some(password) => postgres_protocol::password::scram_sha_256(password.reveal()),
@@ -147,18 +150,23 @@ impl<'a> Postgres<'a> {
             },
             _ => String::new(),
         };
-        let text = statement(step, self.facts.major, &marker(&self.request.drive), &verifier);
+        let text = statement(
+            step,
+            self.facts.major,
+            &ownership_comment(&self.request.drive),
+            &verifier,
+        );
         let done = match step.inside() {
-            None => within(self.client.batch_execute(&text)).await,
-            Some(database) => match self.enter(database).await {
-                Ok(client) => within(client.batch_execute(&text)).await,
+            None => with_timeout(self.client.batch_execute(&text)).await,
+            Some(database) => match self.connect_to(database).await {
+                Ok(client) => with_timeout(client.batch_execute(&text)).await,
                 Err(fault) => Err(fault),
             },
         };
         done.map_err(|fault| {
-            sort(
+            classify(
                 &fault,
-                Doing::Taking {
+                Action::Step {
                     server: self.server.name(),
                     step,
                 },
@@ -167,7 +175,7 @@ impl<'a> Postgres<'a> {
     }
 
     /// A connection to `database`. One at a time, because small servers have few.
-    async fn enter(&mut self, database: &str) -> Result<&Client, Fault> {
+    async fn connect_to(&mut self, database: &str) -> Result<&Client, Fault> {
         if self
             .inside
             .as_ref()
@@ -199,13 +207,13 @@ impl<'a> Postgres<'a> {
         }
     }
 
-    fn asking(&self, fault: &Fault) -> Problem {
+    fn query_problem(&self, fault: &Fault) -> Problem {
         let admin = self.server.admin();
-        let doing = Doing::Asking {
+        let action = Action::Query {
             server: self.server.name(),
             user: &admin.username,
             database: &admin.database,
         };
-        sort(fault, doing)
+        classify(fault, action)
     }
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
-use super::connection::within;
+use super::connection::with_timeout;
 use super::{Facts, Postgres};
-use crate::failure::{Doing, Fault, sort};
-use crate::marker::{Whose, whose};
+use crate::failure::{Action, Fault, classify};
 use crate::observed::{Database, Inside, Observed, Role};
+use crate::ownership::{Ownership, ownership};
 use ras_core::database::report::Problem;
 use ras_core::database::request::{Database as Asked, Login};
 
@@ -43,15 +43,17 @@ pub async fn facts(client: &Client) -> Result<Facts, Fault> {
 pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Problem>), Problem> {
     let mut problems = Vec::new();
     let request = postgres.request;
-    let databases = databases(postgres).await.map_err(|fault| postgres.asking(&fault))?;
-    let mut roles = roles(postgres).await.map_err(|fault| postgres.asking(&fault))?;
+    let databases = databases(postgres)
+        .await
+        .map_err(|fault| postgres.query_problem(&fault))?;
+    let mut roles = roles(postgres).await.map_err(|fault| postgres.query_problem(&fault))?;
     for login in &request.logins {
         let Some((role, can_login)) = roles.get_mut(&login.role) else {
             continue;
         };
         match membership(postgres, login).await {
             Ok(is_member) => role.is_member = is_member,
-            Err(fault) => return Err(postgres.asking(&fault)),
+            Err(fault) => return Err(postgres.query_problem(&fault)),
         }
         if !*can_login {
             continue;
@@ -84,9 +86,9 @@ pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Probl
         match inside(postgres, asked).await {
             Ok(inside) => seen.inside = Some(inside),
             Err(fault) => {
-                let problem = sort(
+                let problem = classify(
                     &fault,
-                    Doing::Asking {
+                    Action::Query {
                         server: postgres.server.name(),
                         user: &postgres.facts.user,
                         database: &asked.name,
@@ -122,7 +124,7 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
     for row in &rows {
         let name: String = get(row, 0)?;
         let comment: Option<String> = get(row, 2)?;
-        if asked.contains(name.as_str()) || whose(comment.as_deref(), &postgres.request.drive) == Whose::Ours {
+        if asked.contains(name.as_str()) || ownership(comment.as_deref(), &postgres.request.drive) == Ownership::Ours {
             let seen = Database {
                 owner: get(row, 1)?,
                 comment,
@@ -237,9 +239,9 @@ async fn login_works(
     let database = its_own.map_or(postgres.server.admin().database.as_str(), |asked| asked.name.as_str());
     match postgres.login_works(&login.role, password, database).await {
         Ok(works) => Ok(Some(works)),
-        Err(fault) => Err(sort(
+        Err(fault) => Err(classify(
             &fault,
-            Doing::LoggingIn {
+            Action::Login {
                 server: postgres.server.name(),
                 role: &login.role,
             },
@@ -248,7 +250,7 @@ async fn login_works(
 }
 
 async fn inside(postgres: &mut Postgres<'_>, asked: &Asked) -> Result<Inside, Fault> {
-    let client = postgres.enter(&asked.name).await?;
+    let client = postgres.connect_to(&asked.name).await?;
     let extensions = query(client, "SELECT extname::text FROM pg_extension", &[]).await?;
     let available = query(
         client,
@@ -291,7 +293,7 @@ async fn may_use(client: &Client, owner: &str, user: &str) -> Result<bool, Fault
 }
 
 async fn query(client: &Client, text: &str, parameters: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Fault> {
-    within(client.query_typed(text, parameters)).await
+    with_timeout(client.query_typed(text, parameters)).await
 }
 
 fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, at: usize) -> Result<T, Fault> {

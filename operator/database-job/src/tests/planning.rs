@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::server::take;
-use crate::marker::marker;
 use crate::observed::{Database as SeenDatabase, Inside, Observed, Role};
+use crate::ownership::ownership_comment;
 use crate::plan::plan;
 use crate::step::Step;
 use ras_core::database::report::Cause;
@@ -116,9 +116,9 @@ fn any_request() -> impl Strategy<Value = Request> {
 fn any_comment() -> impl Strategy<Value = Option<String>> {
     prop::sample::select(vec![
         None,
-        Some(marker(&drive("spring", "1"))),
-        Some(marker(&drive("spring", "2"))),
-        Some(marker(&drive("summer", "3"))),
+        Some(ownership_comment(&drive("spring", "1"))),
+        Some(ownership_comment(&drive("spring", "2"))),
+        Some(ownership_comment(&drive("summer", "3"))),
         Some("somebody's".to_owned()),
     ])
 }
@@ -235,7 +235,7 @@ proptest! {
             prop_assert!(is_right || blamed(&database.owner, Some(&database.name)), "{database:?}");
             if let Some(user) = &database.user {
                 let inside = server.databases.get(&database.name).and_then(|seen| seen.inside.as_ref());
-                // Whose role it is can only be told by a password, and nobody said that one was to be tried.
+                // Ownership role it is can only be told by a password, and nobody said that one was to be tried.
                 let is_known = request.logins.iter().any(|login| login.owner == *user);
                 let may_use = inside.is_none_or(|inside| inside.user_may_use != Some(false));
                 prop_assert!(may_use || !is_right || !is_known || blamed(user, None), "{database:?}");
@@ -250,8 +250,8 @@ proptest! {
         carry_out(&request, &mut server);
         for (name, role) in &before.roles {
             let after = server.roles.get(name).expect("no role is dropped");
-            let is_ours = role.comment.as_deref() == Some(marker(&request.drive).as_str());
-            let is_ours_before = role.comment.as_deref() == Some(marker(&drive("spring", "2")).as_str());
+            let is_ours = role.comment.as_deref() == Some(ownership_comment(&request.drive).as_str());
+            let is_ours_before = role.comment.as_deref() == Some(ownership_comment(&drive("spring", "2")).as_str());
             if !is_ours && !is_ours_before {
                 let theirs = Role { is_ours_to_act_as: role.is_ours_to_act_as, ..after.clone() };
                 prop_assert_eq!(&theirs, role);
@@ -294,7 +294,7 @@ proptest! {
         for server in [&mut broken, &mut whole] {
             let roles = &server.roles;
             for database in server.databases.values_mut() {
-                if roles[&database.owner].comment.as_deref() != Some(marker(&request.drive).as_str()) {
+                if roles[&database.owner].comment.as_deref() != Some(ownership_comment(&request.drive).as_str()) {
                     database.comment = None;
                 }
             }
@@ -316,7 +316,7 @@ fn five_databases_with_five_owners_are_made_in_one_go() {
     assert_eq!(
         steps.len(),
         5 * 4,
-        "a role, a password, a database and a mark each: {steps:?}"
+        "a role, a password, a database and a comment each: {steps:?}"
     );
     assert!(names.iter().all(|name| server.databases[*name].owner == owner(name)));
 }
@@ -458,7 +458,7 @@ fn a_database_of_another_owner_is_told_of_and_left() {
     server.roles.insert(
         "app".to_owned(),
         Role {
-            comment: Some(marker(&drive("spring", "1"))),
+            comment: Some(ownership_comment(&drive("spring", "1"))),
             ..Role::default()
         },
     );

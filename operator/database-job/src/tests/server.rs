@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::marker::marker;
 use crate::observed::{Database, Inside, Observed, Role};
+use crate::ownership::ownership_comment;
 use crate::step::Step;
 use ras_core::database::request::Request;
 
 /// What `step` makes of `observed`. Fails on a step that a server would refuse.
 pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(), String> {
-    let ours = marker(&request.drive);
+    let ours = ownership_comment(&request.drive);
     let is_superuser = observed.is_superuser;
     let acts = |observed: &Observed, role: &str| {
         is_superuser || observed.admin == role || observed.roles.get(role).is_some_and(|seen| seen.is_ours_to_act_as)
@@ -28,7 +28,7 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
             };
             observed.roles.insert(role.clone(), made);
         }
-        Step::MarkRole { role } => {
+        Step::ClaimRole { role } => {
             observed.roles.get_mut(role).ok_or_else(|| missing(role))?.comment = Some(ours);
         }
         Step::JoinOwner { role, .. } => observed.roles.get_mut(role).ok_or_else(|| missing(role))?.is_member = true,
@@ -59,7 +59,7 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
             };
             observed.databases.insert(database.clone(), made);
         }
-        Step::MarkDatabase { database } => {
+        Step::ClaimDatabase { database } => {
             let seen = observed.databases.get(database).ok_or_else(|| missing(database))?;
             if !acts(observed, &seen.owner) {
                 return Err(format!("{step:?}"));

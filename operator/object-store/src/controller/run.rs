@@ -218,7 +218,7 @@ impl<S: ObjectStore> Shared<S> {
                 true
             }
             Err(failure) => {
-                tracing::info!(drive = %key.drive, bucket = key.name, "not counted: {}", failure.sentence());
+                tracing::info!(drive = %key.drive, bucket = key.name, "not counted: {}", failure.message());
                 false
             }
         }

@@ -152,7 +152,7 @@ impl<S> Shared<S> {
             // Its loss may have been accepted during the check.
             if has_identity {
                 if !was_lost {
-                    tracing::warn!(drive = %key.drive, bucket = key.name, "{}", failure.sentence());
+                    tracing::warn!(drive = %key.drive, bucket = key.name, "{}", failure.message());
                 }
                 self.update(key, State::Lost { to_another }, None);
             }

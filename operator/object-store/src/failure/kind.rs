@@ -63,7 +63,7 @@ pub(super) enum Kind {
     NoLockLater,
     Locked,
     Stuck,
-    Restless,
+    Unstable,
     Unsupported,
     Refused,
 }

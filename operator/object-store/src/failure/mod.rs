@@ -2,9 +2,9 @@
 //!
 //! Codes are those of <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
 
+mod classify;
 mod kind;
-mod sort;
-mod words;
+mod message;
 
 use ras_crds::Reason;
 
@@ -22,11 +22,11 @@ impl Failure {
     /// Sorts what a store answered.
     pub fn answered(operation: Operation, bucket: &str, answer: Answer) -> Self {
         let answer = Answer {
-            message: answer.message.map(|message| sort::harmless(&message)),
+            message: answer.message.map(|message| classify::redacted(&message)),
             ..answer
         };
         Self(Box::new(Facts {
-            kind: sort::sort(operation, &answer),
+            kind: classify::classify(operation, &answer),
             bucket: bucket.to_owned(),
             operation: Some(operation),
             answer,
@@ -64,8 +64,8 @@ impl Failure {
     }
 
     /// Settings do not stay as they are written.
-    pub fn restless(bucket: &str) -> Self {
-        Self::new(bucket, None, Kind::Restless)
+    pub fn unstable(bucket: &str) -> Self {
+        Self::new(bucket, None, Kind::Unstable)
     }
 
     fn new(bucket: &str, operation: Option<Operation>, kind: Kind) -> Self {
@@ -85,7 +85,7 @@ impl Failure {
             | Kind::KeyUnknown
             | Kind::SignatureRefused
             | Kind::TokenExpired => Reason::StoreDenied,
-            Kind::Transport(_) | Kind::ServerError | Kind::Busy | Kind::Restless => Reason::StoreUnavailable,
+            Kind::Transport(_) | Kind::ServerError | Kind::Busy | Kind::Unstable => Reason::StoreUnavailable,
             Kind::Throttled => Reason::StoreThrottled,
             Kind::ClockSkewed => Reason::ClockSkewed,
             Kind::Missing => Reason::BucketMissing,
@@ -105,8 +105,8 @@ impl Failure {
     }
 
     /// For people: which bucket, what the store said and what to do. Holds nothing that is secret.
-    pub fn sentence(&self) -> String {
-        words::sentence(&self.0)
+    pub fn message(&self) -> String {
+        message::message(&self.0)
     }
 
     /// When to try again.
@@ -125,7 +125,7 @@ impl Failure {
             | Kind::ServerError
             | Kind::Busy
             | Kind::Stuck
-            | Kind::Restless
+            | Kind::Unstable
             | Kind::ClockSkewed
             | Kind::Denied
             | Kind::KeyUnknown
@@ -208,7 +208,7 @@ impl Failure {
     }
 
     /// Whether the next request, of whatever kind, would fail in the same way: nothing is gained by sending it.
-    pub fn is_about_everything(&self) -> bool {
+    pub fn affects_all_requests(&self) -> bool {
         match &self.0.kind {
             Kind::Transport(_)
             | Kind::Throttled
@@ -224,7 +224,7 @@ impl Failure {
             | Kind::NotOurs { .. } => true,
             Kind::Busy
             | Kind::Stuck
-            | Kind::Restless
+            | Kind::Unstable
             | Kind::Denied
             | Kind::EncryptionKey
             | Kind::TooMany
@@ -242,7 +242,7 @@ impl From<&Failure> for StoreError {
     fn from(failure: &Failure) -> Self {
         Self {
             reason: failure.reason(),
-            message: failure.sentence(),
+            message: failure.message(),
             unreachable: failure.is_unreachable(),
         }
     }

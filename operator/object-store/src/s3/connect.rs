@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::rate_limiter::{Counter, RateLimiter};
 use crate::s3::S3Store;
-use crate::s3::credentials::{Directory, Surroundings};
+use crate::s3::credentials::{DefaultChain, Directory};
 use crate::s3::web_page::NoWebPage;
 use ras_core::platform::ObjectStoreConfig;
 
@@ -129,6 +129,6 @@ fn is_certificates(pem: &[u8]) -> bool {
 fn credentials(config: &ObjectStoreConfig, region: Region, http: &SharedHttpClient) -> SharedCredentialsProvider {
     match &config.credentials_directory {
         Some(directory) => SharedCredentialsProvider::new(Directory::new(directory.clone())),
-        None => SharedCredentialsProvider::new(Surroundings::new(region, http.clone())),
+        None => SharedCredentialsProvider::new(DefaultChain::new(region, http.clone())),
     }
 }

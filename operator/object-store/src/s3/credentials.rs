@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 /// How long credentials are taken for good: then the files are read anew. The kubelet writes a changed Secret within
 /// a minute or two.
-const GOOD_FOR: Duration = Duration::from_secs(60);
+const VALID_FOR: Duration = Duration::from_secs(60);
 
 /// A folder with one file a key, as the kubelet mounts a Secret.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Directory {
         let key = required(&self.0.join("AWS_ACCESS_KEY_ID")).await?;
         let secret = required(&self.0.join("AWS_SECRET_ACCESS_KEY")).await?;
         let token = text(&self.0.join("AWS_SESSION_TOKEN")).await.ok();
-        let until = SystemTime::now() + GOOD_FOR;
+        let until = SystemTime::now() + VALID_FOR;
         Ok(Credentials::new(
             key,
             secret,
@@ -50,13 +50,13 @@ impl ProvideCredentials for Directory {
 
 /// Workload identity in the AWS SDK's order. Nothing is looked at before the first request.
 #[derive(Debug)]
-pub(super) struct Surroundings {
+pub(super) struct DefaultChain {
     region: Region,
     http: SharedHttpClient,
     chain: OnceCell<DefaultCredentialsChain>,
 }
 
-impl Surroundings {
+impl DefaultChain {
     pub(super) fn new(region: Region, http: SharedHttpClient) -> Self {
         Self {
             region,
@@ -80,7 +80,7 @@ impl Surroundings {
     }
 }
 
-impl ProvideCredentials for Surroundings {
+impl ProvideCredentials for DefaultChain {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

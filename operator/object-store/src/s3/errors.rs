@@ -10,7 +10,7 @@ use crate::failure::{Answer, Failure, Transport};
 use crate::operation::Operation;
 
 /// Sorts an error of the SDK.
-pub(super) fn sort<E>(operation: Operation, bucket: &str, error: &SdkError<E, HttpResponse>) -> Failure
+pub(super) fn failure<E>(operation: Operation, bucket: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {

@@ -18,11 +18,11 @@ use crate::s3::{S3Store, convert};
 use ras_core::bucket::request::{Encryption, LockMode, ObjectLock};
 
 /// The one region whose name S3 refuses to be told when a bucket is made.
-const NAMELESS: &str = "us-east-1";
+const DEFAULT_REGION: &str = "us-east-1";
 
 impl S3Store {
     /// Does one step.
-    pub(super) async fn take(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+    pub(super) async fn execute_step(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
         match step {
             Step::Create { object_lock } => self.create(bucket, *object_lock).await,
             Step::Tag(tags) => {
@@ -78,7 +78,7 @@ impl S3Store {
 
     async fn create(&self, bucket: &str, object_lock: bool) -> Result<(), Failure> {
         let mut request = self.client.create_bucket().bucket(bucket);
-        if self.region != NAMELESS {
+        if self.region != DEFAULT_REGION {
             let region = BucketLocationConstraint::from(self.region.as_str());
             let configuration = CreateBucketConfiguration::builder().location_constraint(region).build();
             request = request.create_bucket_configuration(configuration);

@@ -50,11 +50,11 @@ impl fmt::Debug for S3Store {
 
 impl ObjectStore for S3Store {
     async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
-        self.look(bucket, wanted).await
+        self.read_bucket(bucket, wanted).await
     }
 
     async fn execute(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
-        self.take(bucket, step).await
+        self.execute_step(bucket, step).await
     }
 
     async fn list(&self, bucket: &str, listing: Listing, after: Option<&Marker>) -> Result<Page, Failure> {
@@ -101,9 +101,11 @@ impl S3Store {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let begun = self.rate_limiter.acquire().await;
-        let result = request.await.map_err(|error| errors::sort(operation, bucket, &error));
-        drop(begun);
+        let permit = self.rate_limiter.acquire().await;
+        let result = request
+            .await
+            .map_err(|error| errors::failure(operation, bucket, &error));
+        drop(permit);
         let outcome = match &result {
             Ok(_) => "ok",
             Err(failure) if is_absence(failure) || failure.is_missing() => "absent",

@@ -15,7 +15,7 @@ use ras_core::bucket::request::Feature;
 
 impl S3Store {
     /// Reads what `wanted` names.
-    pub(super) async fn look(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+    pub(super) async fn read_bucket(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
         match self.read_all(bucket, wanted).await {
             // It may go while we look.
             Err(failure) if failure.is_missing() => Ok(Observed::missing()),
@@ -44,7 +44,7 @@ impl S3Store {
                 if wanted.contains(&$feature) {
                     match $reading.await {
                         Ok(seen) => observed.$field = seen,
-                        Err(failure) if failure.is_about_everything() => return Err(failure),
+                        Err(failure) if failure.affects_all_requests() => return Err(failure),
                         Err(failure) => problems.push(($feature, failure)),
                     }
                 }

@@ -13,9 +13,9 @@ use crate::s3::convert::timestamp;
 use crate::store::{Deleted, Entry, EntryKind, Listing, Marker, PAGE, Page};
 
 /// The same as [`PAGE`], as S3 wants to be told it. `MinIO` would give 10,000 uploads at once.
-const MOST: i32 = 1_000;
+const PAGE_KEYS: i32 = 1_000;
 /// Time to remove a whole page: Garage on a busy machine takes six seconds.
-const DELETING: Duration = Duration::from_secs(60);
+const DELETE_LIMIT: Duration = Duration::from_secs(60);
 
 impl S3Store {
     /// One page of a listing.
@@ -32,7 +32,7 @@ impl S3Store {
             .client
             .list_object_versions()
             .bucket(bucket)
-            .max_keys(MOST)
+            .max_keys(PAGE_KEYS)
             // Keys may hold what no XML can.
             .encoding_type(EncodingType::Url)
             .set_key_marker(after.map(|marker| marker.key.clone()))
@@ -83,7 +83,7 @@ impl S3Store {
             .client
             .list_objects_v2()
             .bucket(bucket)
-            .max_keys(MOST)
+            .max_keys(PAGE_KEYS)
             .encoding_type(EncodingType::Url)
             .set_continuation_token(after.map(|marker| marker.key.clone()));
         let answer = self
@@ -114,7 +114,7 @@ impl S3Store {
             .client
             .list_multipart_uploads()
             .bucket(bucket)
-            .max_uploads(MOST)
+            .max_uploads(PAGE_KEYS)
             .encoding_type(EncodingType::Url)
             .set_key_marker(after.map(|marker| marker.key.clone()))
             .set_upload_id_marker(after.and_then(|marker| marker.within.clone()));
@@ -177,9 +177,9 @@ impl S3Store {
             .quiet(true)
             .build()
             .map_err(unwritable)?;
-        let patience = TimeoutConfig::builder()
-            .read_timeout(DELETING)
-            .operation_attempt_timeout(DELETING)
+        let timeouts = TimeoutConfig::builder()
+            .read_timeout(DELETE_LIMIT)
+            .operation_attempt_timeout(DELETE_LIMIT)
             .build();
         let answer = self
             .send(operation, bucket, || {
@@ -188,7 +188,7 @@ impl S3Store {
                     .bucket(bucket)
                     .delete(delete.clone())
                     .customize()
-                    .config_override(aws_sdk_s3::Config::builder().timeout_config(patience.clone()))
+                    .config_override(aws_sdk_s3::Config::builder().timeout_config(timeouts.clone()))
                     .send()
             })
             .await?;
@@ -237,7 +237,7 @@ impl S3Store {
         match result {
             Ok(()) => deleted.removed += 1,
             Err(failure) if failure.is_locked() => deleted.locked += 1,
-            Err(failure) if failure.is_about_everything() => {
+            Err(failure) if failure.affects_all_requests() => {
                 if failure.is_throttled() {
                     self.rate_limiter.slow_down();
                 }

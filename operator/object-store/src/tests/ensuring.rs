@@ -28,7 +28,7 @@ async fn ensure_remembering(
     let waits = [Duration::ZERO; 3];
     let remembered = Remembered {
         identity,
-        mark: "mark".to_owned(),
+        tag: "tag".to_owned(),
     };
     ensure_waiting(store, request, &BTreeSet::new(), &remembered, known, &waits).await
 }
@@ -231,7 +231,7 @@ async fn a_right_that_is_missing_is_told_and_keeps_nothing_else_from_being_done(
         let known = Capabilities::new();
         let failure = ensure(&store, &full(), &known).await.unwrap_err();
         assert_eq!(failure.reason(), Reason::StoreDenied);
-        assert!(failure.sentence().contains(&name()), "{}", failure.sentence());
+        assert!(failure.message().contains(&name()), "{}", failure.message());
         assert!(
             known.lacking().is_empty(),
             "a denial says nothing of what the store can do"
@@ -295,19 +295,19 @@ async fn a_bucket_that_was_made_and_not_tagged_is_taken_up() {
     );
     let ensured = ensure(&store, &full(), &Capabilities::new()).await.unwrap();
     assert!(!ensured.created);
-    assert_eq!(store.held(&name()).truth.tags, Seen::Is(marked("mark")));
-    assert_eq!(ensured.identity, Some(Identity::Tag("mark".to_owned())));
+    assert_eq!(store.held(&name()).truth.tags, Seen::Is(tagged_with("tag")));
+    assert_eq!(ensured.identity, Some(Identity::Tag("tag".to_owned())));
 }
 
-fn marked(mark: &str) -> BTreeMap<String, String> {
+fn tagged_with(tag: &str) -> BTreeMap<String, String> {
     let mut tags = owner().tags();
-    tags.insert("ras.dev/bucket-identity".to_owned(), mark.to_owned());
+    tags.insert("ras.dev/bucket-identity".to_owned(), tag.to_owned());
     tags
 }
 
 #[tokio::test]
 async fn a_bucket_that_is_remembered_is_never_made_again_nor_taken_for_another() {
-    let tagged = |mark: &str| Some(Identity::Tag(mark.to_owned()));
+    let tagged = |tag: &str| Some(Identity::Tag(tag.to_owned()));
     let known = Capabilities::new();
     for origin in [Origin::Made, Origin::Existing] {
         let request = BucketRequest { origin, ..full() };
@@ -342,9 +342,9 @@ async fn a_bucket_without_a_tag_gets_one_and_keeps_it_and_a_store_without_tags_g
     let store = Memory::new(Gaps::default());
     ensure(&store, &full(), &known).await.unwrap();
     let mut held = store.held(&name());
-    held.truth.tags = Seen::Is(marked("older"));
+    held.truth.tags = Seen::Is(tagged_with("older"));
     store.put(&name(), held);
-    let by_name = Identity::Name("mark".to_owned());
+    let by_name = Identity::Name("name".to_owned());
     let ensured = ensure_remembering(&store, &full(), Some(by_name.clone()), &known)
         .await
         .unwrap();

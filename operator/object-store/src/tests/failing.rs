@@ -71,7 +71,7 @@ const ANSWERS: &[Row] = &[
 fn every_answer_has_its_reason_and_a_next_step() {
     for (operation, status, code, reason, retry, words) in ANSWERS.iter().copied() {
         let failure = answered(operation, status, code, "");
-        let sentence = failure.sentence();
+        let sentence = failure.message();
         assert_eq!((failure.reason(), failure.retry()), (reason, retry), "{sentence}");
         assert!(
             sentence.starts_with("bucket `portal`: ") && sentence.contains(words),
@@ -118,7 +118,7 @@ fn every_silence_has_a_next_step() {
         let failure = Failure::unanswered(ListObjects, "portal", transport);
         assert_eq!((failure.is_unreachable(), failure.reason()), (unreachable, reason));
         assert_eq!(failure.retry(), Soon);
-        assert!(failure.sentence().contains(words), "{}", failure.sentence());
+        assert!(failure.message().contains(words), "{}", failure.message());
     }
 }
 
@@ -185,9 +185,9 @@ fn a_region_that_the_store_names_is_passed_on() {
         },
     );
     assert!(
-        failure.sentence().contains("in the region eu-central-1"),
+        failure.message().contains("in the region eu-central-1"),
         "{}",
-        failure.sentence()
+        failure.message()
     );
 }
 
@@ -200,7 +200,7 @@ fn nothing_secret_and_nothing_endless_is_repeated() {
         "q".repeat(40),
         "word ".repeat(200),
     );
-    let sentence = answered(ListObjects, 403, "AccessDenied", &said).sentence();
+    let sentence = answered(ListObjects, 403, "AccessDenied", &said).message();
     for secret in [
         "AKIAIOSFODNN7EXAMPLE",
         "GK3515373e4c851ebaad366558",

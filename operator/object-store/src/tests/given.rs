@@ -231,7 +231,7 @@ fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn mark() -> String {
+fn id_prefix() -> String {
     format!("ras.dev/{}/", owner().mark())
 }
 
@@ -279,13 +279,13 @@ fn rules() -> Vec<StoredRule> {
             ..StoredRule::default()
         },
         StoredRule {
-            id: Some(format!("{}uploads", mark())),
+            id: Some(format!("{}uploads", id_prefix())),
             enabled: true,
             abort_uploads_days: Some(99),
             ..StoredRule::default()
         },
         StoredRule {
-            id: Some(format!("{}expire/gone", mark())),
+            id: Some(format!("{}expire/gone", id_prefix())),
             enabled: false,
             expire_days: Some(5),
             ..StoredRule::default()
@@ -303,10 +303,10 @@ fn cors_rules() -> Vec<StoredCors> {
     vec![
         rule(Some("theirs".to_owned()), "*"),
         rule(None, "https://theirs.example"),
-        rule(Some(format!("{}cors/0", mark())), "https://a.example"),
+        rule(Some(format!("{}cors/0", id_prefix())), "https://a.example"),
     ]
 }
 
 pub fn is_ours(id: Option<&str>) -> bool {
-    id.is_some_and(|id| id.starts_with(&mark()))
+    id.is_some_and(|id| id.starts_with(&id_prefix()))
 }

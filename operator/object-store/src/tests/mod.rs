@@ -1,11 +1,11 @@
 //! What buckets may rely on, against a store in memory that can fail at every request.
 
+mod controller;
 mod ensuring;
 mod failing;
 mod given;
-mod keeping;
 mod measuring;
 mod memory;
 mod planning;
 mod removing;
-mod talking;
+mod s3;

@@ -10,7 +10,7 @@ use super::memory::{apply, fresh, view};
 use crate::failure::Failure;
 use crate::lifecycle;
 use crate::observed::{Observed, Seen, StoredCors, StoredEncryption, StoredLock, StoredRule, StoredVersioning};
-use crate::plan::{Step, Wish, plan};
+use crate::plan::{PlanInput, Step, plan};
 use crate::seeds::run_of;
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
@@ -18,16 +18,16 @@ type Features = BTreeSet<Feature>;
 
 fn plan_for(request: &BucketRequest, truth: &Observed, lacking: &Features) -> Result<Vec<Step>, Failure> {
     let before = BTreeSet::new();
-    let wish = Wish {
+    let input = PlanInput {
         request,
         before: &before,
         lacking,
-        mark: "m",
+        tag: "m",
     };
     if !truth.exists {
-        return plan(wish, truth);
+        return plan(input, truth);
     }
-    plan(wish, &view(truth, &wish.reads(), &BTreeSet::new()))
+    plan(input, &view(truth, &input.reads(), &BTreeSet::new()))
 }
 
 fn applied(steps: &[Step], truth: &Observed) -> Observed {
@@ -257,7 +257,7 @@ proptest! {
         let request = BucketRequest { origin: Origin::Made, ..request };
         let truth = Observed { tags: Seen::Is(unowned().tags()), ..truth };
         let failure = plan_for(&request, &truth, &lacking).unwrap_err();
-        prop_assert!(failure.sentence().contains("spo/placements (UID ffffffff-0000)"), "{}", failure.sentence());
+        prop_assert!(failure.message().contains("spo/placements (UID ffffffff-0000)"), "{}", failure.message());
         prop_assert_eq!(failure.reason(), ras_crds::Reason::BucketNotOurs);
     }
 }
@@ -278,7 +278,7 @@ fn an_existing_bucket_that_is_not_there_is_not_made() {
     };
     let failure = plan_for(&request, &Observed::missing(), &BTreeSet::new()).unwrap_err();
     assert_eq!(failure.reason(), ras_crds::Reason::BucketMissing);
-    assert!(failure.sentence().contains(&name()));
+    assert!(failure.message().contains(&name()));
 }
 
 #[test]
@@ -305,13 +305,13 @@ fn what_was_asked_before_is_taken_back_from_an_existing_bucket() {
     assert_eq!(plan_for(&request, &truth, &BTreeSet::new()).unwrap(), []);
     let before = BTreeSet::from([Feature::Expiry, Feature::Cors, Feature::Policy]);
     let lacking = BTreeSet::new();
-    let wish = Wish {
+    let input = PlanInput {
         request: &request,
         before: &before,
         lacking: &lacking,
-        mark: "m",
+        tag: "m",
     };
-    let steps = plan(wish, &view(&truth, &wish.reads(), &BTreeSet::new())).unwrap();
+    let steps = plan(input, &view(&truth, &input.reads(), &BTreeSet::new())).unwrap();
     let after = applied(&steps, &truth);
     assert_eq!(after.policy, Seen::Is(Value::Null));
     assert_eq!(after.cors, Seen::Is(Vec::new()));
@@ -322,11 +322,11 @@ fn what_was_asked_before_is_taken_back_from_an_existing_bucket() {
 fn at_rest_a_bucket_of_ours_is_read_in_seven_requests_and_an_existing_one_in_one() {
     let nothing = BTreeSet::new();
     let count = |request: &BucketRequest| {
-        Wish {
+        PlanInput {
             request,
             before: &nothing,
             lacking: &nothing,
-            mark: "m",
+            tag: "m",
         }
         .reads()
         .len()

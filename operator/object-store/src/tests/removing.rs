@@ -241,7 +241,7 @@ async fn a_store_that_only_says_that_it_removes_does_not_keep_us_for_ever() {
     };
     let store = Memory::new(gaps).with(&name(), filled());
     let failure = take(&store, Manner::WithObjects).await.unwrap_err();
-    assert!(failure.sentence().contains("its own tools"), "{}", failure.sentence());
+    assert!(failure.message().contains("its own tools"), "{}", failure.message());
     assert_eq!(store.held(&name()), filled());
     assert!(store.calls() < 30, "{}", store.calls());
 }

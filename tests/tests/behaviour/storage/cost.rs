@@ -179,7 +179,7 @@ fn the_documentation_reckons_with_what_is_measured() {
     let aws = [all(|look| look.least), all(|look| look.most)];
     assert_eq!(cells("AWS S3"), aws);
     let a_day = 1_000 * 3 * aws[0] * 2;
-    // Between them one request tells whether a bucket is there: see object_store/tests/keeping.rs.
+    // Between them one request tells whether a bucket is there: see operator/object-store/src/tests/controller.rs.
     let pace = Intervals::new(Duration::from_secs(12 * 3_600), None);
     let existence = 1_000 * 3 * 86_400 / pace.verify_every.as_secs();
     assert_eq!(

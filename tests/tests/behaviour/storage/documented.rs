@@ -102,7 +102,7 @@ async fn found(store: &ObjectStore) -> Result<BTreeSet<String>, Error> {
         let made = Box::pin(ensure(&client, &request, &Capabilities::new())).await;
         let made = made.map_err(|failure| Error::Api {
             what: format!("a bucket of {}", store.kind()),
-            message: failure.sentence(),
+            message: failure.message(),
         })?;
         found.extend(made.unsupported.iter().map(|feature| feature.as_str().to_owned()));
     }

@@ -81,7 +81,7 @@ async fn set_up(client: &S3Store, name: &str) -> BTreeSet<Feature> {
     for _ in 0..ATTEMPTS {
         match Box::pin(ensure(client, &request, &known)).await {
             Ok(ensured) => return ensured.unsupported,
-            Err(failure) => failures.push(failure.sentence()),
+            Err(failure) => failures.push(failure.message()),
         }
     }
     panic!("{name}: {failures:?}");

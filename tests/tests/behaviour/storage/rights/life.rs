@@ -92,7 +92,7 @@ impl Life {
                     settings,
                 },
             };
-            refused.extend(Box::pin(work.live()).await?.map(|failure| failure.sentence()));
+            refused.extend(Box::pin(work.live()).await?.map(|failure| failure.message()));
         }
         let sent = sent.names().clone();
         Ok(Self { refused, sent })

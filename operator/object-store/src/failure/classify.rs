@@ -7,7 +7,7 @@ use crate::operation::Operation;
 const LONGEST: usize = 300;
 
 /// What an answer is.
-pub(super) fn sort(operation: Operation, answer: &Answer) -> Kind {
+pub(super) fn classify(operation: Operation, answer: &Answer) -> Kind {
     let code = answer.code.as_deref().unwrap_or_default();
     let message = answer.message.as_deref().unwrap_or_default();
     // AWS, services behind it, MinIO.
@@ -110,7 +110,7 @@ fn is_lock(code: &str, message: &str) -> bool {
 }
 
 /// What a store said, on one line, not too long, and without anything that looks like a key or a signature.
-pub(super) fn harmless(message: &str) -> String {
+pub(super) fn redacted(message: &str) -> String {
     let mut said = String::new();
     for word in message.split_whitespace() {
         if !said.is_empty() {

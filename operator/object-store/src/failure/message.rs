@@ -4,7 +4,7 @@ use crate::failure::kind::{Facts, Kind, Transport};
 use crate::operation::Operation;
 
 /// The whole sentence.
-pub(super) fn sentence(facts: &Facts) -> String {
+pub(super) fn message(facts: &Facts) -> String {
     format!("bucket `{}`: {}{}", facts.bucket, facts.what(), facts.next())
 }
 
@@ -43,7 +43,7 @@ impl Facts {
             Kind::Lost { to_another: true } => "another bucket has its name".to_owned(),
             Kind::Taken => "the name is taken by another account (BucketAlreadyExists)".to_owned(),
             Kind::NotOurs { whose } => whose.clone(),
-            Kind::Restless => "it does not stay as it is set up".to_owned(),
+            Kind::Unstable => "it does not stay as it is set up".to_owned(),
             Kind::Stuck => "the object store says that objects are removed, and lists them all the same".to_owned(),
             Kind::WrongRegion => match &self.answer.region {
                 Some(region) => format!("it is in the region {region} ({} to {operation})", self.called()),
@@ -115,7 +115,7 @@ impl Facts {
             Kind::TooMany => ": remove buckets that are not needed, or ask for a higher limit".to_owned(),
             Kind::InvalidName => ": choose a name of 3 to 63 of a-z, 0-9 and '-'".to_owned(),
             Kind::Stuck => ": remove them with its own tools; it is tried again".to_owned(),
-            Kind::Restless => {
+            Kind::Unstable => {
                 ": see whether somebody else changes or deletes it at the same time; it is tried again".to_owned()
             }
             Kind::NoLockLater => {

@@ -87,7 +87,7 @@ async fn what_answers_and_is_no_s3_is_a_store_that_is_not_there() {
         let (address, heard) = server(answer).await;
         let failure = look(address, Feature::Tags).await.unwrap_err();
         let answer = String::from_utf8_lossy(answer);
-        assert!(failure.is_unreachable(), "{answer}: {}", failure.sentence());
+        assert!(failure.is_unreachable(), "{answer}: {}", failure.message());
         assert!(!failure.is_missing());
         assert_eq!(failure.reason(), Reason::StoreUnavailable);
         assert_eq!(heard.lock().unwrap().len(), 1, "no retries of the SDK's own: {answer}");
@@ -129,7 +129,7 @@ async fn a_web_page_does_not_pass_for_the_success_of_a_write() {
             .unwrap_err(),
     ];
     for failure in failures {
-        assert!(failure.is_unreachable(), "{}", failure.sentence());
+        assert!(failure.is_unreachable(), "{}", failure.message());
     }
     assert!(
         counts
@@ -150,7 +150,7 @@ async fn a_document_that_cannot_be_read_is_no_document_that_the_store_does_not_h
     ] {
         let (address, _) = server(answer).await;
         let failure = look(address, Feature::Tags).await.unwrap_err();
-        assert!(failure.is_unreachable(), "{}", failure.sentence());
+        assert!(failure.is_unreachable(), "{}", failure.message());
     }
 }
 
@@ -163,7 +163,7 @@ async fn a_redirect_to_another_region_names_it() {
     .await;
     let failure = look(address, Feature::Tags).await.unwrap_err();
     assert_eq!(failure.reason(), Reason::WrongRegion);
-    assert!(failure.sentence().contains("eu-central-1"), "{}", failure.sentence());
+    assert!(failure.message().contains("eu-central-1"), "{}", failure.message());
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_store_that_asks_for_less_is_asked_less() {
         .observe("portal", &BTreeSet::from([Feature::Tags]))
         .await
         .unwrap_err();
-    assert!(failure.is_throttled(), "{}", failure.sentence());
+    assert!(failure.is_throttled(), "{}", failure.message());
     assert_eq!(*counts.0.lock().unwrap(), [("GetBucketTagging", "throttled")]);
 }
 
@@ -223,17 +223,17 @@ async fn nobody_there_and_no_credentials_are_two_things() {
     drop(listener);
     let failure = look(address.clone(), Feature::Tags).await.unwrap_err();
     assert!(
-        failure.is_unreachable() && failure.sentence().contains("objectStore.endpoint"),
+        failure.is_unreachable() && failure.message().contains("objectStore.endpoint"),
         "{}",
-        failure.sentence()
+        failure.message()
     );
     let failure = look("http://no-such-host.invalid".to_owned(), Feature::Tags)
         .await
         .unwrap_err();
     assert!(
-        failure.is_unreachable() && failure.sentence().contains("cannot be reached"),
+        failure.is_unreachable() && failure.message().contains("cannot be reached"),
         "{}",
-        failure.sentence()
+        failure.message()
     );
 
     let empty = tempfile::tempdir().unwrap();
@@ -246,11 +246,7 @@ async fn nobody_there_and_no_credentials_are_two_things() {
         (failure.reason(), failure.is_unreachable()),
         (Reason::StoreDenied, false)
     );
-    assert!(
-        failure.sentence().contains("AWS_ACCESS_KEY_ID"),
-        "{}",
-        failure.sentence()
-    );
+    assert!(failure.message().contains("AWS_ACCESS_KEY_ID"), "{}", failure.message());
 }
 
 #[tokio::test]

@@ -1,48 +1,48 @@
-//! Whose a role or database is: a comment on it, which administrators see too (`\du+`, `\l+`). Pure.
+//! Ownership a role or database is: a comment on it, which administrators see too (`\du+`, `\l+`). Pure.
 
 use ras_core::database::request::Drive;
 
 const BEGINNING: &str = "ras-operator: RecruitmentDrive ";
 
-/// Whose something is, to a drive.
+/// Ownership something is, to a drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// It bears no mark: it was made by hand, or somebody wrote a comment of their own over it.
+pub enum Ownership {
+    /// It bears no comment: it was made by hand, or somebody wrote a comment of their own over it.
     Unknown,
     /// This drive's.
     Ours,
     /// A drive's of the same name: this one's earlier life, or a namesake in another cluster.
-    Namesakes {
+    Namesake {
         /// Its UID.
         uid: String,
     },
     /// Another drive's.
-    Another {
+    OtherDrive {
         /// Namespace and name: `placements/spring`.
         drive: String,
     },
 }
 
 /// The comment that marks what `drive` made.
-pub fn marker(drive: &Drive) -> String {
+pub fn ownership_comment(drive: &Drive) -> String {
     format!("{BEGINNING}{}/{}, UID {}", drive.namespace, drive.name, drive.uid)
 }
 
-/// Whose something with this comment is.
-pub fn whose(comment: Option<&str>, drive: &Drive) -> Whose {
+/// Ownership something with this comment is.
+pub fn ownership(comment: Option<&str>, drive: &Drive) -> Ownership {
     let parts = comment
         .and_then(|comment| comment.strip_prefix(BEGINNING))
         .and_then(|rest| rest.split_once(", UID "));
     match parts {
-        None => Whose::Unknown,
+        None => Ownership::Unknown,
         Some((name, uid)) if name == format!("{}/{}", drive.namespace, drive.name) => {
             if uid == drive.uid {
-                Whose::Ours
+                Ownership::Ours
             } else {
-                Whose::Namesakes { uid: uid.to_owned() }
+                Ownership::Namesake { uid: uid.to_owned() }
             }
         }
-        Some((name, _)) => Whose::Another { drive: name.to_owned() },
+        Some((name, _)) => Ownership::OtherDrive { drive: name.to_owned() },
     }
 }
 
@@ -61,19 +61,19 @@ mod tests {
     #[test]
     fn a_mark_tells_drives_apart() {
         let ours = drive("placements", "spring", "1");
-        let mark = marker(&ours);
-        assert_eq!(whose(Some(&mark), &ours), Whose::Ours);
+        let comment = ownership_comment(&ours);
+        assert_eq!(ownership(Some(&comment), &ours), Ownership::Ours);
         assert_eq!(
-            whose(Some(&mark), &drive("placements", "spring", "2")),
-            Whose::Namesakes { uid: "1".to_owned() }
+            ownership(Some(&comment), &drive("placements", "spring", "2")),
+            Ownership::Namesake { uid: "1".to_owned() }
         );
         assert_eq!(
-            whose(Some(&mark), &drive("other", "spring", "1")),
-            Whose::Another {
+            ownership(Some(&comment), &drive("other", "spring", "1")),
+            Ownership::OtherDrive {
                 drive: "placements/spring".to_owned()
             }
         );
-        assert_eq!(whose(Some("our old accounts"), &ours), Whose::Unknown);
-        assert_eq!(whose(None, &ours), Whose::Unknown);
+        assert_eq!(ownership(Some("our old accounts"), &ours), Ownership::Unknown);
+        assert_eq!(ownership(None, &ours), Ownership::Unknown);
     }
 }
