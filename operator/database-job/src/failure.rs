@@ -1,60 +1,50 @@
-//! What goes wrong with a server, sorted by what helps. Pure.
+//! Failures of a PostgreSQL server, classified by their remedy. Pure.
 //!
 //! Codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
 use crate::step::Step;
 use ras_core::database::report::{Cause, Problem};
 
-/// What was met instead of what was hoped for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The server said no.
+    /// An error of the server.
     Answer {
-        /// Its five characters.
+        /// SQLSTATE.
         code: String,
-        /// Its sentence.
         message: String,
     },
-    /// Nobody listens there, or the name does not resolve. Says what the system said.
+    /// Connection refused, or the name does not resolve, with the message of the system.
     NoConnection(String),
-    /// It took too long.
     TimedOut,
     /// The connection ended before the answer did.
     Closed,
-    /// The server does not speak TLS.
     TlsUnsupported,
-    /// The server's certificate is not to be trusted. Says why.
+    /// The server's certificate is not trusted, and why.
     Certificate(String),
-    /// TLS failed in another way.
+    /// Another TLS error.
     Tls(String),
-    /// Something else, in the client's words.
+    /// Another error of the client.
     Other(String),
 }
 
-/// What was being done.
+/// The action that failed.
 #[derive(Clone, Copy, Debug)]
 pub enum Action<'a> {
-    /// Connecting, or asking what there is, as the administrator.
+    /// Connecting or querying as the administrator.
     Query {
         /// `host:port`.
         server: &'a str,
-        /// The administrator's name.
         user: &'a str,
-        /// The database that was connected to.
         database: &'a str,
     },
-    /// Trying a login.
     Login {
         /// `host:port`.
         server: &'a str,
-        /// Its name.
         role: &'a str,
     },
-    /// Taking a step.
     Step {
         /// `host:port`.
         server: &'a str,
-        /// The step.
         step: &'a Step,
     },
 }
@@ -67,7 +57,6 @@ impl Action<'_> {
     }
 }
 
-/// Sorts what was met.
 pub fn classify(fault: &Fault, action: Action<'_>) -> Problem {
     let cause = cause(fault, action);
     let (database, role) = match action {
@@ -93,8 +82,8 @@ fn cause(fault: &Fault, action: Action<'_>) -> Cause {
     };
     match code {
         "28P01" => Cause::WrongPassword,
-        // So far the texts of PostgreSQL 13 ("SSL off") and since ("no encryption").
-        // Of a login it is not: the administrator got in just so.
+        // The texts of PostgreSQL 13 ("SSL off") and later ("no encryption").
+        // Not for a login, because the administrator connected with the same TLS settings.
         "28000"
             if matches!(action, Action::Query { .. })
                 && (message.contains("no encryption") || message.contains("SSL off")) =>
@@ -106,7 +95,7 @@ fn cause(fault: &Fault, action: Action<'_>) -> Cause {
         "57P01" | "57P02" | "57P03" => Cause::Starting,
         "53300" => Cause::TooManyConnections,
         "25006" => Cause::ReadOnly,
-        // The first three: made by another run at this very moment, which the next look shows.
+        // The first three: another run created it at the same time, which the next observation shows.
         "42710" | "42P04" | "23505" | "55P03" | "55006" | "40001" | "40P01" | "57014" => Cause::Busy,
         "XX000" if message.contains("concurrently") => Cause::Busy,
         "42501" => Cause::MissingRight,

@@ -1,4 +1,4 @@
-//! The files that the Job's pod has mounted: the administrator's connection, and the passwords.
+//! The files mounted in the Job's pod: the administrator's connection, and the passwords.
 
 use std::fmt;
 use std::fs;
@@ -8,33 +8,30 @@ use std::path::Path;
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::{Request, SslMode};
 
-/// A password, which shows itself to nobody by accident.
+/// Its `Debug` output hides the value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Vec<u8>);
 
 impl Password {
-    /// A password.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 
-    /// What it is.
     pub fn reveal(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it is the same in a URL: the characters of RFC 3986's `userinfo`, without `%`, which begins an escaped one.
+    /// It needs no escaping in a URL: RFC 3986's `userinfo` without `%`, which begins an escape.
     pub fn is_plain_in_url(&self) -> bool {
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(byte);
         self.0.iter().all(is_plain)
     }
 
-    /// Whether its last character is a line break, which an editor or `echo` put there more likely than a person.
+    /// Probably added by an editor or `echo`.
     pub fn ends_with_line_break(&self) -> bool {
         self.0.ends_with(b"\n")
     }
@@ -46,30 +43,26 @@ impl fmt::Debug for Password {
     }
 }
 
-/// How to connect as the administrator.
+/// The administrator's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// Name or address.
+    /// A name or an address.
     pub host: String,
-    /// Port.
     pub port: u16,
-    /// Role.
+    /// A role.
     pub username: String,
-    /// Its password.
     pub password: Password,
-    /// The database to connect to.
     pub database: String,
-    /// How the connection is secured.
     pub sslmode: SslMode,
-    /// Authorities to trust, as PEM.
+    /// Trusted CA certificates, as PEM.
     pub ca: Option<Vec<u8>>,
 }
 
 impl Admin {
-    /// Reads the files of `folder`, which are named as the keys of the Secret.
+    /// The files in `folder` have the names of the keys of the Secret.
     pub fn read(folder: &Path, request: &Request) -> Result<Self, Problem> {
         let host = text(folder, "host")?.ok_or_else(|| missing("host"))?;
-        // Never shown: what is no name may be a URL with a password in it.
+        // Never shown, because an invalid name may be a URL with a password.
         if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:".contains(c)) {
             return Err(unusable(
                 "host",
@@ -97,7 +90,7 @@ impl Admin {
         let password = bytes(folder, "password")?.ok_or_else(|| missing("password"))?;
         let database = text(folder, "database")?.filter(|name| !name.is_empty());
         let ca = bytes(folder, "ca")?;
-        // Programs get this file whatever is in it, so a file of spaces is not the same as none.
+        // Applications get this file whatever it contains, so an empty one differs from none.
         if ca.as_ref().is_some_and(|ca| ca.trim_ascii().is_empty()) {
             return Err(unusable(
                 "ca",
@@ -126,7 +119,7 @@ impl Admin {
         })
     }
 
-    /// `host:port`, for people.
+    /// `host:port`.
     pub fn server(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -136,7 +129,7 @@ impl Admin {
     }
 }
 
-/// Reads the password of a login, as it is. `in_url`: programs get it in a URL.
+/// Reads the password of a login, unchanged. `in_url`: applications get it in a URL.
 pub fn password(folder: &Path, file: &str, in_url: bool) -> Result<Password, Problem> {
     let bytes = bytes(folder, file)?.ok_or_else(|| Problem {
         message: format!("there is no password in {file}: put it into that key of its Secret"),
@@ -169,11 +162,10 @@ pub fn password(folder: &Path, file: &str, in_url: bool) -> Result<Password, Pro
     Ok(password)
 }
 
-/// How to write a value that is nothing else.
 const WITHOUT_NEWLINE: &str = "write the value without it, for instance with `kubectl create secret generic --from-literal`, or `printf %s` into the file";
 
-/// Reads a value that programs read too, from a variable that holds the same bytes. What would have to be cut off before
-/// it can be used is refused here, because nothing cuts it off there.
+/// Reads a value that applications get in a variable with the same bytes. A value that needs trimming is refused, because
+/// applications do not trim it.
 fn text(folder: &Path, key: &str) -> Result<Option<String>, Problem> {
     let Some(bytes) = bytes(folder, key)? else {
         return Ok(None);

@@ -1,36 +1,36 @@
-//! `ras-operator prepare-database`: gives a drive its databases, roles and passwords on a PostgreSQL server that is
-//! there. It runs in a Job's pod, which alone has the administrator's Secret mounted, so that the operator itself never
-//! reads a password.
+//! `ras-operator prepare-database`: creates a drive's databases, roles and passwords on an existing PostgreSQL server. It runs
+//! in a Job, whose pod alone mounts the administrator's Secret, so the operator itself never reads a password.
 //!
-//! What it is told: a [`Request`](request::Request) (a file without secrets, from a ConfigMap), a folder with the
-//! administrator's connection and a folder with the passwords of the logins. What it says: a [`Report`](report::Report)
-//! of at most 4,096 bytes in the container's termination message, and an [exit code](report::ExitCode).
+//! Input: a [`Request`](ras_core::database::request::Request) (a file without secrets, from a ConfigMap), a folder with the
+//! administrator's connection and a folder with the passwords of the logins. Output: a
+//! [`Report`](ras_core::database::report::Report) of at most 4,096 bytes in the container's termination message, and an [exit
+//! code](ras_core::database::report::ExitCode).
 //!
-//! # What it promises
+//! # Guarantees
 //!
-//! - Nothing is ever dropped, and no right, owner or password is ever taken from anyone: there is no step that could.
-//! - It may be run again, by several at the same time, and be killed at any moment: the next run carries on.
-//! - No password reaches the server's log or ours: the server is sent SCRAM verifiers, which are computed here.
+//! - Nothing is dropped, and no privilege, owner or password is taken away: no [step](step::Step) could.
+//! - It may run again, several times at once, and be killed at any moment: the next run continues.
+//! - No password reaches a log: the server gets SCRAM verifiers, which are computed here.
 //!
 //! # How passwords change without locking anyone out
 //!
-//! PostgreSQL has one password a role, so a new password needs a second role. A request names the *logins that must
-//! work now*; roles it does not name are left alone, with whatever password they have.
+//! PostgreSQL has one password a role, so a new password needs a second role. A request names the *logins that must work now*;
+//! other roles are not touched and keep their passwords.
 //!
-//! | generation | `logins` | what works |
+//! | generation | `logins` | logins that work |
 //! |---|---|---|
 //! | 0 | `{role: appadmin, owner: appadmin, passwordFile: p0}` | `appadmin` with p0 |
-//! | 1 | `{role: appadmin_2, owner: appadmin, passwordFile: p1}` | that, and `appadmin` with p0, as long as old pods live |
-//! | 2 | `{role: appadmin, owner: appadmin, passwordFile: p2}` | that, and `appadmin_2` with p1; p0 does not any more |
+//! | 1 | `{role: appadmin_2, owner: appadmin, passwordFile: p1}` | this one, and `appadmin` with p0 while old pods run |
+//! | 2 | `{role: appadmin, owner: appadmin, passwordFile: p2}` | this one, and `appadmin_2` with p1; p0 no longer works |
 //! | 3 | `{role: appadmin_2, owner: appadmin, passwordFile: p3}` | … |
 //!
-//! So the user's name changes with the password, both belong into one Secret, and what a rotation replaces works until the
-//! next one. After a leak, rotate twice. A login that is not the owner itself is a member of the owner and *becomes* the
-//! owner as it connects (`ALTER ROLE appadmin_2 SET role = appadmin`): what it makes belongs to the owner, and
-//! `current_user` is the owner, while `session_user`, `pg_stat_activity` and connection limits know the login's own name.
-//! Settings of the owner role itself (`ALTER ROLE appadmin SET search_path …`) do not follow; put them on the database.
+//! So the user name changes with the password, both belong into one Secret, and a replaced password works until the next
+//! rotation. After a leak, rotate twice. A login that is not the owner itself is a member of the owner and *becomes* the owner
+//! when it connects (`ALTER ROLE appadmin_2 SET role = appadmin`): the owner owns what it creates, and `current_user` is the
+//! owner, while `session_user`, `pg_stat_activity` and connection limits show the login's own name. Settings of the owner role
+//! (`ALTER ROLE appadmin SET search_path …`) do not apply to it; set them on the database.
 //!
-//! A password is set when the login does not work with it: whether it does is found out by logging in.
+//! A password is set only if logging in with it fails.
 
 #![allow(
     missing_docs,

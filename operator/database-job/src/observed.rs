@@ -1,59 +1,51 @@
-//! What a server has, as far as it bears on a request.
+//! The observed state of a server, as far as a request concerns it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a server has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// Major version.
     pub major: u16,
-    /// The role that the administrator connects as.
+    /// The administrator's role.
     pub admin: String,
-    /// Whether it may do everything.
+    /// The administrator is a superuser.
     pub is_superuser: bool,
-    /// Whether new databases keep text as UTF-8 without being told to.
+    /// New databases are UTF-8 by default.
     pub is_utf8: bool,
-    /// The roles of the request that are there, by name.
+    /// Existing roles of the request, by name.
     pub roles: BTreeMap<String, Role>,
-    /// The databases of the request that are there, and all that bear a mark of ours, by name.
+    /// Existing databases of the request, and all with an ownership comment, by name.
     pub databases: BTreeMap<String, Database>,
 }
 
-/// A role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Role {
-    /// Its comment.
     pub comment: Option<String>,
-    /// Whether the administrator may act as it. Always so for a superuser.
+    /// The administrator may act as it. Always true for a superuser.
     pub is_ours_to_act_as: bool,
-    /// The role it becomes when it connects.
+    /// The role that it becomes when it connects.
     pub becomes: Option<String>,
-    /// The owner in the request that it can become, being a member of it. Only known of logins.
+    /// It can become the owner that the request names. Known for logins only.
     pub is_member: bool,
-    /// Whether the login works with the password of the request. Absent: it has none there.
+    /// The login works with the password of the request. Absent: the request has no password for it.
     pub login_works: Option<bool>,
 }
 
-/// A database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Database {
-    /// The role that owns it.
     pub owner: String,
-    /// Its comment.
     pub comment: Option<String>,
-    /// What is in it. Absent: it was not looked into.
+    /// Absent: not read.
     pub inside: Option<Inside>,
 }
 
-/// What is in a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
-    /// Its extensions.
+    /// Installed extensions.
     pub extensions: BTreeSet<String>,
-    /// Which of the extensions that are asked for the server could add.
+    /// Requested extensions that the server can add.
     pub available: BTreeSet<String>,
-    /// Whether the owner may make tables in the schema `public`. Absent: there is no such schema.
+    /// The owner may create tables in the schema `public`. Absent: there is no such schema.
     pub owner_may_create: Option<bool>,
-    /// Whether the user may use what the owner makes in the schema `public`. Absent: there is no user, or no such schema.
+    /// The user may use tables that the owner creates in the schema `public`. Absent: there is no user, or no such schema.
     pub user_may_use: Option<bool>,
 }

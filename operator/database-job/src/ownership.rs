@@ -1,34 +1,30 @@
-//! Ownership a role or database is: a comment on it, which administrators see too (`\du+`, `\l+`). Pure.
+//! The owner of a role or database, recorded in its comment, which administrators see, too (`\du+`, `\l+`). Pure.
 
 use ras_core::database::request::Drive;
 
 const BEGINNING: &str = "ras-operator: RecruitmentDrive ";
 
-/// Ownership something is, to a drive.
+/// The owner, as seen from a drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// It bears no comment: it was made by hand, or somebody wrote a comment of their own over it.
+    /// It has no ownership comment: it was created by hand, or somebody replaced the comment.
     Unknown,
-    /// This drive's.
     Ours,
-    /// A drive's of the same name: this one's earlier life, or a namesake in another cluster.
+    /// A drive with the same name and another UID: this one before it was recreated, or one in another cluster.
     Namesake {
-        /// Its UID.
         uid: String,
     },
-    /// Another drive's.
     OtherDrive {
-        /// Namespace and name: `placements/spring`.
+        /// Namespace and name, such as `placements/spring`.
         drive: String,
     },
 }
 
-/// The comment that marks what `drive` made.
+/// The comment on everything that `drive` creates.
 pub fn ownership_comment(drive: &Drive) -> String {
     format!("{BEGINNING}{}/{}, UID {}", drive.namespace, drive.name, drive.uid)
 }
 
-/// Ownership something with this comment is.
 pub fn ownership(comment: Option<&str>, drive: &Drive) -> Ownership {
     let parts = comment
         .and_then(|comment| comment.strip_prefix(BEGINNING))

@@ -1,7 +1,7 @@
-//! From what a server has to what is asked of it: which steps, in which order. Pure.
+//! The steps from a server's observed state to a request. Pure.
 //!
-//! Roles come before what they own, and a login gets its password only once it is all it should be: it never works as
-//! somebody else. The order keeps that wherever it is cut off.
+//! Roles come before the databases that they own, and a login gets its password last: it never works as another role than the
+//! owner. The order guarantees that wherever it is interrupted.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,16 @@ use crate::step::Step;
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::{Database, Login, Request};
 
-/// What is to be done, and what cannot be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// In this order.
+    /// In order.
     pub steps: Vec<Step>,
-    /// What is asked for and is not to be had in this way. The rest is done all the same.
+    /// Parts of the request that cannot be fulfilled. The others still are.
     pub problems: Vec<Problem>,
-    /// Databases that this drive had made and asks for no more.
+    /// Databases that this drive created and no longer requests.
     pub no_longer_managed: Vec<String>,
 }
 
-/// The steps that lead from `observed` to what `request` asks.
 pub fn plan(request: &Request, observed: &Observed) -> Plan {
     let mut planner = Planner {
         request,
@@ -53,7 +51,7 @@ pub fn plan(request: &Request, observed: &Observed) -> Plan {
     planner.plan
 }
 
-/// The owners and users of the databases, each once, in the order in which they are first named.
+/// The owners and users of the databases, each once, in the order of the request.
 fn worked_as(request: &Request) -> Vec<&str> {
     let mut seen = BTreeSet::new();
     let databases = request.databases.iter();
@@ -65,9 +63,9 @@ struct Planner<'a> {
     request: &'a Request,
     observed: &'a Observed,
     plan: Plan,
-    /// Owners that the administrator is let act as.
+    /// Owners with a step that lets the administrator act as them.
     acting: BTreeSet<&'a str>,
-    /// Roles that a problem names already.
+    /// Roles that already have a problem.
     reported: BTreeSet<&'a str>,
 }
 
@@ -98,7 +96,7 @@ impl<'a> Planner<'a> {
             return;
         }
         if !is_owner {
-            // To let a login work as a role is to hand that role out.
+            // A login that works as a role gives that role away.
             if !self.is_ours(&login.owner) {
                 self.report_not_ours(&login.owner, login);
                 return;
@@ -233,7 +231,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Lets the database's user use it, if the role is one that we may hand rights to.
+    /// Only for a role that we may give privileges to.
     fn allow_use(&mut self, database: &'a Database) {
         let Some(user) = database.user.as_ref() else { return };
         if self.is_ours(user) || self.is_proven(user) {
@@ -246,7 +244,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Lets the administrator act as `owner`, unless it may.
+    /// Lets the administrator act as `owner`, unless it already may.
     fn act_as(&mut self, owner: &'a str) {
         let acts = self.observed.is_superuser
             || self.observed.admin == owner
@@ -263,7 +261,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether this drive made the role, or is about to.
+    /// This drive created the role, or is about to.
     fn is_ours(&self, role: &str) -> bool {
         self.observed
             .roles
@@ -271,7 +269,7 @@ impl<'a> Planner<'a> {
             .is_none_or(|seen| self.ownership(seen) == Ownership::Ours)
     }
 
-    /// Whether a password of this drive's opens the role: whoever has that may use the role as it is.
+    /// A password of this drive works for the role, so the drive may use it as it is.
     fn is_proven(&self, owner: &str) -> bool {
         self.request.logins.iter().any(|login| {
             let seen = self.observed.roles.get(&login.role);
@@ -335,7 +333,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Whether a login becomes `owner` when it connects.
+/// The login becomes `owner` when it connects.
 fn works_as(role: Option<&Role>, owner: &str) -> bool {
     role.is_some_and(|role| role.is_member && role.becomes.as_deref() == Some(owner))
 }

@@ -1,4 +1,4 @@
-//! The edge to the container: files in, termination message and exit code out.
+//! Runs in the container: files in, termination message and exit code out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,31 +13,28 @@ use crate::step::Step;
 use ras_core::database::report::{Cause, ExitCode, Problem, Report};
 use ras_core::database::request::{OLDEST_VERSION, Request};
 
-/// More looks than any plan needs: one for the server, one for what is in new databases, one to see that all is done.
+/// More than any plan needs: one for the server, one for the content of new databases, one to see that all is done.
 const MAX_OBSERVATIONS: usize = 10;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where things are.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// File with the request.
     pub request: PathBuf,
-    /// Folder with the administrator's connection.
+    /// The folder with the administrator's connection.
     pub admin: PathBuf,
-    /// Folder with the files of passwords.
+    /// The folder with the files of passwords.
     pub passwords: PathBuf,
-    /// Where the report goes.
     pub report: PathBuf,
-    /// How long to try again what may pass.
+    /// How long to retry temporary failures.
     pub patience: Duration,
 }
 
-/// Does what is asked, and says so on standard error and in the report.
+/// Fulfils the request, and reports on standard error and in the report.
 pub async fn run(options: Options) -> ExitCode {
     let mut report = Report::default();
-    // The first process of a container dies of no signal that it does not listen to.
+    // The first process of a container ignores signals that it does not handle.
     let stopped = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signal) => drop(signal.recv().await),
@@ -96,7 +93,7 @@ async fn prepare(options: &Options, report: &mut Report) {
 
 type Inputs = (Request, Admin, BTreeMap<String, Password>);
 
-/// Reads every file, or says of all of them what is wrong.
+/// Reads every file, or returns the problems of all of them.
 fn read(options: &Options) -> Result<Inputs, Vec<Problem>> {
     let text = std::fs::read_to_string(&options.request).map_err(|error| error.to_string());
     let request = text.and_then(|text| Request::parse(&text)).map_err(|error| {
@@ -121,7 +118,7 @@ fn read(options: &Options) -> Result<Inputs, Vec<Problem>> {
     }
 }
 
-/// Looks, plans and takes steps until there are none. Gives what is not as asked.
+/// Observes, plans and executes until the plan is empty. Returns what could not be fulfilled.
 async fn attempt(mut postgres: Postgres<'_>, request: &Request, report: &mut Report) -> Vec<Problem> {
     report.server_version = Some(postgres.facts().version.clone());
     let oldest = request.minimum_version.unwrap_or(OLDEST_VERSION).max(OLDEST_VERSION);
@@ -179,7 +176,7 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
     problems
 }
 
-/// Whether `step` cannot be taken because `failed` could not.
+/// `step` is impossible after `failed` failed.
 fn blocks(failed: &Step, step: &Step) -> bool {
     match failed {
         // A login that cannot become its owner must not get a password.
@@ -192,7 +189,7 @@ fn blocks(failed: &Step, step: &Step) -> bool {
     }
 }
 
-/// A step that was taken, and has to be taken again.
+/// The problem of a step that succeeded and is planned again.
 fn ineffective(step: &Step) -> Problem {
     let (cause, message) = match step {
         Step::SetPassword { role } => (

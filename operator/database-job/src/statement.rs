@@ -1,24 +1,24 @@
-//! What a step is in SQL. Pure.
+//! The SQL of a step. Pure.
 //!
-//! <https://www.postgresql.org/docs/current/sql-syntax-lexical.html> says how names and texts are quoted.
+//! For the quoting of identifiers and strings see <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>.
 
 use crate::step::Step;
 
-/// First major version whose memberships say what a member may do.
+/// First major version with options of memberships.
 const MEMBERSHIP_OPTIONS: u16 = 16;
 
-/// What a user may do with a table.
+/// Privileges on a table.
 const ROWS: &str = "SELECT, INSERT, UPDATE, DELETE";
 
-/// What a user may do with a sequence, from which columns take their numbers.
+/// Privileges on a sequence.
 const NUMBERS: &str = "USAGE, SELECT";
 
-/// A name, in quotes.
+/// A quoted identifier.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text, in quotes that mean the same whatever `standard_conforming_strings` says.
+/// A quoted string that means the same for every value of `standard_conforming_strings`.
 pub fn literal(text: &str) -> String {
     if text.contains('\\') {
         format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
@@ -27,8 +27,8 @@ pub fn literal(text: &str) -> String {
     }
 }
 
-/// The statements of a step. More than one are one transaction, because they are sent together; a database can only be
-/// made outside of one. `marker` is our mark, and `verifier` what the server is to check a password against.
+/// Several statements are one transaction, because they are sent together; a database can only be created outside of one.
+/// `comment` is the ownership comment, and `verifier` the SCRAM verifier of the password.
 pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> String {
     let grant = |owner: &str, member: &str| {
         let options = if major >= MEMBERSHIP_OPTIONS {
@@ -52,7 +52,7 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
             "CREATE DATABASE {} OWNER {}{}",
             identifier(database),
             identifier(owner),
-            // Only of template0 is it known that its text means the same in UTF-8.
+            // Only template0 contains no text in another encoding.
             if *utf8 {
                 " TEMPLATE template0 ENCODING 'UTF8'"
             } else {
@@ -63,7 +63,7 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
             format!("COMMENT ON DATABASE {} IS {}", identifier(database), literal(comment))
         }
         Step::AllowCreate { owner, .. } => format!("GRANT USAGE, CREATE ON SCHEMA public TO {}", identifier(owner)),
-        // What is there, and what the owner will make: a table of tomorrow's migration is none of this Job's.
+        // Existing tables, and those that the owner creates later, for example in a migration after this Job.
         Step::AllowUse { database, owner, user } => {
             let (database, owner, user) = (identifier(database), identifier(owner), identifier(user));
             let later = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public");
@@ -73,8 +73,8 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
                  GRANT {ROWS} ON TABLES TO {user}; {later} GRANT {NUMBERS} ON SEQUENCES TO {user}"
             )
         }
-        // An extension lands in the first schema of the path, which else holds nothing that a database's owner could
-        // have put there for us to trip over.
+        // An extension is created in the first schema of the path. The path is short, because a database's owner may have put
+        // objects into others to trip a superuser.
         Step::CreateExtension { extension, .. } => format!(
             "SET search_path = public; CREATE EXTENSION IF NOT EXISTS {}; SET search_path = pg_catalog",
             identifier(extension)
@@ -91,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads one quoted name as PostgreSQL's lexer does, and gives what follows it.
+    /// Reads one quoted identifier as PostgreSQL's lexer does, and returns the rest.
     fn read_identifier(text: &str) -> Option<(String, &str)> {
         let mut name = String::new();
         let mut rest = text.strip_prefix('"')?;
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Reads one quoted text, with or without escapes.
+    /// Reads one quoted string, with or without escapes.
     fn read_literal(text: &str, conforming: bool) -> Option<(String, String)> {
         let text = text.trim_start();
         let (escapes, text) = match text.strip_prefix('E') {
@@ -187,7 +187,7 @@ mod tests {
             Step::SetPassword { role: text("r") },
         ];
         for step in steps {
-            // Whoever adds a step has to add it above.
+            // A new step must be added above, too.
             match &step {
                 Step::CreateRole { .. }
                 | Step::ClaimRole { .. }
@@ -204,7 +204,7 @@ mod tests {
             for major in [13, 15, 16, 18] {
                 let statement = statement(&step, major, "comment", "verifier");
                 if matches!(step, Step::AllowUse { .. }) {
-                    // Rights are named after what they allow. All this step does is to give some.
+                    // Names of privileges contain forbidden words, so check that the step only grants.
                     for part in statement.split("; ") {
                         let gives = part.strip_prefix("ALTER DEFAULT PRIVILEGES FOR ROLE \"o\" IN SCHEMA public ");
                         assert!(gives.unwrap_or(part).starts_with("GRANT "), "{part}");

@@ -1,87 +1,66 @@
-//! The steps there are. None of them drops anything, or takes a right, an owner or a member from anyone.
+//! All steps. None of them drops anything, or takes a privilege, an owner or a member away.
 
 use std::fmt;
 
-/// One step, which the server takes whole or not at all.
+/// The server executes it completely or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
-    /// Makes a role that cannot log in, with our mark.
+    /// Creates a role without login, with the ownership comment.
     CreateRole {
-        /// Its name.
         role: String,
     },
-    /// Writes our mark on a role of this drive's earlier life.
+    /// Writes the ownership comment on a role that this drive proved to be its own.
     ClaimRole {
-        /// Its name.
         role: String,
     },
-    /// Makes a login a member of the owner it works as.
+    /// Makes a login a member of the owner that it works as.
     JoinOwner {
-        /// The login.
         role: String,
-        /// The owner.
         owner: String,
     },
-    /// Lets a login become its owner whenever it connects.
+    /// Makes a login become its owner when it connects.
     BecomeOwner {
-        /// The login.
         role: String,
-        /// The owner.
         owner: String,
     },
-    /// Lets the administrator, who may not do everything, act as an owner: databases can then be made for it.
+    /// Lets an administrator that is no superuser act as an owner, so that it can create databases for it.
     ActAsOwner {
-        /// The owner.
         owner: String,
-        /// The administrator.
         admin: String,
     },
-    /// Makes a database.
     CreateDatabase {
-        /// Its name.
         database: String,
-        /// Its owner.
         owner: String,
-        /// Text must be told to be UTF-8, because the server's template is not.
+        /// Request UTF-8, because the server's template is not.
         utf8: bool,
     },
-    /// Writes our mark on a database.
+    /// Writes the ownership comment on a database.
     ClaimDatabase {
-        /// Its name.
         database: String,
     },
-    /// Lets the owner make tables in the schema `public`, which it may not in databases older than PostgreSQL 15.
+    /// Lets the owner create tables in the schema `public`, which it may lack in a database created before PostgreSQL 15.
     AllowCreate {
-        /// The database.
         database: String,
-        /// Its owner.
         owner: String,
     },
-    /// Lets a role read and write what its owner made and will make in the schema `public`.
+    /// Lets a role read and write all present and future tables of the owner in the schema `public`.
     AllowUse {
-        /// The database.
         database: String,
-        /// Its owner.
         owner: String,
-        /// Who uses it.
         user: String,
     },
-    /// Adds an extension.
     CreateExtension {
-        /// The database.
         database: String,
-        /// The extension.
         extension: String,
     },
-    /// Lets a role log in, with the password of the request.
+    /// Lets a role log in with the password of the request.
     SetPassword {
-        /// Its name.
         role: String,
     },
 }
 
 impl Step {
-    /// The roles that have to be there for it.
+    /// Roles that must exist before.
     pub fn roles(&self) -> Vec<&str> {
         match self {
             Self::CreateRole { role } | Self::ClaimRole { role } | Self::SetPassword { role } => vec![role],
@@ -94,7 +73,6 @@ impl Step {
         }
     }
 
-    /// The database it is about.
     pub fn database(&self) -> Option<&str> {
         match self {
             Self::CreateDatabase { database, .. }
@@ -106,7 +84,6 @@ impl Step {
         }
     }
 
-    /// The role it is about.
     pub fn role(&self) -> Option<&str> {
         match self {
             Self::CreateRole { role }
@@ -119,7 +96,7 @@ impl Step {
         }
     }
 
-    /// The database it has to be taken in. Absent: any.
+    /// The database to connect to. Absent: any.
     pub fn inside(&self) -> Option<&str> {
         match self {
             Self::AllowCreate { database, .. }
@@ -129,7 +106,7 @@ impl Step {
         }
     }
 
-    /// What the administrator needs for it, for people.
+    /// The administrator's missing privilege, for a message.
     pub fn needs(&self) -> String {
         match self {
             Self::CreateRole { .. } => "CREATEROLE".to_owned(),
@@ -157,7 +134,7 @@ impl Step {
     }
 }
 
-/// What was done, in words.
+/// In the past tense, for the report.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,32 +1,31 @@
-//! What a store cannot do, remembered so that it is asked once and not for every bucket.
+//! Features that a store lacks, remembered so that each is tried once and not for every bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ras_core::bucket::request::Feature;
 
-/// Buckets that have to lose a setting before the store is taken for one that loses it. One alone may have been read
-/// too early: AWS says that settings of buckets are "eventually consistent".
+/// So many buckets have to lose a setting before the store counts as lacking it. A single one may have been read too early: AWS
+/// calls the settings of buckets "eventually consistent".
 const ENOUGH: usize = 3;
 
-/// What a store cannot do. Clones share one memory.
+/// Clones share one memory.
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities(Arc<Mutex<Memory>>);
 
 #[derive(Debug, Default)]
 struct Memory {
     refused: BTreeSet<Feature>,
-    /// Which buckets lost a setting that the store had accepted.
+    /// Buckets that lost a setting that the store had accepted.
     lost: BTreeMap<Feature, BTreeSet<String>>,
 }
 
 impl Capabilities {
-    /// Nothing is known yet: everything is tried.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What this store cannot do, as far as was found out.
+    /// Features that the store is known to lack.
     pub fn lacking(&self) -> BTreeSet<Feature> {
         let memory = self.memory();
         let lost = memory.lost.iter().filter(|(_, buckets)| buckets.len() >= ENOUGH);
@@ -38,12 +37,12 @@ impl Capabilities {
             .collect()
     }
 
-    /// The store said that it has no such thing. A denial is not that.
+    /// The store answered that it does not support these. An answer that access is denied does not count.
     pub fn refused(&self, features: impl IntoIterator<Item = Feature>) {
         self.memory().refused.extend(features);
     }
 
-    /// The store accepted a setting of `bucket`, and then it was not there.
+    /// The store accepted a setting of `bucket` and did not keep it.
     pub fn lost(&self, feature: Feature, bucket: &str) {
         let mut memory = self.memory();
         let buckets = memory.lost.entry(feature).or_default();
@@ -52,12 +51,11 @@ impl Capabilities {
         }
     }
 
-    /// Whether this store lost such a setting before.
+    /// The store lost this setting before, of one bucket or more.
     pub fn is_suspect(&self, feature: Feature) -> bool {
         self.memory().lost.contains_key(&feature)
     }
 
-    /// The store has kept such a setting.
     pub fn kept(&self, features: impl IntoIterator<Item = Feature>) {
         let mut memory = self.memory();
         for feature in features {
@@ -65,13 +63,13 @@ impl Capabilities {
         }
     }
 
-    /// Forgets everything: stores learn. To be called now and then, about once a day.
+    /// Forgets everything, because a server may be upgraded. Call it about once a day.
     pub fn forget(&self) {
         *self.memory() = Memory::default();
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // What is remembered is a hint; nobody leaves it half-written.
+        // No change below leaves it half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

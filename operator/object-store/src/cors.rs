@@ -1,10 +1,10 @@
-//! CORS documents: which rules a bucket should have, and whether it has them. Pure.
+//! CORS documents: desired rules, and whether a bucket has them. Pure.
 
 use crate::lifecycle::id_prefix;
 use crate::observed::StoredCors;
 use ras_core::bucket::request::{BucketRequest, Origin};
 
-/// The document that should be written, if `observed` is not as it should be.
+/// The document to write. `None`: `observed` is as desired.
 pub(super) fn document(request: &BucketRequest, observed: &[StoredCors]) -> Option<Vec<StoredCors>> {
     let desired = desired(request);
     let wanted = contents(&desired);
@@ -15,7 +15,7 @@ pub(super) fn document(request: &BucketRequest, observed: &[StoredCors]) -> Opti
         .iter()
         .cloned()
         .partition(|rule| is_ours(rule, request, &wanted));
-    // The first rule that fits decides: others' come first, so that nothing changes for them.
+    // The first rule that matches applies: rules of others come first, so that nothing changes for them.
     (contents(&ours) != wanted).then(|| others.into_iter().chain(desired).collect())
 }
 
@@ -34,7 +34,7 @@ fn desired(request: &BucketRequest) -> Vec<StoredCors> {
         .collect()
 }
 
-/// Whether a rule is ours: by its name or, in a store that forgets names, by what it says.
+/// Recognises our rules by ID or, in a store that drops IDs, by content.
 fn is_ours(rule: &StoredCors, request: &BucketRequest, wanted: &[StoredCors]) -> bool {
     match rule.id.as_deref() {
         None | Some("") => wanted.contains(&content(rule)),
@@ -42,7 +42,7 @@ fn is_ours(rule: &StoredCors, request: &BucketRequest, wanted: &[StoredCors]) ->
     }
 }
 
-/// What rules say, without their names. Their order counts, that of the lists within them does not.
+/// Rules without their IDs, for comparison. Their order matters, that of the lists within them does not.
 fn contents(rules: &[StoredCors]) -> Vec<StoredCors> {
     rules.iter().map(content).collect()
 }
@@ -61,10 +61,10 @@ fn content(rule: &StoredCors) -> StoredCors {
         id: None,
         origins: sorted(&rule.origins, false),
         methods: sorted(&rule.methods, false),
-        // Names of headers know no case (RFC 9110), and servers write them as they like.
+        // Header names are case-insensitive (RFC 9110), and servers change their case.
         headers: sorted(&rule.headers, true),
         expose_headers: sorted(&rule.expose_headers, true),
-        // Servers that keep a number and no option tell 0 for nothing.
+        // Some servers return 0 for an absent value.
         max_age_seconds: rule.max_age_seconds.filter(|seconds| *seconds != 0),
     }
 }

@@ -1,7 +1,7 @@
-//! Brings a bucket to what it should be: look, plan, do, and look again until there is nothing to do.
+//! Brings a bucket to its desired state: observe, plan, execute, and observe again until the plan is empty.
 //!
-//! Where it is cut off does not matter: everything that was done is seen at the next look. What a store says it has
-//! not, or accepts and then does not have, is noted and done without, so that no repair goes on for ever.
+//! It may be interrupted anywhere, because the next observation shows what was done. A feature that the store does not support,
+//! or accepts and does not keep, is recorded and left out, so that no repair repeats forever.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,45 +19,42 @@ use crate::store::ObjectStore;
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Owner};
 use ras_core::bucket::state::{Identity, mark};
 
-/// How long a setting that was accepted is waited for. AWS calls its settings "eventually consistent" and names no
+/// Waits for a setting that was accepted and is not visible yet. AWS calls its settings "eventually consistent" and names no
 /// time; more than a second is rare.
 const WAITS: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How long after a first look that missed a bucket, or its tag, a second one is taken.
+/// Wait before a second observation when the first one did not find the bucket, or its tag.
 const RECHECK_AFTER: Duration = Duration::from_secs(2);
-/// Most looks at a bucket in one go. Eleven features can be found missing one after the other; more than that is
-/// somebody who changes the bucket while we do.
+/// Most observations in one call. Eleven features can turn out missing one after the other; more than that means that somebody
+/// else changes the bucket at the same time.
 const MAX_OBSERVATIONS: usize = 24;
 
-/// A bucket that is as it should be.
+/// A bucket in its desired state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ensured {
-    /// Where it is, when the store says so.
     pub region: Option<String>,
-    /// Whether it was made just now.
+    /// By this call.
     pub created: bool,
-    /// What was set or repaired, in a word or two each.
+    /// Names of the settings that were written.
     pub changed: Vec<String>,
-    /// What was asked for and the store cannot do.
+    /// Requested features that the store lacks.
     pub unsupported: BTreeSet<Feature>,
-    /// Which bucket it is.
     pub identity: Option<Identity>,
 }
 
-/// What is remembered of a bucket.
+/// The record of a bucket from earlier calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    /// Which bucket it was. Absent: it was never there, so it may be made.
+    /// Absent: it never existed, so it may be created.
     pub identity: Option<Identity>,
-    /// The tag that it gets if it has none.
+    /// The identity tag to write if it has none.
     pub tag: String,
 }
 
 impl Remembered {
-    /// For a bucket of this owner.
     pub fn new(identity: Option<Identity>, owner: &Owner, now: Timestamp) -> Self {
         let tag = match &identity {
             Some(Identity::Tag(tag)) => tag.clone(),
@@ -67,9 +64,9 @@ impl Remembered {
     }
 }
 
-/// Brings a bucket to what `request` asks. `known` is what was found out about the store, and learns.
+/// Brings a bucket to the state that `request` describes. `known` is updated.
 ///
-/// A bucket at rest costs its look: see [`PlanInput::reads`]. One that is made costs two looks more and the steps.
+/// An unchanged bucket costs one observation: see [`PlanInput::reads`]. A new one costs two more and the steps.
 pub async fn ensure<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
@@ -79,8 +76,8 @@ pub async fn ensure<S: ObjectStore>(
     ensure_after(store, request, &BTreeSet::new(), &remembered, known).await
 }
 
-/// As [`ensure`], for a bucket that was asked for other things `before`: what is left of them in a bucket of somebody
-/// else's is removed. One that is remembered and not there any more is never made: [`Failure::lost_to_another`].
+/// Like [`ensure`], for a bucket whose earlier spec asked for the features `before`: their remains in an existing bucket are
+/// removed. A remembered bucket that no longer exists is never created again: [`Failure::lost_to_another`].
 pub async fn ensure_after<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
@@ -91,7 +88,7 @@ pub async fn ensure_after<S: ObjectStore>(
     ensure_waiting(store, request, before, remembered, known, &WAITS).await
 }
 
-/// Looks whether a bucket is still there, and still the same: one request where it has a tag, or is known by its name only.
+/// Checks that a bucket still exists and is still the same: one request if it has a tag, or is known by its name only.
 pub async fn verify<S: ObjectStore>(
     store: &S,
     bucket: &str,
@@ -109,7 +106,7 @@ pub async fn verify<S: ObjectStore>(
     check(bucket, &observed, Some(identity))
 }
 
-/// As [`ensure_after`], with the times that a setting is waited for.
+/// Like [`ensure_after`], with the waits for a setting as an argument.
 pub(super) async fn ensure_waiting<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
@@ -148,7 +145,8 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
         }
         let new: Vec<&Step> = steps.iter().filter(|step| !work.done.contains(step)).collect();
         if let [Step::Create { .. }, ..] = new.as_slice() {
-            // What a store sets by itself it need not be told; and somebody may have made the bucket in the meantime.
+            // The store may set defaults itself, and somebody else may have created the bucket in the meantime: observe before
+            // any other step.
             work.create(new.first().copied()).await?;
         } else if new.is_empty() || matches!(steps.as_slice(), [Step::Create { .. }, ..]) {
             match waits.next().filter(|_| !work.is_expected(&steps, &observed)) {
@@ -166,20 +164,18 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
     Err(work.failure.unwrap_or_else(|| Failure::unstable(&request.bucket)))
 }
 
-/// One go at one bucket.
 struct Work<'a, S> {
     store: &'a S,
     request: &'a BucketRequest,
     before: &'a BTreeSet<Feature>,
     remembered: &'a Remembered,
     known: &'a Capabilities,
-    /// What the store cannot do.
+    /// Features that the store lacks.
     lacking: BTreeSet<Feature>,
-    /// What failed for good and is left alone for now.
+    /// Features that failed; they are not touched again in this call.
     given_up: BTreeSet<Feature>,
-    /// The first failure that concerned one setting only.
     failure: Option<Failure>,
-    /// What the store accepted.
+    /// Steps that the store accepted.
     done: Vec<Step>,
     ensured: Ensured,
 }
@@ -233,7 +229,7 @@ impl<S: ObjectStore> Work<'_, S> {
                     Ok(())
                 }
             },
-            // Without tags nobody could tell whose the bucket is.
+            // Without tags, the bucket's owner is unknown.
             Err(failure) if failure.affects_all_requests() || matches!(step, Step::Tag(_)) => Err(failure),
             Err(failure) => {
                 self.give_up(step.touches(), failure);
@@ -242,7 +238,7 @@ impl<S: ObjectStore> Work<'_, S> {
         }
     }
 
-    /// A lifecycle document is refused as a whole: finds out which part of it the store does not know.
+    /// Finds out which part of a lifecycle document the store does not support, because it refuses the document as a whole.
     async fn write_less(&mut self, step: &Step, observed: &Observed) -> Result<(), Failure> {
         let Some(stored) = observed.lifecycle.known() else {
             return Ok(());
@@ -268,7 +264,7 @@ impl<S: ObjectStore> Work<'_, S> {
         Ok(())
     }
 
-    /// The store accepted these steps and does not have what they say.
+    /// Records features whose steps the store accepted without keeping the setting.
     fn lose(&mut self, steps: &[Step], observed: &Observed) -> Result<(), Failure> {
         if steps.iter().any(|step| matches!(step, Step::Create { .. })) {
             return Err(Failure::unstable(&self.request.bucket));
@@ -281,13 +277,13 @@ impl<S: ObjectStore> Work<'_, S> {
         Ok(())
     }
 
-    /// Whether the store is known to forget such settings, so that waiting for them is in vain.
+    /// The store lost such settings before, so waiting for them is useless.
     fn is_expected(&self, steps: &[Step], observed: &Observed) -> bool {
         let missing = self.missing(steps, observed);
         !missing.is_empty() && missing.iter().all(|feature| self.known.is_suspect(*feature))
     }
 
-    /// What is not there although these steps were accepted. Of a lifecycle, a part may be there.
+    /// Features that are missing although these steps were accepted. A part of a lifecycle may be present.
     fn missing(&self, steps: &[Step], observed: &Observed) -> BTreeSet<Feature> {
         let of_one = |step: &Step| match (step, observed.lifecycle.known()) {
             (Step::Lifecycle(_), Some(stored)) => {
@@ -349,7 +345,7 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 }
 
-/// What is left alone when a reading fails: all that it would have told of.
+/// Every feature whose state one failed read would have shown.
 fn all_of(feature: Feature) -> BTreeSet<Feature> {
     match feature {
         Feature::Encryption | Feature::KmsEncryption => Step::Encrypt(Encryption::StoreKey).touches(),

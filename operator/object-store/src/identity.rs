@@ -1,18 +1,19 @@
-//! Which bucket it is that has a name: one that was deleted and made again has the name and not the objects. Pure.
+//! Tells a bucket from another one of its name: a bucket that was deleted and created again has the name and not the objects.
+//! Pure.
 //!
-//! S3 gives a bucket no UID. Where a store has tags, a bucket gets a random one when it is made, and status remembers it. Where there
-//! is none, as in a store without tags or on a bucket that was there before its drive, only its absence can be noticed.
+//! S3 gives a bucket no UID. A new bucket gets a unique tag, which status records. Without a tag (the store has none, or the
+//! bucket existed before its drive) only its absence can be noticed.
 //!
-//! | remembered | there now | what follows |
+//! | recorded | exists now | result |
 //! |---|---|---|
-//! | nothing | anything | it is made, or used, and remembered |
-//! | a tag or a name | nothing | it is lost |
-//! | a tag | a bucket without it, or with another one | it is lost: another bucket has its name |
-//! | a tag | a bucket with it | all goes its way |
-//! | a name | a bucket | all goes its way; if it has a tag, or can get one, that is remembered from now on |
+//! | nothing | anything | created, or used, and recorded |
+//! | a tag or a name | nothing | lost |
+//! | a tag | a bucket without it, or with another one | lost: another bucket has its name |
+//! | a tag | a bucket with it | unchanged |
+//! | a name | a bucket | unchanged; a tag that it has, or can get, is recorded from now on |
 //!
-//! A bucket without the tag may hold everything, its tags having been removed, or nothing: programs make buckets that they miss.
-//! Therefore only a person says that it is the right one, by writing the tag, or that the loss is accepted.
+//! A bucket without the tag may hold everything, because somebody removed its tags, or nothing, because an application created
+//! it. So only the user decides: by writing the tag onto the right bucket, or by accepting the loss.
 
 use ras_crds::labels::BUCKET_IDENTITY;
 
@@ -20,7 +21,7 @@ use crate::failure::Failure;
 use crate::observed::{Observed, Seen};
 use ras_core::bucket::state::Identity;
 
-/// Whether what is there is the bucket that is remembered.
+/// Fails if the observed bucket is not the recorded one.
 pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Result<(), Failure> {
     let Some(known) = known else { return Ok(()) };
     if !observed.exists {
@@ -34,7 +35,7 @@ pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Res
     }
 }
 
-/// What to remember of a bucket that is there and passed [`check`].
+/// The identity to record of an existing bucket that passed [`check`].
 pub fn of(observed: &Observed, known: Option<&Identity>, new_tag: &str) -> Identity {
     let tag = observed.tags.known().and_then(|tags| tags.get(BUCKET_IDENTITY));
     match (tag, known) {

@@ -1,4 +1,4 @@
-//! Lifecycle documents: which rules a bucket should have, and whether it has them. Pure.
+//! Lifecycle documents: desired rules, and whether a bucket has them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +6,10 @@ use crate::observed::{StoredFilter, StoredLifecycle, StoredRule};
 use ras_core::bucket::request::{BucketRequest, Feature, LifecycleRule, Origin};
 use ras_core::build::names::hash;
 
-/// The rules that `request` asks for, less what the store cannot do. Each has a name by which it is found again.
+/// The rules of `request` that the store supports. The ID of each is stable.
 pub(super) fn desired(request: &BucketRequest, lacking: &BTreeSet<Feature>) -> Vec<StoredRule> {
     let id_prefix = id_prefix(request);
-    // Two rules for one prefix would be two for S3, too; the shorter one is the one that acts.
+    // Of two rules for one prefix only the shorter one has an effect.
     let mut shortest: BTreeMap<(&str, &str), i32> = BTreeMap::new();
     for rule in &request.settings.lifecycle {
         if lacking.contains(&feature(rule)) {
@@ -49,7 +49,7 @@ pub(super) fn desired(request: &BucketRequest, lacking: &BTreeSet<Feature>) -> V
                 },
                 "old-versions" => StoredRule {
                     old_versions_days: Some(days),
-                    // Deleting the last old version leaves a marker that hides nothing and would stay for ever.
+                    // Otherwise the delete marker stays forever after its last old version is removed.
                     expire_delete_markers: true,
                     ..rule
                 },
@@ -62,7 +62,7 @@ pub(super) fn desired(request: &BucketRequest, lacking: &BTreeSet<Feature>) -> V
         .collect()
 }
 
-/// The document that should be written, if `observed` is not as it should be.
+/// The document to write. `None`: `observed` is as desired.
 pub(super) fn document(
     request: &BucketRequest,
     observed: &StoredLifecycle,
@@ -87,7 +87,7 @@ pub(super) fn document(
     })
 }
 
-/// What of the desired rules a store that was told of all of them does not have.
+/// Features of desired rules that `observed` lacks.
 pub(super) fn unmet(
     request: &BucketRequest,
     observed: &StoredLifecycle,
@@ -101,9 +101,9 @@ pub(super) fn unmet(
         .collect()
 }
 
-/// Which features may be left out of a document that a store refuses as a whole, the smallest loss first.
+/// Features to leave out of a document that a store refuses as a whole, the smallest loss first.
 pub(super) fn losses(features: &BTreeSet<Feature>) -> Vec<BTreeSet<Feature>> {
-    // The likeliest first: many stores know nothing of uploads, and some nothing of versions.
+    // The likeliest first: many stores do not support rules for uploads, and some none for versions.
     let features: Vec<Feature> = features.iter().rev().copied().collect();
     let mut losses: Vec<BTreeSet<Feature>> = (1_u32..1 << features.len())
         .map(|bits| {
@@ -120,7 +120,6 @@ pub(super) fn losses(features: &BTreeSet<Feature>) -> Vec<BTreeSet<Feature>> {
     losses
 }
 
-/// The feature that a rule needs.
 pub(super) fn feature(rule: &LifecycleRule) -> Feature {
     match rule {
         LifecycleRule::Expire { .. } => Feature::Expiry,
@@ -129,7 +128,7 @@ pub(super) fn feature(rule: &LifecycleRule) -> Feature {
     }
 }
 
-/// The feature that a rule of ours needs.
+/// Of a rule that the operator wrote.
 pub(super) fn feature_of(rule: &StoredRule) -> Option<Feature> {
     if rule.expire_days.is_some() {
         Some(Feature::Expiry)
@@ -142,12 +141,12 @@ pub(super) fn feature_of(rule: &StoredRule) -> Option<Feature> {
     }
 }
 
-/// What the names of our rules begin with.
+/// The prefix of the IDs of our rules.
 pub(super) fn id_prefix(request: &BucketRequest) -> String {
     format!("ras.dev/{}/", request.owner.mark())
 }
 
-/// Whether a rule is ours: by its name or, in a store that forgets names, by what it says.
+/// Recognises our rules by ID or, in a store that drops IDs, by content.
 fn is_ours(rule: &StoredRule, request: &BucketRequest, wanted: &[StoredRule]) -> bool {
     match rule.id.as_deref() {
         None | Some("") => wanted.contains(&content(rule)),
@@ -155,7 +154,7 @@ fn is_ours(rule: &StoredRule, request: &BucketRequest, wanted: &[StoredRule]) ->
     }
 }
 
-/// What rules say, without their names and their order.
+/// Rules without their IDs and order, for comparison.
 fn contents(rules: &[StoredRule]) -> Vec<StoredRule> {
     let mut contents: Vec<_> = rules.iter().map(content).collect();
     contents.sort();

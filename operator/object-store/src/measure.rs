@@ -1,4 +1,4 @@
-//! What is in a bucket, and what of it goes by itself within the next thirty days. S3 tells neither; it is listed.
+//! Counts the objects of a bucket, and those that expire within thirty days, from its listing: S3 reports neither.
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -8,12 +8,11 @@ use crate::store::{Entry, EntryKind, Listing, ObjectStore};
 use ras_core::bucket::request::{LifecycleRule, Settings};
 use ras_core::bucket::state::Usage;
 
-/// How far ahead is looked.
 const AHEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// A day in seconds.
+/// In seconds.
 const DAY: i64 = 86_400;
 
-/// Counts what is in a bucket, with at most `max_pages` requests.
+/// Sends at most `max_pages` requests.
 pub async fn measure<S: ObjectStore>(
     store: &S,
     bucket: &str,
@@ -23,7 +22,7 @@ pub async fn measure<S: ObjectStore>(
 ) -> Result<Usage, Failure> {
     let mut left = max_pages;
     match count(store, bucket, Listing::Versions, settings, now, &mut left).await {
-        // A store without versions may show nothing of its objects as versions.
+        // A store without versioning may list no versions at all.
         Ok(usage) if usage.objects > 0 || !usage.complete || left == 0 => Ok(usage),
         Ok(_) => count(store, bucket, Listing::Objects, settings, now, &mut left).await,
         Err(failure) if failure.is_unsupported() => {
@@ -57,20 +56,19 @@ async fn count<S: ObjectStore>(
     Ok(sum.usage(false))
 }
 
-/// Adds entries up, in the order in which they are listed: by key, the newest version first. Pure.
+/// Adds up entries in the order of the listing: by key, the newest version first. Pure.
 #[derive(Debug)]
 pub struct Sum {
     expire: Vec<(String, i64)>,
     old_versions: Option<i64>,
     is_versioned: bool,
     until: Timestamp,
-    /// The entry before: what replaced the next version of the same key, and when.
+    /// The previous entry: it replaced the next one if that has the same key.
     newer: Option<Entry>,
     usage: Usage,
 }
 
 impl Sum {
-    /// Nothing yet, at `now`.
     pub fn new(settings: &Settings, now: Timestamp) -> Self {
         let mut expire = Vec::new();
         let mut old_versions: Option<i64> = None;
@@ -94,10 +92,9 @@ impl Sum {
         }
     }
 
-    /// One more entry.
     pub fn add(&mut self, entry: &Entry) {
         let newer = self.newer.replace(entry.clone()).filter(|newer| newer.key == entry.key);
-        // versitygw begins a page with what ended the one before.
+        // versitygw repeats the last entry of a page at the beginning of the next.
         if newer.as_ref().is_some_and(|newer| newer.id == entry.id) {
             return;
         }
@@ -115,12 +112,11 @@ impl Sum {
         }
     }
 
-    /// The sum.
     pub fn usage(&self, complete: bool) -> Usage {
         Usage { complete, ..self.usage }
     }
 
-    /// When an object goes for good: by the rule for its key that acts first.
+    /// When an object is permanently deleted, by the first rule to act on its key.
     fn current_goes(&self, entry: &Entry) -> Option<Timestamp> {
         let rules = self.expire.iter();
         let days = rules
@@ -136,7 +132,7 @@ impl Sum {
     }
 }
 
-/// S3 adds the days and goes on to the next midnight UTC.
+/// S3 adds the days and rounds up to midnight UTC.
 fn due(from: Timestamp, days: i64) -> Option<Timestamp> {
     let exact = from.as_second().checked_add(days.checked_mul(DAY)?)?;
     let midnight = exact

@@ -1,7 +1,7 @@
-//! What a bucket is, as its store tells.
+//! The observed state of a bucket.
 //!
-//! Rules are kept with everything that S3 knows of them, because a lifecycle or CORS document can only be written as a
-//! whole: what somebody else put into it has to come back out as it was.
+//! Rules keep every field that S3 has for them, because a lifecycle or CORS document can only be written as a whole: rules of
+//! others must not change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,18 @@ use serde_json::Value;
 use crate::failure::Failure;
 use ras_core::bucket::request::{Feature, ObjectLock};
 
-/// One thing about a bucket.
+/// One setting of a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Seen<T> {
-    /// Nobody asked, or asking failed.
+    /// Not requested, or the request failed.
     #[default]
     NotRead,
-    /// The store does not know of such a thing.
+    /// The store does not support it.
     Lacking,
-    /// It is so.
     Is(T),
 }
 
 impl<T> Seen<T> {
-    /// What it is, if that is known.
     pub fn known(&self) -> Option<&T> {
         match self {
             Self::Is(value) => Some(value),
@@ -32,40 +30,31 @@ impl<T> Seen<T> {
     }
 }
 
-/// What a bucket is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed {
-    /// Whether there is such a bucket. Nothing else is known of one that is not there.
+    /// If it does not exist, nothing else is set.
     pub exists: bool,
-    /// Where it is, when the store says so.
     pub region: Option<String>,
-    /// Its tags; empty when it has none.
     pub tags: Seen<BTreeMap<String, String>>,
-    /// Whether all four ways of making something public are blocked.
+    /// All four ways of making something public are blocked.
     pub public_access_blocked: Seen<bool>,
-    /// How new objects are encrypted.
     pub encryption: Seen<StoredEncryption>,
-    /// The policy document; `Null` when there is none.
+    /// `Null`: there is none.
     pub policy: Seen<Value>,
-    /// Whether versions are kept.
     pub versioning: Seen<StoredVersioning>,
-    /// Whether objects can be locked, and are by default.
     pub object_lock: Seen<StoredLock>,
-    /// What is removed by itself.
     pub lifecycle: Seen<StoredLifecycle>,
-    /// Which pages of other origins may do what.
     pub cors: Seen<Vec<StoredCors>>,
-    /// What could not be read, and why. The rest can still be put right.
+    /// Settings that could not be read, and why. The others can still be corrected.
     pub problems: Vec<(Feature, Failure)>,
 }
 
 impl Observed {
-    /// A bucket that is not there.
     pub fn missing() -> Self {
         Self::default()
     }
 
-    /// What the store turned out not to have.
+    /// Features that the store does not support.
     pub fn lacking(&self) -> BTreeSet<Feature> {
         let mut lacking = BTreeSet::new();
         let mut note = |is_lacking, features: &[Feature]| {
@@ -91,117 +80,91 @@ impl Observed {
     }
 }
 
-/// How a bucket encrypts what is written to it.
+/// Default encryption of new objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum StoredEncryption {
-    /// Not at all, as far as the store tells.
     #[default]
     None,
-    /// With keys of the store (SSE-S3).
+    /// SSE-S3.
     StoreKey,
-    /// With this key of a key management service; none named: with the account's own.
+    /// SSE-KMS with this key. Absent: the account's default key.
     Kms(Option<String>),
-    /// In another way, such as `aws:kms:dsse`.
+    /// Another algorithm, such as `aws:kms:dsse`.
     Other(String),
 }
 
-/// Whether a bucket keeps versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StoredVersioning {
-    /// It never did.
     #[default]
     Never,
-    /// It does.
     Enabled,
-    /// It did; old versions are still there.
+    /// Old versions still exist.
     Suspended,
 }
 
-/// Whether objects in a bucket can be locked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StoredLock {
-    /// They cannot.
     #[default]
     Off,
-    /// They can, and new ones are locked like this.
+    /// With the default retention of new objects.
     On(Option<ObjectLock>),
 }
 
-/// A lifecycle document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredLifecycle {
-    /// Its rules; none when there is no document.
+    /// Empty: there is no document.
     pub rules: Vec<StoredRule>,
-    /// What AWS calls the default minimum object size of transitions. It is lost when it is not sent back.
+    /// AWS' `TransitionDefaultMinimumObjectSize`, which is reset when it is not sent back.
     pub transition_minimum: Option<String>,
 }
 
-/// One rule of a lifecycle document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredRule {
-    /// Its name.
     pub id: Option<String>,
-    /// Whether it is in force.
     pub enabled: bool,
-    /// Which objects it is for.
     pub filter: StoredFilter,
-    /// Days after which objects are removed.
     pub expire_days: Option<i32>,
-    /// Moment (RFC 3339) from which objects are removed.
+    /// RFC 3339.
     pub expire_date: Option<String>,
-    /// Whether delete markers with nothing behind them are removed.
+    /// Removes delete markers without older versions.
     pub expire_delete_markers: bool,
-    /// Days after which old versions are removed.
     pub old_versions_days: Option<i32>,
-    /// Newest old versions that are kept all the same.
+    /// The number of newest old versions to retain.
     pub old_versions_kept: Option<i32>,
-    /// Days after which unfinished uploads are removed.
     pub abort_uploads_days: Option<i32>,
-    /// Moves to other storage classes.
     pub transitions: Vec<StoredTransition>,
-    /// Moves of old versions to other storage classes.
     pub old_versions_transitions: Vec<StoredTransition>,
 }
 
-/// Which objects a rule is for: those that fulfil all of it.
+/// The objects that match every field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredFilter {
-    /// Beginning of the key; empty: all.
+    /// Empty: all keys.
     pub prefix: String,
-    /// Tags of the object.
     pub tags: Vec<(String, String)>,
-    /// Bytes it has to exceed.
+    /// In bytes.
     pub larger_than: Option<i64>,
-    /// Bytes it has to stay under.
+    /// In bytes.
     pub smaller_than: Option<i64>,
 }
 
-/// A move to another storage class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoredTransition {
-    /// Days after which.
     pub days: Option<i32>,
-    /// Moment (RFC 3339) from which.
+    /// RFC 3339.
     pub date: Option<String>,
-    /// Where to.
     pub storage_class: Option<String>,
-    /// Newest old versions that stay.
+    /// The number of newest old versions to leave.
     pub kept: Option<i32>,
 }
 
-/// One rule of a CORS document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredCors {
-    /// Its name.
     pub id: Option<String>,
-    /// Origins.
     pub origins: Vec<String>,
-    /// Methods.
     pub methods: Vec<String>,
-    /// Request headers that are allowed.
+    /// Allowed request headers.
     pub headers: Vec<String>,
-    /// Response headers that pages may see.
     pub expose_headers: Vec<String>,
-    /// Seconds a browser may remember the answer.
     pub max_age_seconds: Option<i32>,
 }

@@ -1,66 +1,41 @@
-//! The requests that are sent to a store, by their names in S3, and the right that each needs.
+//! The S3 requests that the operator sends, and the IAM permission that each needs.
 
-/// One kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
-    /// Makes a bucket.
     CreateBucket,
-    /// Removes an empty bucket.
     DeleteBucket,
-    /// Reads a bucket's tags, which tell whose it is.
     GetBucketTagging,
-    /// Writes a bucket's tags.
     PutBucketTagging,
-    /// Reads whether public access is blocked.
     GetPublicAccessBlock,
-    /// Blocks public access.
     PutPublicAccessBlock,
-    /// Reads how new objects are encrypted.
     GetBucketEncryption,
-    /// Says how new objects are encrypted.
     PutBucketEncryption,
-    /// Reads the policy.
     GetBucketPolicy,
-    /// Writes the policy.
     PutBucketPolicy,
-    /// Removes the policy.
     DeleteBucketPolicy,
-    /// Reads whether versions are kept.
     GetBucketVersioning,
-    /// Says whether versions are kept.
     PutBucketVersioning,
-    /// Reads how new objects are locked.
     GetObjectLockConfiguration,
-    /// Says how new objects are locked.
     PutObjectLockConfiguration,
-    /// Reads what is removed by itself.
     GetBucketLifecycle,
-    /// Says what is removed by itself.
     PutBucketLifecycle,
-    /// Says that nothing is removed by itself.
     DeleteBucketLifecycle,
-    /// Reads which pages may do what.
     GetBucketCors,
-    /// Says which pages may do what.
     PutBucketCors,
-    /// Says that pages may do nothing.
     DeleteBucketCors,
-    /// Lists objects; the smallest such request tells whether a bucket is there.
+    /// Also the check that a bucket exists, with a limit of one object.
     ListObjects,
-    /// Lists objects with all their versions.
     ListObjectVersions,
-    /// Lists unfinished uploads.
     ListMultipartUploads,
-    /// Removes an unfinished upload.
     AbortMultipartUpload,
-    /// Removes up to 1,000 objects or versions.
+    /// Up to 1,000 objects or versions.
     DeleteObjects,
-    /// Removes one object or version.
+    /// One object or version.
     DeleteObject,
 }
 
 impl Operation {
-    /// Its name in S3, in metrics and in sentences.
+    /// The name in the S3 API, for metrics and messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CreateBucket => "CreateBucket",
@@ -93,7 +68,7 @@ impl Operation {
         }
     }
 
-    /// The right of an IAM policy that it needs, which has another name more often than not.
+    /// The IAM permission that it needs, whose name often differs.
     pub fn right(self) -> &'static str {
         match self {
             Self::CreateBucket => {
@@ -125,7 +100,7 @@ impl Operation {
         }
     }
 
-    /// Whether it removes a bucket or what is in it, which must never be asked for on an old look.
+    /// Removes a bucket or its content, which needs a fresh check of the owner.
     pub fn is_deleting(self) -> bool {
         matches!(
             self,
@@ -133,7 +108,7 @@ impl Operation {
         )
     }
 
-    /// Whether it reads one of a bucket's settings.
+    /// Reads one of a bucket's settings.
     pub fn is_reading(self) -> bool {
         matches!(
             self,
@@ -148,8 +123,8 @@ impl Operation {
         )
     }
 
-    /// Whether it writes one of a bucket's settings: a store that does not know the setting may call the document
-    /// malformed, or take the request for one that makes the bucket.
+    /// Writes one of a bucket's settings. A store that does not support the setting may report a malformed document, or treat
+    /// the request as one that creates the bucket.
     pub fn is_setting(self) -> bool {
         matches!(
             self,

@@ -1,31 +1,29 @@
-//! Whose a bucket is. Pure.
+//! Who owns a bucket. Pure.
 
 use ras_crds::labels;
 
 use crate::observed::{Observed, Seen};
 use ras_core::bucket::request::Owner;
 
-/// Whose a bucket is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// There is none.
+    /// No such bucket exists.
     Missing,
-    /// Its tags say that it is ours.
+    /// Its tags name the owner.
     Ours,
-    /// Its name says that it is ours. Its tags say nothing, because it was made a moment ago, because somebody took
-    /// ours off, or because the store has no tags.
+    /// Its name proves that the operator created it for the owner. It has no owner's tags: it was created a moment ago,
+    /// somebody removed them, or the store has no tags.
     Named {
-        /// Whether it has tags of somebody who is not us.
+        /// It has tags of somebody else's.
         has_tags: bool,
     },
-    /// It is somebody else's, or that cannot be ruled out.
+    /// It belongs to somebody else, or may.
     Foreign {
-        /// Whose it is, in words.
+        /// The reason, as part of a sentence.
         whose: String,
     },
 }
 
-/// Whose `bucket` is, to `owner`.
 pub fn ownership(bucket: &str, observed: &Observed, owner: &Owner) -> Ownership {
     if !observed.exists {
         return Ownership::Missing;
@@ -67,7 +65,7 @@ pub fn ownership(bucket: &str, observed: &Observed, owner: &Owner) -> Ownership 
     }
 }
 
-/// Whether the name proves that we made the bucket for `owner`.
+/// The name ends with the proof that the operator created the bucket for `owner`.
 fn is_named_for(bucket: &str, owner: &Owner) -> bool {
     bucket
         .strip_suffix(&owner.proof())

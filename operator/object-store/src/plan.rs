@@ -1,7 +1,7 @@
-//! From what a bucket is to what it should be: which steps, in which order. Pure.
+//! The steps from a bucket's observed state to its desired state. Pure.
 //!
-//! The order keeps two promises wherever it is cut off: no bucket is without its owner's tags once anything else is
-//! set, and nothing is ever public.
+//! Their order guarantees, wherever it is interrupted: a bucket gets its owner's tags before anything else is set, and nothing is
+//! ever public.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,28 +15,26 @@ pub use crate::step::Step;
 use crate::{cors, lifecycle, policy};
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
-/// What is asked, and what bears on how it can be done.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInput<'a> {
-    /// What is asked.
     pub request: &'a BucketRequest,
-    /// What was asked earlier: what is left of it in a bucket of [`Origin::Existing`] is removed.
+    /// Features that an earlier spec asked for: their remains in a bucket of [`Origin::Existing`] are removed.
     pub before: &'a BTreeSet<Feature>,
-    /// What the store cannot do, and what is not to be touched.
+    /// Features that the store lacks, or that must not be touched now.
     pub lacking: &'a BTreeSet<Feature>,
-    /// The tag that tells the bucket from others of its name, if it has none yet.
+    /// The identity tag to write if the bucket has none.
     pub tag: &'a str,
 }
 
 impl PlanInput<'_> {
-    /// Which settings have to be read, each one request. All of a lifecycle's features are one.
+    /// Settings to read, one request each. All features of a lifecycle are one setting.
     pub fn reads(&self) -> BTreeSet<Feature> {
         let settings = &self.request.settings;
         let is_made = self.request.origin == Origin::Made;
         let lifecycle =
             is_made || !settings.lifecycle.is_empty() || Feature::LIFECYCLE.iter().any(|f| self.before.contains(f));
         let candidates = [
-            // Of somebody else's bucket, too: it may be another drive's.
+            // Of an existing bucket, too: it may be another drive's.
             (Feature::Tags, true),
             (Feature::PublicAccessBlock, settings.private),
             (Feature::Encryption, self.encryption().is_some()),
@@ -62,7 +60,7 @@ impl PlanInput<'_> {
             .collect()
     }
 
-    /// What is asked that the store cannot do.
+    /// Requested features that the store lacks.
     pub fn unmet(&self) -> BTreeSet<Feature> {
         let settings = &self.request.settings;
         let mut asked: BTreeSet<_> = settings.lifecycle.iter().map(lifecycle::feature).collect();
@@ -75,7 +73,7 @@ impl PlanInput<'_> {
                 matches!(settings.encryption, Some(Encryption::Kms(_))),
             ),
             (Feature::Policy, settings.tls_only),
-            // A store without versions keeps none, as asked.
+            // A store without versioning keeps no versions, as requested.
             (Feature::Versioning, settings.versioned == Some(true)),
             (Feature::ObjectLock, settings.object_lock.is_some()),
             (Feature::Cors, !settings.cors.is_empty()),
@@ -89,7 +87,7 @@ impl PlanInput<'_> {
         asked.intersection(self.lacking).copied().collect()
     }
 
-    /// Whether versions should be kept. Locks need them.
+    /// Object lock requires versioning.
     fn versioned(&self) -> Option<bool> {
         let settings = &self.request.settings;
         if settings.object_lock.is_some() && self.has(Feature::ObjectLock) {
@@ -99,7 +97,7 @@ impl PlanInput<'_> {
         }
     }
 
-    /// How objects should be encrypted: where a store has no service for keys, with its own rather than not at all.
+    /// Falls back to the store's own key if the store has no key management service.
     fn encryption(&self) -> Option<Encryption> {
         match &self.request.settings.encryption {
             Some(Encryption::Kms(_)) if !self.has(Feature::KmsEncryption) => Some(Encryption::StoreKey),
@@ -117,7 +115,7 @@ impl PlanInput<'_> {
     }
 }
 
-/// Features that one reading tells of.
+/// Features that one read shows.
 fn alternatives(feature: Feature) -> &'static [Feature] {
     match feature {
         Feature::Tags => &[Feature::Tags],
@@ -131,7 +129,7 @@ fn alternatives(feature: Feature) -> &'static [Feature] {
     }
 }
 
-/// The steps that lead from `observed` to what is asked. What was not read is not touched.
+/// The steps from `observed` to the request. A setting that was not read is not touched.
 pub fn plan(input: PlanInput<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
     let request = input.request;
     if !observed.exists {
@@ -157,9 +155,9 @@ pub fn plan(input: PlanInput<'_>, observed: &Observed) -> Result<Vec<Step>, Fail
     Ok(settings(input, observed))
 }
 
-/// Whose an existing bucket is, if the operator made it for a drive of another namespace. Whoever may write drives in one
-/// namespace could otherwise let the objects of another one expire. A drive of the same namespace may well go on with
-/// what an earlier drive left.
+/// The owner of an existing bucket that the operator created for a drive in another namespace. Otherwise anyone who may write
+/// drives in one namespace could let the objects of another one expire. A drive in the same namespace may reuse the bucket of
+/// an earlier drive.
 fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<String> {
     let tags = observed.tags.known()?;
     let namespace = tags.get(labels::NAMESPACE)?;
@@ -168,7 +166,7 @@ fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<
         .then(|| format!("its tags say that it belongs to a drive of the namespace {namespace}"))
 }
 
-/// A bucket that was made a moment ago, in a store that sets nothing by itself.
+/// A new bucket in a store that sets no defaults.
 fn bare(object_lock: bool) -> Observed {
     Observed {
         exists: true,
@@ -195,7 +193,7 @@ fn bare(object_lock: bool) -> Observed {
 fn settings(input: PlanInput<'_>, observed: &Observed) -> Vec<Step> {
     let request = input.request;
     let reads = input.reads();
-    // What was read though nobody asked is not ours to set.
+    // A setting that the request does not mention is not ours to write.
     let may = |feature: Feature| reads.contains(&feature);
     let mut steps = Vec::new();
     if may(Feature::Tags) && request.origin == Origin::Made {
@@ -246,7 +244,7 @@ fn settings(input: PlanInput<'_>, observed: &Observed) -> Vec<Step> {
     steps
 }
 
-/// Owner's tags among those of others, which may be there for billing.
+/// Keeps tags of others, which may serve billing.
 fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<Step> {
     let mut desired = input.request.owner.tags();
     let tag = stored.get(labels::BUCKET_IDENTITY).map_or(input.tag, String::as_str);
@@ -255,7 +253,7 @@ fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<Step> 
         return None;
     }
     let mut tags = stored.clone();
-    // AWS keeps its own and refuses to be told of them.
+    // AWS manages these itself and refuses them in a request.
     tags.retain(|key, _| !key.starts_with("aws:"));
     tags.extend(desired);
     Some(Step::Tag(tags))
@@ -264,7 +262,7 @@ fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<Step> 
 fn is_encrypted(desired: &Encryption, stored: &StoredEncryption) -> bool {
     match (desired, stored) {
         (Encryption::StoreKey, StoredEncryption::StoreKey) => true,
-        // Stores write a key's name out in full: `arn:aws:kms:…:key/1234` for `1234`, `…:alias/x` for `alias/x`.
+        // Stores return the full ARN: `arn:aws:kms:…:key/1234` for `1234`, `…:alias/x` for `alias/x`.
         (Encryption::Kms(desired), StoredEncryption::Kms(Some(stored))) => {
             stored == desired
                 || stored

@@ -1,10 +1,10 @@
-//! Bucket policies: our one statement, which refuses requests without TLS, among those of others. Pure.
+//! Bucket policies: one statement of ours, which denies requests without TLS, beside those of others. Pure.
 
 use serde_json::{Map, Value, json};
 
 use ras_core::bucket::request::BucketRequest;
 
-/// The document that should be written, if `observed` is not as it should be; `Null`: none at all.
+/// The document to write; `Null` removes it. `None`: `observed` is as desired.
 pub(super) fn document(request: &BucketRequest, observed: &Value, region: Option<&str>) -> Option<Value> {
     let sid = sid(request);
     let statements = statements(observed);
@@ -30,7 +30,7 @@ pub(super) fn document(request: &BucketRequest, observed: &Value, region: Option
     Some(Value::Object(document))
 }
 
-/// Name of our statement. AWS lets it hold letters and digits only.
+/// AWS allows letters and digits only.
 fn sid(request: &BucketRequest) -> String {
     format!("RasDevTlsOnly{}", request.owner.mark())
 }
@@ -47,7 +47,7 @@ fn tls_only(request: &BucketRequest, sid: &str, region: Option<&str>) -> Value {
     })
 }
 
-/// Names of buckets begin otherwise in China and in the clouds of governments.
+/// ARNs have other partitions in China and in the US government regions.
 fn partition(region: Option<&str>) -> &'static str {
     let region = region.unwrap_or_default();
     if region.starts_with("cn-") {
@@ -59,7 +59,7 @@ fn partition(region: Option<&str>) -> &'static str {
     }
 }
 
-/// A document with one statement may hold it without a list.
+/// A single statement may stand without a list.
 fn statements(document: &Value) -> Vec<Value> {
     match document.get("Statement") {
         Some(Value::Array(list)) => list.clone(),
@@ -72,7 +72,7 @@ fn normal_all(statements: &[Value]) -> Vec<Value> {
     statements.iter().map(normal).collect()
 }
 
-/// One form for what stores write in many: one text or a list of one, `*` or `{"AWS": "*"}`, `false` or `"false"`.
+/// One form for equivalent ones: a string or a list of one, `*` or `{"AWS": "*"}`, `false` or `"false"`.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(

@@ -1,6 +1,6 @@
-//! Takes a bucket away: nothing that is not provably ours, nothing that is locked, a page at a time.
+//! Removes a bucket, a page of objects at a time: only one that is provably ours, and nothing that is locked.
 //!
-//! The bucket itself is the memory: whoever is stopped half-way goes on from what is left.
+//! It keeps no progress elsewhere: an interrupted removal continues with what is left in the bucket.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -12,16 +12,15 @@ use crate::store::{Entry, EntryKind, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::{Feature, Owner};
 use ras_core::bucket::state::{Manner, Removal};
 
-/// Most walks through a bucket in one go. One is enough where nobody writes; whoever writes for ever must not keep us
-/// for ever.
+/// Most passes through a bucket in one call. One is enough unless somebody keeps writing to it.
 const MAX_ROUNDS: usize = 8;
 
-/// Whom to tell how much was removed so far, after every page; says whether to go on.
+/// Called after every page with the number of removed entries; decides whether to continue.
 pub type OnPage<'a> = &'a (dyn Fn(u64) -> ControlFlow<()> + Send + Sync);
 
-/// Takes a bucket away, if it is `owner`'s.
+/// Removes a bucket that belongs to `owner`.
 ///
-/// At most one page of entries is held. Locks are not lifted: what is locked is left and counted.
+/// At most one page of entries is held in memory. Locks are not lifted: locked entries are left and counted.
 pub async fn remove<S: ObjectStore>(
     store: &S,
     bucket: &str,
@@ -58,7 +57,7 @@ pub async fn remove<S: ObjectStore>(
                 ControlFlow::Continue(cleared) => {
                     locked += cleared.locked;
                     first = first.or(cleared.first);
-                    // To delete an object without naming its version is to hide it, and what is locked stays seen.
+                    // Deleting an object without its version only hides it, and locked versions stay listed.
                     if listing == Listing::Versions && cleared.seen > 0 {
                         break;
                     }
@@ -68,13 +67,13 @@ pub async fn remove<S: ObjectStore>(
         if locked > 0 {
             return Ok(Removal::Locked { objects: locked });
         }
-        // versitygw lists keys with control characters in a form that it does not take back, and says of what is not
-        // there that it is removed.
+        // versitygw lists keys with control characters in a form that it does not accept in a request, and reports success for
+        // keys that do not exist.
         if first.is_some() && first == before {
             return Err(Failure::stuck(bucket));
         }
         before = first;
-        // It may have been made anew by somebody else while it was emptied.
+        // Somebody else may have created it again while it was emptied.
         if let Some(end) = work.check_owner(owner).await? {
             return Ok(end);
         }
@@ -91,25 +90,24 @@ pub async fn remove<S: ObjectStore>(
     Ok(Removal::Stopped { removed: work.removed })
 }
 
-/// What one cleared through a listing came upon.
+/// The result of one pass through a listing.
 #[derive(Default)]
 struct Cleared {
     seen: usize,
     locked: u64,
-    /// The first entry that was to go.
+    /// The first entry to remove.
     first: Option<Entry>,
 }
 
-/// What is in a bucket that is only to go when it is empty.
+/// The content of a bucket, as far as its removal depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// Nobody looked: all of it goes.
+    /// Not checked: everything is removed.
     Any,
     /// Objects, old versions or unfinished uploads.
     Data,
-    /// Delete markers alone, which hold no data and yet keep a bucket from being removed.
+    /// Delete markers only, which hold no data and still block the removal of a bucket.
     DeleteMarkers,
-    /// Nothing.
     Nothing,
 }
 
@@ -121,7 +119,7 @@ struct Work<'a, S> {
 }
 
 impl<S: ObjectStore> Work<'_, S> {
-    /// Nothing, if the bucket is there and ours.
+    /// The result if the bucket does not exist or is not ours.
     async fn check_owner(&self, owner: &Owner) -> Result<Option<Removal>, Failure> {
         let observed = self
             .store
@@ -137,7 +135,7 @@ impl<S: ObjectStore> Work<'_, S> {
         })
     }
 
-    /// What is in the bucket, up to the first thing that holds data.
+    /// Stops at the first entry that holds data.
     async fn content(&self) -> Result<Content, Failure> {
         let mut content = Content::Nothing;
         for listing in Listing::ALL {
@@ -158,14 +156,14 @@ impl<S: ObjectStore> Work<'_, S> {
         Ok(content)
     }
 
-    /// Removes what a listing shows, and counts what is locked. A locked page is passed by.
+    /// Removes the entries of a listing, and counts and skips locked ones.
     async fn clear(&mut self, listing: Listing, manner: Manner) -> Result<ControlFlow<(), Cleared>, Failure> {
         let mut cleared = Cleared::default();
         let mut after = None;
         while let Some(mut page) = self.page(listing, after.as_ref()).await? {
             cleared.seen += page.entries.len();
             if manner == Manner::IfEmpty {
-                // Whatever appeared since it was found empty is left to the store's own refusal.
+                // Entries that appeared since the check stay, and the store refuses to delete the bucket.
                 page.entries.retain(|entry| entry.kind == EntryKind::DeleteMarker);
             }
             if cleared.first.is_none() {
@@ -185,7 +183,7 @@ impl<S: ObjectStore> Work<'_, S> {
         Ok(ControlFlow::Continue(cleared))
     }
 
-    /// Removes the entries of a page, and returns how many are locked.
+    /// Returns how many entries are locked.
     async fn delete(&mut self, entries: &[Entry]) -> Result<u64, Failure> {
         let deleted = self.store.delete(self.bucket, entries).await?;
         self.removed += deleted.removed;
@@ -195,7 +193,7 @@ impl<S: ObjectStore> Work<'_, S> {
         if !refusal.is_denied() {
             return Err(refusal);
         }
-        // Some stores call a lock "access denied" and say no more.
+        // Some stores report a lock as "access denied" only.
         let observed = self
             .store
             .observe(self.bucket, &BTreeSet::from([Feature::ObjectLock]))
@@ -206,7 +204,7 @@ impl<S: ObjectStore> Work<'_, S> {
         }
     }
 
-    /// A page, unless the store has no such listing or the bucket is gone.
+    /// `None`: the store has no such listing, or the bucket is gone.
     async fn page(&self, listing: Listing, after: Option<&Marker>) -> Result<Option<Page>, Failure> {
         match self.store.list(self.bucket, listing, after).await {
             Ok(page) => Ok(Some(page)),
@@ -217,7 +215,7 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 }
 
-/// Where a listing goes on, if it does: a store that sends us back to where we are would keep us for ever.
+/// The marker of the next page. A store that returns the same marker again would otherwise keep us in a loop.
 pub(super) fn next(page: &Page, after: Option<&Marker>) -> Option<Marker> {
     page.next.clone().filter(|marker| Some(marker) != after)
 }

@@ -1,5 +1,3 @@
-//! What can be done to a bucket, one request each.
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -8,34 +6,28 @@ use crate::lifecycle::feature_of;
 use crate::observed::{StoredCors, StoredLifecycle};
 use ras_core::bucket::request::{Encryption, Feature, ObjectLock};
 
-/// One change of a bucket. What it says is the whole of the setting, so that doing it twice does nothing more.
+/// One change of a bucket, in one request. It holds the complete setting, so executing it twice changes nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Makes the bucket. One that is ours already counts as made.
+    /// A bucket that is ours already counts as created.
     Create {
-        /// Whether its objects can be locked.
         object_lock: bool,
     },
-    /// Writes the tags.
     Tag(BTreeMap<String, String>),
-    /// Blocks all four ways of making something public.
     BlockPublicAccess,
-    /// Says how new objects are encrypted.
     Encrypt(Encryption),
-    /// Writes the policy; `Null` removes it.
+    /// `Null` removes it.
     Policy(Value),
-    /// Keeps versions from now on, or keeps none any more.
     Versioning(bool),
-    /// Says how new objects are locked.
     ObjectLock(ObjectLock),
-    /// Writes the lifecycle document; without rules it removes it.
+    /// Without rules, removes the document.
     Lifecycle(StoredLifecycle),
-    /// Writes the CORS document; without rules it removes it.
+    /// Without rules, removes the document.
     Cors(Vec<StoredCors>),
 }
 
 impl Step {
-    /// What a store has to be able to do for it.
+    /// Features that the store needs for it.
     pub fn features(&self) -> BTreeSet<Feature> {
         let one = match self {
             Self::Create { object_lock: false } => return BTreeSet::new(),
@@ -59,7 +51,7 @@ impl Step {
         BTreeSet::from([one])
     }
 
-    /// What is left alone when it fails for good: all that stands in the same document or needs it.
+    /// Features that are in the same document or depend on it, and are not touched again after it failed.
     pub(super) fn touches(&self) -> BTreeSet<Feature> {
         match self {
             Self::Encrypt(_) => [Feature::Encryption, Feature::KmsEncryption].into(),
@@ -69,7 +61,7 @@ impl Step {
         }
     }
 
-    /// What was set, in a word or two, for an event.
+    /// The name of the setting, for an event.
     pub fn words(&self) -> &'static str {
         match self {
             Self::Create { .. } => "bucket",

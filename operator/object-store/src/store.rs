@@ -1,4 +1,4 @@
-//! The thin edge: what is asked of an S3 service, one request or one reading of a bucket each.
+//! The interface to an S3 service.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -10,26 +10,25 @@ use crate::observed::Observed;
 use crate::plan::Step;
 use ras_core::bucket::request::Feature;
 
-/// Most entries of one page, and of one request to delete: S3's own limit.
+/// S3's limit for the entries of one page, and of one request to delete.
 pub const PAGE: usize = 1_000;
 
-/// An S3 service.
 pub trait ObjectStore: Send + Sync + 'static {
-    /// Reads of a bucket what `wanted` names, and whether it is there. One request for each of tags, public access
-    /// block, encryption, policy, versioning, object lock, lifecycle and CORS; one for none of them.
+    /// Reads the settings in `wanted`, and whether the bucket exists. Each of tags, public access block, encryption, policy,
+    /// versioning, object lock, lifecycle and CORS costs one request; an empty set costs one, too.
     ///
-    /// What the store does not have is [`Seen::Lacking`](crate::observed::Seen); what it does not let us
-    /// read is among the problems, unless it is whose the bucket is.
+    /// A setting that the store does not support is [`Seen::Lacking`](crate::observed::Seen). One that we may not read is among
+    /// the problems, except the tags, which fail the call because they name the owner.
     fn observe(
         &self,
         bucket: &str,
         wanted: &BTreeSet<Feature>,
     ) -> impl Future<Output = Result<Observed, Failure>> + Send;
 
-    /// Does one step: one request.
+    /// Sends one request.
     fn execute(&self, bucket: &str, step: &Step) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// One page of what is in a bucket, from `after` on.
+    /// The page after the marker.
     fn list(
         &self,
         bucket: &str,
@@ -37,85 +36,74 @@ pub trait ObjectStore: Send + Sync + 'static {
         after: Option<&Marker>,
     ) -> impl Future<Output = Result<Page, Failure>> + Send;
 
-    /// Removes entries of one page for good, without lifting any lock. An entry that is not there is removed.
+    /// Permanently removes entries of one page without lifting any lock. An entry that does not exist counts as removed.
     fn delete(&self, bucket: &str, entries: &[Entry]) -> impl Future<Output = Result<Deleted, Failure>> + Send;
 
-    /// Removes an empty bucket. [`Failure::is_missing`] and [`Failure::is_not_empty`] tell two of the refusals.
+    /// Removes an empty bucket. Callers expect the failures [`Failure::is_missing`] and [`Failure::is_not_empty`].
     fn delete_bucket(&self, bucket: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// What of a bucket is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// Objects with all their versions and delete markers, by key and then the newest first.
+    /// All versions and delete markers, by key, the newest first.
     Versions,
-    /// Objects as a program sees them: all there is in a store without versions.
+    /// Objects as applications see them: everything in a store without versioning.
     Objects,
-    /// Uploads that were begun and not finished.
+    /// Unfinished multipart uploads.
     Uploads,
 }
 
 impl Listing {
-    /// Everything that can be in a bucket, in the order of removing it. A store without versions may show nothing of
-    /// its objects as versions, so both are looked at.
+    /// Everything that can be in a bucket, in the order of its removal. A store without versioning may list no versions, so
+    /// both are listed.
     pub const ALL: [Self; 3] = [Self::Uploads, Self::Versions, Self::Objects];
 }
 
-/// Where a listing goes on. Only the store that gave it understands it.
+/// The position in a listing. Only the store that returned it can interpret it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// Key, or token.
+    /// Key or continuation token.
     pub key: String,
-    /// Version or upload within the key.
+    /// Version or upload of that key.
     pub within: Option<String>,
 }
 
-/// Part of a listing: at most [`PAGE`] entries.
+/// At most [`PAGE`] entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// What is there.
     pub entries: Vec<Entry>,
-    /// Where it goes on, when it does.
+    /// Absent: this is the last page.
     pub next: Option<Marker>,
 }
 
-/// Something in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Key of the object.
     pub key: String,
-    /// What it is.
     pub kind: EntryKind,
-    /// Its version, or the name of the upload. Absent in a plain listing.
+    /// The version or upload. Absent in [`Listing::Objects`].
     pub id: Option<String>,
-    /// Bytes.
     pub bytes: u64,
-    /// When it was written or begun, when the store says so.
+    /// Absent: the store does not report it.
     pub modified: Option<Timestamp>,
 }
 
-/// What an [`Entry`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// An object as programs see it.
+    /// An object as applications see it.
     Current,
-    /// A version that was replaced or deleted.
     Old,
-    /// A mark that an object was deleted, which hides its versions. It holds no data.
+    /// Hides the versions of a deleted object. It holds no data.
     DeleteMarker,
-    /// An upload that was begun and not finished.
     Upload,
 }
 
-/// What became of a request to delete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
-    /// How many are gone.
     pub removed: u64,
-    /// How many the store keeps because of a lock or a legal hold.
+    /// Kept because of a lock or a legal hold.
     pub locked: u64,
-    /// How many the store did not let go for another reason, and the first such answer.
+    /// Kept for another reason.
     pub refused: u64,
-    /// The first refusal that was no lock.
+    /// The first failure among `refused`.
     pub refusal: Option<Failure>,
 }

@@ -1,11 +1,11 @@
 //! Checks which file may import which. Run from the root of the repository; `tests/architecture/check.sh` does.
 //!
-//! - In `operator/core/src` the steps come in the order validate, plan, build, report. A step may import earlier ones and the data that
-//!   all share (every other module); nothing imports a later step.
+//! - In `operator/core/src` the steps come in the order validate, plan, build, report. A step may import earlier ones and the
+//!   data that all share (every other module); nothing imports a later step.
 //! - In each crate, and within each step of the core, no more than two files import each other in a cycle.
 //!
-//! `tests/architecture/known.txt` lists the violations there still are. A new one fails the check, and so does one that is listed and
-//! gone, so the list only shrinks.
+//! `tests/architecture/known.txt` lists the violations there still are. A new one fails the check, and so does one that is
+//! listed and gone, so the list only shrinks.
 
 mod cycles;
 mod imports;

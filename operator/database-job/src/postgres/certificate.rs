@@ -1,6 +1,6 @@
-//! Which certificates of servers are trusted. The reference is libpq with OpenSSL, because programs connect with it: it takes
-//! self-signed certificates that are trusted themselves, X.509 version 1 and names in the common name, and insists on a
-//! chain that ends in a self-signed certificate. Pure.
+//! Decides which server certificates are trusted. The reference is libpq with OpenSSL, because applications connect with it: it
+//! accepts trusted self-signed certificates, X.509 version 1 and names in the common name, and requires a chain that ends in a
+//! self-signed certificate. Pure.
 //!
 //! See `fe-secure-common.c` of PostgreSQL for names, and `x509_vfy.c` and `v3_purp.c` of OpenSSL for chains.
 
@@ -11,41 +11,34 @@ use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 
 use super::x509::{Certificate, GeneralName, NameConstraints};
 
-/// Longest chain, and most certificates of a server that are looked at: a hostile server could send any number.
+/// The longest chain, and the most certificates of a server that are read: a hostile server could send any number.
 const LONGEST_CHAIN: usize = 16;
 
-/// Why a certificate is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Untrusted {
-    /// It is no X.509 certificate.
     Malformed,
-    /// Nothing that is trusted signed it.
+    /// Not signed by a trusted certificate.
     UnknownAuthority,
-    /// It signed itself, and is not trusted itself.
+    /// Self-signed and not trusted.
     SelfSigned,
-    /// What signed it is trusted, and not self-signed, and its own signer is missing.
+    /// Its issuer is trusted but not self-signed, and the issuer's own issuer is missing.
     IncompleteChain(String),
-    /// A signature in the chain is made in a way that is not accepted.
+    /// An unsupported or invalid signature in the chain.
     Signature(String),
-    /// A certificate of the chain is not valid any more.
     Expired(String),
-    /// A certificate of the chain is not valid yet.
     NotYetValid(String),
-    /// Its key, or that of a signer, is not meant for servers.
+    /// Its key, or that of an issuer, is not meant for servers.
     NotForServers(String),
-    /// What signed it may not sign certificates.
+    /// Its issuer may not sign certificates.
     NotAnAuthority(String),
-    /// More authorities sign each other than one of them permits.
+    /// Longer than the path length of a CA permits.
     ChainTooLong,
-    /// A certificate has an extension that must be understood, and is not.
+    /// An unsupported critical extension.
     CriticalExtension(String),
-    /// An authority may not sign certificates for this name.
+    /// A CA may not sign certificates for this name.
     NameConstraints(String),
-    /// It is for other names.
     OtherName {
-        /// The name that was connected to.
         host: String,
-        /// Its own names.
         names: Vec<String>,
     },
 }
@@ -98,7 +91,8 @@ impl fmt::Display for Untrusted {
     }
 }
 
-/// Whether `trusted` vouch for a server's certificate. `sent` is what the server sent beside it, and `now` are seconds since 1970.
+/// Checks that a server's certificate has a chain to one of `trusted`. `sent` are the other certificates that the server sent,
+/// and `now` is in seconds since 1970.
 pub fn check_chain(
     end_entity: &[u8],
     sent: &[CertificateDer<'_>],
@@ -122,8 +116,8 @@ pub fn check_chain(
     check_each(&chain, now)
 }
 
-/// Whether a certificate is for `host`, as libpq decides it: by the alternative names, and by the common name where there
-/// is no alternative name of the host's own kind.
+/// Checks that a certificate is for `host`, like libpq: by the alternative names, and by the common name if there is no
+/// alternative name of the host's kind.
 pub fn check_name(end_entity: &[u8], host: &str) -> Result<(), Untrusted> {
     let certificate = Certificate::parse(end_entity).ok_or(Untrusted::Malformed)?;
     let address: Option<IpAddr> = host.parse().ok();
@@ -188,7 +182,6 @@ fn matches_name(pattern: &str, host: &str) -> bool {
     }
 }
 
-/// A certificate that may be part of a chain.
 struct Seen<'a> {
     certificate: Certificate<'a>,
     is_trusted: bool,
@@ -210,7 +203,7 @@ impl<'a> Seen<'a> {
         self.certificate.subject == other.certificate.issuer && self.has_identifier_of(other)
     }
 
-    /// Whether the identifier by which `other` names its issuer's key is this one's, where it names one.
+    /// This is the issuer's key that `other` names, or `other` names none.
     fn has_identifier_of(&self, other: &Seen<'_>) -> bool {
         let asked = &other.certificate;
         let same_key = match (asked.issuers_key_identifier, self.certificate.key_identifier) {
@@ -231,8 +224,8 @@ impl<'a> Seen<'a> {
         self.is_named_as_issuer_of(self)
     }
 
-    /// Whether it is an authority. One without `basicConstraints` is where it may sign certificates by its key usage, and
-    /// where it is a self-signed certificate of version 1, which has no extensions.
+    /// It is a CA. Without `basicConstraints` it is one if its key usage includes signing certificates, or if it is a
+    /// self-signed certificate of version 1, which has no extensions.
     fn is_authority(&self, is_last: bool) -> bool {
         let may_sign = self
             .certificate
@@ -247,13 +240,13 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Whether a server may use it, or for an authority, whether servers' certificates may be signed with it.
+    /// A server may use it or, for a CA, it may sign certificates of servers.
     fn is_for_servers(&self, is_authority: bool) -> bool {
         let of = &self.certificate;
         of.is_for_servers != Some(false) && (is_authority || of.key_usage.is_none_or(super::x509::KeyUsage::is_for_tls))
     }
 
-    /// Whether `issuer` signed it; nothing when no algorithm fits.
+    /// `issuer` signed it. `None`: no algorithm matches.
     fn is_signed_by(&self, issuer: &Seen<'_>, algorithms: &[&dyn SignatureVerificationAlgorithm]) -> Option<bool> {
         let (signed, key) = (&self.certificate, &issuer.certificate);
         let mut fits = algorithms
@@ -272,17 +265,16 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Looks for a chain.
 struct Search<'c, 'a> {
-    /// What is trusted, then what the server sent.
+    /// Trusted certificates, then those that the server sent.
     others: &'c [Seen<'a>],
     algorithms: &'c [&'c dyn SignatureVerificationAlgorithm],
-    /// How many signatures may still be checked: certificates that sign each other make many chains.
+    /// Bounds the checks of signatures, because certificates that sign each other form many chains.
     checks_left: usize,
 }
 
 impl<'c, 'a> Search<'c, 'a> {
-    /// Adds to a chain until it ends in a self-signed certificate that is trusted.
+    /// Extends a chain until it ends in a trusted self-signed certificate.
     fn complete(&mut self, chain: &mut Vec<&'c Seen<'a>>) -> Result<(), Untrusted> {
         let Some(last) = chain.last().copied() else {
             return Err(Untrusted::Malformed);
@@ -316,7 +308,7 @@ impl<'c, 'a> Search<'c, 'a> {
             self.checks_left = left;
             match last.is_signed_by(issuer, self.algorithms) {
                 Some(true) => {}
-                // Another authority of the same name.
+                // Another CA with the same name.
                 Some(false) => continue,
                 None => {
                     why = Untrusted::Signature(last.name());
@@ -334,9 +326,9 @@ impl<'c, 'a> Search<'c, 'a> {
     }
 }
 
-/// Checks every certificate of a chain that is complete.
+/// Checks every certificate of a complete chain.
 fn check_each(chain: &[&Seen<'_>], now: i64) -> Result<(), Untrusted> {
-    // Authorities between the one that is looked at and the server's certificate, without those that signed themselves.
+    // CAs between this certificate and the server's, without self-signed ones.
     let mut between = 0;
     for (depth, seen) in chain.iter().enumerate() {
         let is_last = depth + 1 == chain.len();
@@ -376,8 +368,8 @@ fn check_each(chain: &[&Seen<'_>], now: i64) -> Result<(), Untrusted> {
     Ok(())
 }
 
-/// Whether an authority's constraints permit the names of a certificate. Constraints of directory names permit nothing:
-/// comparing those is not worth it here.
+/// The name constraints of a CA permit the names of a certificate. Constraints on directory names permit nothing, because
+/// comparing those is not worth the code.
 fn permits(constraints: &NameConstraints<'_>, certificate: &Certificate<'_>) -> bool {
     let NameConstraints { permitted, excluded } = constraints;
     if permitted

@@ -1,4 +1,4 @@
-//! The client's errors as faults.
+//! Converts the client's errors.
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
@@ -9,7 +9,6 @@ use tokio_postgres::Error;
 use super::certificate::Untrusted;
 use crate::failure::Fault;
 
-/// What an error of the client means.
 pub fn fault(error: &Error) -> Fault {
     if let Some(answer) = error.as_db_error() {
         return Fault::Answer {
@@ -50,7 +49,7 @@ fn of_system(error: &io::Error) -> Fault {
     }
 }
 
-/// rustls shows the names of its own types, which say nothing to people.
+/// rustls' messages are names of its types, which do not help a user.
 fn of_tls(error: &rustls::Error) -> String {
     match error {
         rustls::Error::AlertReceived(alert) => {

@@ -1,4 +1,4 @@
-//! The only place that speaks to a PostgreSQL server, and the only user of its client.
+//! Connects to the PostgreSQL server; the only user of its client.
 
 mod certificate;
 mod connection;
@@ -21,27 +21,24 @@ use connection::{Credentials, Server, with_timeout};
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::Request;
 
-/// Held by whoever changes a server: two at a time would only get into each other's way. Any number that others are not
-/// likely to use.
+/// Advisory lock, because two runs at a time would only block each other. The number is arbitrary.
 const LOCK: i64 = 0x7261_735f_6462;
 
-/// A server, with one connection as the administrator, which holds the lock.
+/// One connection as the administrator, which holds the lock.
 pub struct Postgres<'a> {
     server: Server<'a>,
     request: &'a Request,
     passwords: &'a BTreeMap<String, Password>,
     client: Client,
     facts: Facts,
-    /// The database that was last looked into, and the connection to it.
+    /// The connection to the database that was used last.
     inside: Option<(String, Client)>,
 }
 
-/// What a server says of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// Its version in its own words.
+    /// As the server prints it.
     pub version: String,
-    /// Its major version.
     pub major: u16,
     user: String,
     is_superuser: bool,
@@ -91,12 +88,11 @@ impl<'a> Postgres<'a> {
         })
     }
 
-    /// What it says of itself.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    /// Whether it will do, and nobody else is at work on it.
+    /// Checks the version and that the server is writable, and takes the lock.
     pub async fn begin(&self, oldest: u16) -> Result<(), Problem> {
         let server = self.server.name();
         let problem = |cause, message| Problem {
@@ -131,17 +127,16 @@ impl<'a> Postgres<'a> {
         }
     }
 
-    /// What it has, and what could not be seen.
+    /// Returns also what could not be read.
     pub async fn observe(&mut self) -> Result<(Observed, Vec<Problem>), Problem> {
         observe::observe(self).await
     }
 
-    /// What tells the server, and each database that is asked for, from every other. What cannot be seen is left out.
+    /// Identifiers of the server and of each requested database. Those that cannot be read are left out.
     pub async fn identities(&self) -> (Option<String>, BTreeMap<String, u32>) {
         observe::identities(self).await
     }
 
-    /// Takes a step.
     pub async fn execute(&mut self, step: &Step) -> Result<(), Problem> {
         let verifier = match step {
             Step::SetPassword { role } => match self.passwords.get(role) {
@@ -174,7 +169,7 @@ impl<'a> Postgres<'a> {
         })
     }
 
-    /// A connection to `database`. One at a time, because small servers have few.
+    /// Keeps one connection at a time, because small servers allow few.
     async fn connect_to(&mut self, database: &str) -> Result<&Client, Fault> {
         if self
             .inside
@@ -191,7 +186,6 @@ impl<'a> Postgres<'a> {
         }
     }
 
-    /// Whether a login works with its password.
     async fn login_works(&self, role: &str, password: &Password, database: &str) -> Result<bool, Fault> {
         let login = Credentials {
             user: role,
@@ -201,7 +195,7 @@ impl<'a> Postgres<'a> {
         match self.server.connect(login).await {
             Ok(_) => Ok(true),
             Err(Fault::Answer { code, .. }) if code == "28P01" => Ok(false),
-            // Refused for what comes after the password: no right to connect to the database, or there is none.
+            // The password was accepted: the login lacks the privilege to connect to the database, or there is none.
             Err(Fault::Answer { code, .. }) if code == "42501" || code == "3D000" => Ok(true),
             Err(fault) => Err(fault),
         }

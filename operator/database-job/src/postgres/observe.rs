@@ -1,4 +1,4 @@
-//! What a server has. Reads only.
+//! Reads a server's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use crate::ownership::{Ownership, ownership};
 use ras_core::database::report::Problem;
 use ras_core::database::request::{Database as Asked, Login};
 
-/// First major version that tells being a member from being able to become the role.
+/// First major version that distinguishes membership from the privilege to become the role.
 const SET_OPTION: u16 = 16;
 
-/// What a server says of itself, and of whoever asks.
+/// Facts about the server and the administrator.
 pub async fn facts(client: &Client) -> Result<Facts, Fault> {
     let rows = query(
         client,
@@ -39,7 +39,7 @@ pub async fn facts(client: &Client) -> Result<Facts, Fault> {
     })
 }
 
-/// What bears on the request, and what could not be seen.
+/// Returns also what could not be read.
 pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Problem>), Problem> {
     let mut problems = Vec::new();
     let request = postgres.request;
@@ -61,7 +61,7 @@ pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Probl
         match login_works(postgres, login, &databases).await {
             Ok(works) => role.login_works = works,
             Err(problem) if problem.cause.may_pass() => return Err(problem),
-            // Not let in from here does not mean that the password is wrong: it is left as it is.
+            // A refusal by pg_hba.conf does not mean that the password is wrong: leave it.
             Err(problem) => {
                 role.login_works = Some(true);
                 problems.push(problem);
@@ -136,14 +136,14 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
     Ok(databases)
 }
 
-/// What tells the server, and each database of the request, from every other.
+/// Identifiers of the server and of each database of the request.
 pub async fn identities(postgres: &Postgres<'_>) -> (Option<String>, BTreeMap<String, u32>) {
-    // A provider may have taken this function from its customers; the rest tells something without it.
+    // A provider may have revoked this function; the others still work.
     let text = "SELECT system_identifier::text FROM pg_control_system()";
     let server = match query(&postgres.client, text, &[]).await {
         Ok(rows) => rows.first().and_then(|row| get(row, 0).ok()),
         Err(Fault::Answer { code, .. }) if code == "42501" || code == "42883" => None,
-        // The next run tells.
+        // The next run reads it.
         Err(_) => return (None, BTreeMap::new()),
     };
     let names: Vec<&str> = postgres
@@ -161,7 +161,7 @@ pub async fn identities(postgres: &Postgres<'_>) -> (Option<String>, BTreeMap<St
     (server, oids.collect())
 }
 
-/// Roles, and whether they may log in at all.
+/// Roles, and whether they may log in.
 async fn roles(postgres: &Postgres<'_>) -> Result<BTreeMap<String, (Role, bool)>, Fault> {
     let request = postgres.request;
     let databases = request.databases.iter();
@@ -203,7 +203,7 @@ async fn roles(postgres: &Postgres<'_>) -> Result<BTreeMap<String, (Role, bool)>
     Ok(roles)
 }
 
-/// Whether a login can become its owner. The owner may not be there.
+/// A login can become its owner, which may not exist.
 async fn membership(postgres: &Postgres<'_>, login: &Login) -> Result<bool, Fault> {
     let option = if postgres.facts.major >= SET_OPTION {
         "SET"
@@ -223,7 +223,7 @@ async fn membership(postgres: &Postgres<'_>, login: &Login) -> Result<bool, Faul
     rows.first().map_or(Ok(false), |row| get(row, 0))
 }
 
-/// Whether a login works. Absent: it has no password there, or none was given.
+/// `None`: the login has no password, or none was given.
 async fn login_works(
     postgres: &Postgres<'_>,
     login: &Login,
@@ -277,8 +277,8 @@ async fn inside(postgres: &mut Postgres<'_>, asked: &Asked) -> Result<Inside, Fa
     })
 }
 
-/// Whether what `owner` makes from now on is `user`'s to read and write. What was there before was given to it in the same
-/// moment; what somebody took away again from one table since is theirs to take.
+/// `user` may read and write tables that `owner` creates from now on. Existing tables were granted in the same statement, and a
+/// privilege that somebody revoked from one table since is not granted again.
 async fn may_use(client: &Client, owner: &str, user: &str) -> Result<bool, Fault> {
     let rows = query(
         client,

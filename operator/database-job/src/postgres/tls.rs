@@ -1,5 +1,5 @@
-//! TLS for connections to PostgreSQL, by rustls. Which certificates are trusted is decided as libpq does, and not as browsers
-//! do: see [`super::certificate`].
+//! TLS for connections to PostgreSQL, by rustls. Certificates are trusted like in libpq and not like in browsers: see
+//! [`super::certificate`].
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -24,7 +24,6 @@ use crate::inputs::Admin;
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::SslMode;
 
-/// How connections are encrypted, and which certificates are believed.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
@@ -32,7 +31,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// As the administrator's Secret says. With authorities, a certificate that none of them signed is never believed.
+    /// With CA certificates, one that none of them signed is never trusted.
     pub fn new(admin: &Admin) -> Result<Self, Problem> {
         let unusable = |message: String| Problem {
             cause: Cause::BadValue,
@@ -75,7 +74,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        // Only for the server name indication, which addresses do not have: the verifier has the name that it checks.
+        // Only for SNI, which addresses do not have: the verifier has the name to check.
         let host = ServerName::try_from(admin.host.clone()).unwrap_or(ServerName::from(Ipv4Addr::LOCALHOST));
         Ok(Self {
             config: Arc::new(config),
@@ -102,17 +101,17 @@ fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(all)
 }
 
-/// The authorities of the image.
+/// The CA certificates of the image.
 fn systems() -> Vec<CertificateDer<'static>> {
     rustls_native_certs::load_native_certs().certs
 }
 
-/// Trusts certificates as `sslmode` says.
+/// Trusts certificates according to `sslmode`.
 #[derive(Debug)]
 struct Verifier {
     /// Absent: any certificate is accepted.
     trusted: Option<Vec<CertificateDer<'static>>>,
-    /// The name that has to be in the certificate. Absent: any name is accepted.
+    /// The name that must be in the certificate. Absent: any name is accepted.
     host: Option<String>,
     provider: Arc<CryptoProvider>,
 }
@@ -121,7 +120,7 @@ fn untrusted(why: Untrusted) -> Error {
     Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))))
 }
 
-/// The server's key. rustls would decode the certificate by stricter rules than libpq's.
+/// The server's key, decoded here because rustls' rules for certificates are stricter than libpq's.
 fn key_of(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
     let certificate = Certificate::parse(certificate).ok_or_else(|| untrusted(Untrusted::Malformed))?;
     Ok(SubjectPublicKeyInfoDer::from(certificate.key.to_vec()))
@@ -157,7 +156,7 @@ impl ServerCertVerifier for Verifier {
         let refused = || Error::PeerMisbehaved(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme);
         let certificate = Certificate::parse(cert).ok_or_else(|| untrusted(Untrusted::Malformed))?;
         let known = self.provider.signature_verification_algorithms.mapping.iter();
-        // In TLS 1.2 a scheme does not say the curve: the key does.
+        // In TLS 1.2 the key determines the curve, not the scheme.
         let algorithm = known
             .filter(|(scheme, _)| *scheme == dss.scheme)
             .flat_map(|(_, algorithms)| algorithms.iter())
@@ -215,7 +214,6 @@ where
     }
 }
 
-/// An encrypted connection.
 pub struct Stream<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {

@@ -1,59 +1,48 @@
-//! Decodes X.509 certificates, as far as it matters for whether a server's is trusted. Pure.
+//! Decodes X.509 certificates, as far as the trust in a server's depends on them. Pure.
 //!
-//! A decoder of our own, because those of others are either stricter than OpenSSL (webpki refuses version 1) or bring many
-//! crates along. RFC 5280 has the structures.
+//! Other decoders are either stricter than OpenSSL (webpki refuses version 1) or bring many crates. For the structures see RFC
+//! 5280.
 
 use std::str;
 
-/// A certificate. What is not there is absent, and what cannot be decoded makes the certificate no certificate.
+/// A field that cannot be decoded fails the whole certificate.
 #[derive(Clone, Debug, Default)]
 pub struct Certificate<'a> {
-    /// All of it.
     pub whole: &'a [u8],
-    /// What is signed.
+    /// The part that is signed.
     pub signed: &'a [u8],
-    /// Algorithm of the signature, without the sequence around it.
+    /// Without the sequence around it.
     pub signature_algorithm: &'a [u8],
-    /// The signature.
     pub signature: &'a [u8],
     /// 1, 2 or 3.
     pub version: u8,
-    /// Serial number.
     pub serial: &'a [u8],
-    /// Name of what signed it.
     pub issuer: &'a [u8],
-    /// Its own name.
     pub subject: &'a [u8],
     /// Seconds since 1970.
     pub not_before: i64,
     /// Seconds since 1970.
     pub not_after: i64,
-    /// The public key with its algorithm.
+    /// With its algorithm.
     pub key: &'a [u8],
-    /// Algorithm of the key, without the sequence around it.
+    /// Without the sequence around it.
     pub key_algorithm: &'a [u8],
-    /// The public key itself.
+    /// Without its algorithm.
     pub public_key: &'a [u8],
-    /// Identifier of its key.
     pub key_identifier: Option<&'a [u8]>,
-    /// Identifier of the key that signed it.
     pub issuers_key_identifier: Option<&'a [u8]>,
-    /// Serial number of the certificate of the key that signed it.
     pub issuers_serial: Option<&'a [u8]>,
-    /// What the key may be used for.
     pub key_usage: Option<KeyUsage>,
-    /// Whether it is an authority.
     pub basic_constraints: Option<BasicConstraints>,
-    /// Which names an authority may sign certificates for.
     pub name_constraints: Option<NameConstraints<'a>>,
-    /// Whether it may be used by TLS servers, where it says what it may be used for.
+    /// TLS servers may use it. Absent: its uses are not restricted.
     pub is_for_servers: Option<bool>,
-    /// Whether there is an extension that has to be understood, and is not.
+    /// It has an unsupported critical extension.
     pub has_unknown_critical_extension: bool,
     alternative_names: Vec<GeneralName<'a>>,
 }
 
-/// What a key may be used for: the bits of the extension, the first one being the highest.
+/// Bits of the extension, the first one in the highest bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyUsage(u8);
 
@@ -69,34 +58,27 @@ impl KeyUsage {
     }
 }
 
-/// Whether a certificate is an authority's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BasicConstraints {
-    /// Whether it is.
     pub is_authority: bool,
-    /// How many authorities may come between it and a server's certificate.
+    /// The number of CAs allowed between it and a server's certificate.
     pub path_length: Option<usize>,
 }
 
-/// Which names an authority may sign certificates for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameConstraints<'a> {
-    /// These alone, of each kind that is named.
+    /// Of each kind in the list, only these.
     pub permitted: Vec<GeneralName<'a>>,
-    /// Not these.
     pub excluded: Vec<GeneralName<'a>>,
 }
 
-/// A name in a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GeneralName<'a> {
-    /// A host name.
     Dns(&'a str),
-    /// An address; in constraints, followed by a mask.
+    /// In constraints, followed by a mask.
     Address(&'a [u8]),
-    /// A name as certificates themselves have one.
     Directory,
-    /// What no server is connected to by.
+    /// A kind that is not used to connect to a server.
     Other,
 }
 
@@ -109,7 +91,7 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
-/// Of a simple element with a number of its own, and of one that contains others.
+/// Tags of context-specific elements, primitive and constructed.
 const CONTEXT: u8 = 0x80;
 const CONTEXT_WITH: u8 = 0xa0;
 
@@ -120,11 +102,10 @@ const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 /// 2.16.840.1.113730.1.1
 const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1];
 
-/// What is left to read of DER.
+/// The rest of a DER value.
 #[derive(Clone, Copy)]
 struct Reader<'a>(&'a [u8]);
 
-/// One element.
 struct Element<'a> {
     tag: u8,
     whole: &'a [u8],
@@ -165,7 +146,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Everything that is left, of one kind.
+    /// All remaining elements, which have the same tag.
     fn all(mut self, tag: u8) -> Option<Vec<Element<'a>>> {
         let mut all = Vec::new();
         while !self.0.is_empty() {
@@ -176,7 +157,6 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Decodes DER.
     pub fn parse(der: &'a [u8]) -> Option<Self> {
         let mut outer = Reader(der);
         let whole = outer.take(SEQUENCE).filter(|_| outer.0.is_empty())?;
@@ -217,7 +197,7 @@ impl<'a> Certificate<'a> {
             public_key: bits(of_key.take(BIT_STRING)?.contents)?,
             ..Self::default()
         };
-        // Unique identifiers, which nothing uses.
+        // Unique identifiers, which are unused.
         let _ = fields.take_if(CONTEXT | 1);
         let _ = fields.take_if(CONTEXT | 2);
         if let Some(explicit) = fields.take_if(CONTEXT_WITH | 3) {
@@ -280,23 +260,22 @@ impl<'a> Certificate<'a> {
             }
             NETSCAPE_TYPE => {
                 let uses = bits_with_rest(value.take(BIT_STRING)?.contents)?;
-                // The second bit is of servers, and those at the end are of authorities.
+                // The second bit is for servers, and the last ones are for CAs.
                 let is_for_servers = uses.first().is_some_and(|bits| bits & 0b0100_0111 != 0);
                 self.is_for_servers = Some(is_for_servers && self.is_for_servers != Some(false));
             }
-            // Policies and lists of what was revoked, which libpq does not ask about unless it is told to.
+            // Policies and revocation lists, which libpq ignores by default.
             [0x55, 29, 31..=33 | 36 | 54] => {}
             _ => self.has_unknown_critical_extension |= is_critical,
         }
         Some(())
     }
 
-    /// Further names of what it belongs to.
+    /// Subject alternative names.
     pub fn alternative_names(&self) -> &[GeneralName<'a>] {
         &self.alternative_names
     }
 
-    /// The common names in its own name.
     pub fn common_names(&self) -> impl Iterator<Item = &'a str> {
         attributes(self.subject)
             .into_iter()
@@ -304,7 +283,7 @@ impl<'a> Certificate<'a> {
             .map(|(_, text)| text)
     }
 
-    /// Its own name, for people.
+    /// For messages.
     pub fn name(&self) -> String {
         let texts: Vec<&str> = attributes(self.subject).into_iter().map(|(_, text)| text).collect();
         match self.common_names().last() {
@@ -315,7 +294,7 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// The texts of a name, with what they are.
+/// The attributes of a name, each with its OID.
 fn attributes(name: &[u8]) -> Vec<(&[u8], &str)> {
     let mut found = Vec::new();
     let sets = Reader(name)
@@ -364,7 +343,7 @@ fn subtrees(list: &[u8]) -> Option<Vec<GeneralName<'_>>> {
         .collect()
 }
 
-/// Whole bytes of a bit string.
+/// A bit string of whole bytes.
 fn bits(contents: &[u8]) -> Option<&[u8]> {
     match contents.split_first()? {
         (0, bytes) => Some(bytes),
@@ -372,7 +351,7 @@ fn bits(contents: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Bytes of a bit string whose last ones may not be used.
+/// A bit string whose last bits may be unused.
 fn bits_with_rest(contents: &[u8]) -> Option<&[u8]> {
     contents.split_first().map(|(_, bytes)| bytes)
 }

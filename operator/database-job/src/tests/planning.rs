@@ -1,4 +1,4 @@
-//! What plans promise, on servers of every kind.
+//! Plans against a model of a server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ fn empty_server(is_superuser: bool) -> Observed {
     }
 }
 
-/// Plans and takes the steps until there are none. Panics when there is no end to it.
+/// Plans and executes until the plan is empty. Panics if it never is.
 fn carry_out(request: &Request, observed: &mut Observed) -> Vec<Step> {
     let mut taken = Vec::new();
     for _ in 0..4 {
@@ -186,7 +186,7 @@ fn any_server() -> impl Strategy<Value = Observed> {
         ),
     )
         .prop_map(|(major, is_superuser, is_utf8, mut roles, databases)| {
-            // An owner is a role that is there.
+            // An owner is an existing role.
             for database in databases.values() {
                 roles.entry(database.owner.clone()).or_default();
             }
@@ -235,7 +235,7 @@ proptest! {
             prop_assert!(is_right || blamed(&database.owner, Some(&database.name)), "{database:?}");
             if let Some(user) = &database.user {
                 let inside = server.databases.get(&database.name).and_then(|seen| seen.inside.as_ref());
-                // Ownership role it is can only be told by a password, and nobody said that one was to be tried.
+                // Only a password proves the owner of the role, and the request has none for it.
                 let is_known = request.logins.iter().any(|login| login.owner == *user);
                 let may_use = inside.is_none_or(|inside| inside.user_may_use != Some(false));
                 prop_assert!(may_use || !is_right || !is_known || blamed(user, None), "{database:?}");
@@ -290,7 +290,7 @@ proptest! {
             }
         }
         carry_out(&request, &mut broken);
-        // A database made for somebody else's role is only ours as long as we know that we made it.
+        // A database created for somebody else's role is ours only while its comment says so.
         for server in [&mut broken, &mut whole] {
             let roles = &server.roles;
             for database in server.databases.values_mut() {
@@ -360,7 +360,7 @@ fn a_rotation_makes_a_second_login_and_leaves_the_first_alone() {
         ]
     );
 
-    // The next rotation comes back to the first, with a password that does not work yet.
+    // The next rotation returns to the first login, with a password that does not work yet.
     server.roles.get_mut("app").expect("there").login_works = Some(false);
     let steps = carry_out(&request(databases(), vec![login("app", "app")]), &mut server);
     assert_eq!(steps, [Step::SetPassword { role: "app".to_owned() }]);
@@ -393,7 +393,7 @@ fn a_user_is_given_what_it_needs_in_a_database_that_is_made_and_in_one_that_is_t
     let password = Step::SetPassword { role: "use".to_owned() };
     assert_eq!(steps, [make, password, allowed.clone()]);
 
-    // A role that somebody else made gets no rights unless its password shows that it is meant.
+    // A role that somebody else created gets no privileges unless its password proves that it is meant.
     let mut theirs = empty_server(false);
     theirs.roles.insert(
         "use".to_owned(),

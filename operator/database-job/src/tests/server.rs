@@ -1,4 +1,4 @@
-//! A server as far as plans can tell: what each step makes of what is there.
+//! A model of a server, as far as plans depend on it.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::ownership::ownership_comment;
 use crate::step::Step;
 use ras_core::database::request::Request;
 
-/// What `step` makes of `observed`. Fails on a step that a server would refuse.
+/// Executes `step` on `observed`. Fails if a server would refuse the step.
 pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(), String> {
     let ours = ownership_comment(&request.drive);
     let is_superuser = observed.is_superuser;

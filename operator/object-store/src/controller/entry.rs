@@ -42,8 +42,8 @@ impl Desired {
         matches!((self, other), (Self::Present(one), Self::Present(other)) if one.bucket == other.bucket)
     }
 
-    /// The recorded identity, and when the bucket was last seen. A bucket that existed before the operator recorded identities has
-    /// its name only.
+    /// The recorded identity, and when the bucket was last seen. A bucket that existed before the operator recorded identities
+    /// has its name only.
     pub(super) fn remembered(&self, recorded: &Recorded) -> (Option<Identity>, Option<Timestamp>) {
         let Self::Present(request) = self else {
             return (None, None);

@@ -1,8 +1,8 @@
-//! The [`BucketController`] works on every bucket of every drive, in tasks beside the reconciles: a slow or unreachable object store
-//! delays its own buckets and no drive's services.
+//! The [`BucketController`] works on every bucket of every drive, in tasks beside the reconciles: a slow or unreachable object
+//! store delays its own buckets and no drive's services.
 //!
-//! A reconcile passes what it wants of a bucket and gets what is known at once. One task a bucket does the work, few of them at a
-//! time, and wakes the drive when there is something to report. An idle task sleeps until the next check.
+//! A reconcile passes what it wants of a bucket and gets what is known at once. One task a bucket does the work, few of them at
+//! a time, and wakes the drive when there is something to report. An idle task sleeps until the next check.
 
 mod entry;
 mod intervals;
@@ -53,8 +53,8 @@ impl<S: ObjectStore> BucketController<S> {
         self.want(drive, &name, Desired::Present(Box::new(request.clone())), recorded)
     }
 
-    /// Wants a bucket to be gone. Nothing without the owner's tags is removed. `removed` counts what was removed of it before this
-    /// process started, or before the removal was stopped.
+    /// Wants a bucket to be gone. Nothing without the owner's tags is removed. `removed` counts what was removed of it before
+    /// this process started, or before the removal was stopped.
     pub fn remove(&self, drive: &DriveKey, owner: &Owner, bucket: &str, manner: Manner, removed: u64) -> View {
         let desired = Desired::Absent {
             bucket: bucket.to_owned(),

@@ -1,16 +1,13 @@
-//! Which answer is what.
-
 use crate::failure::kind::{Answer, Kind, Transport};
 use crate::operation::Operation;
 
-/// Most characters of what a store says that are passed on.
+/// Most characters of a store's message that are shown.
 const LONGEST: usize = 300;
 
-/// What an answer is.
 pub(super) fn classify(operation: Operation, answer: &Answer) -> Kind {
     let code = answer.code.as_deref().unwrap_or_default();
     let message = answer.message.as_deref().unwrap_or_default();
-    // AWS, services behind it, MinIO.
+    // Codes of AWS, of services behind it, and of MinIO.
     if ["KMS.", "Kms", "kms:"].iter().any(|start| code.starts_with(start)) {
         return Kind::EncryptionKey;
     }
@@ -36,8 +33,8 @@ pub(super) fn classify(operation: Operation, answer: &Answer) -> Kind {
         "RequestTimeTooSkewed" | "RequestExpired" => Kind::ClockSkewed,
         "NoSuchBucket" => Kind::Missing,
         "BucketAlreadyExists" if operation == Operation::CreateBucket => Kind::Taken,
-        // A store that does not know a setting takes the request for one that makes the bucket.
-        // Some call the document malformed.
+        // A store that does not support a setting treats the request as one that creates the bucket.
+        // Some report a malformed document.
         "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "MalformedXML" | "MalformedPolicy"
             if operation.is_setting() =>
         {
@@ -62,9 +59,9 @@ pub(super) fn classify(operation: Operation, answer: &Answer) -> Kind {
         | "NotSupported"
         | "NotSupport"
         | "XNotImplemented" => Kind::Unsupported,
-        // MinIO says so to rules for unfinished uploads.
+        // MinIO answers so to rules for unfinished uploads.
         "InvalidArgument" if operation == Operation::PutBucketLifecycle => Kind::Unsupported,
-        // Garage says so to rules for delete markers. S3 uses the same code for two rules with one prefix.
+        // Garage answers so to rules for delete markers. S3 uses the same code for two rules with one prefix.
         "InvalidRequest"
             if operation == Operation::PutBucketLifecycle && message.contains("must contain either <Days>") =>
         {
@@ -85,12 +82,12 @@ fn by_status(code: &str, answer: &Answer) -> Kind {
     match answer.status {
         Some(501 | 405) => Kind::Unsupported,
         Some(429) => Kind::Throttled,
-        // A proxy in front of a store that is down says so without a document.
+        // A proxy in front of a store that is down answers so without a document.
         Some(500..) => Kind::ServerError,
         Some(300..=399) if answer.region.is_some() => Kind::WrongRegion,
         Some(401 | 403) => Kind::Denied,
-        // S3 says why. Whether the bucket is not there, or what answers is no S3, is not told by a status, and nothing
-        // may be concluded from it.
+        // S3 sends a code. A status alone does not show whether the bucket is missing or the server is not S3, so conclude
+        // nothing from it.
         Some(_) if code.is_empty() => Kind::Transport(Transport::NotS3),
         _ => Kind::Refused,
     }
@@ -101,15 +98,15 @@ fn is_about_key(message: &str) -> bool {
     message.contains("kms") && message.contains("key")
 }
 
-/// Servers have no code for locks: AWS and versitygw call them `AccessDenied`, `MinIO` `InvalidRequest`, and say the
-/// rest in words.
+/// No server has a code for locks: AWS and versitygw return `AccessDenied`, `MinIO` `InvalidRequest`, with the rest in the
+/// message.
 fn is_lock(code: &str, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     let words = ["object lock", "worm", "legal hold", "retention", "objectlock"];
     code == "ObjectLocked" || words.iter().any(|word| message.contains(word))
 }
 
-/// What a store said, on one line, not too long, and without anything that looks like a key or a signature.
+/// A store's message on one line, truncated, and without anything that looks like a key or a signature.
 pub(super) fn redacted(message: &str) -> String {
     let mut said = String::new();
     for word in message.split_whitespace() {
@@ -131,7 +128,7 @@ fn is_secret(word: &str) -> bool {
     let is_key_id = bare.len() >= 16
         && (bare.starts_with("AKIA") || bare.starts_with("ASIA"))
         && bare.chars().all(|c| c.is_ascii_alphanumeric());
-    // Garage's begin like this and repeat in its messages.
+    // Key IDs of Garage begin like this, and its messages repeat them.
     let is_key_id =
         is_key_id || bare.len() >= 26 && bare.starts_with("GK") && is_hex(bare.get(2..).unwrap_or_default());
     let is_digest = bare.len() >= 40 && bare.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));

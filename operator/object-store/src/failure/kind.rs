@@ -8,35 +8,33 @@ pub(super) struct Facts {
     pub(super) answer: Answer,
 }
 
-/// What a store answered.
+/// A store's error response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
     pub status: Option<u16>,
-    /// Code of the error document.
+    /// From the error document.
     pub code: Option<String>,
-    /// Message of the error document.
+    /// From the error document.
     pub message: Option<String>,
-    /// Region that the store names.
+    /// The bucket's region, if the store names it.
     pub region: Option<String>,
 }
 
-/// Why there was no answer, or none that could be read.
+/// Why there was no valid answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// It took too long.
     TimedOut,
-    /// Nobody listens there, or the name does not resolve. Says what the system said.
+    /// Connection refused, or the name does not resolve, with the message of the system.
     NoConnection(String),
     /// The connection ended before the answer did.
     Closed,
-    /// TLS: the server's certificate is signed by nobody we trust.
+    /// The server's certificate is signed by no trusted CA.
     UnknownAuthority,
-    /// TLS failed in another way.
+    /// Another TLS error.
     Tls(String),
-    /// Something answered that is no S3.
+    /// The answer is not S3.
     NotS3,
-    /// There are no credentials to sign with. Says why.
+    /// No credentials to sign with, and why.
     NoCredentials(String),
 }
 

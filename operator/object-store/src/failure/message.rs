@@ -1,15 +1,13 @@
-//! Failures in words: what is true, and after a colon what helps.
+//! Messages of failures: the fact and, after a colon, the remedy.
 
 use crate::failure::kind::{Facts, Kind, Transport};
 use crate::operation::Operation;
 
-/// The whole sentence.
 pub(super) fn message(facts: &Facts) -> String {
     format!("bucket `{}`: {}{}", facts.bucket, facts.what(), facts.next())
 }
 
 impl Facts {
-    /// What is true.
     fn what(&self) -> String {
         let operation = self.operation.map_or("the request", Operation::as_str);
         let said = || {
@@ -53,7 +51,7 @@ impl Facts {
         }
     }
 
-    /// What helps, after a colon.
+    /// The remedy, with its separator.
     fn next(&self) -> String {
         match &self.kind {
             Kind::Transport(Transport::TimedOut | Transport::Closed)

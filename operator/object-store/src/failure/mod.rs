@@ -1,4 +1,4 @@
-//! What goes wrong with a store, sorted by what helps. Pure.
+//! Failures of an object store, classified by their remedy. Pure.
 //!
 //! Codes are those of <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>.
 
@@ -14,12 +14,12 @@ use crate::operation::Operation;
 use ras_core::bucket::state::StoreError;
 use ras_core::retry::Retry;
 
-/// One request, or one decision about a bucket, that came to nothing.
+/// A failed request, or a decision not to touch a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(Box<Facts>);
 
 impl Failure {
-    /// Sorts what a store answered.
+    /// Classifies an error that the store returned.
     pub fn answered(operation: Operation, bucket: &str, answer: Answer) -> Self {
         let answer = Answer {
             message: answer.message.map(|message| classify::redacted(&message)),
@@ -33,37 +33,34 @@ impl Failure {
         }))
     }
 
-    /// There was no answer.
     pub fn unanswered(operation: Operation, bucket: &str, transport: Transport) -> Self {
         Self::new(bucket, Some(operation), Kind::Transport(transport))
     }
 
-    /// The store took the request for another one.
+    /// The store treated the request as another one.
     pub fn unsupported(operation: Operation, bucket: &str) -> Self {
         Self::new(bucket, Some(operation), Kind::Unsupported)
     }
 
-    /// The bucket is somebody else's.
     pub fn not_ours(bucket: &str, whose: impl Into<String>) -> Self {
         Self::new(bucket, None, Kind::NotOurs { whose: whose.into() })
     }
 
-    /// A bucket that should be there is not.
     pub fn missing(bucket: &str) -> Self {
         Self::new(bucket, None, Kind::Missing)
     }
 
-    /// A bucket that was there is not, or another one has its name.
+    /// A bucket no longer exists, or another one has its name.
     pub fn lost(bucket: &str, to_another: bool) -> Self {
         Self::new(bucket, None, Kind::Lost { to_another })
     }
 
-    /// Objects are removed and stay.
+    /// The store reports that objects are removed, and still lists them.
     pub fn stuck(bucket: &str) -> Self {
         Self::new(bucket, None, Kind::Stuck)
     }
 
-    /// Settings do not stay as they are written.
+    /// Settings change again after they are written.
     pub fn unstable(bucket: &str) -> Self {
         Self::new(bucket, None, Kind::Unstable)
     }
@@ -77,7 +74,7 @@ impl Failure {
         }))
     }
 
-    /// Why, for a condition.
+    /// For a condition.
     pub fn reason(&self) -> Reason {
         match &self.0.kind {
             Kind::Transport(Transport::NoCredentials(_))
@@ -104,12 +101,11 @@ impl Failure {
         }
     }
 
-    /// For people: which bucket, what the store said and what to do. Holds nothing that is secret.
+    /// For the user: the bucket, the answer of the store and the remedy. It contains no secrets.
     pub fn message(&self) -> String {
         message::message(&self.0)
     }
 
-    /// When to try again.
     pub fn retry(&self) -> Retry {
         match &self.0.kind {
             Kind::Taken
@@ -139,7 +135,7 @@ impl Failure {
         }
     }
 
-    /// Whether the store is gone, down or no S3, as opposed to one that refuses.
+    /// The store is unreachable, down or not S3, as opposed to one that refuses.
     pub fn is_unreachable(&self) -> bool {
         match &self.0.kind {
             Kind::Transport(Transport::NoCredentials(_)) => false,
@@ -148,22 +144,22 @@ impl Failure {
         }
     }
 
-    /// Whether the connection ended before the answer did.
+    /// The connection ended before the answer did.
     pub fn is_closed(&self) -> bool {
         self.0.kind == Kind::Transport(Transport::Closed)
     }
 
-    /// Whether the store asks for fewer requests.
+    /// The store asks for fewer requests.
     pub fn is_throttled(&self) -> bool {
         self.0.kind == Kind::Throttled
     }
 
-    /// Whether there is no such bucket.
+    /// No such bucket exists.
     pub fn is_missing(&self) -> bool {
         self.0.kind == Kind::Missing
     }
 
-    /// Of a bucket that is lost: whether another one has its name.
+    /// `Some` for a lost bucket; true if another one has its name.
     pub fn lost_to_another(&self) -> Option<bool> {
         match self.0.kind {
             Kind::Lost { to_another } => Some(to_another),
@@ -171,27 +167,27 @@ impl Failure {
         }
     }
 
-    /// Whether a bucket could not be removed because something is in it.
+    /// A bucket cannot be removed, because it is not empty.
     pub fn is_not_empty(&self) -> bool {
         self.0.kind == Kind::NotEmpty
     }
 
-    /// Whether the store has no such thing. A denial is not that.
+    /// The store does not support the request. Denied access does not count.
     pub fn is_unsupported(&self) -> bool {
         self.0.kind == Kind::Unsupported
     }
 
-    /// The store's own word for it.
+    /// The store's error code.
     pub fn code(&self) -> Option<&str> {
         self.0.answer.code.as_deref()
     }
 
-    /// Whether an object is locked against deletion.
+    /// An object is locked against deletion.
     pub fn is_locked(&self) -> bool {
         self.0.kind == Kind::Locked
     }
 
-    /// One word for metrics.
+    /// For metrics.
     pub fn outcome(&self) -> &'static str {
         match &self.0.kind {
             Kind::Throttled => "throttled",
@@ -202,12 +198,11 @@ impl Failure {
         }
     }
 
-    /// Whether the store does not let us.
     pub fn is_denied(&self) -> bool {
         self.0.kind == Kind::Denied
     }
 
-    /// Whether the next request, of whatever kind, would fail in the same way: nothing is gained by sending it.
+    /// Any other request would fail in the same way, so none is sent.
     pub fn affects_all_requests(&self) -> bool {
         match &self.0.kind {
             Kind::Transport(_)

@@ -1,4 +1,4 @@
-//! A client for one S3 service, made of the platform's settings. No request is sent here.
+//! Creates the client of an S3 service from the platform's settings. Sends no request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,39 +22,25 @@ use crate::s3::credentials::{DefaultChain, Directory};
 use crate::s3::web_page::NoWebPage;
 use ras_core::platform::ObjectStoreConfig;
 
-/// Time for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Time for an answer to begin.
+/// Until an answer begins.
 const READ: Duration = Duration::from_secs(10);
-/// Time for a request and its whole answer.
+/// For a request with its whole answer.
 const ATTEMPT: Duration = Duration::from_secs(15);
 
-/// The platform's settings do not make a client.
+/// Unusable settings of the platform.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// The file with certificate authorities cannot be read.
     #[error("objectStore.caFile {path} cannot be read ({source}): mount it into the operator's pod")]
-    CaFile {
-        /// Where it should be.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file with certificate authorities holds none.
+    CaFile { path: PathBuf, source: io::Error },
     #[error("objectStore.caFile {path} holds no certificate: it has to be PEM (-----BEGIN CERTIFICATE-----)")]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No client for TLS can be made.
+    NoCertificate { path: PathBuf },
     #[error("the object store's TLS cannot be set up ({0}): look into objectStore.caFile")]
     Tls(String),
 }
 
 impl S3Store {
-    /// A client for the service that `config` names. Every request waits for `rate_limiter` and is counted by `counter`.
-    ///
-    /// Nothing is sent, and no credentials are asked for, before the first request.
+    /// Every request waits for `rate_limiter` and is counted by `counter`. No credentials are requested before the first request.
     pub fn connect(
         config: &ObjectStoreConfig,
         rate_limiter: Arc<RateLimiter>,
@@ -68,14 +54,14 @@ impl S3Store {
             .force_path_style(config.is_path_style())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
-            // Servers other than AWS often do not know the checksums that the SDK would add of its own accord.
+            // Many servers do not support the checksums that the SDK adds by default.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .interceptor(NoWebPage)
             .credentials_provider(credentials(config, region, &http))
             .http_client(http);
         builder.set_endpoint_url(config.endpoint.clone());
-        // The SDK lets no '/' into it.
+        // The SDK does not allow '/' in it.
         builder.set_app_name(AppName::new(concat!("ras-operator-", env!("CARGO_PKG_VERSION"))).ok());
         Ok(Self {
             client: Client::from_conf(builder.build()),
@@ -101,7 +87,7 @@ fn http_client(config: &ObjectStoreConfig) -> Result<SharedHttpClient, ConnectEr
             path: path.clone(),
             source,
         })?;
-        // The SDK panics at the first request over TLS when a file holds something else.
+        // The SDK panics at the first TLS request if the file contains anything else.
         if !is_certificates(&pem) {
             return Err(ConnectError::NoCertificate { path: path.clone() });
         }
@@ -117,7 +103,7 @@ fn http_client(config: &ObjectStoreConfig) -> Result<SharedHttpClient, ConnectEr
         .build_https())
 }
 
-/// Whether a file holds one certificate or more, each of which can be read and trusted.
+/// One certificate or more, and each can be decoded and trusted.
 fn is_certificates(pem: &[u8]) -> bool {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;

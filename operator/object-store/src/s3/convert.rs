@@ -1,4 +1,4 @@
-//! The SDK's types into ours and back, without losing anything that S3 knows.
+//! Converts the SDK's types to ours and back, without losing a field of S3.
 
 use std::time::SystemTime;
 
@@ -40,7 +40,7 @@ pub(super) fn lock(configuration: Option<types::ObjectLockConfiguration>) -> Sto
     let default = configuration.rule.and_then(|rule| rule.default_retention);
     let lock = default.and_then(|default| {
         let days = default.days.filter(|days| *days > 0);
-        // A lock can be said in years; a year is 365 days to S3.
+        // A retention may be in years; S3 counts 365 days for each.
         let days = days.or_else(|| default.years.and_then(|years| years.checked_mul(365)))?;
         Some(ObjectLock {
             mode: match default.mode? {
@@ -98,7 +98,7 @@ pub(super) fn rule(rule: types::LifecycleRule) -> StoredRule {
             larger_than: filter.object_size_greater_than.or(and.object_size_greater_than),
             smaller_than: filter.object_size_less_than.or(and.object_size_less_than),
         },
-        // Servers that keep numbers and no options tell 0 for nothing; S3 has no rule of 0 days.
+        // Some servers return 0 for an absent value; S3 has no rule of 0 days.
         expire_days: expiration.days.filter(|days| *days > 0),
         expire_date: expiration.date.as_ref().and_then(text),
         expire_delete_markers: expiration.expired_object_delete_marker.unwrap_or_default(),
@@ -145,7 +145,7 @@ pub(super) fn to_rule(rule: &StoredRule) -> Result<types::LifecycleRule, BuildEr
         types::LifecycleExpiration::builder()
             .set_days(rule.expire_days)
             .set_date(rule.expire_date.as_deref().and_then(date))
-            // S3 refuses it beside days.
+            // S3 refuses it together with days.
             .set_expired_object_delete_marker(rule.expire_delete_markers.then_some(true))
             .build()
     });
@@ -190,7 +190,7 @@ pub(super) fn to_rule(rule: &StoredRule) -> Result<types::LifecycleRule, BuildEr
         .build()
 }
 
-/// S3 takes one condition as it is, and several within `And`.
+/// S3 wants a single condition as it is, and several within `And`.
 fn to_filter(filter: &StoredFilter) -> Result<types::LifecycleRuleFilter, BuildError> {
     let tags = filter
         .tags
@@ -232,7 +232,7 @@ fn date(text: &str) -> Option<DateTime> {
     DateTime::from_str(text, DateTimeFormat::DateTime).ok()
 }
 
-/// An empty list is no element rather than an empty one.
+/// An empty list becomes no element.
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }

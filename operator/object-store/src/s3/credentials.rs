@@ -1,4 +1,4 @@
-//! The operator's own credentials: from a mounted Secret, or from what the pod's surroundings give.
+//! The operator's own credentials: from a mounted Secret, or from the AWS SDK's default chain.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,11 +11,10 @@ use aws_credential_types::provider::{ProvideCredentials, Result, future};
 use aws_sdk_s3::config::{Region, SharedHttpClient};
 use tokio::sync::OnceCell;
 
-/// How long credentials are taken for good: then the files are read anew. The kubelet writes a changed Secret within
-/// a minute or two.
+/// After this time the files are read again. The kubelet writes a changed Secret within a minute or two.
 const VALID_FOR: Duration = Duration::from_secs(60);
 
-/// A folder with one file a key, as the kubelet mounts a Secret.
+/// A mounted Secret: one file a key.
 #[derive(Clone, Debug)]
 pub(super) struct Directory(PathBuf);
 
@@ -48,7 +47,7 @@ impl ProvideCredentials for Directory {
     }
 }
 
-/// Workload identity in the AWS SDK's order. Nothing is looked at before the first request.
+/// Workload identity and the other sources in the AWS SDK's order. Nothing is read before the first request.
 #[derive(Debug)]
 pub(super) struct DefaultChain {
     region: Region,
@@ -98,7 +97,7 @@ async fn required(path: &Path) -> std::result::Result<String, CredentialsError> 
     }
 }
 
-/// Secrets written by `echo` end with a line break.
+/// Trimmed, because Secrets written by `echo` end with a newline.
 async fn text(path: &Path) -> std::io::Result<String> {
     Ok(tokio::fs::read_to_string(path).await?.trim().to_owned())
 }

@@ -1,4 +1,4 @@
-//! What the SDK says went wrong, in our own words.
+//! Converts the SDK's errors.
 
 use std::error::Error;
 
@@ -9,7 +9,6 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use crate::failure::{Answer, Failure, Transport};
 use crate::operation::Operation;
 
-/// Sorts an error of the SDK.
 pub(super) fn failure<E>(operation: Operation, bucket: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -20,7 +19,7 @@ where
         let body = response.body().bytes().unwrap_or_default();
         if (200..300).contains(&status) {
             return if operation.is_reading() && is_another_answer(body) {
-                // The store took the request for another one: it does not know this part of S3.
+                // The store treated the request as another one: it does not support this part of S3.
                 Failure::unsupported(operation, bucket)
             } else {
                 unanswered(Transport::NotS3)
@@ -49,7 +48,7 @@ where
         SdkError::TimeoutError(_) => Transport::TimedOut,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Transport::TimedOut,
         SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => by_words(&chain),
-        // A request that could not even be written down, for instance because of the bucket's name.
+        // The request could not be built, for instance because of the bucket's name.
         _ => {
             return Failure::answered(
                 operation,
@@ -65,7 +64,7 @@ where
     unanswered(transport)
 }
 
-/// The SDK tells kinds of broken connections apart by their words alone.
+/// The SDK distinguishes kinds of connection errors by their messages only.
 fn by_words(chain: &str) -> Transport {
     let words = chain.to_ascii_lowercase();
     let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
@@ -97,7 +96,7 @@ fn no_credentials(error: &(dyn Error + 'static)) -> Option<String> {
     let mut at = Some(error);
     while let Some(error) = at {
         if let Some(error) = error.downcast_ref::<CredentialsError>() {
-            // The outer one says only that something went wrong.
+            // The outer error has no details.
             return Some(error.source().map_or_else(|| error.to_string(), ToString::to_string));
         }
         at = error.source();
@@ -105,7 +104,7 @@ fn no_credentials(error: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
-/// Everything an error says, from the outside in.
+/// The messages of an error and its sources, from the outside in.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut at = error.source();
@@ -117,8 +116,8 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     words
 }
 
-/// Whether a body answers another request than was sent, as that of a store does which ignores what it does not know:
-/// mostly a listing. A document of the right kind that cannot be read says nothing of what the store can do.
+/// The body answers another request, mostly a listing: the store ignores parameters that it does not support. An invalid
+/// document of the right kind says nothing about supported features.
 fn is_another_answer(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body.get(..512).unwrap_or(body));
     let elements = text.split('<').skip(1);
@@ -129,11 +128,11 @@ fn is_another_answer(body: &[u8]) -> bool {
                 .next()
         })
         .find(|name| !name.starts_with(['?', '!']));
-    // moto calls what it says of versions `GetBucketVersioningResponse`.
+    // moto's answer for versioning is a `GetBucketVersioningResponse`.
     root.is_some_and(|name| name.ends_with("Result") || name.ends_with("Response"))
 }
 
-/// Text of one element of a small document.
+/// The text of an element in a small document.
 fn element(body: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let (_, rest) = text.split_once(&format!("<{name}>"))?;

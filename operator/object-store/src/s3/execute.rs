@@ -1,4 +1,4 @@
-//! Doing one step to a bucket: one request.
+//! Executes the steps of a plan, one request each.
 
 use aws_sdk_s3::error::BuildError;
 use aws_sdk_s3::types::{
@@ -17,11 +17,10 @@ use crate::plan::Step;
 use crate::s3::{S3Store, convert};
 use ras_core::bucket::request::{Encryption, LockMode, ObjectLock};
 
-/// The one region whose name S3 refuses to be told when a bucket is made.
+/// S3 refuses the name of this region as a location constraint.
 const DEFAULT_REGION: &str = "us-east-1";
 
 impl S3Store {
-    /// Does one step.
     pub(super) async fn execute_step(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
         match step {
             Step::Create { object_lock } => self.create(bucket, *object_lock).await,
@@ -90,7 +89,7 @@ impl S3Store {
             .send(Operation::CreateBucket, bucket, || request.clone().send())
             .await
         {
-            // An answer that was lost on the way, or AWS in any region but us-east-1, where this is a success.
+            // The answer to an earlier request was lost. In us-east-1 AWS answers with success instead.
             Err(failure) if failure.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
             result => result.map(drop),
         }
@@ -109,7 +108,7 @@ impl S3Store {
         let default = written(operation, bucket, default.build())?;
         let rule = ServerSideEncryptionRule::builder()
             .apply_server_side_encryption_by_default(default)
-            // Without a bucket key, KMS is asked, and paid, for every object.
+            // Without a bucket key, every object costs a KMS request.
             .set_bucket_key_enabled(matches!(encryption, Encryption::Kms(_)).then_some(true))
             .build();
         let configuration = ServerSideEncryptionConfiguration::builder().rules(rule).build();
@@ -206,7 +205,7 @@ impl S3Store {
     }
 }
 
-/// A document that lacks something S3 demands is refused here as S3 would.
+/// A document without a required field fails here as it would at S3.
 fn written<T>(operation: Operation, bucket: &str, document: Result<T, BuildError>) -> Result<T, Failure> {
     document.map_err(|error| {
         Failure::answered(

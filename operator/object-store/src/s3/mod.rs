@@ -1,7 +1,7 @@
-//! The only place that speaks S3, and the only user of the AWS SDK.
+//! The client of the S3 API, and the only user of the AWS SDK.
 //!
-//! One call is one request, or two where the connection ended in the middle: the SDK's own retries are off, because every
-//! request needs a permit of the rate limiter, and because who asked knows better when to ask again.
+//! One call is one request, or two if the connection ended before the answer. The SDK's own retries are off, because every
+//! request needs a permit of the rate limiter, and because the caller knows better when to retry.
 
 mod connect;
 mod convert;
@@ -31,7 +31,7 @@ use crate::rate_limiter::{Counter, RateLimiter};
 use crate::store::{Deleted, Entry, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::Feature;
 
-/// An S3 service. Clones share one connection pool.
+/// Clones share one connection pool.
 #[derive(Clone)]
 pub struct S3Store {
     client: Client,
@@ -74,11 +74,11 @@ impl ObjectStore for S3Store {
 }
 
 impl S3Store {
-    /// Sends a request when its turn has come, counts it and sorts what goes wrong.
+    /// Sends a request when the rate limiter permits it, counts it and classifies its failure.
     ///
-    /// A connection that ends before the answer does may just have been one that the server closed in the moment in which
-    /// it was used again, so such a request is sent once more. One that deletes is not: whose the bucket is, is looked at
-    /// anew first.
+    /// If the connection ends before the answer, the server may have closed an idle connection at the moment of its reuse, so
+    /// the request is sent once more. A request that deletes is not, because the owner of the bucket has to be checked again
+    /// first.
     async fn send<T, E, F>(&self, operation: Operation, bucket: &str, request: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -130,7 +130,7 @@ impl S3Store {
     }
 }
 
-/// Whether a failure only says that a setting was never set.
+/// The error only reports that a setting was never set.
 fn is_absence(failure: &Failure) -> bool {
     const ABSENT: [&str; 9] = [
         "NoSuchTagSet",

@@ -1,4 +1,4 @@
-//! Reading what a bucket is.
+//! Reads the state of a bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,9 @@ use crate::s3::{S3Store, convert, is_absence};
 use ras_core::bucket::request::Feature;
 
 impl S3Store {
-    /// Reads what `wanted` names.
     pub(super) async fn read_bucket(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
         match self.read_all(bucket, wanted).await {
-            // It may go while we look.
+            // It may be deleted between two requests.
             Err(failure) if failure.is_missing() => Ok(Observed::missing()),
             other => other,
         }
@@ -26,19 +25,20 @@ impl S3Store {
     async fn read_all(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
         let mut observed = Observed {
             exists: true,
-            // Another one answers with a redirect.
+            // A bucket in another region answers with a redirect.
             region: Some(self.region.clone()),
             ..Observed::default()
         };
         if wanted.contains(&Feature::Tags) {
             observed.tags = self.tags(bucket).await?;
         }
-        // That there are no tags does not say that there is a bucket: MinIO says so of one that is not there.
+        // An empty answer does not prove that the bucket exists: MinIO returns it for one that does not.
         if observed.tags.known().is_none_or(BTreeMap::is_empty) {
             self.probe(bucket).await?;
         }
         let mut problems = Vec::new();
-        // Reads one setting if it is wanted; what we may not read is noted, and the rest is read all the same.
+        // Reads one setting if it is wanted. A failure that concerns only this setting is recorded, and the others are still
+        // read.
         macro_rules! read {
             ($feature:path, $field:ident, $reading:expr) => {
                 if wanted.contains(&$feature) {
@@ -65,8 +65,8 @@ impl S3Store {
         Ok(observed)
     }
 
-    /// Whether there is such a bucket and we may look into it. Not `HeadBucket`, whose refusals have no body: a 404 of
-    /// a proxy must not be taken for a bucket that is gone.
+    /// Checks that the bucket exists and may be listed. `HeadBucket` would not do, because its errors have no body: a 404 of a
+    /// proxy must not count as a missing bucket.
     async fn probe(&self, bucket: &str) -> Result<(), Failure> {
         let request = self.client.list_objects_v2().bucket(bucket).max_keys(1);
         self.send(Operation::ListObjects, bucket, || request.clone().send())
@@ -121,7 +121,7 @@ impl S3Store {
         Ok(match self.read(operation, bucket, || request.clone().send()).await? {
             Seen::Is(Some(answer)) => match answer.policy.as_deref().map(str::trim) {
                 None | Some("") => Seen::Is(Value::Null),
-                // The answer is no XML, so that the SDK takes anything for a policy.
+                // The answer is not XML, so the SDK accepts anything as a policy.
                 Some(text) => match serde_json::from_str(text) {
                     Ok(document @ Value::Object(_)) => Seen::Is(document),
                     _ if text.starts_with("<?xml") => return Ok(Seen::Lacking),
@@ -187,7 +187,7 @@ impl S3Store {
         }))
     }
 
-    /// Reads one setting: what was never set is nothing, what the store does not know is lacking.
+    /// Reads one setting. `Is(None)`: it was never set.
     async fn read<T, E, F>(
         &self,
         operation: Operation,

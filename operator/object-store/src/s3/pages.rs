@@ -1,4 +1,4 @@
-//! Listing and deleting what is in a bucket, a page at a time.
+//! Lists and deletes the content of a bucket, a page at a time.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -12,13 +12,12 @@ use crate::s3::S3Store;
 use crate::s3::convert::timestamp;
 use crate::store::{Deleted, Entry, EntryKind, Listing, Marker, PAGE, Page};
 
-/// The same as [`PAGE`], as S3 wants to be told it. `MinIO` would give 10,000 uploads at once.
+/// [`PAGE`] in the type of the API. `MinIO` would return 10,000 uploads by default.
 const PAGE_KEYS: i32 = 1_000;
-/// Time to remove a whole page: Garage on a busy machine takes six seconds.
+/// For a whole page: Garage on a busy machine takes six seconds.
 const DELETE_LIMIT: Duration = Duration::from_secs(60);
 
 impl S3Store {
-    /// One page of a listing.
     pub(super) async fn page(&self, bucket: &str, listing: Listing, after: Option<&Marker>) -> Result<Page, Failure> {
         match listing {
             Listing::Versions => self.versions(bucket, after).await,
@@ -33,7 +32,7 @@ impl S3Store {
             .list_object_versions()
             .bucket(bucket)
             .max_keys(PAGE_KEYS)
-            // Keys may hold what no XML can.
+            // Keys may contain characters that XML cannot.
             .encoding_type(EncodingType::Url)
             .set_key_marker(after.map(|marker| marker.key.clone()))
             .set_version_id_marker(after.and_then(|marker| marker.within.clone()));
@@ -63,7 +62,7 @@ impl S3Store {
             (marker.is_latest.unwrap_or_default(), entry)
         });
         let mut entries: Vec<(bool, Entry)> = versions.chain(markers).collect();
-        // The SDK gives two lists of what S3 wrote as one.
+        // The SDK splits the one list of S3 in two.
         entries.sort_by(|(latest, one), (other_latest, other)| {
             let rank = |latest: &bool, entry: &Entry| (Reverse(*latest), Reverse(entry.modified));
             one.key
@@ -99,7 +98,7 @@ impl S3Store {
         });
         Ok(Page {
             entries: entries.collect(),
-            // A token is never encoded.
+            // Tokens are not encoded.
             next: Names::Plain.next(
                 answer.is_truncated.unwrap_or_default(),
                 answer.next_continuation_token,
@@ -109,7 +108,7 @@ impl S3Store {
     }
 
     async fn uploads(&self, bucket: &str, after: Option<&Marker>) -> Result<Page, Failure> {
-        // Without a prefix: MinIO takes one for the whole key.
+        // Without a prefix, because MinIO treats it as the whole key.
         let request = self
             .client
             .list_multipart_uploads()
@@ -136,7 +135,7 @@ impl S3Store {
         })
     }
 
-    /// Removes entries: objects all in one request where that can be written, and one by one where not.
+    /// Removes objects in one request if their keys can be in XML, and other entries one by one.
     pub(super) async fn delete_entries(&self, bucket: &str, entries: &[Entry]) -> Result<Deleted, Failure> {
         let (together, mut alone): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| is_writable(entry));
         let mut deleted = Deleted::default();
@@ -232,7 +231,7 @@ impl S3Store {
         }
     }
 
-    /// Adds up what became of entries; gives up on what concerns all of them.
+    /// Adds up results. Returns a failure that affects all requests.
     fn note(&self, result: Result<(), Failure>, deleted: &mut Deleted) -> Result<(), Failure> {
         match result {
             Ok(()) => deleted.removed += 1,
@@ -252,7 +251,7 @@ impl S3Store {
     }
 }
 
-/// Whether a key can stand in an XML document: control characters cannot, and parsers turn some into others.
+/// The key can be in an XML document: control characters cannot, and parsers change some of them.
 fn is_writable(entry: &Entry) -> bool {
     entry.kind != EntryKind::Upload
         && !entry
@@ -265,7 +264,7 @@ fn bytes(size: Option<i64>) -> u64 {
     size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
 }
 
-/// How keys stand in an answer. Not every server does as it is asked.
+/// Encoding of keys in an answer. Not every server uses the requested one.
 #[derive(Clone, Copy, Debug)]
 enum Names {
     Plain,
@@ -297,7 +296,7 @@ impl Names {
     }
 }
 
-/// Undoes S3's encoding of keys: `%xx`, and `+` for a space.
+/// Decodes `%xx`, and `+` for a space.
 fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.as_bytes().iter();

@@ -1,12 +1,12 @@
-//! A web page is no answer of S3's, whatever its status says.
+//! Rejects web pages as answers.
 
 use std::error::Error;
 
 use aws_sdk_s3::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 
-/// Takes an answer that is a web page for a failure. A login page before a store, or a proxy's page, is often sent with 200,
-/// and of most writes the SDK looks at nothing but the status: a bucket would be taken for removed that is there.
+/// Fails on an answer that is a web page. The login page of a proxy often has the status 200, and the SDK checks nothing but
+/// the status of most writes: a bucket that still exists would count as removed.
 #[derive(Debug)]
 pub(super) struct NoWebPage;
 
@@ -30,7 +30,7 @@ impl Intercept for NoWebPage {
     }
 }
 
-/// Not by its Content-Type: there are servers that call every empty answer `text/html`.
+/// The Content-Type does not show it: some servers send `text/html` with every empty answer.
 fn is_web_page(body: &[u8]) -> bool {
     let start = body.trim_ascii_start();
     [&b"<!doctype html"[..], b"<html"].iter().any(|words| {

@@ -82,7 +82,7 @@ async fn between_two_looks_one_request_finds_out_that_a_bucket_is_gone_and_only_
     let lost = kept.until(&nothing, is_lost).await;
     assert_eq!(lost.identity, first);
     assert!(lost.seen >= made.seen);
-    // What is brought back with its tag is the bucket, and one without it is not.
+    // A restored bucket with its tag is the same bucket, and one without the tag is another.
     let bare = Held {
         truth: fresh(),
         ..Held::default()

@@ -1,4 +1,4 @@
-//! Bringing a bucket to what it should be, in stores that fall short.
+//! `ensure` in stores with missing features and faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -59,7 +59,7 @@ async fn a_bucket_is_made_and_at_rest_costs_one_look() {
     assert!(ensured.created && ensured.unsupported.is_empty(), "{ensured:?}");
     assert_eq!(ensured.region.as_deref(), Some("ap-south-1"));
     assert_eq!(ensured.changed.len(), 7, "{:?}", ensured.changed);
-    // A look, the creation, a look, seven settings, a look.
+    // Observe, create, observe, seven settings, observe.
     assert_eq!(store.calls(), 11);
     store.heal();
     let ensured = ensure(&store, &full(), &known).await.unwrap();
@@ -344,7 +344,7 @@ async fn a_bucket_without_a_tag_gets_one_and_keeps_it_and_a_store_without_tags_g
     let mut held = store.held(&name());
     held.truth.tags = Seen::Is(tagged_with("older"));
     store.put(&name(), held);
-    let by_name = Identity::Name("name".to_owned());
+    let by_name = Identity::Name("tag".to_owned());
     let ensured = ensure_remembering(&store, &full(), Some(by_name.clone()), &known)
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong, and what is said of it.
+//! Classification and messages of failures.
 
 use ras_crds::Reason;
 use ras_crds::Reason::{
@@ -29,7 +29,7 @@ fn answered(operation: Operation, status: u16, code: &str, message: &str) -> Fai
     )
 }
 
-/// Operation, status, code, reason, when it is tried again, and what the sentence has to say.
+/// Operation, status, code, reason, retry, and a part of the message.
 type Row = (Operation, u16, &'static str, Reason, Retry, &'static str);
 
 #[rustfmt::skip]
@@ -122,7 +122,7 @@ fn every_silence_has_a_next_step() {
     }
 }
 
-/// What versitygw 1.8.0, `MinIO` of 2026-02 and Garage 2.5.0 answered.
+/// Answers of versitygw 1.8.0, `MinIO` of 2026-02 and Garage 2.5.0.
 #[test]
 fn what_a_server_cannot_do_is_told_from_what_it_does_not_let_us_do() {
     for (operation, status, code) in [

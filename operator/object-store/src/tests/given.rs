@@ -1,4 +1,4 @@
-//! Requests and buckets of every sort.
+//! Requests and buckets for tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,12 +47,12 @@ pub fn unowned() -> Owner {
     }
 }
 
-/// The name that proves who made it.
+/// A name with the proof of its owner.
 pub fn name() -> String {
     format!("ras-spo-placements-resumes-{}", owner().proof())
 }
 
-/// All that can be asked for at once.
+/// Every setting that can be requested together.
 pub fn full() -> BucketRequest {
     BucketRequest {
         bucket: name(),
@@ -143,7 +143,7 @@ pub fn any_request() -> impl Strategy<Value = BucketRequest> {
     })
 }
 
-/// A bucket in any state in which it may be met, but another owner's.
+/// A bucket in any state, except with another owner.
 pub fn any_truth() -> impl Strategy<Value = Observed> {
     let tags = (
         btree_map(select(vec!["team", "cost-centre"]), "[a-z]{1,4}", 0..2),
@@ -235,7 +235,7 @@ fn id_prefix() -> String {
     format!("ras.dev/{}/", owner().mark())
 }
 
-/// Others' statements, and ours: as it should be, as `MinIO` writes it, and weakened by somebody.
+/// Statements of others, and ours: as desired, as `MinIO` returns it, and weakened by somebody.
 fn statements() -> Vec<Value> {
     let arn = format!("arn:aws:s3:::{}", name());
     let sid = format!("RasDevTlsOnly{}", owner().mark());
@@ -249,7 +249,7 @@ fn statements() -> Vec<Value> {
     ]
 }
 
-/// Others' rules with all that S3 knows, and ours of another day.
+/// Rules of others with every field of S3, and ours of an earlier spec.
 fn rules() -> Vec<StoredRule> {
     vec![
         StoredRule {

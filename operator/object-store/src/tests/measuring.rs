@@ -1,4 +1,4 @@
-//! Counting what is in a bucket.
+//! `measure`.
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 

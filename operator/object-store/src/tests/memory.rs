@@ -1,4 +1,4 @@
-//! An S3 service in memory, with as many gaps and faults as a test wants.
+//! An S3 service in memory, with the missing features and faults that a test wants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
@@ -13,46 +13,43 @@ use crate::plan::Step;
 use crate::store::{Deleted, Entry, EntryKind, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::{Encryption, Feature};
 
-/// How a store falls short.
+/// Features that the store lacks or gets wrong.
 #[derive(Clone, Debug, Default)]
 pub struct Gaps {
-    /// Says that it has no such thing, to reading and writing.
+    /// Answers "not supported" to reads and writes.
     pub unknown: BTreeSet<Feature>,
-    /// Reads nothing, and says that it has no such thing when something is written.
+    /// Reads nothing, and answers "not supported" to writes.
     pub unwritable: BTreeSet<Feature>,
-    /// Accepts it and forgets it.
+    /// Accepts writes and drops them.
     pub forgotten: BTreeSet<Feature>,
-    /// Does not let us write it.
+    /// Denies writes.
     pub denied: BTreeSet<Feature>,
-    /// Does not let us read it.
+    /// Denies reads.
     pub unreadable: BTreeSet<Feature>,
-    /// Says that it removes objects, and keeps them.
+    /// Reports removed objects and keeps them.
     pub keeps_everything: bool,
-    /// Has no listing of versions.
     pub no_versions_listing: bool,
 }
 
-/// One request that goes wrong.
+/// One failing request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It never arrives.
+    /// The request is not executed.
     Before,
-    /// It is done, and the answer is lost.
+    /// The request is executed, and its answer is lost.
     After,
 }
 
-/// A bucket.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
-    /// Its settings: all of them known.
+    /// Settings, all of them known.
     pub truth: Observed,
-    /// What is in it, in the order of listing.
+    /// In the order of a listing.
     pub entries: Vec<Entry>,
-    /// Keys that are locked.
+    /// Keys.
     pub locked: BTreeSet<String>,
 }
 
-/// The store.
 #[derive(Debug)]
 pub struct Memory {
     state: Mutex<State>,
@@ -66,7 +63,7 @@ struct State {
     requests: Vec<String>,
     fault: Option<(usize, Fault)>,
     calls: usize,
-    /// Something happens just before the call of this number.
+    /// Runs before the call of this number.
     meanwhile: Option<(usize, Meanwhile)>,
 }
 
@@ -113,12 +110,12 @@ impl Memory {
         self.state().buckets[bucket].clone()
     }
 
-    /// Somebody deletes a bucket with all that is in it.
+    /// Deletes a bucket with its content, as somebody else would.
     pub fn lose(&self, bucket: &str) -> Option<Held> {
         self.state().buckets.remove(bucket)
     }
 
-    /// Somebody makes a bucket, or brings one back.
+    /// Creates or restores a bucket, as somebody else would.
     pub fn put(&self, bucket: &str, held: Held) {
         self.state().buckets.insert(bucket.to_owned(), held);
     }
@@ -175,7 +172,7 @@ pub fn answer(operation: Operation, bucket: &str, status: u16, code: &str) -> Fa
     )
 }
 
-/// A keeper owns its store, and a test looks into it.
+/// The controller owns its store, and the test inspects it.
 impl ObjectStore for &'static Memory {
     async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
         (**self).observe(bucket, wanted).await
@@ -346,7 +343,7 @@ impl ObjectStore for Memory {
     }
 }
 
-/// A bucket that was just made, all of it known.
+/// A new bucket, with all settings known.
 pub fn fresh() -> Observed {
     Observed {
         exists: true,
@@ -363,7 +360,6 @@ pub fn fresh() -> Observed {
     }
 }
 
-/// What a step does to a bucket.
 pub fn apply(step: &Step, truth: &mut Observed) {
     match step {
         Step::Create { object_lock } => {
@@ -377,7 +373,7 @@ pub fn apply(step: &Step, truth: &mut Observed) {
         Step::BlockPublicAccess => truth.public_access_blocked = Seen::Is(true),
         Step::Encrypt(Encryption::StoreKey) => truth.encryption = Seen::Is(StoredEncryption::StoreKey),
         Step::Encrypt(Encryption::Kms(key)) => {
-            // As AWS answers for an ID.
+            // AWS returns an ARN for an ID.
             truth.encryption = Seen::Is(StoredEncryption::Kms(Some(format!("arn:aws:kms:x:1:key/{key}"))));
         }
         Step::Policy(document) => truth.policy = Seen::Is(document.clone()),
@@ -390,7 +386,7 @@ pub fn apply(step: &Step, truth: &mut Observed) {
         }
         Step::ObjectLock(lock) => truth.object_lock = Seen::Is(StoredLock::On(Some(*lock))),
         Step::Lifecycle(document) => {
-            // Stores keep rules in an order of their own.
+            // Stores do not keep the order of rules.
             let mut document = document.clone();
             document.rules.reverse();
             truth.lifecycle = Seen::Is(document);
@@ -399,7 +395,7 @@ pub fn apply(step: &Step, truth: &mut Observed) {
     }
 }
 
-/// What one sees of a bucket who asks for `wanted` of a store without `unknown`.
+/// The observation of `wanted` in a store without the features `unknown`.
 pub fn view(truth: &Observed, wanted: &BTreeSet<Feature>, unknown: &BTreeSet<Feature>) -> Observed {
     fn see<T: Clone>(
         of: &Seen<T>,

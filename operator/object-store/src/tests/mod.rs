@@ -1,4 +1,4 @@
-//! What buckets may rely on, against a store in memory that can fail at every request.
+//! Tests with a store in memory that can fail at every request.
 
 mod controller;
 mod ensuring;

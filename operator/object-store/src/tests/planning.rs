@@ -1,4 +1,4 @@
-//! The planner: whatever a bucket is, its steps lead to what is asked, and nowhere else.
+//! Whatever the state of a bucket, the steps of a plan lead to the request and change nothing else.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn applied(steps: &[Step], truth: &Observed) -> Observed {
     truth
 }
 
-/// What a plan for `request` has to have brought about, said anew and not by the planner.
+/// The result that a plan for `request` must have, stated independently of the planner.
 fn is_as_asked(request: &BucketRequest, truth: &Observed, lacking: &Features) -> Result<(), String> {
     let settings = &request.settings;
     let has = |feature| !lacking.contains(&feature);
@@ -122,7 +122,6 @@ fn is_as_asked(request: &BucketRequest, truth: &Observed, lacking: &Features) ->
     Ok(())
 }
 
-/// Whether anybody may read it.
 fn is_public(truth: &Observed) -> bool {
     let policy = truth.policy.known().unwrap();
     let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
@@ -223,7 +222,7 @@ proptest! {
         prop_assert_eq!(&after.tags, &truth.tags);
         prop_assert_eq!(others_statements(&after), others_statements(&truth));
         prop_assert_eq!(others_cors(&after), others_cors(&truth));
-        // A rule without a name that says what we would say is as good as ours.
+        // A rule without an ID and with our content counts as ours.
         let desired = lifecycle::desired(&request, &lacking).into_iter();
         let desired: Vec<_> = desired.map(|rule| StoredRule { id: None, ..rule }).collect();
         let without = |mut rules: Vec<StoredRule>| {

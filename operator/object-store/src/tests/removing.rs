@@ -1,4 +1,4 @@
-//! Taking a bucket away.
+//! `remove`.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ fn entry(key: &str, kind: EntryKind, id: &str) -> Entry {
     }
 }
 
-/// Objects, old versions, delete markers and an upload: eleven of them.
+/// Eleven objects, old versions, delete markers and uploads.
 fn filled() -> Held {
     let mut truth = fresh();
     truth.tags = Seen::Is(owner().tags());
@@ -170,7 +170,7 @@ async fn nothing_is_removed_that_is_not_provably_ours() {
     })
     .await;
     assert!(matches!(removal.unwrap(), Removal::NotOurs { .. }));
-    // Cut off between creation and tagging, or a store without tags: the name says whose it is.
+    // Interrupted between creation and tagging, or a store without tags: the name proves the owner.
     let store = Memory::new(Gaps::default()).with(&name(), untagged);
     assert_eq!(take(&store, Manner::WithObjects).await.unwrap(), Removal::Gone);
 }
@@ -178,7 +178,7 @@ async fn nothing_is_removed_that_is_not_provably_ours() {
 #[tokio::test]
 async fn a_bucket_that_becomes_somebody_elses_half_way_is_not_deleted() {
     let store = Memory::new(Gaps::default()).with(&name(), only(Vec::new()));
-    // The last look before the deletion: whose, uploads, versions, objects, whose.
+    // Requests before the deletion: owner, uploads, versions, objects, owner.
     store.meanwhile(4, |buckets| {
         buckets.get_mut(&name()).unwrap().truth.tags = Seen::Is(unowned().tags());
     });

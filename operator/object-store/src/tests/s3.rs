@@ -1,4 +1,4 @@
-//! The S3 client against servers that do not do as they should.
+//! The S3 client against faulty servers.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ impl Counter for Counts {
     }
 }
 
-/// A server that gives everybody the same answer, and the requests it was sent.
+/// A server with one answer for all requests, and the requests that it received.
 async fn server(answer: &'static [u8]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
