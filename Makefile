@@ -100,7 +100,7 @@ check: lint lint-workflows ## Formatting, lints, workflows, generated files, doc
 	@echo "== documentation builds without a warning"
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-lint: ## Formatting, clippy, one TLS provider, licences and duplicates
+lint: ## Formatting, clippy, one TLS provider, architecture, licences and duplicates
 	@echo "== format"
 	cargo fmt --all --check
 	@echo "== clippy"
@@ -109,6 +109,8 @@ lint: ## Formatting, clippy, one TLS provider, licences and duplicates
 	cargo clippy --workspace --test e2e --locked --quiet -- -D warnings
 	@echo "== one TLS provider"
 	@if [ -n "$$(cargo tree --locked --workspace --edges normal,build,dev --invert ring 2>/dev/null)" ]; then echo "ring is in the tree, and two TLS providers panic in kube's client: see cargo tree -i ring"; exit 1; fi
+	@echo "== architecture: the core is pure, and imports go one way"
+	@tests/architecture/check.sh
 	@echo "== licences, duplicates, sources, advisories"
 	@command -v cargo-deny >/dev/null || { echo "installing cargo-deny $(CARGO_DENY) (some minutes, once)"; cargo install --quiet --locked cargo-deny --version $(CARGO_DENY); }
 	cargo deny --locked --log-level warn check licenses bans sources

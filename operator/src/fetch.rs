@@ -119,7 +119,7 @@ fn buckets_of(
             uid: drive.metadata.uid.clone().unwrap_or_default(),
             bucket: bucket.name.clone(),
         };
-        context.child_client.bucket_controller.as_ref()?.look(key, &owner)
+        context.child_client.bucket_controller.as_ref()?.state(key, &owner)
     };
     before
         .buckets

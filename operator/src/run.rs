@@ -37,9 +37,6 @@ use crate::leadership;
 use crate::leadership::election::{Election, Kept, Lost};
 use crate::leadership::state::Leadership;
 use crate::listeners;
-use crate::object_store::controller::{BucketController, Pace};
-use crate::object_store::rate_limiter::RateLimiter;
-use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
 use crate::platform_reload;
 use crate::platform_reload::{Change, InForce};
 use crate::stop::Stop;
@@ -51,6 +48,9 @@ use ras_core::fetched::facts::FIELD_MANAGER;
 use ras_core::fetched::own_pods::OwnPods;
 use ras_core::kind::Kind;
 use ras_core::platform::{ObjectStoreConfig, PlatformConfig};
+use ras_object_store::controller::{BucketController, Intervals};
+use ras_object_store::rate_limiter::RateLimiter;
+use ras_object_store::s3::{ConnectError as ConnectStoreError, S3Store};
 
 /// Longest wait for the first list of an optional kind.
 const OPTIONAL_LIMIT: Duration = Duration::from_secs(10);
@@ -364,15 +364,15 @@ fn keep_buckets(
     let seconds = |duration: &ras_crds::Duration| Duration::from_secs(duration.seconds().unwrap_or(u64::MAX));
     let usage = config.usage.as_ref();
     let usage = usage.map(|usage| (seconds(&usage.every), usage.max_pages));
-    let pace = Pace::new(seconds(&config.check_every), usage);
-    let gate = Arc::new(RateLimiter::new(config.requests_per_second).only_during(tenure.clone()));
-    let store = S3Store::connect(config, gate, Arc::new(metrics.clone()))?;
+    let intervals = Intervals::new(seconds(&config.check_every), usage);
+    let rate_limiter = RateLimiter::new(config.requests_per_second).only_with(Arc::new(tenure.clone()));
+    let store = S3Store::connect(config, Arc::new(rate_limiter), Arc::new(metrics.clone()))?;
     tracing::info!(
         endpoint = config.endpoint.as_deref().unwrap_or("AWS"),
         region = config.region,
         "buckets are looked after"
     );
-    Ok(BucketController::new(store, pace, queue))
+    Ok(BucketController::new(store, intervals, queue))
 }
 
 /// Starts all watches of children and returns when each has told what there is.

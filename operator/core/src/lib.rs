@@ -10,11 +10,13 @@
 )]
 
 pub mod applied;
+pub mod backoff;
 pub mod bucket;
 pub mod build;
 pub mod cache;
 pub mod cidr;
 pub mod database;
+pub mod drive_key;
 pub mod fetched;
 pub mod foreign;
 pub mod kind;

@@ -48,7 +48,7 @@ fn keep(child_client: &ChildClient, key: &DriveKey, request: &BucketRequest, fac
     let Some(facts) = facts.filter(|facts| facts.recorded.bucket == request.bucket) else {
         return Known::Unrecorded;
     };
-    Known::View(bucket_controller.keep(key, request, recorded(request, facts)))
+    Known::View(bucket_controller.ensure(key, request, recorded(request, facts)))
 }
 
 /// What status says of a bucket. What the drive itself was removing may be gone.
@@ -111,7 +111,7 @@ pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_remo
     let manner = match bucket_removal.fate {
         RemovalDecision::Kept | RemovalDecision::Unconfirmed => {
             // Whatever is under way stops, with the next page at the latest.
-            bucket_controller.rest(key, &recorded.name);
+            bucket_controller.release(key, &recorded.name);
             return Known::Unrecorded;
         }
         RemovalDecision::Released => {
@@ -121,7 +121,7 @@ pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_remo
                 origin: Origin::Existing,
                 settings: Settings::default(),
             };
-            return Known::View(bucket_controller.keep(key, &request, state::Recorded::default()));
+            return Known::View(bucket_controller.ensure(key, &request, state::Recorded::default()));
         }
         RemovalDecision::RemovedIfEmpty => Manner::IfEmpty,
         RemovalDecision::Removed => Manner::WithObjects,

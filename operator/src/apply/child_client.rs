@@ -16,12 +16,12 @@ use crate::informer::co_owners;
 use crate::informer::field_takers;
 use crate::informer::observe;
 use crate::informer::store::Store;
-use crate::object_store::controller::BucketController;
 use crate::telemetry::metrics::Metrics;
 use ras_core::applied::Taken;
 use ras_core::build::labels::{APPLIED, INSTANCE, MANAGED_BY, MANAGER};
 use ras_core::fetched::facts::FIELD_MANAGER;
 use ras_core::fetched::record::{ChildKey, Record};
+use ras_object_store::controller::BucketController;
 
 /// Asks for the metadata of an object instead of the object.
 const METADATA_ONLY: HeaderValue =

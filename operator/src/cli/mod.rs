@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::database;
 use crate::informer::informers::Scope;
 use crate::leadership;
 use crate::leadership::timing::Timing;
@@ -176,14 +175,14 @@ impl Cli {
                 patience,
             } => {
                 logging::start();
-                let options = database::run::Options {
+                let options = ras_database_job::run::Options {
                     request,
                     admin,
                     passwords,
                     report,
                     patience: Duration::from_secs(patience.into()),
                 };
-                return database::run::run(options).await.number().into();
+                return ras_database_job::run::run(options).await.number().into();
             }
             Command::Crd => print_crd(),
         };

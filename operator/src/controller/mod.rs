@@ -4,7 +4,6 @@
 //! is deleted, even when the operator is not there, and what is to be retained carries none. Only a drive with buckets
 //! that are to be deleted has a finalizer: see [`cleanup`].
 
-pub mod backoff;
 pub mod cleanup;
 pub mod context;
 pub mod drive_watch;

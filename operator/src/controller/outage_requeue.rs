@@ -5,9 +5,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::controller::backoff;
 use crate::controller::context::Context;
 use crate::informer::store::DriveKey;
+use ras_core::backoff;
 
 /// Time between two drives: a thousand that wait look again within five seconds, and not all at once.
 const PACE: Duration = Duration::from_millis(5);

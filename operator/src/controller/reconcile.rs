@@ -11,14 +11,14 @@ use kube::runtime::controller::Action;
 use ras_core::plan::{Plan, plan};
 use ras_core::report::{self, ReconcileOutcome};
 use ras_core::validate::validate;
-use ras_core::{build, plan};
+use ras_core::{backoff, build, plan};
 
 use crate::apply::{self, Credentials};
 use crate::controller::context::Context;
 use crate::controller::drive_watch::{self, Stored};
 use crate::controller::scope::Scope;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
-use crate::controller::{Error, LIMIT, backoff, cleanup, events, finalizer, live_read, outage_requeue, requeue};
+use crate::controller::{Error, LIMIT, cleanup, events, finalizer, live_read, outage_requeue, requeue};
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::Outcome as Counted;
 

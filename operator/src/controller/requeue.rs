@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use ras_core::applied::Outcome;
+use ras_core::backoff;
 use ras_core::fetched::record::DeploymentState;
 use ras_core::plan::{Plan, database_job, listeners, secret_rotation};
 use ras_core::report::Observed;
@@ -14,8 +15,8 @@ use ras_core::retry::Retry;
 use ras_crds::{ConditionType, DatabaseState, RecruitmentDriveStatus};
 
 use crate::controller::context::Context;
+use crate::controller::outage_requeue;
 use crate::controller::scope::Scope;
-use crate::controller::{backoff, outage_requeue};
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::Outcome as Counted;
 

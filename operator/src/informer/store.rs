@@ -5,36 +5,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::informer::tombstones::Gone;
+pub use ras_core::drive_key::DriveKey;
 use ras_core::fetched::facts::{JobFacts, JobPod, SecretFacts};
 use ras_core::fetched::jobs::KnownPod;
 use ras_core::fetched::pods::{PodFailure, ReadyPod, worst};
 use ras_core::fetched::record::{ChildKey, Detail, Owner, Record};
 use ras_core::kind::Kind;
-
-/// Names one drive.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DriveKey {
-    /// Its namespace.
-    pub namespace: Arc<str>,
-    /// Its name.
-    pub name: Arc<str>,
-}
-
-impl DriveKey {
-    /// A key.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-}
-
-impl std::fmt::Display for DriveKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
 
 /// The drives that have to look again.
 pub type Wake = BTreeSet<DriveKey>;

@@ -14,6 +14,7 @@ pub mod calls;
 pub mod decide;
 pub mod election;
 pub mod record;
+mod requests;
 pub mod state;
 pub mod timing;
 pub mod writes;

@@ -12,7 +12,6 @@ use prometheus_client::registry::{Registry, Unit};
 use ras_crds::{ConditionType, MigrationState, RecruitmentDriveStatus};
 
 use crate::informer::store::DriveKey;
-use crate::object_store::rate_limiter;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabel {
@@ -331,7 +330,7 @@ fn labels(drive: &DriveKey) -> DriveLabels {
     }
 }
 
-impl rate_limiter::Counter for Metrics {
+impl ras_object_store::rate_limiter::Counter for Metrics {
     fn requested(&self, operation: &'static str, outcome: &'static str) {
         self.store_requests
             .get_or_create(&RequestLabels { operation, outcome })

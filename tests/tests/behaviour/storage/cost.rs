@@ -7,7 +7,7 @@ use std::{
 };
 
 use ras_crds::ConditionType;
-use ras_operator::object_store::controller::Pace;
+use ras_object_store::controller::Intervals;
 use ras_tests::{Error, PATIENCE, object_store::StoreKind};
 
 use super::{Storage, documented::table, rights::enforcing::enforcing, suite::EVERYTHING};
@@ -179,8 +179,8 @@ fn the_documentation_reckons_with_what_is_measured() {
     let aws = [all(|look| look.least), all(|look| look.most)];
     assert_eq!(cells("AWS S3"), aws);
     let a_day = 1_000 * 3 * aws[0] * 2;
-    // Between them one request tells whether a bucket is there: see object_store/tests/keeping.rs.
-    let pace = Pace::new(Duration::from_secs(12 * 3_600), None);
+    // Between them one request tells whether a bucket is there: see operator/object-store/src/tests/controller.rs.
+    let pace = Intervals::new(Duration::from_secs(12 * 3_600), None);
     let existence = 1_000 * 3 * 86_400 / pace.verify_every.as_secs();
     assert_eq!(
         (aws[0], a_day, existence, pace.verify_first.as_secs()),

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use ras_core::bucket::request::{CorsRule, Encryption, LifecycleRule, Settings};
 use ras_core::platform::ObjectStoreConfig;
-use ras_operator::object_store::rate_limiter::{Counter, RateLimiter};
-use ras_operator::object_store::s3::S3Store;
+use ras_object_store::rate_limiter::{Counter, RateLimiter};
+use ras_object_store::s3::S3Store;
 use ras_tests::object_store::ObjectStore;
 
 /// The operator's client of a store, with the keys that lie in a folder.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, LockMode, ObjectLock, Origin, Owner, Settings};
-use ras_operator::object_store::capabilities::Capabilities;
-use ras_operator::object_store::ensure::ensure;
-use ras_operator::object_store::rate_limiter::Uncounted;
+use ras_object_store::capabilities::Capabilities;
+use ras_object_store::ensure::ensure;
+use ras_object_store::rate_limiter::Uncounted;
 use ras_tests::{
     Error,
     object_store::{ObjectStore, StoreKind, StoreOptions, shared},
@@ -102,7 +102,7 @@ async fn found(store: &ObjectStore) -> Result<BTreeSet<String>, Error> {
         let made = Box::pin(ensure(&client, &request, &Capabilities::new())).await;
         let made = made.map_err(|failure| Error::Api {
             what: format!("a bucket of {}", store.kind()),
-            message: failure.sentence(),
+            message: failure.message(),
         })?;
         found.extend(made.unsupported.iter().map(|feature| feature.as_str().to_owned()));
     }

@@ -7,10 +7,10 @@ use futures::{StreamExt as _, stream};
 use ras_core::bucket::request::{BucketRequest, CorsRule, Encryption, Feature, LifecycleRule, Origin, Owner, Settings};
 use ras_core::names;
 use ras_core::platform::ObjectStoreConfig;
-use ras_operator::object_store::capabilities::Capabilities;
-use ras_operator::object_store::ensure::ensure;
-use ras_operator::object_store::rate_limiter::{RateLimiter, Uncounted};
-use ras_operator::object_store::s3::S3Store;
+use ras_object_store::capabilities::Capabilities;
+use ras_object_store::ensure::ensure;
+use ras_object_store::rate_limiter::{RateLimiter, Uncounted};
+use ras_object_store::s3::S3Store;
 use ras_tests::{
     Error, FaultProxy, Match,
     object_store::{ObjectStore, StoreKind, shared},
@@ -81,7 +81,7 @@ async fn set_up(client: &S3Store, name: &str) -> BTreeSet<Feature> {
     for _ in 0..ATTEMPTS {
         match Box::pin(ensure(client, &request, &known)).await {
             Ok(ensured) => return ensured.unsupported,
-            Err(failure) => failures.push(failure.sentence()),
+            Err(failure) => failures.push(failure.message()),
         }
     }
     panic!("{name}: {failures:?}");

@@ -9,12 +9,12 @@ use std::{
 use aws_sdk_s3::{Client, types::BucketVersioningStatus};
 use ras_core::bucket::request::{BucketRequest, LockMode, ObjectLock, Origin, Owner, Settings};
 use ras_core::bucket::state::{Manner, Removal};
-use ras_operator::object_store::capabilities::Capabilities;
-use ras_operator::object_store::ensure::ensure;
-use ras_operator::object_store::failure::Failure;
-use ras_operator::object_store::rate_limiter::Counter;
-use ras_operator::object_store::remove::remove;
-use ras_operator::object_store::s3::S3Store;
+use ras_object_store::capabilities::Capabilities;
+use ras_object_store::ensure::ensure;
+use ras_object_store::failure::Failure;
+use ras_object_store::rate_limiter::Counter;
+use ras_object_store::remove::remove;
+use ras_object_store::s3::S3Store;
 use ras_tests::{Error, object_store::StoreKind};
 
 use super::{
@@ -92,7 +92,7 @@ impl Life {
                     settings,
                 },
             };
-            refused.extend(Box::pin(work.live()).await?.map(|failure| failure.sentence()));
+            refused.extend(Box::pin(work.live()).await?.map(|failure| failure.message()));
         }
         let sent = sent.names().clone();
         Ok(Self { refused, sent })

@@ -1,0 +1,250 @@
+//! The SQL of a step. Pure.
+//!
+//! For the quoting of identifiers and strings see <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>.
+
+use crate::step::Step;
+
+/// First major version with options of memberships.
+const MEMBERSHIP_OPTIONS: u16 = 16;
+
+/// Privileges on a table.
+const ROWS: &str = "SELECT, INSERT, UPDATE, DELETE";
+
+/// Privileges on a sequence.
+const NUMBERS: &str = "USAGE, SELECT";
+
+/// A quoted identifier.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A quoted string that means the same for every value of `standard_conforming_strings`.
+pub fn literal(text: &str) -> String {
+    if text.contains('\\') {
+        format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}
+
+/// Several statements are one transaction, because they are sent together; a database can only be created outside of one.
+/// `comment` is the ownership comment, and `verifier` the SCRAM verifier of the password.
+pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> String {
+    let grant = |owner: &str, member: &str| {
+        let options = if major >= MEMBERSHIP_OPTIONS {
+            " WITH INHERIT TRUE, SET TRUE"
+        } else {
+            ""
+        };
+        format!("GRANT {} TO {}{options}", identifier(owner), identifier(member))
+    };
+    match step {
+        Step::CreateRole { role } => format!(
+            "CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS {}",
+            literal(comment),
+            role = identifier(role),
+        ),
+        Step::ClaimRole { role } => format!("COMMENT ON ROLE {} IS {}", identifier(role), literal(comment)),
+        Step::JoinOwner { role, owner } => grant(owner, role),
+        Step::BecomeOwner { role, owner } => format!("ALTER ROLE {} SET role = {}", identifier(role), literal(owner)),
+        Step::ActAsOwner { owner, admin } => grant(owner, admin),
+        Step::CreateDatabase { database, owner, utf8 } => format!(
+            "CREATE DATABASE {} OWNER {}{}",
+            identifier(database),
+            identifier(owner),
+            // Only template0 contains no text in another encoding.
+            if *utf8 {
+                " TEMPLATE template0 ENCODING 'UTF8'"
+            } else {
+                ""
+            },
+        ),
+        Step::ClaimDatabase { database } => {
+            format!("COMMENT ON DATABASE {} IS {}", identifier(database), literal(comment))
+        }
+        Step::AllowCreate { owner, .. } => format!("GRANT USAGE, CREATE ON SCHEMA public TO {}", identifier(owner)),
+        // Existing tables, and those that the owner creates later, for example in a migration after this Job.
+        Step::AllowUse { database, owner, user } => {
+            let (database, owner, user) = (identifier(database), identifier(owner), identifier(user));
+            let later = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public");
+            format!(
+                "GRANT CONNECT ON DATABASE {database} TO {user}; GRANT USAGE ON SCHEMA public TO {user}; GRANT {ROWS} ON ALL \
+                 TABLES IN SCHEMA public TO {user}; GRANT {NUMBERS} ON ALL SEQUENCES IN SCHEMA public TO {user}; {later} \
+                 GRANT {ROWS} ON TABLES TO {user}; {later} GRANT {NUMBERS} ON SEQUENCES TO {user}"
+            )
+        }
+        // An extension is created in the first schema of the path. The path is short, because a database's owner may have put
+        // objects into others to trip a superuser.
+        Step::CreateExtension { extension, .. } => format!(
+            "SET search_path = public; CREATE EXTENSION IF NOT EXISTS {}; SET search_path = pg_catalog",
+            identifier(extension)
+        ),
+        Step::SetPassword { role } => {
+            format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(role), literal(verifier))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads one quoted identifier as PostgreSQL's lexer does, and returns the rest.
+    fn read_identifier(text: &str) -> Option<(String, &str)> {
+        let mut name = String::new();
+        let mut rest = text.strip_prefix('"')?;
+        loop {
+            let end = rest.find('"')?;
+            name.push_str(&rest[..end]);
+            rest = &rest[end + 1..];
+            match rest.strip_prefix('"') {
+                Some(more) => {
+                    name.push('"');
+                    rest = more;
+                }
+                None => return Some((name, rest)),
+            }
+        }
+    }
+
+    /// Reads one quoted string, with or without escapes.
+    fn read_literal(text: &str, conforming: bool) -> Option<(String, String)> {
+        let text = text.trim_start();
+        let (escapes, text) = match text.strip_prefix('E') {
+            Some(text) => (true, text),
+            None => (!conforming, text),
+        };
+        let mut characters = text.strip_prefix('\'')?.chars().peekable();
+        let mut value = String::new();
+        while let Some(character) = characters.next() {
+            match character {
+                '\\' if escapes => value.push(characters.next()?),
+                '\'' if characters.peek() == Some(&'\'') => {
+                    characters.next();
+                    value.push('\'');
+                }
+                '\'' => return Some((value, characters.collect())),
+                other => value.push(other),
+            }
+        }
+        None
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_name_is_one_name_whatever_it_holds(name in "[\"'\\\\; a-zä\\-/*$]{1,30}|\\PC{1,30}") {
+            let quoted = identifier(&name);
+            prop_assert_eq!(read_identifier(&quoted), Some((name, "")));
+        }
+
+        #[test]
+        fn a_quoted_text_is_one_text_whatever_it_holds(text in "[\"'\\\\; a-zä\\-/*$]{0,30}|\\PC{0,30}") {
+            for conforming in [true, false] {
+                prop_assert_eq!(read_literal(&literal(&text), conforming), Some((text.clone(), String::new())));
+            }
+        }
+    }
+
+    #[test]
+    fn no_step_can_take_anything_from_anyone() {
+        let text = |name: &str| name.to_owned();
+        let steps = [
+            Step::CreateRole { role: text("r") },
+            Step::ClaimRole { role: text("r") },
+            Step::JoinOwner {
+                role: text("r"),
+                owner: text("o"),
+            },
+            Step::BecomeOwner {
+                role: text("r"),
+                owner: text("o"),
+            },
+            Step::ActAsOwner {
+                owner: text("o"),
+                admin: text("a"),
+            },
+            Step::CreateDatabase {
+                database: text("d"),
+                owner: text("o"),
+                utf8: true,
+            },
+            Step::ClaimDatabase { database: text("d") },
+            Step::AllowCreate {
+                database: text("d"),
+                owner: text("o"),
+            },
+            Step::AllowUse {
+                database: text("d"),
+                owner: text("o"),
+                user: text("u"),
+            },
+            Step::CreateExtension {
+                database: text("d"),
+                extension: text("e"),
+            },
+            Step::SetPassword { role: text("r") },
+        ];
+        for step in steps {
+            // A new step must be added above, too.
+            match &step {
+                Step::CreateRole { .. }
+                | Step::ClaimRole { .. }
+                | Step::JoinOwner { .. }
+                | Step::BecomeOwner { .. }
+                | Step::ActAsOwner { .. }
+                | Step::CreateDatabase { .. }
+                | Step::ClaimDatabase { .. }
+                | Step::AllowCreate { .. }
+                | Step::AllowUse { .. }
+                | Step::CreateExtension { .. }
+                | Step::SetPassword { .. } => {}
+            }
+            for major in [13, 15, 16, 18] {
+                let statement = statement(&step, major, "comment", "verifier");
+                if matches!(step, Step::AllowUse { .. }) {
+                    // Names of privileges contain forbidden words, so check that the step only grants.
+                    for part in statement.split("; ") {
+                        let gives = part.strip_prefix("ALTER DEFAULT PRIVILEGES FOR ROLE \"o\" IN SCHEMA public ");
+                        assert!(gives.unwrap_or(part).starts_with("GRANT "), "{part}");
+                        assert!(part.ends_with("TO \"u\""), "{part}");
+                    }
+                    continue;
+                }
+                for word in [
+                    "DROP",
+                    "REVOKE",
+                    "OWNER TO",
+                    "OWNED",
+                    "RESET",
+                    "RENAME",
+                    "DELETE",
+                    "UPDATE",
+                    "TRUNCATE",
+                    "NOSUPERUSER",
+                ] {
+                    assert!(!statement.contains(word), "{statement}");
+                }
+                assert_eq!(
+                    statement.contains("NOLOGIN"),
+                    matches!(step, Step::CreateRole { .. }),
+                    "{statement}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_told_what_they_may_do_where_memberships_say_it() {
+        let step = Step::JoinOwner {
+            role: "app_2".to_owned(),
+            owner: "app".to_owned(),
+        };
+        assert_eq!(statement(&step, 15, "", ""), "GRANT \"app\" TO \"app_2\"");
+        assert_eq!(
+            statement(&step, 16, "", ""),
+            "GRANT \"app\" TO \"app_2\" WITH INHERIT TRUE, SET TRUE"
+        );
+    }
+}

@@ -1,4 +1,0 @@
-//! Plans, tried on a model of a server.
-
-mod planning;
-mod server;
