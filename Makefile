@@ -23,7 +23,7 @@ help: ## List these commands
 demo: ## Show the main job on a real control plane of its own (pods are simulated)
 	@WITHOUT=external-secrets tests/control-plane/build.sh
 	@echo "building the operator (some minutes the first time)"
-	@cargo build --workspace --locked --bin ras-operator --bin demo --bin control-plane --bin leash
+	@cargo build --workspace --locked --bin ras-operator --bin demo --bin control-plane --bin process-guard
 	@./target/debug/demo $(if $(KEEP),--keep)
 
 test: check tools unit behaviour test-terraform ## Everything CI runs, but for `make e2e`
@@ -81,13 +81,13 @@ real-node: | control-plane ## Build what turns this machine into a node (ten min
 
 soak: control-plane object-stores ## An hour of edits, kills and faults, after which nothing is lost and nothing has grown (MINUTES=5 for a look)
 	@echo "building for release (some minutes the first time)"
-	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin leash
+	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin process-guard
 	@./target/release/soak --minutes $(MINUTES) --seed $(SEED)
 
 # Sizes and more: make bench BENCH="--drives 100,1000 --secrets 0"; ./target/release/bench --help tells all.
 bench: control-plane ## Measure the operator at 10, 100 and 1,000 drives on a control plane of its own (docs/performance.md)
 	@echo "building for release (some minutes the first time)"
-	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin bench --bin control-plane --bin leash
+	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin bench --bin control-plane --bin process-guard
 	@./target/release/bench --json target/bench.json $(BENCH)
 
 build: ## Build the operator and the test programs

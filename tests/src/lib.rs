@@ -11,7 +11,7 @@
 //! Pods do not really run in behaviour tests: kwok plays the kubelet and reports them Ready, and claims on volumes Bound. They do
 //! on the real [`node`] of `make e2e`, from images that are assembled here ([`Image`]).
 //!
-//! Everything runs on a leash (see [`Leashed`]): when the test process dies in whatever way, nothing is left running.
+//! Every program is started by a [`ProcessGuard`]: when the test process dies in whatever way, nothing is left running.
 
 mod apply;
 mod audit;
@@ -30,7 +30,6 @@ mod helm;
 mod image;
 mod kubectl;
 mod leadership;
-mod leash;
 mod memory;
 mod namespace;
 pub mod node;
@@ -39,6 +38,7 @@ mod operator;
 mod operator_rights;
 mod ports;
 pub mod postgres;
+mod process_guard;
 mod processor;
 mod recording_proxy;
 mod server_certificates;
@@ -61,10 +61,10 @@ pub use helm::Helm;
 pub use image::Image;
 pub use kubectl::KubectlOutput;
 pub use leadership::{is_lease, never_two_at_once};
-pub use leash::{Leashed, Signal};
 pub use memory::Memory;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions};
+pub use process_guard::{ProcessGuard, Signal};
 pub use processor::processor_time;
 pub use recording_proxy::RecordingProxy;
 pub use test_env::{PATIENCE, ROLES, Shared, TestEnv};

@@ -228,7 +228,7 @@ async fn a_server_that_takes_connections_and_never_answers_is_told() -> Result<(
     let mut preparation = five("frozen").mounted(&server)?;
     preparation.patience(0);
     server.signal(Signal::Stop);
-    // The signal takes its way through the leash.
+    // The process guard forwards the signal, which takes a moment.
     eventually(ras_tests::PATIENCE, "the server to freeze", async || {
         let connect = server.connect(ADMIN, server.password(), "postgres");
         match tokio::time::timeout(std::time::Duration::from_millis(500), connect).await {

@@ -1,7 +1,7 @@
-//! `leash PROGRAM ARGUMENTS…` runs a program that must not outlive whoever holds the other end of stdin.
+//! `process-guard PROGRAM ARGUMENTS…` runs a program that must not outlive the process at the other end of stdin.
 //!
 //! Each line on stdin is the name of a signal to send to the program (`TERM`, `INT`, `KILL`, `STOP`, `CONT`). When stdin
-//! closes, the program is killed, and with it whatever it started itself. The exit status is the program's own, or 128 +
+//! closes, the program is killed together with its own children. The exit status is the program's own, or 128 +
 //! the number of the signal that ended it.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let Some(program) = arguments.next() else {
-        return fail("usage: leash PROGRAM ARGUMENTS…");
+        return fail("usage: process-guard PROGRAM ARGUMENTS…");
     };
     let mut child = match Command::new(&program)
         .args(arguments)
@@ -56,6 +56,6 @@ fn send(signal: &str, process: &str) {
 }
 
 fn fail(sentence: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "leash: {sentence}");
+    let _ = writeln!(std::io::stderr(), "process-guard: {sentence}");
     ExitCode::from(125)
 }

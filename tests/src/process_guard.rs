@@ -11,18 +11,18 @@ use crate::{Error, error::ended, workspace::program_beside};
 
 const LINES_SHOWN: usize = 25;
 
-/// A signal for a program on a leash.
+/// A signal for a guarded program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// Ask it to end.
     Term,
-    /// End it in order, without waiting for anybody (as PostgreSQL takes it; to most it means the same as `Term`).
+    /// End it in order without waiting for clients (PostgreSQL's meaning; most programs treat it like `Term`).
     Int,
     /// End it at once.
     Kill,
-    /// Freeze it: how a leader looks that has lost its processor for a while.
+    /// Freeze it, as when a leader loses its processor for a while.
     Stop,
-    /// Let it go on.
+    /// Continue after `Stop`.
     Cont,
 }
 
@@ -40,15 +40,15 @@ impl Signal {
 
 /// A program that cannot outlive this process.
 ///
-/// Between the two stands the small program `leash`, which kills its charge when its own stdin closes. The kernel
-/// closes it when this process dies, however it dies; without unsafe code there is no other way to be sure
-/// (`PR_SET_PDEATHSIG` needs a hook between fork and exec, and exists on Linux only). The leash has a process group
-/// of its own, so Ctrl-C in a terminal does not reach it before we had a chance to stop things in order.
-pub struct Leashed {
+/// It runs as the child of the small program `process-guard`, which kills it when the guard's own stdin closes. The kernel
+/// closes that when this process dies, however it dies; without unsafe code there is no other way to be sure
+/// (`PR_SET_PDEATHSIG` needs a hook between fork and exec, and exists on Linux only). The guard has its own process
+/// group, so Ctrl-C in a terminal does not reach it before this process has stopped its programs in order.
+pub struct ProcessGuard {
     name: String,
     what: What,
     log: PathBuf,
-    leash: Child,
+    guard: Child,
     commands: Option<ChildStdin>,
 }
 
@@ -64,7 +64,7 @@ impl What {
         let errors = output
             .try_clone()
             .map_err(Error::io(format!("opening {}", log.display())))?;
-        Command::new(program_beside("leash")?)
+        Command::new(program_beside("process-guard")?)
             .arg(&self.program)
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
@@ -77,7 +77,7 @@ impl What {
     }
 }
 
-impl Leashed {
+impl ProcessGuard {
     /// Starts `program`; its stdout and stderr go to the file `log`.
     pub fn start(
         name: &str,
@@ -92,18 +92,18 @@ impl Leashed {
             environment: environment.to_owned(),
         };
         let output = File::create(log).map_err(Error::io(format!("creating {}", log.display())))?;
-        let mut leash = what.start(output, log)?;
-        let commands = leash.stdin.take();
+        let mut guard = what.start(output, log)?;
+        let commands = guard.stdin.take();
         Ok(Self {
             name: name.to_owned(),
             what,
             log: log.to_owned(),
-            leash,
+            guard,
             commands,
         })
     }
 
-    /// Starts it once more, exactly as before, after it has ended. Its log goes on.
+    /// Starts it again with the same arguments after it has ended, and appends to its log.
     pub fn start_again(&mut self) -> Result<(), Error> {
         if self.exit_status()?.is_none() {
             return Err(self.error("runs, and cannot be started a second time"));
@@ -113,8 +113,8 @@ impl Leashed {
             .create(true)
             .open(&self.log)
             .map_err(Error::io(format!("opening {}", self.log.display())))?;
-        self.leash = self.what.start(output, &self.log)?;
-        self.commands = self.leash.stdin.take();
+        self.guard = self.what.start(output, &self.log)?;
+        self.commands = self.guard.stdin.take();
         Ok(())
     }
 
@@ -123,22 +123,22 @@ impl Leashed {
         &self.name
     }
 
-    /// The process of the leash, whose child the program is.
-    pub(crate) fn leash(&self) -> u32 {
-        self.leash.id()
+    /// The process ID of the guard, whose child the program is.
+    pub(crate) fn guard_id(&self) -> u32 {
+        self.guard.id()
     }
 
     /// Sends a signal, if the program still runs.
     pub fn signal(&mut self, signal: Signal) {
         if let Some(commands) = &mut self.commands {
-            // A broken pipe means that the program and its leash have ended: then there is nothing to tell.
+            // A broken pipe means that the program and its guard have ended: no process is left to signal.
             let _ = writeln!(commands, "{}", signal.name());
         }
     }
 
     /// The exit status, once it has ended (128 + the number of a signal that ended it, as in a shell).
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>, Error> {
-        self.leash
+        self.guard
             .try_wait()
             .map_err(Error::io(format!("asking after {}", self.name)))
     }
@@ -157,7 +157,7 @@ impl Leashed {
         }
     }
 
-    /// Asks it to end, and kills it when it has not done so after `patience`. The status is `None` if it was killed.
+    /// Sends `Term`, and kills it if it still runs after `patience`. The status is `None` if it was killed.
     pub async fn stop(&mut self, patience: Duration) -> Result<Option<ExitStatus>, Error> {
         self.signal(Signal::Term);
         let status = self.wait(patience).await?;
@@ -170,8 +170,8 @@ impl Leashed {
     /// Kills it, and returns when it is gone.
     pub fn kill(&mut self) {
         drop(self.commands.take());
-        // Bounded: closing its stdin makes the leash send SIGKILL, which nothing survives, and then end.
-        let _ = self.leash.wait();
+        // Bounded: closing its stdin makes the guard send SIGKILL, which nothing survives, and then end.
+        let _ = self.guard.wait();
     }
 
     /// Everything it wrote so far.
@@ -198,7 +198,7 @@ impl Leashed {
         }
     }
 
-    /// An error if it has ended although nobody asked it to.
+    /// An error if it has ended.
     pub fn check_running(&mut self) -> Result<(), Error> {
         match self.exit_status()? {
             None => Ok(()),
@@ -207,7 +207,7 @@ impl Leashed {
     }
 }
 
-impl Drop for Leashed {
+impl Drop for ProcessGuard {
     fn drop(&mut self) {
         self.kill();
     }
