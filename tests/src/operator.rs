@@ -57,7 +57,7 @@ impl OperatorOptions {
         }
     }
 
-    /// By way of a [`RecordingProxy`](crate::Wire), or of whatever else listens at this URL before the API server.
+    /// By way of a [`RecordingProxy`](crate::RecordingProxy), or of whatever else listens at this URL before the API server.
     #[must_use]
     pub fn by_way_of(mut self, url: impl Into<String>) -> Self {
         self.server = Some(url.into());

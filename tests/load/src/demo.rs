@@ -111,7 +111,7 @@ async fn control_plane() -> Result<Cluster, Error> {
     println!(
         "Its nodes and pods are SIMULATED (by kwok): everything the API server does is real, no program runs in a pod."
     );
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
     Ok(cluster)
 }

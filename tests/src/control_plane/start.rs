@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 3;
 pub enum Nodes {
     /// kwok: three nodes in three zones, whose pods are Ready without running.
     Simulated,
-    /// This machine, inside an [`NodeSandbox`](crate::node::Enclosure): pods run.
+    /// This machine, inside a [`NodeSandbox`](crate::node::NodeSandbox): pods run.
     Real(Site),
 }
 
@@ -64,7 +64,7 @@ pub struct ControlPlane {
     programs: Vec<ProcessGuard>,
     /// Names of those that were killed on purpose, and are to be started again.
     down: BTreeSet<String>,
-    /// Removed with everything in it when dropped. An enclosure's folder is not ours to remove.
+    /// Removed with everything in it when dropped. A sandbox's folder is not ours to remove.
     folder: Option<tempfile::TempDir>,
 }
 

@@ -14,8 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{
-        EVERY_CHILD, api, at_rest, failed, kinds, make_every_child, meddle, reconciles, season_with_every_child,
-        versions,
+        EVERY_CHILD, api, at_rest, env_with_every_child, failed, kinds, make_every_child, meddle, reconciles, versions,
     },
     seen::{asked, because, kubectl, mark},
 };
@@ -27,18 +26,18 @@ const WATCHES_LAST: Duration = Duration::from_secs(280);
 
 #[tokio::test]
 async fn applying_the_same_drive_twice_changes_no_resource_version() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("same-twice").await?;
+    let mut test_env = env_with_every_child("same-twice").await?;
     let before = at_rest(&test_env, "season").await?;
     assert!(before.len() > Kind::ALL.len(), "{before:?}");
 
     test_env.apply(EVERY_CHILD).await?;
     assert_eq!(at_rest(&test_env, "season").await?, before);
 
-    // The API server keeps such an apply from the operator. A note on the drive it does see, and walks through all of it.
+    // The API server keeps such an apply from the operator. A note on the drive it does see, and reconciles all of it.
     let since = mark(&test_env).await?;
-    let walked = reconciles(&mut test_env.operator).await?;
+    let reconciled = reconciles(&mut test_env.operator).await?;
     kubectl(&test_env, &["annotate", "drive", "season", "example.com/note=seen"]).await?;
-    counts_past(&mut test_env.operator, walked).await?;
+    counts_past(&mut test_env.operator, reconciled).await?;
     let mut after = at_rest(&test_env, "season").await?;
     let drive = after.insert("RecruitmentDrive".to_owned(), before["RecruitmentDrive"].clone());
     assert_ne!(
@@ -70,14 +69,14 @@ async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
 
     let before = versions(&test_env, "season").await?;
     let since = mark(&test_env).await?;
-    let walked = reconciles(&mut test_env.operator).await?;
+    let reconciled = reconciles(&mut test_env.operator).await?;
     tokio::time::sleep(A_MINUTE).await;
     let late = started.elapsed() > WATCHES_LAST;
     let asked = asked(&test_env, since, |event| !(late && event.verb == "watch")).await?;
     assert!(asked.is_empty(), "{asked:#?}");
     assert_eq!(
         reconciles(&mut test_env.operator).await?,
-        walked,
+        reconciled,
         "it looked at the drive without a reason"
     );
     assert_eq!(versions(&test_env, "season").await?, before);
@@ -86,7 +85,7 @@ async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("restarted").await?;
+    let mut test_env = env_with_every_child("restarted").await?;
     let before = at_rest(&test_env, "season").await?;
     test_env.operator.stop().await?;
     let since = mark(&test_env).await?;
@@ -116,7 +115,7 @@ async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() ->
 
 #[tokio::test]
 async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("down").await?;
+    let mut test_env = env_with_every_child("down").await?;
     test_env.operator.stop().await?;
     let (deployments, services, config_maps) = (
         api(&test_env, Kind::Deployment),
@@ -164,7 +163,7 @@ async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -
 
 #[tokio::test]
 async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Error> {
-    let test_env = season_with_every_child("one-image").await?;
+    let test_env = env_with_every_child("one-image").await?;
     let before = pods(&test_env).await?;
     let since = mark(&test_env).await?;
 

@@ -90,11 +90,11 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     Ok(())
 }
 
-const ELDER: &str = "
+const OLDER: &str = "
 apiVersion: ras.dev/v1alpha1
 kind: RecruitmentDrive
 metadata: {name: spring}
-spec: {services: [{name: web-site, image: 'registry.example.com/elder:1'}, {name: api, image: 'registry.example.com/api:1'}]}
+spec: {services: [{name: web-site, image: 'registry.example.com/older:1'}, {name: api, image: 'registry.example.com/api:1'}]}
 ";
 
 const YOUNGER: &str = "
@@ -105,9 +105,9 @@ spec: {services: [{name: site, image: 'registry.example.com/younger:1'}]}
 ";
 
 #[tokio::test]
-async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -> Result<(), Error> {
+async fn the_younger_of_two_colliding_drives_is_refused_with_the_name_of_the_older() -> Result<(), Error> {
     let test_env = TestEnv::start("collision").await?;
-    test_env.apply(ELDER).await?;
+    test_env.apply(OLDER).await?;
     test_env.ready("spring").await?;
     let older_claimant = look::<Deployment>(&test_env, "spring-web-site").await?;
     // Drives of one second have the same age as far as Kubernetes tells, and their UIDs decide.
@@ -136,8 +136,8 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -
     let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "{written:?}");
 
-    // The elder lets go of the name: the younger goes on by itself.
-    test_env.apply(&ELDER.replace("web-site", "portal")).await?;
+    // The older drive releases the name, and the operator then rolls out the younger one.
+    test_env.apply(&OLDER.replace("web-site", "portal")).await?;
     becomes(
         &test_env,
         "spring-web-site",
@@ -151,13 +151,13 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -
 
     // It does not get it back, for now the name is taken from the other side: age counts, not who was there first.
     kubectl(&test_env, &["delete", "drive", "spring-web", "--timeout=50s"]).await?;
-    test_env.apply(ELDER).await?;
+    test_env.apply(OLDER).await?;
     becomes_within(
         COLLECTED,
         &test_env,
         "spring-web-site",
         IMAGE,
-        &json!("registry.example.com/elder:1"),
+        &json!("registry.example.com/older:1"),
     )
     .await?;
     test_env.ready("spring").await?;

@@ -23,7 +23,7 @@ use crate::seen::{COLLECTED, asked, because, kubectl, look};
 
 const TEMPLATE: &str = "/spec/template";
 
-/// A season with a real server outside of it.
+/// A test environment with a real PostgreSQL server outside the cluster.
 pub(crate) struct Databases {
     pub(crate) test_env: TestEnv,
     pub(crate) server: &'static PostgresServer,

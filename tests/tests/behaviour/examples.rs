@@ -41,7 +41,7 @@ fn examples() -> Vec<(String, String)> {
 async fn every_example_becomes_ready() -> Result<(), Error> {
     // A control plane of its own: certificates are issued here, and elsewhere tests wait for them in vain on purpose.
     let cluster = Cluster::start().await?;
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
     let issuer = cluster.issue_certificates().await?;
     let in_store = [

@@ -177,10 +177,10 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Result<(), Error> {
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
-    let test_env = TestEnv::start("store-stranger").await?;
-    let stranger =
+    let test_env = TestEnv::start("store-unowned").await?;
+    let unowned =
         "{apiVersion: v1, kind: Secret, metadata: {name: spring-mail}, stringData: {username: a, password: b}}";
-    test_env.apply(stranger).await?;
+    test_env.apply(unowned).await?;
     test_env.apply(DRIVE).await?;
     let words = [
         "spring-mail",

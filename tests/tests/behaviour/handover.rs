@@ -74,7 +74,7 @@ async fn the_main_example_becomes_ready_with_what_terraform_hands_over_and_a_dra
     write(&file, &settings.to_string());
 
     let cluster = Cluster::start().await?;
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
     let _issuer = cluster.issue_certificates().await?;
     let client = cluster.client()?;

@@ -97,7 +97,7 @@ async fn a_service_whose_secret_is_deleted_goes_on_running_the_version_it_runs()
     test_env
         .apply(&WAITING.replace("mailer:1", "mailer:2").replace("web:1", "web:2"))
         .await?;
-    // The other service is rolled in the same walk, so this one would have been, too.
+    // The other service is rolled in the same reconcile, so this one would have been, too.
     becomes(
         &test_env,
         "spring-web",
@@ -268,7 +268,7 @@ async fn templates(test_env: &TestEnv) -> Result<Vec<serde_json::Value>, Error> 
     Ok(all)
 }
 
-/// Applies one key of the shared Secret as one of its keepers.
+/// Applies one key of the shared Secret as one of its field managers.
 async fn keep(test_env: &TestEnv, manager: &str, key: &str, value: &str) -> Result<(), Error> {
     let secret =
         format!("{{apiVersion: v1, kind: Secret, metadata: {{name: campus-shared}}, stringData: {{{key}: {value}}}}}");

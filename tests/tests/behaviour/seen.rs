@@ -1,4 +1,4 @@
-//! What several behaviours look at: objects as JSON, what the season's operator asked for, `kubectl`.
+//! What several behaviours look at: objects as JSON, what the operator asked for, `kubectl`.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -15,7 +15,7 @@ use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Operator, OperatorOptions
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-/// Runs `kubectl` in the season's namespace and returns what it printed. A refusal is an error with its own sentence.
+/// Runs `kubectl` in the test namespace and returns what it printed. A refusal is an error with its own sentence.
 pub async fn kubectl(test_env: &TestEnv, arguments: &[&str]) -> Result<String, Error> {
     kubectl_with_input(test_env, arguments, "").await
 }
@@ -34,7 +34,7 @@ pub async fn kubectl_with_input(test_env: &TestEnv, arguments: &[&str], input: &
     })
 }
 
-/// An object of the season's namespace as JSON; nothing when it is not there.
+/// An object of the test namespace as JSON; nothing when it is not there.
 pub async fn look<K>(test_env: &TestEnv, name: &str) -> Result<Option<Value>, Error>
 where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
@@ -146,7 +146,7 @@ pub async fn mark(test_env: &TestEnv) -> Result<AuditMark, Error> {
     test_env.cluster.audit()?.settle().await
 }
 
-/// What the season's operator asked the API server for since then.
+/// What the operator asked the API server for since then.
 pub async fn asked(
     test_env: &TestEnv,
     since: AuditMark,
@@ -165,7 +165,7 @@ pub fn writes_children(event: &AuditEvent) -> bool {
     event.is_write() && event.resource != "recruitmentdrives" && event.resource != "events"
 }
 
-/// Stops the season's operator and starts another in its place, which knows nothing of what the first one saw.
+/// Stops the operator and starts another in its place, which knows nothing of what the first one saw.
 pub async fn restart_operator(test_env: &mut TestEnv, options: &OperatorOptions) -> Result<(), Error> {
     test_env.operator.stop().await?;
     test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, options).await?;

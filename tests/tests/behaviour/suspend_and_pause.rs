@@ -1,4 +1,4 @@
-//! `suspend`: nothing runs and everything is kept. `paused`: the operator keeps its hands off.
+//! `suspend`: nothing runs and everything is kept. `paused`: the operator changes nothing.
 
 use std::time::Duration;
 

@@ -132,7 +132,7 @@ async fn an_object_that_the_definition_no_longer_lets_in_is_told_of_once() -> Re
                 .replace("'}]}", "'}}}"),
         )
         .await?;
-    test_env.cluster.install_contract().await?;
+    test_env.cluster.install_crd().await?;
     let before = mark(&test_env).await?;
     test_env.apply(&drive("well", "1")).await?;
     restart_operator(&mut test_env, &options).await?;

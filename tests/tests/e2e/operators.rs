@@ -55,7 +55,7 @@ impl<'a> Operators<'a> {
         .await
     }
 
-    /// Ends both at the same moment, and waits until they are gone. Neither may go with the lease in its hands, or the next ones
+    /// Ends both at the same moment, and waits until they are gone. Neither may go holding the lease, or the next ones
     /// would have to wait until it has run out.
     pub async fn all_end_at_once(&self) -> Result<(), Failure> {
         let old: Vec<String> = self

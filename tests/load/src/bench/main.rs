@@ -100,7 +100,7 @@ async fn measure(arguments: &Arguments) -> Result<(), Error> {
 
 /// Measures everything at one number of drives.
 async fn size(cluster: &Cluster, drives: usize, secrets: usize, arguments: &Arguments) -> Result<Figures, Error> {
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     let since = Instant::now();
     let step = |what: &str| step(since, what);
     let mut figures = Figures {

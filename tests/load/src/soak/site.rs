@@ -52,7 +52,7 @@ pub struct Site {
 impl Site {
     pub async fn start(seed: u64) -> Result<Self, Error> {
         let cluster = Cluster::start().await?;
-        cluster.install_contract().await?;
+        cluster.install_crd().await?;
         cluster.install(ForeignProject::PrometheusOperator).await?;
         let mut config = cluster.config();
         config.default_retry = false;

@@ -42,7 +42,7 @@ impl Platform {
         fs::remove_file(self.folder.path().join(file)).expect("a file to remove");
     }
 
-    /// A season on it, where these are the settings of `objectStore` besides the credentials' folder.
+    /// A test environment on it, where these are the settings of `objectStore` besides the credentials' folder.
     async fn test_env(&self, prefix: &str, settings: &str) -> Result<TestEnv, Error> {
         let folder = self.folder.path().display();
         self.write(

@@ -292,7 +292,9 @@ async fn files_outlive_pruning_by_label_and_no_rollout_releases_a_volume_in_dele
     for pod in drive.pods_of("portal").await? {
         pods.delete(&pod.name_any(), &DeleteParams::default()).await?;
     }
-    drive.tells(ConditionType::Stalled, "was deleted with its data").await?;
+    drive
+        .condition_mentions(ConditionType::Stalled, "was deleted with its data")
+        .await?;
     assert!(
         claims.get_opt("kept-portal-files").await?.is_none(),
         "an empty volume would look like the old one"
@@ -316,7 +318,7 @@ async fn from_a_pod(drive: &Drive, command: &[&str]) -> Result<String, Error> {
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "visitor"},
+        "metadata": {"name": "egress-probe"},
         "spec": {
             "restartPolicy": "OnFailure",
             "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -335,10 +337,10 @@ async fn from_a_pod(drive: &Drive, command: &[&str]) -> Result<String, Error> {
     // JSON is YAML.
     drive.namespace.apply(&pod.to_string()).await?;
     let pods = drive.pods();
-    eventually(PATIENCE, "the visitor to come back", async || {
-        let status = pods.get("visitor").await?.status.unwrap_or_default();
+    eventually(PATIENCE, "the probe to finish", async || {
+        let status = pods.get("egress-probe").await?.status.unwrap_or_default();
         match status.phase.as_deref() {
-            Some("Succeeded") => Ok(pods.logs("visitor", &LogParams::default()).await?),
+            Some("Succeeded") => Ok(pods.logs("egress-probe", &LogParams::default()).await?),
             phase => Err(format!("{phase:?}").into()),
         }
     })

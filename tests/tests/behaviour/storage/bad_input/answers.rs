@@ -41,7 +41,7 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
-            "stranger",
+            "outsider",
             answer(403, "InvalidAccessKeyId"),
             Reason::StoreDenied,
             &["InvalidAccessKeyId", "put a valid access key into the Secret"],

@@ -14,7 +14,7 @@ use ras_tests::{Error, Fault, FaultProxy, Match, eventually, object_store::Store
 
 use super::super::{PATIENCE, Storage, look, manifest_of};
 
-/// A season whose operator reaches its store through a proxy, and knows already what the store cannot do: so that each
+/// A test environment whose operator reaches its store through a proxy, and knows already what the store cannot do: so that each
 /// bucket takes the same requests.
 pub struct Field {
     pub storage: Storage,
@@ -124,7 +124,7 @@ impl Field {
         .map_err(|error| error.with_log(&self.storage.test_env.operator.log()))
     }
 
-    /// Every bucket of this season that is in the store.
+    /// Every bucket of this test environment that is in the store.
     pub async fn stored(&self) -> Result<BTreeSet<String>, Error> {
         let prefix = format!("{}-", self.storage.test_env.namespace.name());
         Ok(look::buckets(&self.storage.client, &prefix)

@@ -1,7 +1,7 @@
-// Visitors ask the addresses that are its arguments, again and again, and count what they are told: how a service looks from
-// outside while something happens to it.
+// The load generator sends requests to the addresses that are its arguments all the time, and counts the answers: how a service
+// looks to its clients while something happens to it.
 //
-// Ten visitors go to each address. Half of them keep their connection as long as the server lets them, half open a new one for
+// Each address has ten clients. Half of them keep their connection as long as the server lets them, half open a new one for
 // each request. Each pauses for 50 ms after an answer, so that they find out what fails and not how much the machine can do.
 //
 //	GET /   what was counted so far, as JSON
@@ -42,10 +42,10 @@ type counts struct {
 	Connections int `json:"connections"`
 	// Requests that Go's client sent once more on another connection, because the server had closed the one that was kept just
 	// when it was used: the one race that HTTP/1.1 leaves to clients (RFC 9112, 9.3.1).
-	Again int `json:"again"`
+	Retried int `json:"retried"`
 	// The slowest answer, and the longest time in which there was none, in milliseconds.
-	Slowest int64 `json:"slowest"`
-	Silence int64 `json:"silence"`
+	Slowest      int64 `json:"slowest"`
+	LongestPause int64 `json:"longest_pause"`
 
 	last time.Time
 }
@@ -59,7 +59,7 @@ func main() {
 	log.SetFlags(0)
 	addresses := os.Args[1:]
 	if len(addresses) == 0 {
-		log.Fatal("usage: visitors URL...")
+		log.Fatal("usage: load-generator URL...")
 	}
 	book := &book{counts: map[string]*counts{}}
 	for _, address := range addresses {
@@ -70,7 +70,7 @@ func main() {
 			client := &http.Client{Transport: transport, Timeout: patience}
 			go func() {
 				for {
-					book.visit(client, address)
+					book.request(client, address)
 					time.Sleep(pause)
 				}
 			}()
@@ -86,7 +86,7 @@ func main() {
 	log.Fatal(http.ListenAndServe(":8080", nil))
 }
 
-func (b *book) visit(client *http.Client, address string) {
+func (b *book) request(client *http.Client, address string) {
 	connections, opened := 0, 0
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		connections++
@@ -102,7 +102,7 @@ func (b *book) visit(client *http.Client, address string) {
 	defer b.Unlock()
 	found := b.counts[address]
 	found.Connections += opened
-	found.Again += max(connections-1, 0)
+	found.Retried += max(connections-1, 0)
 	found.Slowest = max(found.Slowest, now.Sub(began).Milliseconds())
 	if err != nil {
 		found.Failed++
@@ -112,7 +112,7 @@ func (b *book) visit(client *http.Client, address string) {
 		return
 	}
 	found.Answered[answer]++
-	found.Silence = max(found.Silence, now.Sub(found.last).Milliseconds())
+	found.LongestPause = max(found.LongestPause, now.Sub(found.last).Milliseconds())
 	found.last = now
 }
 

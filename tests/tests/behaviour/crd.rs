@@ -1,5 +1,5 @@
 //! What the API server itself keeps a user from: every rule of the definition, with what it lets through and what it
-//! refuses; and how the kind looks in `kubectl`. The table of promises is contract.yaml.
+//! refuses; and how the kind looks in `kubectl`. The table of promises is crd-rules.yaml.
 
 #![allow(
     clippy::indexing_slicing,
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 const LIMIT: Duration = Duration::from_secs(30);
-const PROMISES: &str = include_str!("contract.yaml");
+const PROMISES: &str = include_str!("crd-rules.yaml");
 
 fn a_good_drive() -> Value {
     json!({
@@ -41,7 +41,7 @@ fn a_good_drive() -> Value {
     })
 }
 
-/// One row of contract.yaml.
+/// One row of crd-rules.yaml.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -213,7 +213,7 @@ fn messages_of_rules(schema: &Value, found: &mut BTreeSet<String>) {
 async fn every_promise_of_the_definition_is_kept_by_the_api_server() -> Result<(), Error> {
     let promises: Vec<Row> = serde_yaml::from_str(PROMISES).unwrap();
     let cluster = cluster_with_drives().await?;
-    let namespace = cluster.namespace("contract").await?;
+    let namespace = cluster.namespace("crd").await?;
     let drives = drives(&namespace);
     tried(&drives, &a_good_drive()).await.unwrap();
 
@@ -290,7 +290,7 @@ fn no_rule_is_without_its_test() {
         .collect();
     assert!(
         untested.is_empty(),
-        "tests/tests/behaviour/contract.yaml has no row that says: {untested:#?}"
+        "tests/tests/behaviour/crd-rules.yaml has no row that says: {untested:#?}"
     );
 }
 

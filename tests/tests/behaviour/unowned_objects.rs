@@ -1,4 +1,4 @@
-//! What somebody else made is never touched, whatever it is called and whatever it wears.
+//! The operator never touches an object that it did not make, whatever its name and labels are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,13 @@ use ras_tests::{Error, PATIENCE, TestEnv, documents, eventually};
 use serde_json::json;
 
 use crate::{
-    children::{EVERY_CHILD, api, at_rest, failed, season_with_every_child, uids},
+    children::{EVERY_CHILD, api, at_rest, env_with_every_child, failed, uids},
     seen::{asked, because, mark, writes_children},
 };
 
 #[tokio::test]
 async fn a_child_with_our_labels_but_another_owner_survives() -> Result<(), Error> {
-    let test_env = season_with_every_child("other-owner").await?;
+    let test_env = env_with_every_child("other-owner").await?;
     test_env
         .namespace
         .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: owner}}")
@@ -87,13 +87,13 @@ async fn a_child_with_our_labels_but_another_owner_is_not_taken_over_and_the_dri
     assert_eq!(before.len(), 2, "{before:?}");
 
     test_env.apply(EVERY_CHILD).await?;
-    let told = because(&test_env, "season", ConditionType::Ready, Reason::ForeignObject).await?;
+    let condition = because(&test_env, "season", ConditionType::Ready, Reason::ForeignObject).await?;
     for word in [
         "Service/season-web exists and it belongs to ConfigMap/owner",
         "ConfigMap/season-web",
         "delete or rename it",
     ] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     at_rest(&test_env, "season").await?;
     assert_eq!(bystanders(&test_env).await?, before);
@@ -108,7 +108,7 @@ async fn a_child_with_our_labels_but_another_owner_is_not_taken_over_and_the_dri
 }
 
 /// Objects that somebody made before the drive, under names that the drive wants.
-const STRANGERS: &str = "
+const UNOWNED: &str = "
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: season}}
 ---
 {apiVersion: v1, kind: Secret, metadata: {name: season-jwt}, stringData: {key: not-ours}}
@@ -147,7 +147,7 @@ metadata: {name: season}
 spec: {defaultBackend: {service: {name: mine, port: {number: 80}}}}
 ";
 
-/// What would write to them, run as them or scale them: programs would use a stranger's account, volume and password.
+/// What would write to them, run as them or scale them: programs would use an account, volume and password that are not ours.
 const THEIR_USERS: [&str; 4] = [
     "Deployment/season-store",
     "Deployment/season-web",
@@ -157,23 +157,27 @@ const THEIR_USERS: [&str; 4] = [
 
 #[tokio::test]
 async fn an_object_of_the_same_name_that_is_not_ours_is_never_touched() -> Result<(), Error> {
-    let test_env = TestEnv::start("strangers").await?;
-    test_env.apply(STRANGERS).await?;
+    let test_env = TestEnv::start("unowned").await?;
+    test_env.apply(UNOWNED).await?;
     settled(&test_env).await?;
-    let before = strangers(&test_env).await?;
+    let before = unowned(&test_env).await?;
     let since = mark(&test_env).await?;
 
     test_env.apply(EVERY_CHILD).await?;
-    let told = because(&test_env, "season", ConditionType::Ready, Reason::ForeignObject).await?;
+    let condition = because(&test_env, "season", ConditionType::Ready, Reason::ForeignObject).await?;
     for name in before.keys() {
         let sentence =
             format!("{name} exists and it was not made by ras-operator, so it is left alone: delete or rename it");
-        assert!(told.message.contains(&sentence), "{sentence}: {}", told.message);
+        assert!(
+            condition.message.contains(&sentence),
+            "{sentence}: {}",
+            condition.message
+        );
     }
     test_env.condition("season", ConditionType::Stalled, "True").await?;
     at_rest(&test_env, "season").await?;
     assert_eq!(
-        strangers(&test_env).await?,
+        unowned(&test_env).await?,
         before,
         "byte for byte, since the resourceVersion is among the bytes"
     );
@@ -185,7 +189,7 @@ async fn an_object_of_the_same_name_that_is_not_ours_is_never_touched() -> Resul
     }
     let made = uids(&test_env, "season").await?;
 
-    // Whoever is in the way goes, and nobody tells the operator: it looks again by itself.
+    // The conflicting objects are deleted. The operator gets no watch event for them and notices by itself.
     for name in before.keys() {
         let (kind, name) = name.split_once('/').unwrap();
         let kind = Kind::ALL.iter().find(|known| known.as_str() == kind).unwrap();
@@ -209,7 +213,7 @@ async fn an_object_of_the_same_name_that_is_not_ours_is_never_touched() -> Resul
     Ok(())
 }
 
-/// An object that wears a drive's labels and belongs to the ConfigMap `owner`.
+/// An object that has a drive's labels and belongs to the ConfigMap `owner`.
 fn labelled(kind: &str, name: &str, owner: &str, controller: bool) -> String {
     let mut object = json!({
         "apiVersion": "v1",
@@ -247,10 +251,10 @@ async fn bystanders(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject
     Ok(found)
 }
 
-/// What [`STRANGERS`] made, as it is now.
-async fn strangers(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>, Error> {
+/// What [`UNOWNED`] made, as it is now.
+async fn unowned(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>, Error> {
     let mut found = BTreeMap::new();
-    for document in documents(STRANGERS)? {
+    for document in documents(UNOWNED)? {
         let kind = Kind::ALL.iter().find(|kind| document["kind"] == kind.as_str()).unwrap();
         let name = document["metadata"]["name"].as_str().unwrap_or_default();
         let object = api(test_env, *kind)
@@ -262,10 +266,10 @@ async fn strangers(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>
     Ok(found)
 }
 
-/// Waits until Kubernetes' own controllers have nothing more to say about [`STRANGERS`].
+/// Waits until Kubernetes' own controllers have nothing more to say about [`UNOWNED`].
 async fn settled(test_env: &TestEnv) -> Result<(), Error> {
-    eventually(PATIENCE, "the strangers to be settled", async || {
-        let found = strangers(test_env).await?;
+    eventually(PATIENCE, "the unowned objects to be settled", async || {
+        let found = unowned(test_env).await?;
         let status = |name: &str, pointer: &str| found[name].data.pointer(pointer).cloned().unwrap_or_default();
         let seen = [
             status("PersistentVolumeClaim/season-store-data", "/status/phase"),
