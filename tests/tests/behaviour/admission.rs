@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use crate::{
     children::{EVERY_CHILD, at_rest, failed, uids},
-    seen::{asked, because, becomes, kubectl, kubectl_with_input, look, mark, of_deployment, restart_operator},
+    seen::{
+        asked, because, because_with, becomes, kubectl, kubectl_with_input, look, mark, of_deployment, restart_operator,
+    },
 };
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -135,9 +137,9 @@ impl<'a> Rule<'a> {
     }
 }
 
-fn has(told: &Condition, words: &[&str]) {
+fn has(condition: &Condition, words: &[&str]) {
     for word in words {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
 }
 
@@ -146,17 +148,26 @@ async fn a_service_starts_only_with_its_network_policy_and_the_others_without_wa
     let test_env = TestEnv::start("policy-first").await?;
     let rule = Rule::policies(&test_env, "object.metadata.name != 'spring-api'", "spring-api").await?;
     test_env.apply(DRIVE).await?;
-    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Refused).await?;
-    has(&told, &["NetworkPolicy/spring-api", WORDS]);
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::Ready,
+        Reason::Refused,
+        &["NetworkPolicy/spring-api", WORDS],
+    )
+    .await?;
     becomes(&test_env, "spring-site", IMAGE, &json!("registry.example.com/site:1")).await?;
-    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
-    has(
-        &told,
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::ServicesReady,
+        Reason::Refused,
         &[
             "service api",
             "Deployment/spring-api waits for NetworkPolicy/spring-api",
         ],
-    );
+    )
+    .await?;
     at_rest(&test_env, "spring").await?;
     assert!(look::<Deployment>(&test_env, "spring-api").await?.is_none());
 
@@ -181,15 +192,18 @@ async fn a_service_does_not_roll_out_under_the_policy_of_the_version_before() ->
         .replace("10.20.0.0/24", "10.30.0.0/24");
     test_env.apply(&next).await?;
     becomes(&test_env, "spring-site", IMAGE, &json!("registry.example.com/site:2")).await?;
-    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
-    has(
-        &told,
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::ServicesReady,
+        Reason::Refused,
         &[
             "service api",
             "the version asked for is not rolled out",
             "NetworkPolicy/spring-api",
         ],
-    );
+    )
+    .await?;
     at_rest(&test_env, "spring").await?;
     assert_eq!(of_deployment(&test_env, "spring-api", "/spec").await?, running);
     assert_eq!(look::<NetworkPolicy>(&test_env, "spring-api").await?, policy);
@@ -227,22 +241,25 @@ async fn a_database_server_and_the_job_of_a_migration_wait_for_their_network_pol
     let test_env = TestEnv::start("policy-jobs").await?;
     let rule = Rule::policies(&test_env, "object.metadata.name == 'spring-api'", "spring-x").await?;
     test_env.apply(SERVER).await?;
-    let told = because(&test_env, "spring", ConditionType::DatabaseReady, Reason::Refused).await?;
-    has(&told, &["NetworkPolicy/spring-database", WORDS]);
-    let told = because(
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::DatabaseReady,
+        Reason::Refused,
+        &["NetworkPolicy/spring-database", WORDS],
+    )
+    .await?;
+    because_with(
         &test_env,
         "spring",
         ConditionType::MigrationsReady,
         Reason::MigrationRunning,
-    )
-    .await?;
-    has(
-        &told,
         &[
             "the migration of service api has not begun: Job/",
             "waits for NetworkPolicy/",
         ],
-    );
+    )
+    .await?;
     at_rest(&test_env, "spring").await?;
     assert!(look::<StatefulSet>(&test_env, "spring-database").await?.is_none());
     let jobs: Api<Job> = test_env.namespace.api();
@@ -293,8 +310,14 @@ async fn what_a_service_reads_and_serves_holds_it_when_it_is_refused() -> Result
         let unless = format!("object.metadata.name != '{name}'");
         let rule = Rule::refuse(&test_env, "", resource, &unless, &probe.to_string()).await?;
         test_env.apply(&drive).await?;
-        let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::Refused).await?;
-        has(&told, &["service api", &format!("waits for {kind}/{name}")]);
+        because_with(
+            &test_env,
+            "spring",
+            ConditionType::ServicesReady,
+            Reason::Refused,
+            &["service api", &format!("waits for {kind}/{name}")],
+        )
+        .await?;
         assert!(look::<Deployment>(&test_env, "spring-api").await?.is_none(), "{kind}");
         rule.lift().await?;
         test_env.ready("spring").await?;
@@ -327,9 +350,15 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
     });
     let rule = Rule::refuse(&test_env, "networking.k8s.io", "ingresses", "false", &probe.to_string()).await?;
     test_env.apply(DRIVE).await?;
-    let told = because(&test_env, "spring", ConditionType::ExposureReady, Reason::Refused).await?;
-    has(&told, &["Ingress/spring", WORDS]);
-    assert_eq!(told.status, "False");
+    let condition = because_with(
+        &test_env,
+        "spring",
+        ConditionType::ExposureReady,
+        Reason::Refused,
+        &["Ingress/spring", WORDS],
+    )
+    .await?;
+    assert_eq!(condition.status, "False");
     rule.lift().await?;
     test_env.ready("spring").await?;
 
@@ -341,22 +370,19 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
         .apply("{apiVersion: v1, kind: Secret, metadata: {name: campus-tls}, stringData: {cert.pem: a, key.pem: b}}")
         .await?;
     test_env.apply(&secured).await?;
-    let told = because(
+    because_with(
         &test_env,
         "spring",
         ConditionType::ExposureReady,
         Reason::SecretKeyMissing,
-    )
-    .await?;
-    has(
-        &told,
         &[
             "Secret campus-tls",
             "lacks tls.crt and tls.key",
             "cert.pem, key.pem",
             "create secret tls",
         ],
-    );
+    )
+    .await?;
     let ready = because(&test_env, "spring", ConditionType::Ready, Reason::SecretKeyMissing).await?;
     assert_eq!(ready.status, "False");
 
@@ -373,17 +399,17 @@ async fn an_ingress_that_is_refused_and_a_certificate_under_other_keys_are_not_t
     )
     .await?;
     eventually(PATIENCE, "the key alone to be missed", async || {
-        let told = because(
+        let condition = because(
             &test_env,
             "spring",
             ConditionType::ExposureReady,
             Reason::SecretKeyMissing,
         )
         .await?;
-        if told.message.contains("lacks tls.key,") {
+        if condition.message.contains("lacks tls.key,") {
             Ok(())
         } else {
-            Err(told.message.into())
+            Err(condition.message.into())
         }
     })
     .await?;
@@ -407,22 +433,28 @@ async fn a_drive_that_is_paused_from_its_first_moment_claims_no_route() -> Resul
     test_env
         .apply(&DRIVE.replace("spec:\n", "spec:\n  paused: true\n"))
         .await?;
-    let told = because(&test_env, "spring", ConditionType::ExposureReady, Reason::Progressing).await?;
-    has(&told, &["Ingress/spring has not been created yet"]);
-    assert_eq!(told.status, "False");
+    let condition = because_with(
+        &test_env,
+        "spring",
+        ConditionType::ExposureReady,
+        Reason::Progressing,
+        &["Ingress/spring has not been created yet"],
+    )
+    .await?;
+    assert_eq!(condition.status, "False");
     test_env.apply(DRIVE).await?;
     test_env.ready("spring").await?;
     test_env
         .apply(&DRIVE.replace("spec:\n", "spec:\n  paused: true\n"))
         .await?;
-    let told = because(
+    let condition = because(
         &test_env,
         "spring",
         ConditionType::ExposureReady,
         Reason::RouteConfigured,
     )
     .await?;
-    assert_eq!(told.status, "True");
+    assert_eq!(condition.status, "True");
     Ok(())
 }
 
@@ -485,17 +517,17 @@ async fn a_password_that_somebody_brings_is_handed_over_by_a_label_as_the_one_me
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"password": "mine"}});
     test_env.apply(&secret.to_string()).await?;
     test_env.apply(OWN_PASSWORD).await?;
-    let told = because(&test_env, "spring", ConditionType::DatabaseReady, Reason::ForeignObject).await?;
+    let condition = because(&test_env, "spring", ConditionType::DatabaseReady, Reason::ForeignObject).await?;
     let label = format!("label secret {name} ras.dev/drive=spring");
     has(
-        &told,
+        &condition,
         &[
             &format!("Secret/{name} exists and it was not made by ras-operator"),
             &label,
         ],
     );
     for wrong in ["is being made", "prepares the databases"] {
-        assert!(!told.message.contains(wrong), "{}", told.message);
+        assert!(!condition.message.contains(wrong), "{}", condition.message);
     }
     kubectl(&test_env, &["label", "secret", name, "ras.dev/drive=spring"]).await?;
     eventually(PATIENCE, "the Secret to be the drive's", async || {
@@ -560,15 +592,18 @@ async fn another_storage_class_of_the_platform_is_for_new_volumes_alone() -> Res
     // The drive may name the class that its volume has, and no other.
     let named = |class: &str| VOLUME.replace("size: 1Gi", &format!("size: 1Gi, storageClassName: {class}"));
     test_env.apply(&named("gp3")).await?;
-    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
-    has(
-        &told,
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::Stalled,
+        Reason::InvalidSpec,
         &[
             "spec.services[0].volumes[0].storageClassName",
             "has the storage class \"kwok-volume\"",
             "remove the field",
         ],
-    );
+    )
+    .await?;
     test_env.apply(VOLUME).await?;
     test_env.ready("spring").await?;
     let drives = test_env.drives();
@@ -599,19 +634,22 @@ async fn a_growth_that_the_storage_class_refuses_is_told_as_it_is_and_taken_back
     test_env.ready("spring").await?;
     let larger = VOLUME.replace("1Gi", "2Gi").replace("api:1", "api:2");
     test_env.apply(&larger).await?;
-    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Refused).await?;
-    has(
-        &told,
+    let condition = because_with(
+        &test_env,
+        "spring",
+        ConditionType::Ready,
+        Reason::Refused,
         &[
             "PersistentVolumeClaim/spring-api-data",
             "must support resize",
             "set the size that the volume has",
         ],
-    );
+    )
+    .await?;
     assert!(
-        !told.message.contains("role") && !told.message.contains("permission"),
+        !condition.message.contains("role") && !condition.message.contains("permission"),
         "{}",
-        told.message
+        condition.message
     );
     // A volume that stays as it is serves the next version as well.
     becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await?;
@@ -619,8 +657,14 @@ async fn a_growth_that_the_storage_class_refuses_is_told_as_it_is_and_taken_back
     test_env.apply(VOLUME).await?;
     test_env.ready("spring").await?;
     test_env.apply(&VOLUME.replace("1Gi", "512Mi")).await?;
-    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
-    has(&told, &["spec.services[0].volumes[0].size", "set 1Gi or more"]);
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::Stalled,
+        Reason::InvalidSpec,
+        &["spec.services[0].volumes[0].size", "set 1Gi or more"],
+    )
+    .await?;
     test_env.apply(VOLUME).await?;
     test_env.ready("spring").await?;
     assert_eq!(claim(&test_env, REQUEST).await?, "1Gi");

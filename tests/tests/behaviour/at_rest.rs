@@ -230,11 +230,11 @@ spec:
     let children = at_rest(&test_env, "fresh").await?.len() - 1;
     assert!(children >= 7, "the drive became {children} objects");
 
-    let (mut written, mut told, mut events) = (BTreeMap::new(), 0, 0);
+    let (mut written, mut status_writes, mut events) = (BTreeMap::new(), 0, 0);
     for event in asked(&test_env, since, ras_tests::AuditEvent::is_write).await? {
         match &*event.resource {
             "events" => events += 1,
-            "recruitmentdrives" => told += 1,
+            "recruitmentdrives" => status_writes += 1,
             resource => *written.entry(format!("{resource}/{}", event.name)).or_insert(0) += 1,
         }
     }
@@ -242,7 +242,10 @@ spec:
     assert!(written.values().all(|times| *times == 1), "{written:?}");
     assert_eq!(events, 1, "what was made is told once");
     // Twice, where the Deployment controller takes its time.
-    assert!((1..=2).contains(&told), "the status was written {told} times");
+    assert!(
+        (1..=2).contains(&status_writes),
+        "the status was written {status_writes} times"
+    );
     Ok(())
 }
 

@@ -7,7 +7,8 @@ use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{
-    COLLECTED, asked, because, becomes, becomes_within, kubectl, look, mark, of_deployment, writes_children,
+    COLLECTED, asked, because, because_with, becomes, becomes_within, kubectl, look, mark, of_deployment,
+    writes_children,
 };
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -51,15 +52,15 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
         .replace("path: /help", "path: /api")
         .replace("api:1", "api:2");
     test_env.apply(&bad).await?;
-    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
-    assert_eq!(told.status, "True");
+    let condition = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
+    assert_eq!(condition.status, "True");
     for field in [
         "spec.services[0].env[0].secret.key",
         "spec.services[1].sidecars[0].ports[0].path",
     ] {
-        assert!(told.message.contains(field), "{field}: {}", told.message);
+        assert!(condition.message.contains(field), "{field}: {}", condition.message);
     }
-    assert!(told.message.contains("goes on running"), "{}", told.message);
+    assert!(condition.message.contains("goes on running"), "{}", condition.message);
     assert_eq!(
         because(&test_env, "spring", ConditionType::Ready, Reason::InvalidSpec)
             .await?
@@ -115,10 +116,10 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_name_of_the_old
     let before = mark(&test_env).await?;
     test_env.apply(YOUNGER).await?;
 
-    let told = because(&test_env, "spring-web", ConditionType::Stalled, Reason::NameTaken).await?;
-    assert_eq!(told.status, "True");
+    let condition = because(&test_env, "spring-web", ConditionType::Stalled, Reason::NameTaken).await?;
+    assert_eq!(condition.status, "True");
     for word in ["\"spring\"", "spring-web-site", "rename"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     assert_eq!(
         test_env
@@ -203,10 +204,14 @@ async fn pods_that_cannot_start_are_named_with_the_reason() -> Result<(), Error>
     pods.patch_status(&pod, &PatchParams::default(), &Patch::Strategic(&waiting))
         .await
         .unwrap();
-    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
-    for word in ["service web: 0 of 1 ready", &pod, "ImagePullBackOff", words] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::ServicesReady,
+        Reason::PodsFailing,
+        &["service web: 0 of 1 ready", &pod, "ImagePullBackOff", words],
+    )
+    .await?;
     assert_eq!(
         test_env
             .condition("spring", ConditionType::Ready, "False")
@@ -235,17 +240,17 @@ async fn a_service_that_fits_on_no_node_is_told_as_such() -> Result<(), Error> {
     );
     test_env.apply(&drive).await?;
     becomes(&test_env, "spring-api", "/status/readyReplicas", &1.into()).await?;
-    let told = eventually(PATIENCE, "nothing but the service that fits nowhere", async || {
-        let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
-        if told.message.contains("service api") {
-            Err(told.message.into())
+    let condition = eventually(PATIENCE, "nothing but the service that fits nowhere", async || {
+        let condition = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
+        if condition.message.contains("service api") {
+            Err(condition.message.into())
         } else {
-            Ok(told)
+            Ok(condition)
         }
     })
     .await?;
     for word in ["service web", "Unschedulable", "nodes are available"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     test_env.apply(GOOD).await?;
     test_env.ready("spring").await.map(drop)

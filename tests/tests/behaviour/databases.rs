@@ -292,14 +292,18 @@ async fn two_drives_of_a_namespace_never_take_each_other_s_databases() -> Result
         .test_env
         .apply(&databases.drive("summer", &["portal", "summer"]))
         .await?;
-    let told = because(
+    let condition = because(
         &databases.test_env,
         "summer",
         ConditionType::DatabaseReady,
         Reason::DatabaseNotOurs,
     )
     .await?;
-    assert!(told.message.contains(&databases.name("portal")), "{}", told.message);
+    assert!(
+        condition.message.contains(&databases.name("portal")),
+        "{}",
+        condition.message
+    );
     assert!(
         look::<Deployment>(&databases.test_env, "summer-portal")
             .await?
@@ -331,11 +335,15 @@ async fn a_value_that_programs_could_not_use_as_the_job_does_is_named_with_its_s
     };
     let refused = async |secret: &str, key: &str, words: &str| -> Result<(), Error> {
         let (type_, reason) = (ConditionType::DatabaseReady, Reason::DatabaseRefused);
-        let told = because(&databases.test_env, "spring", type_, reason).await?;
+        let condition = because(&databases.test_env, "spring", type_, reason).await?;
         for word in [format!("{secret:?}"), format!("`{key}`"), words.to_owned()] {
-            assert!(told.message.contains(&word), "{word} is not in: {}", told.message);
+            assert!(
+                condition.message.contains(&word),
+                "{word} is not in: {}",
+                condition.message
+            );
         }
-        assert!(!told.message.contains("p%41ss"), "{}", told.message);
+        assert!(!condition.message.contains("p%41ss"), "{}", condition.message);
         Ok(())
     };
 
@@ -362,7 +370,7 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_
         .test_env
         .apply(&databases.drive("spring", &["portal"]))
         .await?;
-    let told = because(
+    let condition = because(
         &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
@@ -370,9 +378,9 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_
     )
     .await?;
     assert!(
-        told.message.contains("\"campus\"") && told.message.contains("username"),
+        condition.message.contains("\"campus\"") && condition.message.contains("username"),
         "{}",
-        told.message
+        condition.message
     );
 
     let part = json!({
@@ -380,7 +388,7 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_
         "stringData": {"host": "127.0.0.1", "port": "5432", "username": ADMIN},
     });
     databases.test_env.apply(&part.to_string()).await?;
-    let told = because(
+    let condition = because(
         &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
@@ -388,9 +396,9 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named_and_everything_starts_
     )
     .await?;
     assert!(
-        told.message.contains("\"campus\" has no key \"password\""),
+        condition.message.contains("\"campus\" has no key \"password\""),
         "{}",
-        told.message
+        condition.message
     );
     assert!(
         databases.jobs("spring").await?.is_empty(),
@@ -409,14 +417,14 @@ async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Resu
         .test_env
         .apply(&databases.drive("spring", &["portal"]))
         .await?;
-    let told = because(
+    let condition = because(
         &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseDenied,
     )
     .await?;
-    assert!(!told.message.contains("not-the-password"), "{}", told.message);
+    assert!(!condition.message.contains("not-the-password"), "{}", condition.message);
     assert!(
         look::<Deployment>(&databases.test_env, "spring-portal")
             .await?
@@ -432,14 +440,18 @@ async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Resu
 
     // One key alone, by somebody else than who wrote the others: programs use the others and go on.
     databases.administrator("wrong-once-more").await?;
-    let told = because(
+    let condition = because(
         &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseDenied,
     )
     .await?;
-    assert!(told.message.contains("ras.dev/prepare-database"), "{}", told.message);
+    assert!(
+        condition.message.contains("ras.dev/prepare-database"),
+        "{}",
+        condition.message
+    );
     let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(
         after.pointer("/metadata/generation"),
@@ -584,15 +596,15 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
     databases.works("spring", "portal", "students").await?;
     let events = kubectl(&databases.test_env, &["get", "events.events.k8s.io", "--output=json"]).await?;
     let events: serde_json::Value = serde_json::from_str(&events).unwrap();
-    let told: Vec<_> = events["items"]
+    let warnings: Vec<_> = events["items"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|event| event["reason"] == "DatabaseReplaced")
         .collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0]["type"], "Warning");
-    assert!(told[0]["note"].as_str().unwrap().contains(&name), "{told:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0]["type"], "Warning");
+    assert!(warnings[0]["note"].as_str().unwrap().contains(&name), "{warnings:?}");
     let after = crate::seen::of_deployment(&databases.test_env, "spring-portal", TEMPLATE).await?;
     assert_eq!(after, template, "its login is the same, so its pods stay");
     Ok(())

@@ -253,10 +253,10 @@ async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Resul
              spec: {services: [{name: web, image: registry.example.com/web:1}]}}",
         )
         .await?;
-    let told = test_env.ready("spring").await?;
+    let ready = test_env.ready("spring").await?;
     at_rest(&test_env, "spring").await?;
     let since = mark(&test_env).await?;
-    let mut lie = serde_json::to_value(&told).unwrap();
+    let mut lie = serde_json::to_value(&ready).unwrap();
     lie["status"] = json!("False");
     lie["message"] = json!("nothing works");
     let lie = Patch::Merge(json!({"status": {"conditions": [lie]}}));
@@ -266,7 +266,7 @@ async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Resul
         .await;
     lied.map_err(failed("writing a status"))?;
 
-    assert_eq!(test_env.ready("spring").await?.message, told.message);
+    assert_eq!(test_env.ready("spring").await?.message, ready.message);
     at_rest(&test_env, "spring").await?;
     let writes = asked(&test_env, since, AuditEvent::is_write).await?;
     assert_eq!(writes.len(), 1, "{writes:#?}");

@@ -82,12 +82,12 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
             "--timeout=55s",
         ];
         let waited = cluster.kubectl(&wait).await?;
-        let told = cluster
+        let described = cluster
             .kubectl(&["describe", "--namespace", &namespace, "drive", &drive])
             .await?
             .stdout;
         let logs = [operator.log(), issuer.end_of_log(), format!("{:#?}", jobs.runs())].join("\n");
-        assert!(waited.success, "{example}: {}\n{told}\n{logs}", waited.stderr);
+        assert!(waited.success, "{example}: {}\n{described}\n{logs}", waited.stderr);
     }
     a_certificate_was_issued(&cluster).await
 }

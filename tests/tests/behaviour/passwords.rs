@@ -211,11 +211,11 @@ async fn begin(databases: &Databases, database: &str) -> Result<Programs, Error>
     Ok(programs)
 }
 
-async fn wish(databases: &Databases, mark: &str) -> Result<(), Error> {
-    let wish = format!("ras.dev/rotate=database@{mark}");
+async fn request_rotation(databases: &Databases, token: &str) -> Result<(), Error> {
+    let annotation = format!("ras.dev/rotate=database@{token}");
     kubectl(
         &databases.test_env,
-        &["annotate", "--overwrite", "drive", "spring", &wish],
+        &["annotate", "--overwrite", "drive", "spring", &annotation],
     )
     .await
     .map(drop)
@@ -268,9 +268,9 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
     let site = look::<Deployment>(&databases.test_env, "spring-site").await?.unwrap();
     let one = databases.password(&first).await?;
 
-    wish(&databases, "1").await?;
-    let told = rotated(&databases, 1).await?;
-    assert_eq!(told.answered.as_deref(), Some("database@1"), "{told:?}");
+    request_rotation(&databases, "1").await?;
+    let rotation = rotated(&databases, 1).await?;
+    assert_eq!(rotation.answered.as_deref(), Some("database@1"), "{rotation:?}");
     programs.connect().await?;
     let portal = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
     assert_eq!(variable(&portal, "DATABASE_USER")["value"], format!("{owner}_2"));
@@ -289,7 +289,7 @@ async fn a_rotation_that_is_asked_for_goes_to_the_second_login_and_the_next_one_
     );
     at_rest(&databases.test_env, "spring").await?;
 
-    wish(&databases, "2").await?;
+    request_rotation(&databases, "2").await?;
     rotated(&databases, 2).await?;
     programs.connect().await?;
     let three = databases.password(&first).await?;
@@ -387,11 +387,11 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     nodes(&without).await?;
 
     let second_user = format!("{owner}_2");
-    wish(&databases, "1").await?;
+    request_rotation(&databases, "1").await?;
     let pod = crash(&databases, &second_user).await?;
     let moved = login(&databases).await?;
     assert_eq!((moved.generation, moved.awaits), (1, vec!["portal".to_owned()]));
-    let told = eventually(2 * PATIENCE, "the rotation to be rolled back", async || {
+    let rotation = eventually(2 * PATIENCE, "the rotation to be rolled back", async || {
         match login(&databases).await? {
             login if login.rolled_back.is_some() => Ok(login),
             other => Err(format!("{other:?}").into()),
@@ -400,11 +400,11 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     .await
     .map_err(|error| error.with_log(&databases.test_env.operator.log()))?;
     assert_eq!(
-        (told.generation, told.answered.as_deref()),
+        (rotation.generation, rotation.answered.as_deref()),
         (2, Some("database@1")),
-        "{told:?}"
+        "{rotation:?}"
     );
-    let why = told.rolled_back.unwrap().message;
+    let why = rotation.rolled_back.unwrap().message;
     for word in ["service \"portal\"", &pod, &second_user, "FATAL: role portaladmin"] {
         assert!(why.contains(word), "{word}: {why}");
     }
@@ -449,9 +449,12 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     at_rest(&databases.test_env, "spring").await?;
     assert_eq!(login(&databases).await?.generation, 2);
     kubectl(&databases.test_env, &["label", "nodes", "--all", "--overwrite", &with]).await?;
-    wish(&databases, "2").await?;
-    let told = rotated(&databases, 3).await?;
-    assert_eq!((told.rolled_back, told.answered.as_deref()), (None, Some("database@2")));
+    request_rotation(&databases, "2").await?;
+    let rotation = rotated(&databases, 3).await?;
+    assert_eq!(
+        (rotation.rolled_back, rotation.answered.as_deref()),
+        (None, Some("database@2"))
+    );
     let drawn = databases.password(&second).await?;
     assert_ne!(drawn, unused);
     assert!(gets_in(&second_user, &drawn).await && gets_in(&owner, &first).await);
@@ -466,7 +469,7 @@ async fn before_a_password_is_drawn_over_another_and_a_job_starts_the_drive_is_r
     let start = mark(&databases.test_env).await?;
     let programs = begin(&databases, "").await?;
     for generation in 1..=2 {
-        wish(&databases, &generation.to_string()).await?;
+        request_rotation(&databases, &generation.to_string()).await?;
         rotated(&databases, generation).await?;
     }
     programs.never_failed();
@@ -544,9 +547,9 @@ async fn a_rotation_that_is_due_waits_for_the_end_of_a_freeze_and_begins_by_itse
 
     let end = Timestamp::now() + SignedDuration::from_secs(4);
     databases.test_env.apply(&drive(&databases, &frozen(end))).await?;
-    let told = rotated(&databases, 1).await?;
-    assert!(told.since.unwrap().0 >= Timestamp::from_second(end.as_second()).unwrap());
-    let days = told
+    let rotation = rotated(&databases, 1).await?;
+    assert!(rotation.since.unwrap().0 >= Timestamp::from_second(end.as_second()).unwrap());
+    let days = rotation
         .next_rotation
         .unwrap()
         .0
@@ -567,7 +570,7 @@ async fn an_operator_that_is_killed_at_any_step_of_a_rotation_locks_nobody_out()
     let first = secret_of("spring", &owner);
     for generation in 1..=3_i64 {
         let secret = if generation % 2 == 1 { &second } else { &first };
-        wish(&databases, &generation.to_string()).await?;
+        request_rotation(&databases, &generation.to_string()).await?;
         // As soon as a password is drawn, as soon as its Job is there, and as soon as status says that services get it.
         eventually(PATIENCE, "a password to be drawn", async || {
             let found = look::<Secret>(&databases.test_env, secret).await?.unwrap_or_default();
@@ -617,15 +620,15 @@ async fn a_job_that_fails_leaves_services_with_what_works_and_a_mended_server_le
         .server
         .execute("postgres", &format!("CREATE ROLE {taken} LOGIN"))
         .await?;
-    wish(&databases, "1").await?;
-    let told = because(
+    request_rotation(&databases, "1").await?;
+    let condition = because(
         &databases.test_env,
         "spring",
         ConditionType::DatabaseReady,
         Reason::DatabaseNotOurs,
     )
     .await?;
-    assert!(told.message.contains(&taken), "{}", told.message);
+    assert!(condition.message.contains(&taken), "{}", condition.message);
     let status = login(&databases).await?;
     assert_eq!(status.generation, 0);
     assert!(status.message.clone().unwrap().contains("DatabaseReady"), "{status:?}");
@@ -660,7 +663,7 @@ async fn one_password_for_all_owners_rotates_on_a_server_of_the_drive_s_own_whil
     let open = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
 
     // The next login is made ready, and programs hear nothing of it before the drive is closed.
-    wish(&databases, "1").await?;
+    request_rotation(&databases, "1").await?;
     let waiting = eventually(PATIENCE, "the next login to work", async || {
         match login(&databases).await? {
             login

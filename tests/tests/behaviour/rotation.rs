@@ -257,7 +257,7 @@ async fn a_wish_to_rotate_waits_for_the_end_of_a_freeze_and_is_done_once() -> Re
         &["annotate", "drive", "spring", "ras.dev/rotate=cookie, crsf@1"],
     )
     .await?;
-    eventually(PATIENCE, "the wish to wait", async || {
+    eventually(PATIENCE, "the request to wait", async || {
         let line = line(&test_env, "cookie").await?.unwrap_or_default();
         match line.message {
             Some(message) if message.contains("\"day-one\"") => Ok(()),
@@ -285,7 +285,7 @@ async fn a_wish_to_rotate_waits_for_the_end_of_a_freeze_and_is_done_once() -> Re
     test_env.ready("spring").await?;
     at_rest(&test_env, "spring").await?;
 
-    // Done once; another mark makes it another wish.
+    // Done once; another token is another request.
     let once = values(&test_env).await?;
     test_env.apply(DRIVE).await?;
     test_env.ready("spring").await?;

@@ -6,7 +6,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{AuditEvent, Error, TestEnv};
 
-use crate::seen::{asked, because, becomes, changes, kubectl, kubectl_with_input, look, mark, of_deployment};
+use crate::seen::{
+    asked, because, because_with, becomes, changes, kubectl, kubectl_with_input, look, mark, of_deployment,
+};
 
 const TEMPLATE: &str = "/spec/template";
 
@@ -41,8 +43,8 @@ async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_w
     let before = mark(&test_env).await?;
     test_env.apply(WAITING).await?;
 
-    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
-    assert_eq!(told.status, "False");
+    let condition = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    assert_eq!(condition.status, "False");
     for word in [
         "\"campus-mail\"",
         "\"mailer\"",
@@ -50,7 +52,7 @@ async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_w
         test_env.namespace.name(),
         "spec.secrets",
     ] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     let ready = because(&test_env, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
     assert!(ready.message.contains("campus-mail"), "{}", ready.message);
@@ -62,16 +64,14 @@ async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_w
 
     // There, but without the key that is used: the condition goes on to say what is lacking now.
     test_env.apply(&SECRET.replace("password", "user")).await?;
-    let told = because(
+    because_with(
         &test_env,
         "spring",
         ConditionType::SecretsReady,
         Reason::SecretKeyMissing,
+        &["\"campus-mail\"", "\"password\"", "\"mailer\"", "add the key"],
     )
     .await?;
-    for word in ["\"campus-mail\"", "\"password\"", "\"mailer\"", "add the key"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
     assert!(
         look::<Deployment>(&test_env, "spring-mailer").await?.is_none(),
         "it would only fail to start"

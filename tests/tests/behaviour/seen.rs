@@ -122,7 +122,19 @@ pub async fn because(
     type_: ConditionType,
     reason: Reason,
 ) -> Result<Condition, Error> {
-    eventually(PATIENCE, &format!("{type_} of {drive} to say {reason}"), async || {
+    because_with(test_env, drive, type_, reason, &[]).await
+}
+
+/// Waits until a drive's condition has a reason and a message with all of these words, for the present generation.
+pub async fn because_with(
+    test_env: &TestEnv,
+    drive: &str,
+    type_: ConditionType,
+    reason: Reason,
+    words: &[&str],
+) -> Result<Condition, Error> {
+    let what = format!("{type_} of {drive} to be {reason} with {words:?}");
+    eventually(PATIENCE, &what, async || {
         let found = test_env.drives().get(drive).await?;
         let generation = found.metadata.generation;
         let conditions = found.status.unwrap_or_default().conditions;
@@ -130,7 +142,11 @@ pub async fn because(
             .into_iter()
             .find(|condition| condition.type_ == type_.as_str())
         {
-            Some(condition) if condition.reason == reason.as_str() && condition.observed_generation == generation => {
+            Some(condition)
+                if condition.reason == reason.as_str()
+                    && condition.observed_generation == generation
+                    && words.iter().all(|word| condition.message.contains(word)) =>
+            {
                 Ok(condition)
             }
             Some(condition) => Err(format!("{}: {}: {}", condition.status, condition.reason, condition.message).into()),

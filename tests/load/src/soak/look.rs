@@ -29,7 +29,9 @@ pub async fn count(client: &Client, namespaces: &[String], plan: &[Planned]) -> 
     let there = || plan.iter().filter(|drive| drive.there);
     let mut counts = Counts {
         drives_wanted: there().count(),
-        deployments_wanted: there().map(|drive| shape::names(drive.shape, &drive.wish).len()).sum(),
+        deployments_wanted: there()
+            .map(|drive| shape::names(drive.shape, &drive.settings).len())
+            .sum(),
         ..Counts::default()
     };
     for namespace in namespaces {

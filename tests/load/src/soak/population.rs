@@ -6,7 +6,7 @@ use ras_crds::RecruitmentDrive;
 use ras_tests::Error;
 use serde_json::{Value, json};
 
-use super::shape::{self, Shape, Wish};
+use super::shape::{self, Settings, Shape};
 
 /// One drive as it is to be.
 #[allow(clippy::struct_excessive_bools)] // Each may be with each.
@@ -17,7 +17,7 @@ pub struct Planned {
     pub shape: Shape,
     /// Whether what holds data stays when the drive goes.
     pub keeps: bool,
-    pub wish: Wish,
+    pub settings: Settings,
     /// Whether it should be there.
     pub wanted: bool,
     /// Whether it is, and is not on its way out.
@@ -36,7 +36,7 @@ impl Planned {
             shape: Shape::of(number / 4),
             // Of those of each namespace every other one.
             keeps: (number / 4).is_multiple_of(2),
-            wish: Wish::default(),
+            settings: Settings::default(),
             wanted: true,
             there: false,
             unsaid: false,
@@ -56,7 +56,7 @@ impl Planned {
             "apiVersion": "ras.dev/v1alpha1",
             "kind": "RecruitmentDrive",
             "metadata": {"name": self.name},
-            "spec": shape::spec(self.shape, &host, self.keeps, &self.wish),
+            "spec": shape::spec(self.shape, &host, self.keeps, &self.settings),
         })
     }
 

@@ -40,7 +40,7 @@ impl Shape {
 /// What is asked for now.
 #[allow(clippy::struct_excessive_bools)] // Each may be with each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct Settings {
     pub image: u64,
     pub replicas: u64,
     pub content: u64,
@@ -53,7 +53,7 @@ pub struct Wish {
     pub lacking: bool,
 }
 
-impl Default for Wish {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             image: 1,
@@ -69,9 +69,9 @@ impl Default for Wish {
 }
 
 /// The spec of a drive. `keeps`: what holds data stays when the drive goes, which is also what an absent policy means.
-pub fn spec(shape: Shape, host: &str, keeps: bool, wish: &Wish) -> Value {
+pub fn spec(shape: Shape, host: &str, keeps: bool, settings: &Settings) -> Value {
     let mut spec = json!({
-        "services": services(shape, wish),
+        "services": services(shape, settings),
         "exposure": {"host": host},
     });
     let policy = |mut value: Value, gone: &str| {
@@ -84,7 +84,7 @@ pub fn spec(shape: Shape, host: &str, keeps: bool, wish: &Wish) -> Value {
     if matches!(shape, Shape::Portal | Shape::Scaled) {
         secrets.push(policy(json!({"name": "jwt", "generate": {"keys": ["key"]}}), "Delete"));
     }
-    if wish.lacking {
+    if settings.lacking {
         secrets.push(json!({"name": "lacking", "existing": {"secretName": "nobody-makes-this"}}));
     }
     let mut set = |name: &str, value: Value| {
@@ -113,7 +113,7 @@ pub fn spec(shape: Shape, host: &str, keeps: bool, wish: &Wish) -> Value {
         }
         Shape::Site => {}
     }
-    for (name, value) in [("suspend", wish.suspend), ("paused", wish.paused)] {
+    for (name, value) in [("suspend", settings.suspend), ("paused", settings.paused)] {
         if value && let Some(fields) = spec.as_object_mut() {
             fields.insert(name.to_owned(), true.into());
         }
@@ -122,24 +122,24 @@ pub fn spec(shape: Shape, host: &str, keeps: bool, wish: &Wish) -> Value {
 }
 
 /// Names of a shape's services, in order.
-pub fn names(shape: Shape, wish: &Wish) -> Vec<&'static str> {
+pub fn names(shape: Shape, settings: &Settings) -> Vec<&'static str> {
     let mut names = match shape {
         Shape::Portal => vec!["frontend", "backend"],
         Shape::Scaled => vec!["frontend", "backend", "worker"],
         Shape::Site | Shape::Store | Shape::Files | Shape::Data => vec!["web"],
     };
-    if wish.extra {
+    if settings.extra {
         names.push("extra");
     }
     names
 }
 
-fn services(shape: Shape, wish: &Wish) -> Vec<Value> {
-    let mut services: Vec<Value> = names(shape, wish)
+fn services(shape: Shape, settings: &Settings) -> Vec<Value> {
+    let mut services: Vec<Value> = names(shape, settings)
         .iter()
-        .map(|name| service(shape, name, wish))
+        .map(|name| service(shape, name, settings))
         .collect();
-    if wish.lacking
+    if settings.lacking
         && let Some(env) = services
             .first_mut()
             .and_then(|first| first.pointer_mut("/env"))
@@ -150,17 +150,17 @@ fn services(shape: Shape, wish: &Wish) -> Vec<Value> {
     services
 }
 
-fn service(shape: Shape, name: &str, wish: &Wish) -> Value {
+fn service(shape: Shape, name: &str, settings: &Settings) -> Value {
     let mut service = json!({
         "name": name,
-        "image": format!("registry.example.com/{name}:{}", wish.image),
-        "env": [{"name": "EDIT", "value": wish.value.to_string()}],
+        "image": format!("registry.example.com/{name}:{}", settings.image),
+        "env": [{"name": "EDIT", "value": settings.value.to_string()}],
     });
     let Some(fields) = service.as_object_mut() else {
         return service;
     };
     let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    let files = json!([{"path": "/app/settings.yaml", "content": format!("edit: {}\n", wish.content)}]);
+    let files = json!([{"path": "/app/settings.yaml", "content": format!("edit: {}\n", settings.content)}]);
     match name {
         "frontend" | "web" => {
             set("ports", json!([{"name": "http", "port": 8080, "path": "/"}]));
@@ -174,7 +174,7 @@ fn service(shape: Shape, name: &str, wish: &Wish) -> Value {
             set("env", json!([{"name": "KEY", "secret": {"name": "jwt", "key": "key"}}]));
             set(
                 "files",
-                json!([{"path": "/app/settings.yaml", "content": format!("edit: {}\nkey: $(KEY)\n", wish.content)}]),
+                json!([{"path": "/app/settings.yaml", "content": format!("edit: {}\nkey: $(KEY)\n", settings.content)}]),
             );
         }
         "extra" => {
@@ -187,7 +187,7 @@ fn service(shape: Shape, name: &str, wish: &Wish) -> Value {
         (Shape::Scaled, "worker") => {
             set(
                 "autoscaling",
-                json!({"minReplicas": wish.replicas, "maxReplicas": 4, "targetCPUUtilization": 70}),
+                json!({"minReplicas": settings.replicas, "maxReplicas": 4, "targetCPUUtilization": 70}),
             );
         }
         // A volume that one pod alone can write.
@@ -197,17 +197,17 @@ fn service(shape: Shape, name: &str, wish: &Wish) -> Value {
         }
         (Shape::Files, "web") => {
             set("uses", json!({"buckets": ["files"]}));
-            set("replicas", wish.replicas.into());
+            set("replicas", settings.replicas.into());
         }
         (Shape::Data, "web") => {
             set("uses", json!({"databases": ["portal"]}));
-            set("replicas", wish.replicas.into());
+            set("replicas", settings.replicas.into());
         }
         (_, "extra") => {
             set("replicas", 1.into());
         }
         _ => {
-            set("replicas", wish.replicas.into());
+            set("replicas", settings.replicas.into());
         }
     }
     service

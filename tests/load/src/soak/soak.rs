@@ -242,9 +242,9 @@ impl Soak {
         let Some(drive) = self.plan.get_mut(drive) else { return };
         drive.unsaid = true;
         match undo {
-            Undo::Resume(_) => drive.wish.suspend = false,
-            Undo::Unpause(_) => drive.wish.paused = false,
-            Undo::Repair(_) => drive.wish.lacking = false,
+            Undo::Resume(_) => drive.settings.suspend = false,
+            Undo::Unpause(_) => drive.settings.paused = false,
+            Undo::Repair(_) => drive.settings.lacking = false,
             _ => drive.wanted = true,
         }
     }
@@ -265,7 +265,7 @@ impl Soak {
                 self.edit(number, edit, chance);
                 self.plan
                     .get(number)
-                    .map_or_else(String::new, |drive| format!("{} {:?}", drive.key(), drive.wish))
+                    .map_or_else(String::new, |drive| format!("{} {:?}", drive.key(), drive.settings))
             }
             Action::Refused(number) => {
                 let Some(drive) = self.plan.get(number) else {
@@ -353,38 +353,38 @@ impl Soak {
     fn edit(&mut self, number: usize, edit: Edit, chance: &mut Chance) {
         let Some(drive) = self.plan.get_mut(number) else { return };
         drive.unsaid = true;
-        let wish = &mut drive.wish;
+        let settings = &mut drive.settings;
         let undo = match edit {
             Edit::Image => {
-                wish.image += 1;
+                settings.image += 1;
                 None
             }
             Edit::Replicas => {
-                wish.replicas = 1 + chance.below(3);
+                settings.replicas = 1 + chance.below(3);
                 None
             }
             Edit::Files => {
-                wish.content += 1;
+                settings.content += 1;
                 None
             }
             Edit::Value => {
-                wish.value += 1;
+                settings.value += 1;
                 None
             }
             Edit::Extra => {
-                wish.extra = !wish.extra;
+                settings.extra = !settings.extra;
                 None
             }
             Edit::Suspend(lasts) => {
-                wish.suspend = true;
+                settings.suspend = true;
                 Some((lasts, Undo::Resume(number)))
             }
             Edit::Pause(lasts) => {
-                wish.paused = true;
+                settings.paused = true;
                 Some((lasts, Undo::Unpause(number)))
             }
             Edit::Lack(lasts) => {
-                wish.lacking = true;
+                settings.lacking = true;
                 Some((lasts, Undo::Repair(number)))
             }
         };

@@ -213,14 +213,18 @@ async fn an_operator_with_the_shipped_policy_is_refused_nothing(kind: StoreKind)
 async fn nothing_beyond_the_prefix_is_allowed(kind: StoreKind) -> Result<(), Error> {
     let storage = restricted(kind, "beyond", "other").await?;
     storage.drive("{name: resumes}").await?;
-    let told = because(&storage.test_env, "d", ConditionType::StorageReady, Reason::StoreDenied).await?;
+    let condition = because(&storage.test_env, "d", ConditionType::StorageReady, Reason::StoreDenied).await?;
     let start = format!("bucket `other-{}-d-resumes-", storage.test_env.namespace.name());
     for part in [
         start.as_str(),
         "AccessDenied to GetBucketTagging",
         "the right s3:GetBucketTagging",
     ] {
-        assert!(told.message.contains(part), "`{part}` is not in: {}", told.message);
+        assert!(
+            condition.message.contains(part),
+            "`{part}` is not in: {}",
+            condition.message
+        );
     }
     assert_eq!(look::buckets(&storage.client, "other-").await?, Vec::<String>::new());
     Ok(())

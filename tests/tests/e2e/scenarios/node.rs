@@ -96,13 +96,13 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
 
     cluster.order(Killed, "kubelet").await?;
     node_is(&world, "Unknown").await?;
-    let told = drive
+    let message = drive
         .condition_mentions(ConditionType::ServicesReady, "does not report")
         .await?;
     // Kubernetes sends nobody to a pod of a node that is not heard of; whoever knows its address finds that it goes on.
     let counts = neighbours.go_on().await?;
     steps.done(&format!(
-        "it is killed and missed, and the program goes on: {}; the drive says: {told}",
+        "it is killed and missed, and the program goes on: {}; the drive says: {message}",
         counts.none_failed()?
     ));
 

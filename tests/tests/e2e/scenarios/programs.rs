@@ -107,9 +107,9 @@ async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, ste
     let drive = Drive::new(&world, "listeners").await?;
     let with = |port: &str, more: &str| portal(PORTAL[0], more).replace("path: /}]", &format!("path: /}}{port}]"));
     drive.apply(&with(", {name: metrics, port: 3000}", "")).await?;
-    let told = drive.condition(ConditionType::ListenersReady, "False").await?;
-    assert!(told.contains("service portal: port metrics (3000)"), "{told}");
-    assert_eq!(drive.condition(ConditionType::Ready, "False").await?, told);
+    let message = drive.condition(ConditionType::ListenersReady, "False").await?;
+    assert!(message.contains("service portal: port metrics (3000)"), "{message}");
+    assert_eq!(drive.condition(ConditionType::Ready, "False").await?, message);
     steps.done("nobody listens on a port, and the drive is not Ready");
 
     let exporter = format!(
@@ -133,7 +133,7 @@ async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: 
     steps.done("Ready");
 
     drive.apply(&portal("localhost/portal:none", "")).await?;
-    let told = eventually(PATIENCE, "to be told of the image", async || {
+    let message = eventually(PATIENCE, "to be told of the image", async || {
         // At every look the old version has to be there.
         let (code, answer) = drive.ask("portal", Method::GET, "/", "").await?;
         assert_eq!(
@@ -153,7 +153,7 @@ async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: 
         }
     })
     .await?;
-    assert!(told.contains("portal"), "{told}");
+    assert!(message.contains("portal"), "{message}");
     steps.done("told of the bad image, the old version answers");
 
     drive.apply(&portal(PORTAL[1], "")).await?;

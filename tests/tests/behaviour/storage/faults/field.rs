@@ -96,9 +96,9 @@ impl Field {
             let generation = found.metadata.generation;
             let status = found.status.unwrap_or_default();
             let storage = status.conditions.iter().find(|one| one.type_ == "StorageReady");
-            let told = storage.is_some_and(|one| one.is_true() && one.observed_generation == generation);
+            let is_ready = storage.is_some_and(|one| one.is_true() && one.observed_generation == generation);
             let all = status.buckets.iter().all(|line| line.state == BucketState::Ready);
-            if told && all && status.buckets.len() == found.spec.buckets.len() {
+            if is_ready && all && status.buckets.len() == found.spec.buckets.len() {
                 Ok(status
                     .buckets
                     .into_iter()
