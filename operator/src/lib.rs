@@ -11,7 +11,6 @@ pub mod fetch;
 pub mod informer;
 pub mod leadership;
 pub mod listeners;
-pub mod manifest;
 pub mod object_store;
 pub mod platform_reload;
 pub mod render;

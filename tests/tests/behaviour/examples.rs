@@ -8,7 +8,6 @@ use ras_core::fetched::{Apis, Fetched};
 use ras_core::platform::parse as settings_of;
 use ras_core::validate::validate;
 use ras_crds::{RecruitmentDrive, schema};
-use ras_operator::manifest::to_yaml;
 use ras_tests::{
     Cluster, Error, FakeKubelet, ForeignProject, Operator, documents,
     object_store::{StoreKind, shared},
@@ -17,6 +16,7 @@ use ras_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::manifest::to_yaml;
 use crate::storage::platform;
 
 /// Names and texts of the examples.

@@ -28,6 +28,8 @@ mod harness;
 mod health;
 mod leader;
 mod listeners;
+#[path = "../../../operator/tests/pure/manifest.rs"]
+mod manifest;
 mod migrations;
 mod network;
 mod object_stores;
