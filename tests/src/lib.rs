@@ -31,6 +31,8 @@ mod image;
 mod kubectl;
 mod leadership;
 mod memory;
+#[cfg(test)]
+mod named_tests;
 mod namespace;
 pub mod node;
 pub mod object_store;
@@ -41,6 +43,8 @@ pub mod postgres;
 mod process_guard;
 mod processor;
 mod recording_proxy;
+#[cfg(test)]
+mod retired_names;
 mod server_certificates;
 mod test_env;
 mod usage;
