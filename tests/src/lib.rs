@@ -64,7 +64,7 @@ pub use foreign::{ForeignProject, read_yaml_with_go};
 pub use helm::Helm;
 pub use image::Image;
 pub use kubectl::KubectlOutput;
-pub use leadership::{is_lease, never_two_at_once};
+pub use leadership::{is_lease, lease_taken_after, never_two_at_once};
 pub use memory::Memory;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions};

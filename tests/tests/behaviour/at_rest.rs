@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{
-        EVERY_CHILD, api, at_rest, env_with_every_child, failed, kinds, make_every_child, meddle, reconciles, versions,
+        EVERY_CHILD, api, at_rest, counts_past, env_with_every_child, failed, kinds, make_every_child, meddle,
+        reconciles, versions,
     },
     seen::{asked, because, kubectl, mark},
 };
@@ -276,22 +277,4 @@ async fn start_operator(test_env: &TestEnv) -> Result<Operator, Error> {
         &OperatorOptions::with_roles(ROLES),
     )
     .await
-}
-
-/// Waits until the operator has counted more reconciles than `before`.
-async fn counts_past(operator: &mut Operator, before: u64) -> Result<(), Error> {
-    let started = Instant::now();
-    while reconciles(operator).await? <= before {
-        if started.elapsed() > PATIENCE {
-            let (what, last_seen) = ("a reconcile".to_owned(), format!("{before} as before"));
-            let error = Error::Waited {
-                what,
-                waited: started.elapsed(),
-                last_seen,
-            };
-            return Err(error.with_log(&operator.log()));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{
-    COLLECTED, asked, because, because_with, becomes, becomes_within, kubectl, look, mark, of_deployment,
+    COLLECTED, asked, because, because_with, becomes, becomes_within, kubectl, look, mark, next_second, of_deployment,
     writes_children,
 };
 
@@ -111,8 +111,8 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_name_of_the_old
     test_env.apply(OLDER).await?;
     test_env.ready("spring").await?;
     let older_claimant = look::<Deployment>(&test_env, "spring-web-site").await?;
-    // Drives of one second have the same age as far as Kubernetes tells, and their UIDs decide.
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    // Of two drives that were created within one second, their UIDs decide.
+    next_second().await;
     let before = mark(&test_env).await?;
     test_env.apply(YOUNGER).await?;
 

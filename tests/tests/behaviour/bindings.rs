@@ -1,18 +1,13 @@
 //! Bindings to what other operators keep, and the drive's own cache.
 
-use std::time::Duration;
-
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 
 use crate::children::at_rest;
-use crate::seen::{asked, because, because_with, changes, kubectl, look, mark, of_deployment};
+use crate::seen::{asked, because, because_with, changes, kubectl, look, mark, next_second, of_deployment};
 
 const TEMPLATE: &str = "/spec/template";
-
-/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
-const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const BOUND: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -77,7 +72,7 @@ async fn a_binding_is_waited_for_by_name_and_restarts_who_uses_it_when_it_change
     at_rest(&test_env, "spring").await?;
     let search = of_deployment(&test_env, "spring-search", TEMPLATE).await?;
     let reader = of_deployment(&test_env, "spring-reader", TEMPLATE).await?;
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     test_env.apply(&secret("elastic", "second-of-elastic")).await?;
     changes(&test_env, "spring-search", TEMPLATE, &search).await?;
     test_env.ready("spring").await?;

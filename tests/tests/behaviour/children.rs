@@ -181,3 +181,21 @@ pub async fn reconciles(operator: &mut Operator) -> Result<u64, Error> {
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
         .sum())
 }
+
+/// Waits until the operator has counted more reconciles than `before`.
+pub async fn counts_past(operator: &mut Operator, before: u64) -> Result<(), Error> {
+    let started = Instant::now();
+    while reconciles(operator).await? <= before {
+        if started.elapsed() > PATIENCE {
+            let (what, last_seen) = ("a reconcile".to_owned(), format!("{before} as before"));
+            let error = Error::Waited {
+                what,
+                waited: started.elapsed(),
+                last_seen,
+            };
+            return Err(error.with_log(&operator.log()));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}

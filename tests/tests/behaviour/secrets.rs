@@ -1,19 +1,14 @@
 //! Secrets that somebody else keeps: waited for by name, and what becomes of services when they change or go.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::Deployment;
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{AuditEvent, Error, TestEnv};
 
 use crate::seen::{
-    asked, because, because_with, becomes, changes, kubectl, kubectl_with_input, look, mark, of_deployment,
+    asked, because, because_with, becomes, changes, kubectl, kubectl_with_input, look, mark, next_second, of_deployment,
 };
 
 const TEMPLATE: &str = "/spec/template";
-
-/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
-const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const WAITING: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -158,17 +153,17 @@ async fn a_rotated_secret_restarts_only_the_services_that_use_it() -> Result<(),
     test_env.ready("spring").await?;
     let mut before = templates(&test_env).await?;
 
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     keep(&test_env, "mail-team", "password", "second").await?;
     restarted(&test_env, &mut before, &["portal", "reports"]).await?;
 
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     keep(&test_env, "token-team", "token", "second").await?;
     restarted(&test_env, &mut before, &["worker", "reports"]).await?;
 
     // A label or an annotation is no rotation. Nothing is to be seen of that, so a real rotation follows, which the
     // operator hears of through the same watch and hence later.
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     for secret in ["campus-shared", "spring-jwt"] {
         kubectl(
             &test_env,
@@ -219,7 +214,7 @@ async fn clearing_managed_fields_of_a_secret_restarts_nothing_and_a_later_rotati
     .await?;
 
     // Nothing is to be seen of that, so a real rotation follows.
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     let rotation = r#"{"stringData": {"key": "chosen by a person"}}"#;
     kubectl(
         &test_env,

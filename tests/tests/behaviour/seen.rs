@@ -1,6 +1,9 @@
 //! What several behaviours look at: objects as JSON, what the operator asked for, `kubectl`.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -155,6 +158,14 @@ pub async fn because_with(
     })
     .await
     .map_err(|error| error.with_log(&test_env.operator.log()))
+}
+
+/// Waits until the next whole second has begun. Times in `managedFields` and creation times are whole seconds: of two writes
+/// within one second Kubernetes does not say which one was later.
+pub async fn next_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let passed = Duration::from_nanos(u64::from(now.subsec_nanos()));
+    tokio::time::sleep(Duration::from_millis(1_050).saturating_sub(passed)).await;
 }
 
 /// Where the audit log ends now.

@@ -20,17 +20,7 @@ use crate::{
 #[tokio::test]
 async fn a_child_with_our_labels_but_another_owner_survives() -> Result<(), Error> {
     let test_env = env_with_every_child("other-owner").await?;
-    test_env
-        .namespace
-        .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: owner}}")
-        .await?;
-    let owner: Api<ConfigMap> = test_env.namespace.api();
-    let owner = owner
-        .get("owner")
-        .await
-        .map_err(failed("looking at the owner"))?
-        .uid()
-        .unwrap_or_default();
+    let owner = owner(&test_env).await?;
     // One that its owner controls, and one that merely goes with it.
     for (name, controller) in [("controlled", true), ("owned", false)] {
         test_env.apply(&labelled("ConfigMap", name, &owner, controller)).await?;
@@ -68,17 +58,7 @@ async fn a_child_with_our_labels_but_another_owner_survives() -> Result<(), Erro
 async fn a_child_with_our_labels_but_another_owner_is_not_taken_over_and_the_drive_goes_on_once_it_is_gone()
 -> Result<(), Error> {
     let test_env = TestEnv::start("in-the-way").await?;
-    test_env
-        .namespace
-        .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: owner}}")
-        .await?;
-    let owner: Api<ConfigMap> = test_env.namespace.api();
-    let owner = owner
-        .get("owner")
-        .await
-        .map_err(failed("looking at the owner"))?
-        .uid()
-        .unwrap_or_default();
+    let owner = owner(&test_env).await?;
     test_env.apply(&labelled("Service", "season-web", &owner, true)).await?;
     test_env
         .apply(&labelled("ConfigMap", "season-web", &owner, false))
@@ -215,6 +195,16 @@ async fn an_object_of_the_same_name_that_is_not_ours_is_never_touched() -> Resul
         "{made:?}, then {all:?}"
     );
     Ok(())
+}
+
+/// Makes the ConfigMap `owner`, and returns its UID.
+async fn owner(test_env: &TestEnv) -> Result<String, Error> {
+    test_env
+        .apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: owner}}")
+        .await?;
+    let owners: Api<ConfigMap> = test_env.namespace.api();
+    let owner = owners.get("owner").await.map_err(failed("looking at the owner"))?;
+    Ok(owner.uid().unwrap_or_default())
 }
 
 /// An object that has a drive's labels and belongs to the ConfigMap `owner`.

@@ -16,6 +16,7 @@ use ras_tests::{Error, Fault, FaultProxy, Match, Operator, PATIENCE, eventually,
 
 use self::files::Files;
 use super::{Storage, look, print_figure};
+use crate::children::{counts_past, reconciles};
 
 const BUCKET: &str = "{name: photos, deletionPolicy: Delete}";
 /// What emptying may take of memory beside what the operator has at rest: pages of 1,000 entries, and what the
@@ -161,20 +162,7 @@ async fn an_operator_that_dies_while_it_empties_a_bucket_goes_on_where_it_was() 
 async fn looked_at(storage: &mut Storage, what: &str) -> Result<(), Error> {
     let before = reconciles(&mut storage.test_env.operator).await?;
     storage.annotate("example.com/note", Some(what)).await?;
-    let until = Instant::now() + PATIENCE;
-    while reconciles(&mut storage.test_env.operator).await? == before {
-        assert!(Instant::now() < until, "the operator did not look at the drive");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
-async fn reconciles(operator: &mut Operator) -> Result<u64, Error> {
-    let (_, text) = operator.get("/metrics").await?;
-    let counts = text.lines().filter(|line| line.starts_with("ras_reconciles_total{"));
-    Ok(counts
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-        .sum())
+    counts_past(&mut storage.test_env.operator, before).await
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use kube::Api;
 use ras_crds::ConditionType;
 use ras_tests::{
     Error,
-    control_plane::RemovalDecision::{Killed, Started},
+    control_plane::Fate::{Killed, Started},
     eventually,
     node::Site,
 };
