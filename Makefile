@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint check generate
+.PHONY: help demo dev test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint check generate
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -25,6 +25,12 @@ demo: ## Show the main job on a real control plane of its own (pods are simulate
 	@echo "building the operator (some minutes the first time)"
 	@cargo build --workspace --locked --bin ras-operator --bin demo --bin control-plane --bin process-guard
 	@./target/debug/demo $(if $(KEEP),--keep)
+
+dev: ## Run the operator against a control plane that stays up; a changed source builds and restarts it
+	@WITHOUT=external-secrets tests/control-plane/build.sh
+	@echo "building the operator (some minutes the first time)"
+	@cargo build --workspace --locked --bin ras-operator --bin dev --bin control-plane --bin process-guard
+	@./target/debug/dev
 
 test: check tools unit behaviour test-terraform ## Everything CI runs, but for `make e2e`
 	@echo "all passed on Kubernetes $(K8S_VERSION), except what says \"not run\" above"
