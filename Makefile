@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint lint-workflows check generate hooks
+.PHONY: help demo dev test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint lint-workflows check generate hooks
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -23,8 +23,14 @@ help: ## List these commands
 demo: ## Show the main job on a real control plane of its own (pods are simulated)
 	@WITHOUT=external-secrets tests/control-plane/build.sh
 	@echo "building the operator (some minutes the first time)"
-	@cargo build --workspace --locked --bin ras-operator --bin demo --bin control-plane --bin leash
+	@cargo build --workspace --locked --bin ras-operator --bin demo --bin control-plane --bin process-guard
 	@./target/debug/demo $(if $(KEEP),--keep)
+
+dev: ## Run the operator against a control plane that stays up; a changed source builds and restarts it
+	@WITHOUT=external-secrets tests/control-plane/build.sh
+	@echo "building the operator (some minutes the first time)"
+	@cargo build --workspace --locked --bin ras-operator --bin dev --bin control-plane --bin process-guard
+	@./target/debug/dev
 
 test: check tools unit behaviour test-terraform ## Everything CI runs, but for `make e2e`
 	@echo "all passed on Kubernetes $(K8S_VERSION), except what says \"not run\" above"
@@ -81,13 +87,13 @@ real-node: | control-plane ## Build what turns this machine into a node (ten min
 
 soak: control-plane object-stores ## An hour of edits, kills and faults, after which nothing is lost and nothing has grown (MINUTES=5 for a look)
 	@echo "building for release (some minutes the first time)"
-	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin leash
+	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin process-guard
 	@./target/release/soak --minutes $(MINUTES) --seed $(SEED)
 
 # Sizes and more: make bench BENCH="--drives 100,1000 --secrets 0"; ./target/release/bench --help tells all.
 bench: control-plane ## Measure the operator at 10, 100 and 1,000 drives on a control plane of its own (docs/performance.md)
 	@echo "building for release (some minutes the first time)"
-	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin bench --bin control-plane --bin leash
+	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin bench --bin control-plane --bin process-guard
 	@./target/release/bench --json target/bench.json $(BENCH)
 
 build: ## Build the operator and the test programs

@@ -10,7 +10,6 @@ pub mod fetch;
 pub mod informer;
 pub mod leadership;
 pub mod listeners;
-pub mod manifest;
 pub mod platform_reload;
 pub mod render;
 pub mod run;

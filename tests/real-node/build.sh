@@ -5,7 +5,7 @@
 #   tests/real-node/build.sh [OUT]
 #
 # OUT is target/tools by default; what exists already is not built again. Afterwards OUT/real-node/ holds links to containerd
-# (with its shim and ctr), runc, coredns, pause, our stand-in portal and its visitors, the operator cloudnative-pg and
+# (with its shim and ctr), runc, coredns, pause, our stand-in portal and its load generator, the operator cloudnative-pg and
 # the folder servers, which is the root of images; kubelet and kube-proxy lie beside the programs of their own
 # Kubernetes, in OUT/<minor version>/.
 #
@@ -39,14 +39,14 @@ each_program() {
     "$1" coredns "coredns-$coredns" real-node "$here/coredns" github.com/coredns/coredns 0 '' '-s -w'
     "$1" cloudnative-pg "cloudnative-pg-$cloudnative_pg" real-node "$here/cloudnative-pg" github.com/cloudnative-pg/cloudnative-pg/cmd/manager 0 '' '-s -w'
     "$1" portal portal real-node "$here/../portal" . 0 '' '-s -w'
-    "$1" visitors visitors real-node "$here/../visitors" . 0 '' '-s -w'
+    "$1" load-generator load-generator real-node "$here/../load-generator" . 0 '' '-s -w'
 }
 
 # Of all these two have source of ours, so only they can go stale under an unchanged version.
 is_missing() {
     if [ ! -x "$out/$2/$1" ]; then return 0; fi
     case $1 in
-        portal | visitors) [ -n "$(find "$4" -type f -newer "$out/$2/$1")" ] ;;
+        portal | load-generator) [ -n "$(find "$4" -type f -newer "$out/$2/$1")" ] ;;
         *) false ;;
     esac
 }

@@ -7,7 +7,7 @@ use kube::{
 };
 use serde_json::Value;
 
-use crate::{Cluster, Error, ForeignProject, Leashed, apply_yaml, control_plane::Description, eventually};
+use crate::{Cluster, Error, ForeignProject, ProcessGuard, apply_yaml, control_plane::Description, eventually};
 
 /// Where cert-manager looks for secrets of issuers that belong to no namespace, and the issuer the examples name. It
 /// signs each certificate with the certificate's own key, so nobody is asked.
@@ -32,7 +32,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// cert-manager's own controller, which issues certificates as long as this value lives.
 #[must_use = "certificates are issued only as long as this lives"]
 pub struct CertManager {
-    process: Leashed,
+    process: ProcessGuard,
 }
 
 impl CertManager {
@@ -60,7 +60,7 @@ impl Cluster {
         ];
         let program = self.tools().path("cert-manager-controller")?;
         let log = folder.join("logs/cert-manager.log");
-        let process = RefCell::new(Leashed::start("cert-manager", &program, arguments, &[], &log)?);
+        let process = RefCell::new(ProcessGuard::start("cert-manager", &program, arguments, &[], &log)?);
 
         let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("cert-manager.io", "v1", "ClusterIssuer"));
         let issuers: Api<DynamicObject> = Api::all_with(client, &kind);

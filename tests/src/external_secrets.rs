@@ -7,14 +7,14 @@ use kube::{
 };
 use serde_json::Value;
 
-use crate::{Cluster, Error, ForeignProject, Leashed, apply_yaml, control_plane::Description, eventually};
+use crate::{Cluster, Error, ForeignProject, ProcessGuard, apply_yaml, control_plane::Description, eventually};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// The External Secrets operator itself, which fills Secrets from stores as long as this value lives.
 #[must_use = "Secrets are filled only as long as this lives"]
 pub struct ExternalSecretsOperator {
-    process: Leashed,
+    process: ProcessGuard,
 }
 
 impl ExternalSecretsOperator {
@@ -48,7 +48,7 @@ impl Cluster {
         let environment = [("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
         let program = self.tools().path("external-secrets")?;
         let log = folder.join("logs/external-secrets.log");
-        let process = RefCell::new(Leashed::start(
+        let process = RefCell::new(ProcessGuard::start(
             "external-secrets",
             &program,
             arguments,

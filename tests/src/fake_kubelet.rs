@@ -137,7 +137,7 @@ impl Kubelet {
             let kubelet = self.clone();
             tokio::spawn(async move {
                 if let Err(error) = kubelet.run(&pod).await {
-                    // What a kubelet would tell in an event: the test that waits for the outcome fails, and says this.
+                    // A kubelet would write an event here. The test that waits for the outcome fails and prints this.
                     kubelet.note(&pod, None, String::new(), error.to_string());
                 }
             });
@@ -159,7 +159,7 @@ impl Kubelet {
         let spec = pod.spec.clone().unwrap_or_default();
         let container = spec.containers.first().cloned().unwrap_or_default();
         if self.pretends {
-            return self.tell(pod, &container, Some(0), "{}", Timestamp::now()).await;
+            return self.report(pod, &container, Some(0), "{}", Timestamp::now()).await;
         }
         // As a kubelet, which tries again until everything is there.
         let mounts = eventually(PATIENCE, "all volumes of a pod to be there", async || {
@@ -194,7 +194,7 @@ impl Kubelet {
         let code = output.status.code();
         let log = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         self.note(pod, code, message.clone(), log);
-        self.tell(pod, &container, code, &message, started).await
+        self.report(pod, &container, code, &message, started).await
     }
 
     /// Leads to a real server where the administrator's host is a name of the cluster's.
@@ -285,7 +285,7 @@ impl Kubelet {
         Ok(data.into_iter().map(|(key, value)| (key, value.0)).collect())
     }
 
-    async fn tell(
+    async fn report(
         &self,
         pod: &Pod,
         container: &Container,
@@ -311,7 +311,7 @@ impl Kubelet {
         pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(&status))
             .await
             .map(drop)
-            .map_err(Error::api("telling how a pod ended"))
+            .map_err(Error::api("writing the status of a pod"))
     }
 }
 

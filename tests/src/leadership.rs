@@ -1,10 +1,30 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::AuditEvent;
+use k8s_openapi::{api::coordination::v1::Lease, jiff::Timestamp};
+use kube::Api;
+
+use crate::{AuditEvent, Error, eventually};
 
 /// Whether it is for the lease of an election, and not part of what the leader leads for.
 pub fn is_lease(event: &AuditEvent) -> bool {
     event.resource == "leases"
+}
+
+/// Waits until a candidate has taken the lease after a moment; returns who, and when.
+pub async fn lease_taken_after(
+    leases: &Api<Lease>,
+    name: &str,
+    moment: Timestamp,
+    limit: Duration,
+) -> Result<(String, Timestamp), Error> {
+    eventually(limit, "a candidate to take the lease", async || {
+        let lease = leases.get(name).await?.spec.unwrap_or_default();
+        match (lease.holder_identity, lease.acquire_time) {
+            (Some(holder), Some(taken)) if taken.0 > moment && !holder.is_empty() => Ok((holder, taken.0)),
+            seen => Err(format!("{seen:?}").into()),
+        }
+    })
+    .await
 }
 
 /// Looks through the writes of all candidates, in the order in which the API server received them: whoever writes has to be who

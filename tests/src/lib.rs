@@ -11,7 +11,7 @@
 //! Pods do not really run in behaviour tests: kwok plays the kubelet and reports them Ready, and claims on volumes Bound. They do
 //! on the real [`node`] of `make e2e`, from images that are assembled here ([`Image`]).
 //!
-//! Everything runs on a leash (see [`Leashed`]): when the test process dies in whatever way, nothing is left running.
+//! Every program is started by a [`ProcessGuard`]: when the test process dies in whatever way, nothing is left running.
 
 mod apply;
 mod audit;
@@ -30,8 +30,9 @@ mod helm;
 mod image;
 mod kubectl;
 mod leadership;
-mod leash;
 mod memory;
+#[cfg(test)]
+mod named_tests;
 mod namespace;
 pub mod node;
 pub mod object_store;
@@ -39,8 +40,11 @@ mod operator;
 mod operator_rights;
 mod ports;
 pub mod postgres;
+mod process_guard;
 mod processor;
 mod recording_proxy;
+#[cfg(test)]
+mod retired_names;
 mod server_certificates;
 mod test_env;
 mod usage;
@@ -60,11 +64,11 @@ pub use foreign::{ForeignProject, read_yaml_with_go};
 pub use helm::Helm;
 pub use image::Image;
 pub use kubectl::KubectlOutput;
-pub use leadership::{is_lease, never_two_at_once};
-pub use leash::{Leashed, Signal};
+pub use leadership::{is_lease, lease_taken_after, never_two_at_once};
 pub use memory::Memory;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions};
+pub use process_guard::{ProcessGuard, Signal};
 pub use processor::processor_time;
 pub use recording_proxy::RecordingProxy;
 pub use test_env::{PATIENCE, ROLES, Shared, TestEnv};

@@ -1,6 +1,6 @@
 use std::fs;
 
-use crate::{Error, Leashed, Operator};
+use crate::{Error, Operator, ProcessGuard};
 
 /// How much memory a process has, in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +32,10 @@ impl Operator {
     }
 }
 
-/// The program's own process: the only child of its leash's main thread.
-pub(crate) fn number(process: &Leashed) -> Result<u32, Error> {
-    let leash = process.leash();
-    let file = format!("/proc/{leash}/task/{leash}/children");
+/// The program's own process: the only child of its guard's main thread.
+pub(crate) fn number(process: &ProcessGuard) -> Result<u32, Error> {
+    let guard = process.guard_id();
+    let file = format!("/proc/{guard}/task/{guard}/children");
     let text = fs::read_to_string(&file).map_err(Error::io(format!("reading {file}")))?;
     let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
     first.ok_or_else(|| process.error("has no process"))

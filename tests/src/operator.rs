@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    Cluster, Error, Leashed, Signal, TestNamespace,
+    Cluster, Error, ProcessGuard, Signal, TestNamespace,
     control_plane::{Credentials, write_kubeconfig},
     error::ended,
     eventually,
@@ -57,7 +57,7 @@ impl OperatorOptions {
         }
     }
 
-    /// By way of a [`RecordingProxy`](crate::Wire), or of whatever else listens at this URL before the API server.
+    /// By way of a [`RecordingProxy`](crate::RecordingProxy), or of whatever else listens at this URL before the API server.
     #[must_use]
     pub fn by_way_of(mut self, url: impl Into<String>) -> Self {
         self.server = Some(url.into());
@@ -112,7 +112,7 @@ impl OperatorOptions {
 ///
 /// Killed when dropped. If a test fails while it runs, the end of its log is shown.
 pub struct Operator {
-    process: Leashed,
+    process: ProcessGuard,
     user: String,
     token: String,
     started: SystemTime,
@@ -164,7 +164,7 @@ impl Operator {
         variables.extend(environment.iter().cloned());
         let program = program_beside("ras-operator")?;
         let started = SystemTime::now();
-        let process = Leashed::start("ras-operator", &program, command, &variables, &folder.join("log"))?;
+        let process = ProcessGuard::start("ras-operator", &program, command, &variables, &folder.join("log"))?;
         Ok(Self {
             process,
             user: format!("system:serviceaccount:{}:{account}", namespace.name()),
@@ -188,7 +188,7 @@ impl Operator {
         &self.token
     }
 
-    pub(crate) fn process(&self) -> &Leashed {
+    pub(crate) fn process(&self) -> &ProcessGuard {
         &self.process
     }
 

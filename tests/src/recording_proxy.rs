@@ -132,9 +132,9 @@ impl RecordingProxy {
         format!("http://{}", self.address)
     }
 
-    /// Asks the API server for `path` as whoever has this token, by way of this wire.
+    /// Gets `path` from the API server with this token, through this proxy.
     pub async fn get(&self, token: &str, path: &str) -> Result<(u16, String), Error> {
-        let asking = || format!("asking for {path} by way of a wire");
+        let asking = || format!("asking for {path} through the proxy");
         let mut stream = TcpStream::connect(self.address).await.map_err(Error::io(asking()))?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"

@@ -13,23 +13,23 @@ pub const ROLES: &str = "deploy/rbac/operator.yaml";
 /// How long a drive may take to become Ready on these simulated nodes. Generous, because tests run side by side.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A namespace with an operator that looks after it, and nothing else.
+/// A namespace with an operator that watches only this namespace.
 pub struct TestEnv {
-    /// The control plane, shared by all tests of the process unless it is the test's own.
+    /// The control plane, shared by all tests of the process or owned by one test.
     pub cluster: Shared,
     /// The namespace.
     pub namespace: TestNamespace,
     /// The operator, under exactly the rights it is shipped with.
     pub operator: Operator,
-    /// Runs the Jobs that prepare databases, for no node here does.
+    /// Runs the Jobs that prepare databases, because the simulated nodes run nothing.
     pub jobs: FakeKubelet,
 }
 
-/// A control plane that is everybody's or one test's.
+/// A control plane that is shared or belongs to one test.
 pub enum Shared {
-    /// Everybody's.
+    /// Shared by all tests of the process.
     All(&'static Cluster),
-    /// One test's.
+    /// Owned by one test.
     Own(Box<Cluster>),
 }
 
@@ -45,7 +45,7 @@ impl std::ops::Deref for Shared {
 }
 
 impl TestEnv {
-    /// A season on the shared control plane.
+    /// A test environment on the shared control plane.
     pub async fn start(prefix: &str) -> Result<Self, Error> {
         Self::with(
             Shared::All(cluster().await?),
@@ -55,14 +55,14 @@ impl TestEnv {
         .await
     }
 
-    /// A season on a control plane of its own, for what changes the cluster for everybody.
+    /// A test environment with a control plane of its own, for tests that change cluster-scoped objects.
     pub async fn alone(prefix: &str, options: &OperatorOptions) -> Result<Self, Error> {
         Self::with(Shared::Own(Box::new(Cluster::start().await?)), prefix, options).await
     }
 
-    /// A season with an operator that runs in another way.
+    /// A test environment with other operator options.
     pub async fn with(cluster: Shared, prefix: &str, options: &OperatorOptions) -> Result<Self, Error> {
-        cluster.install_contract().await?;
+        cluster.install_crd().await?;
         let namespace = cluster.namespace(prefix).await?;
         let operator = Operator::start(&cluster, &namespace, options).await?;
         let jobs = FakeKubelet::start(namespace.client(), Some(namespace.name()));
@@ -115,8 +115,8 @@ impl TestEnv {
 }
 
 impl Cluster {
-    /// Installs our own CustomResourceDefinition, as it is shipped.
-    pub async fn install_contract(&self) -> Result<(), Error> {
+    /// Installs the CRD of `RecruitmentDrive`, as it is shipped.
+    pub async fn install_crd(&self) -> Result<(), Error> {
         let path = repository().join("crds/recruitmentdrives.yaml");
         let text = std::fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?;
         let client = self.client()?;

@@ -9,10 +9,10 @@ use ras_core::build::labels;
 use ras_core::platform;
 use ras_crds::ConditionType;
 use ras_crds::spec::DeletionPolicy;
-use ras_operator::manifest::to_yaml;
 use serde_json::Value;
 
 use crate::drives::{facts_for, read};
+use crate::manifest::to_yaml;
 
 fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

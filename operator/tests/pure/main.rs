@@ -19,6 +19,10 @@ mod listeners;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod manifest;
+#[cfg(test)]
+mod manifest_writer;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod planned;

@@ -38,10 +38,10 @@ struct Arguments {
     /// Let pods really run, on this machine (needs root)
     #[arg(long)]
     real_node: bool,
-    /// Folder of the enclosure that this program runs in; it says so to itself
+    /// Folder of the sandbox that this program runs in; it says so to itself
     #[arg(long, hide = true, requires = "address")]
-    enclosed: Option<PathBuf>,
-    /// Address of the node in the enclosure
+    sandbox: Option<PathBuf>,
+    /// Address of the node in the sandbox
     #[arg(long, hide = true)]
     address: Option<Ipv4Addr>,
 }
@@ -49,9 +49,9 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outside = arguments.real_node && arguments.enclosed.is_none();
+    let outside = arguments.real_node && arguments.sandbox.is_none();
     let result = if outside {
-        enclose(&arguments).await
+        run_in_sandbox(&arguments).await
     } else {
         run(arguments).await
     };
@@ -65,14 +65,14 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs this program inside an enclosure, until it ends or this one is asked to.
-async fn enclose(arguments: &Arguments) -> Result<(), Error> {
+/// Runs this program again inside a [`NodeSandbox`], until it ends or a signal asks this one to stop.
+async fn run_in_sandbox(arguments: &Arguments) -> Result<(), Error> {
     let version = version(arguments)?;
     let sandbox = NodeSandbox::new()?;
     let Site { folder, address } = sandbox.site();
     let mut inside = vec![
         "--real-node".to_owned(),
-        format!("--enclosed={}", folder.display()),
+        format!("--sandbox={}", folder.display()),
         format!("--address={address}"),
         format!("--kubernetes-version={}", version.full()),
     ];
@@ -87,10 +87,10 @@ async fn enclose(arguments: &Arguments) -> Result<(), Error> {
             // It has said why on stderr.
             Ok(status) if status.success() => Ok(()),
             Ok(_) => Err(Error::ControlPlane("it ended early".to_owned())),
-            Err(error) => Err(io("waiting for the enclosure", &error)),
+            Err(error) => Err(io("waiting for the sandbox", &error)),
         },
         asked = &mut stopped => {
-            child.kill().await.map_err(|error| io("ending the enclosure", &error))?;
+            child.kill().await.map_err(|error| io("ending the sandbox", &error))?;
             asked
         }
     };
@@ -103,11 +103,11 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
     let (lines, mut orders) = mpsc::unbounded_channel();
     let stopped = stop_requested(arguments.keep, lines);
     tokio::pin!(stopped);
-    let nodes = match (arguments.enclosed, arguments.address) {
+    let nodes = match (arguments.sandbox, arguments.address) {
         (Some(folder), Some(address)) => Nodes::Real(Site { folder, address }),
         _ => Nodes::Simulated,
     };
-    let enclosed = matches!(nodes, Nodes::Real(_));
+    let in_sandbox = matches!(nodes, Nodes::Real(_));
     let options = Options {
         version,
         nodes,
@@ -135,8 +135,8 @@ async fn run(arguments: Arguments) -> Result<(), Error> {
             }
         }
     };
-    // With the end of this program the kernel ends everything in an enclosure, and nothing in there is worth an order.
-    if !enclosed {
+    // With the end of this program the kernel ends everything in a sandbox, and nothing in there is worth an order.
+    if !in_sandbox {
         control_plane.stop().await?;
     }
     result

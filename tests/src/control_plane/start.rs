@@ -16,8 +16,8 @@ use super::{
 use crate::{
     Error,
     fake_kubelet::{LABEL, PURPOSE},
-    leash::{Leashed, Signal},
     node::{self, Site},
+    process_guard::{ProcessGuard, Signal},
 };
 
 /// A start takes 5 s on two idle cores; the rest is for a machine that compiles at the same time.
@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 3;
 pub enum Nodes {
     /// kwok: three nodes in three zones, whose pods are Ready without running.
     Simulated,
-    /// This machine, inside an [`NodeSandbox`](crate::node::Enclosure): pods run.
+    /// This machine, inside a [`NodeSandbox`](crate::node::NodeSandbox): pods run.
     Real(Site),
 }
 
@@ -61,10 +61,10 @@ pub struct Options {
 pub struct ControlPlane {
     description: Description,
     /// In the order they were started.
-    programs: Vec<Leashed>,
+    programs: Vec<ProcessGuard>,
     /// Names of those that were killed on purpose, and are to be started again.
     down: BTreeSet<String>,
-    /// Removed with everything in it when dropped. An enclosure's folder is not ours to remove.
+    /// Removed with everything in it when dropped. A sandbox's folder is not ours to remove.
     folder: Option<tempfile::TempDir>,
 }
 
@@ -169,7 +169,7 @@ impl ControlPlane {
     fn launch(&mut self, tools: &Tools, name: &str, arguments: Vec<String>) -> Result<(), Error> {
         let log = self.description.folder.join("logs").join(format!("{name}.log"));
         self.programs
-            .push(Leashed::start(name, &tools.path(name)?, arguments, &[], &log)?);
+            .push(ProcessGuard::start(name, &tools.path(name)?, arguments, &[], &log)?);
         Ok(())
     }
 
@@ -200,13 +200,13 @@ impl ControlPlane {
     /// An error if one of the programs has ended although nobody wanted it to.
     pub fn check(&mut self) -> Result<(), Error> {
         let wanted = self.programs.iter_mut().filter(|one| !self.down.contains(one.name()));
-        wanted.into_iter().try_for_each(Leashed::check_running)
+        wanted.into_iter().try_for_each(ProcessGuard::check_running)
     }
 
     /// Does to one of the programs what a fault would do to it, or mends that.
     pub async fn obey(&mut self, order: &Order) -> Result<(), Error> {
         let Some(program) = self.programs.iter_mut().find(|one| one.name() == order.program) else {
-            let names: Vec<&str> = self.programs.iter().map(Leashed::name).collect();
+            let names: Vec<&str> = self.programs.iter().map(ProcessGuard::name).collect();
             return Err(Error::ControlPlane(format!(
                 "it has no program `{}`: name one of {}",
                 order.program,

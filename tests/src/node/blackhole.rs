@@ -106,9 +106,9 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// The network that the program inside the enclosure of this folder is in.
+/// The network that the program inside the sandbox of this folder is in.
 fn network_of(folder: &Path) -> Result<String, Error> {
-    let argument = format!("--enclosed={}", folder.display());
+    let argument = format!("--sandbox={}", folder.display());
     let entries = fs::read_dir("/proc").map_err(Error::io("reading /proc"))?;
     for entry in entries.filter_map(Result::ok) {
         // Whoever ends meanwhile is not it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Site, machine};
 use crate::Error;
 
-/// Network of the pods; it is seen inside the enclosure alone, so all clusters have the same.
+/// Network of the pods; it is seen inside the sandbox alone, so all clusters have the same.
 const PODS: &str = "10.244.0.0/24";
 /// Name under which the image of a pod's own container is imported.
 pub(super) const PAUSE_IMAGE: &str = "localhost/pause:1";

@@ -4,7 +4,7 @@ use super::{cgroups, sandbox};
 use crate::control_plane::Description;
 
 /// What is still on this machine of a cluster with a real node that was stopped: each a sentence with its name. Nothing should
-/// be: the enclosure's documentation says why.
+/// be: the sandbox's documentation says why.
 pub fn left_behind(cluster: &Description) -> Vec<String> {
     let mut found = of_folder(&cluster.folder);
     // `https://ADDRESS:PORT`, and the address tells the name of the cable.

@@ -7,7 +7,7 @@ use std::{
 use super::cgroups;
 use crate::Error;
 
-/// How the folder of every enclosure, and its branch of cgroups, is called at its beginning.
+/// How the folder of every sandbox, and its branch of cgroups, is called at its beginning.
 pub(super) const PREFIX: &str = "ras-node-";
 const LOCK: &str = "lock";
 
@@ -48,7 +48,7 @@ pub(super) fn remove(temporary: &Path) -> Result<Vec<String>, Error> {
     Ok(removed)
 }
 
-/// Removes one enclosure's folder and cgroups, if they are there; everyone in it must have ended.
+/// Removes one sandbox's folder and cgroups, if they are there; everyone in it must have ended.
 pub(super) fn remove_one(folder: &Path, name: &str) -> Result<(), Error> {
     cgroups::remove(name)?;
     match fs::remove_dir_all(folder) {
@@ -74,7 +74,7 @@ fn is_abandoned(folder: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn enclosure_in(temporary: &Path, name: &str) -> std::path::PathBuf {
+    fn sandbox_in(temporary: &Path, name: &str) -> std::path::PathBuf {
         let folder = temporary.join(name);
         fs::create_dir(&folder).unwrap();
         drop(Lock::share(&folder).unwrap());
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn what_is_removed_already_is_no_failure() {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = enclosure_in(temporary.path(), "ras-node-test-gone");
+        let folder = sandbox_in(temporary.path(), "ras-node-test-gone");
         // The network may take longer to go than the folder, and both are looked at again until both are gone.
         for _ in 0..2 {
             remove_one(&folder, "ras-node-test-gone").unwrap();
@@ -95,16 +95,16 @@ mod tests {
     #[test]
     fn what_the_dead_left_is_removed_and_what_the_living_use_is_not() {
         let temporary = tempfile::tempdir().unwrap();
-        let dead = enclosure_in(temporary.path(), "ras-node-test-dead");
-        let living = enclosure_in(temporary.path(), "ras-node-test-living");
+        let dead = sandbox_in(temporary.path(), "ras-node-test-dead");
+        let living = sandbox_in(temporary.path(), "ras-node-test-living");
         let _lock = Lock::share(&living).unwrap();
         let being_made = temporary.path().join("ras-node-test-new");
         fs::create_dir(&being_made).unwrap();
-        let strangers = temporary.path().join("else");
-        fs::create_dir(&strangers).unwrap();
+        let unrelated = temporary.path().join("else");
+        fs::create_dir(&unrelated).unwrap();
 
         assert_eq!(remove(temporary.path()).unwrap(), ["ras-node-test-dead"]);
         assert!(!dead.exists());
-        assert!(living.exists() && being_made.exists() && strangers.exists());
+        assert!(living.exists() && being_made.exists() && unrelated.exists());
     }
 }

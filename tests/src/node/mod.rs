@@ -5,7 +5,7 @@
 //! A node changes a machine in a hundred places: mounts, bridges, packet filter chains, `/run`, `/var/lib`, processes that
 //! belong to nobody. So the whole cluster, control plane included, lives in an [`NodeSandbox`] of namespaces of its own:
 //!
-//! - **Processes**: when the enclosure's first process ends, the kernel ends every other one in it, whoever started it.
+//! - **Processes**: when the sandbox's first process ends, the kernel ends every other one in it, whoever started it.
 //! - **Mounts** and **network**: bridge, addresses, `iptables` chains and overlay mounts exist in there alone, and go with the
 //!   last process. The machine's own packet filter is never touched, so several clusters run side by side.
 //! - `/run`, `/var/lib` and `/var/log` are empty in there: neither another containerd nor a kubelet of the machine is met.

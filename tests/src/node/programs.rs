@@ -28,7 +28,7 @@ pub(super) fn kube_proxy(kubeconfig: &Path) -> Vec<String> {
         format!("--hostname-override={}", Site::NODE),
         "--proxy-mode=iptables".to_owned(),
         "--cluster-cidr=10.244.0.0/16".to_owned(),
-        // The table's size is the machine's, not the enclosure's.
+        // The table's size is the machine's, not the sandbox's.
         "--conntrack-max-per-core=0".to_owned(),
         // Rules follow the objects at once, or a test would measure the pause.
         "--iptables-min-sync-period=0s".to_owned(),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::Error;
 
-const SCRIPT: &str = include_str!("enclose.sh");
+const SCRIPT: &str = include_str!("sandbox.sh");
 /// The range for tests of networks (RFC 2544), which nobody else uses: 198.18.0.0/15.
 const RANGE: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 /// It is cut into networks of four addresses: one for the machine and one for the node are enough.
@@ -112,7 +112,7 @@ impl NodeSandbox {
     pub fn run(&self, program: &Path, arguments: &[String]) -> Result<Child, Error> {
         Command::new("unshare")
             .args(["--net", "--mount", "--ipc", "--uts", "--propagation", "private"])
-            .args(["--", "sh", "-c", SCRIPT, "enclose.sh"])
+            .args(["--", "sh", "-c", SCRIPT, "sandbox.sh"])
             .arg(std::process::id().to_string())
             .arg(self.network.cable())
             .arg(self.network.machine().to_string())

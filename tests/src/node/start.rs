@@ -13,7 +13,7 @@ use super::{
     site::socket_in,
 };
 use crate::{
-    Error, Image, Leashed, Signal,
+    Error, Image, ProcessGuard, Signal,
     control_plane::{Description, Tools},
     eventually,
 };
@@ -34,7 +34,7 @@ pub(crate) async fn start(
     users: &Users,
     certificate_authority: &Path,
     client: &Client,
-    running: &mut Vec<Leashed>,
+    running: &mut Vec<ProcessGuard>,
 ) -> Result<(), Error> {
     let own = Tools::real_node()?;
     files::write(site, certificate_authority)?;
@@ -45,7 +45,7 @@ pub(crate) async fn start(
         let path = format!("{}:{path}:/usr/sbin:/sbin", own.folder().display());
         let log = site.path("logs").join(format!("{name}.log"));
         let environment = [("PATH".to_owned(), path)];
-        Leashed::start(name, &program, arguments, &environment, &log).map(|program| running.push(program))
+        ProcessGuard::start(name, &program, arguments, &environment, &log).map(|program| running.push(program))
     };
     launch("containerd", own.path("containerd")?, programs::containerd(site))?;
     launch("coredns", own.path("coredns")?, programs::coredns(site))?;

@@ -13,7 +13,9 @@ use super::{
     programs::{Site, inner_secret},
     secret,
 };
-use crate::{Error, Leashed, Signal, control_plane::Tools, folder::Folder, ports, server_certificates::Certificates};
+use crate::{
+    Error, ProcessGuard, Signal, control_plane::Tools, folder::Folder, ports, server_certificates::Certificates,
+};
 
 /// A start takes two seconds on two idle cores; the rest is for a machine that compiles at the same time.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -25,7 +27,7 @@ const ATTEMPTS: usize = 3;
 /// A running S3 server. It ends, and its folder goes, when this is dropped or the test process dies.
 pub struct ObjectStore {
     // Before the folder, so that nobody writes into it any more when it is removed.
-    process: Leashed,
+    process: ProcessGuard,
     tools: Tools,
     pub(super) site: Site,
     endpoint: String,
@@ -200,9 +202,9 @@ impl ObjectStore {
     }
 }
 
-fn launch(site: &Site, tools: &Tools) -> Result<Leashed, Error> {
+fn launch(site: &Site, tools: &Tools) -> Result<ProcessGuard, Error> {
     let program = site.program(tools)?;
-    Leashed::start(
+    ProcessGuard::start(
         site.options.kind.name(),
         &program.path,
         program.arguments,

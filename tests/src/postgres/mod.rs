@@ -1,6 +1,6 @@
 //! Real PostgreSQL servers on this machine, from Debian's package `postgresql`.
 //!
-//! Each is a process on a leash, on a free port of 127.0.0.1, in a temporary folder that goes when it goes. PostgreSQL
+//! Each runs under a [`ProcessGuard`](crate::ProcessGuard), on a free port of 127.0.0.1, in a temporary folder that goes when it goes. PostgreSQL
 //! refuses to run as root: where the tests do, the server runs as the user `postgres` (or `nobody`).
 //!
 //! A server has two superusers: [`WATCHER`], by whom tests look at it and who always gets in without TLS, and [`ADMIN`],

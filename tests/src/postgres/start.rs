@@ -9,7 +9,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::{PostgresOptions, ServerTls, programs::Programs};
 use crate::{
-    Error, Leashed, Signal, folder::Folder, object_store::secret::random, ports, server_certificates::Certificates,
+    Error, ProcessGuard, Signal, folder::Folder, object_store::secret::random, ports, server_certificates::Certificates,
 };
 
 /// The superuser whom tests look at a server by. The rules let it in without TLS, whatever they ask of others.
@@ -28,7 +28,7 @@ const ATTEMPTS: usize = 3;
 /// A running server. It ends, and its folder goes, when this is dropped or the test process dies.
 pub struct PostgresServer {
     // Before the folder, so that nobody writes into it any more when it is removed.
-    process: Leashed,
+    process: ProcessGuard,
     programs: Programs,
     options: PostgresOptions,
     port: u16,
@@ -316,7 +316,7 @@ fn rules(options: &PostgresOptions) -> String {
     lines.join("\n") + "\n"
 }
 
-fn launch(programs: &Programs, options: &PostgresOptions, folder: &Path, port: u16) -> Result<Leashed, Error> {
+fn launch(programs: &Programs, options: &PostgresOptions, folder: &Path, port: u16) -> Result<ProcessGuard, Error> {
     let (program, mut arguments) = programs.command("postgres");
     arguments.extend(["-D".to_owned(), folder.join("data").display().to_string()]);
     let mut settings = vec![
@@ -348,7 +348,7 @@ fn launch(programs: &Programs, options: &PostgresOptions, folder: &Path, port: u
     for (name, value) in settings.into_iter().chain(own) {
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
-    Leashed::start("postgres", &program, arguments, &[], &folder.join("log"))
+    ProcessGuard::start("postgres", &program, arguments, &[], &folder.join("log"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

@@ -26,8 +26,8 @@ pub enum Cut {
     After(usize),
 }
 
-/// A wire to a server on which whoever listens learns of the statements that change something, and can stop at any of
-/// them. It understands connections without TLS.
+/// A proxy before a PostgreSQL server that counts the statements that change something, and can cut the connection at any
+/// of them. It understands connections without TLS.
 pub struct Tap {
     port: u16,
     statements: Arc<AtomicUsize>,
@@ -43,11 +43,11 @@ impl Tap {
             .map_err(Error::io("listening on a free port"))?;
         let port = listener.local_addr().map_err(Error::io("reading a port"))?.port();
         let statements = Arc::new(AtomicUsize::new(0));
-        let (tell, told) = watch::channel(false);
+        let (cut_sender, cut_receiver) = watch::channel(false);
         let counter = Arc::clone(&statements);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (counter, tell) = (Arc::clone(&counter), tell.clone());
+                let (counter, cut_sender) = (Arc::clone(&counter), cut_sender.clone());
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else {
                         return;
@@ -55,7 +55,7 @@ impl Tap {
                     let (from_client, mut to_client) = client.into_split();
                     let (mut from_server, to_server) = server.into_split();
                     let answers = tokio::spawn(async move { copy(&mut from_server, &mut to_client).await });
-                    let _ = pass_on(from_client, to_server, cut, &counter, &tell).await;
+                    let _ = pass_on(from_client, to_server, cut, &counter, &cut_sender).await;
                     answers.abort();
                 });
             }
@@ -63,7 +63,7 @@ impl Tap {
         Ok(Self {
             port,
             statements,
-            cut: told,
+            cut: cut_receiver,
             accepting,
         })
     }
@@ -97,7 +97,7 @@ async fn pass_on(
     mut server: OwnedWriteHalf,
     cut: Cut,
     counter: &AtomicUsize,
-    tell: &watch::Sender<bool>,
+    cut_sender: &watch::Sender<bool>,
 ) -> std::io::Result<()> {
     // The first message alone has no letter.
     let length = client.read_u32().await?;
@@ -116,22 +116,22 @@ async fn pass_on(
             0
         };
         if number > 0 && cut == Cut::Before(number) {
-            tell.send_replace(true);
-            return gone(client).await;
+            cut_sender.send_replace(true);
+            return until_closed(client).await;
         }
         server.write_u8(letter).await?;
         server.write_u32(length).await?;
         server.write_all(&body).await?;
         if number > 0 && cut == Cut::After(number) {
             server.flush().await?;
-            tell.send_replace(true);
-            return gone(client).await;
+            cut_sender.send_replace(true);
+            return until_closed(client).await;
         }
     }
 }
 
 /// Waits until the client is gone. Only then does the server lose its connection, as it would without us in between.
-async fn gone(mut client: OwnedReadHalf) -> std::io::Result<()> {
+async fn until_closed(mut client: OwnedReadHalf) -> std::io::Result<()> {
     client.read_to_end(&mut Vec::new()).await.map(drop)
 }
 

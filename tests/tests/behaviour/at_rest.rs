@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{
-        EVERY_CHILD, api, at_rest, failed, kinds, make_every_child, meddle, reconciles, season_with_every_child,
-        versions,
+        EVERY_CHILD, api, at_rest, counts_past, env_with_every_child, failed, kinds, make_every_child, meddle,
+        reconciles, versions,
     },
     seen::{asked, because, kubectl, mark},
 };
@@ -27,18 +27,18 @@ const WATCHES_LAST: Duration = Duration::from_secs(280);
 
 #[tokio::test]
 async fn applying_the_same_drive_twice_changes_no_resource_version() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("same-twice").await?;
+    let mut test_env = env_with_every_child("same-twice").await?;
     let before = at_rest(&test_env, "season").await?;
     assert!(before.len() > Kind::ALL.len(), "{before:?}");
 
     test_env.apply(EVERY_CHILD).await?;
     assert_eq!(at_rest(&test_env, "season").await?, before);
 
-    // The API server keeps such an apply from the operator. A note on the drive it does see, and walks through all of it.
+    // The API server keeps such an apply from the operator. A note on the drive it does see, and reconciles all of it.
     let since = mark(&test_env).await?;
-    let walked = reconciles(&mut test_env.operator).await?;
+    let reconciled = reconciles(&mut test_env.operator).await?;
     kubectl(&test_env, &["annotate", "drive", "season", "example.com/note=seen"]).await?;
-    counts_past(&mut test_env.operator, walked).await?;
+    counts_past(&mut test_env.operator, reconciled).await?;
     let mut after = at_rest(&test_env, "season").await?;
     let drive = after.insert("RecruitmentDrive".to_owned(), before["RecruitmentDrive"].clone());
     assert_ne!(
@@ -70,14 +70,14 @@ async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
 
     let before = versions(&test_env, "season").await?;
     let since = mark(&test_env).await?;
-    let walked = reconciles(&mut test_env.operator).await?;
+    let reconciled = reconciles(&mut test_env.operator).await?;
     tokio::time::sleep(A_MINUTE).await;
     let late = started.elapsed() > WATCHES_LAST;
     let asked = asked(&test_env, since, |event| !(late && event.verb == "watch")).await?;
     assert!(asked.is_empty(), "{asked:#?}");
     assert_eq!(
         reconciles(&mut test_env.operator).await?,
-        walked,
+        reconciled,
         "it looked at the drive without a reason"
     );
     assert_eq!(versions(&test_env, "season").await?, before);
@@ -86,7 +86,7 @@ async fn an_idle_drive_costs_no_request_for_a_minute() -> Result<(), Error> {
 
 #[tokio::test]
 async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("restarted").await?;
+    let mut test_env = env_with_every_child("restarted").await?;
     let before = at_rest(&test_env, "season").await?;
     test_env.operator.stop().await?;
     let since = mark(&test_env).await?;
@@ -116,7 +116,7 @@ async fn a_restarted_operator_finds_out_by_lists_alone_that_nothing_changed() ->
 
 #[tokio::test]
 async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("down").await?;
+    let mut test_env = env_with_every_child("down").await?;
     test_env.operator.stop().await?;
     let (deployments, services, config_maps) = (
         api(&test_env, Kind::Deployment),
@@ -164,7 +164,7 @@ async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -
 
 #[tokio::test]
 async fn a_change_of_one_image_writes_that_deployment_alone() -> Result<(), Error> {
-    let test_env = season_with_every_child("one-image").await?;
+    let test_env = env_with_every_child("one-image").await?;
     let before = pods(&test_env).await?;
     let since = mark(&test_env).await?;
 
@@ -231,11 +231,11 @@ spec:
     let children = at_rest(&test_env, "fresh").await?.len() - 1;
     assert!(children >= 7, "the drive became {children} objects");
 
-    let (mut written, mut told, mut events) = (BTreeMap::new(), 0, 0);
+    let (mut written, mut status_writes, mut events) = (BTreeMap::new(), 0, 0);
     for event in asked(&test_env, since, ras_tests::AuditEvent::is_write).await? {
         match &*event.resource {
             "events" => events += 1,
-            "recruitmentdrives" => told += 1,
+            "recruitmentdrives" => status_writes += 1,
             resource => *written.entry(format!("{resource}/{}", event.name)).or_insert(0) += 1,
         }
     }
@@ -243,7 +243,10 @@ spec:
     assert!(written.values().all(|times| *times == 1), "{written:?}");
     assert_eq!(events, 1, "what was made is told once");
     // Twice, where the Deployment controller takes its time.
-    assert!((1..=2).contains(&told), "the status was written {told} times");
+    assert!(
+        (1..=2).contains(&status_writes),
+        "the status was written {status_writes} times"
+    );
     Ok(())
 }
 
@@ -274,22 +277,4 @@ async fn start_operator(test_env: &TestEnv) -> Result<Operator, Error> {
         &OperatorOptions::with_roles(ROLES),
     )
     .await
-}
-
-/// Waits until the operator has counted more reconciles than `before`.
-async fn counts_past(operator: &mut Operator, before: u64) -> Result<(), Error> {
-    let started = Instant::now();
-    while reconciles(operator).await? <= before {
-        if started.elapsed() > PATIENCE {
-            let (what, last_seen) = ("a reconcile".to_owned(), format!("{before} as before"));
-            let error = Error::Waited {
-                what,
-                waited: started.elapsed(),
-                last_seen,
-            };
-            return Err(error.with_log(&operator.log()));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
 }

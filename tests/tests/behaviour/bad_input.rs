@@ -7,7 +7,8 @@ use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{
-    COLLECTED, asked, because, becomes, becomes_within, kubectl, look, mark, of_deployment, writes_children,
+    COLLECTED, asked, because, because_with, becomes, becomes_within, kubectl, look, mark, next_second, of_deployment,
+    writes_children,
 };
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -51,15 +52,15 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
         .replace("path: /help", "path: /api")
         .replace("api:1", "api:2");
     test_env.apply(&bad).await?;
-    let told = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
-    assert_eq!(told.status, "True");
+    let condition = because(&test_env, "spring", ConditionType::Stalled, Reason::InvalidSpec).await?;
+    assert_eq!(condition.status, "True");
     for field in [
         "spec.services[0].env[0].secret.key",
         "spec.services[1].sidecars[0].ports[0].path",
     ] {
-        assert!(told.message.contains(field), "{field}: {}", told.message);
+        assert!(condition.message.contains(field), "{field}: {}", condition.message);
     }
-    assert!(told.message.contains("goes on running"), "{}", told.message);
+    assert!(condition.message.contains("goes on running"), "{}", condition.message);
     assert_eq!(
         because(&test_env, "spring", ConditionType::Ready, Reason::InvalidSpec)
             .await?
@@ -90,11 +91,11 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     Ok(())
 }
 
-const ELDER: &str = "
+const OLDER: &str = "
 apiVersion: ras.dev/v1alpha1
 kind: RecruitmentDrive
 metadata: {name: spring}
-spec: {services: [{name: web-site, image: 'registry.example.com/elder:1'}, {name: api, image: 'registry.example.com/api:1'}]}
+spec: {services: [{name: web-site, image: 'registry.example.com/older:1'}, {name: api, image: 'registry.example.com/api:1'}]}
 ";
 
 const YOUNGER: &str = "
@@ -105,20 +106,20 @@ spec: {services: [{name: site, image: 'registry.example.com/younger:1'}]}
 ";
 
 #[tokio::test]
-async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -> Result<(), Error> {
+async fn the_younger_of_two_colliding_drives_is_refused_with_the_name_of_the_older() -> Result<(), Error> {
     let test_env = TestEnv::start("collision").await?;
-    test_env.apply(ELDER).await?;
+    test_env.apply(OLDER).await?;
     test_env.ready("spring").await?;
     let older_claimant = look::<Deployment>(&test_env, "spring-web-site").await?;
-    // Drives of one second have the same age as far as Kubernetes tells, and their UIDs decide.
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    // Of two drives that were created within one second, their UIDs decide.
+    next_second().await;
     let before = mark(&test_env).await?;
     test_env.apply(YOUNGER).await?;
 
-    let told = because(&test_env, "spring-web", ConditionType::Stalled, Reason::NameTaken).await?;
-    assert_eq!(told.status, "True");
+    let condition = because(&test_env, "spring-web", ConditionType::Stalled, Reason::NameTaken).await?;
+    assert_eq!(condition.status, "True");
     for word in ["\"spring\"", "spring-web-site", "rename"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     assert_eq!(
         test_env
@@ -136,8 +137,8 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -
     let written = asked(&test_env, before, writes_children).await?;
     assert!(written.is_empty(), "{written:?}");
 
-    // The elder lets go of the name: the younger goes on by itself.
-    test_env.apply(&ELDER.replace("web-site", "portal")).await?;
+    // The older drive releases the name, and the operator then rolls out the younger one.
+    test_env.apply(&OLDER.replace("web-site", "portal")).await?;
     becomes(
         &test_env,
         "spring-web-site",
@@ -151,13 +152,13 @@ async fn the_younger_of_two_colliding_drives_is_refused_with_the_elders_name() -
 
     // It does not get it back, for now the name is taken from the other side: age counts, not who was there first.
     kubectl(&test_env, &["delete", "drive", "spring-web", "--timeout=50s"]).await?;
-    test_env.apply(ELDER).await?;
+    test_env.apply(OLDER).await?;
     becomes_within(
         COLLECTED,
         &test_env,
         "spring-web-site",
         IMAGE,
-        &json!("registry.example.com/elder:1"),
+        &json!("registry.example.com/older:1"),
     )
     .await?;
     test_env.ready("spring").await?;
@@ -203,10 +204,14 @@ async fn pods_that_cannot_start_are_named_with_the_reason() -> Result<(), Error>
     pods.patch_status(&pod, &PatchParams::default(), &Patch::Strategic(&waiting))
         .await
         .unwrap();
-    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
-    for word in ["service web: 0 of 1 ready", &pod, "ImagePullBackOff", words] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::ServicesReady,
+        Reason::PodsFailing,
+        &["service web: 0 of 1 ready", &pod, "ImagePullBackOff", words],
+    )
+    .await?;
     assert_eq!(
         test_env
             .condition("spring", ConditionType::Ready, "False")
@@ -235,17 +240,17 @@ async fn a_service_that_fits_on_no_node_is_told_as_such() -> Result<(), Error> {
     );
     test_env.apply(&drive).await?;
     becomes(&test_env, "spring-api", "/status/readyReplicas", &1.into()).await?;
-    let told = eventually(PATIENCE, "nothing but the service that fits nowhere", async || {
-        let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
-        if told.message.contains("service api") {
-            Err(told.message.into())
+    let condition = eventually(PATIENCE, "nothing but the service that fits nowhere", async || {
+        let condition = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
+        if condition.message.contains("service api") {
+            Err(condition.message.into())
         } else {
-            Ok(told)
+            Ok(condition)
         }
     })
     .await?;
     for word in ["service web", "Unschedulable", "nodes are available"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     test_env.apply(GOOD).await?;
     test_env.ready("spring").await.map(drop)

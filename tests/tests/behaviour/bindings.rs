@@ -1,18 +1,13 @@
 //! Bindings to what other operators keep, and the drive's own cache.
 
-use std::time::Duration;
-
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Secret};
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 
 use crate::children::at_rest;
-use crate::seen::{asked, because, changes, kubectl, look, mark, of_deployment};
+use crate::seen::{asked, because, because_with, changes, kubectl, look, mark, next_second, of_deployment};
 
 const TEMPLATE: &str = "/spec/template";
-
-/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
-const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const BOUND: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -47,33 +42,37 @@ async fn a_binding_is_waited_for_by_name_and_restarts_who_uses_it_when_it_change
     let test_env = TestEnv::start("bound").await?;
     let start = mark(&test_env).await?;
     test_env.apply(BOUND).await?;
-    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
-    for word in [
-        "\"campus-es-elastic-user\"",
-        "\"search\"",
-        "secretName of the binding \"elasticsearch\"",
-    ] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
+    because_with(
+        &test_env,
+        "spring",
+        ConditionType::SecretsReady,
+        Reason::SecretMissing,
+        &[
+            "\"campus-es-elastic-user\"",
+            "\"search\"",
+            "secretName of the binding \"elasticsearch\"",
+        ],
+    )
+    .await?;
     assert!(look::<Deployment>(&test_env, "spring-web").await?.is_some());
     assert!(look::<Deployment>(&test_env, "spring-search").await?.is_none());
 
     test_env.apply(&secret("elastico", "first-of-elastic")).await?;
-    let told = because(
+    let condition = because(
         &test_env,
         "spring",
         ConditionType::SecretsReady,
         Reason::SecretKeyMissing,
     )
     .await?;
-    assert!(told.message.contains("\"elastic\""), "{}", told.message);
+    assert!(condition.message.contains("\"elastic\""), "{}", condition.message);
 
     test_env.apply(&secret("elastic", "first-of-elastic")).await?;
     test_env.ready("spring").await?;
     at_rest(&test_env, "spring").await?;
     let search = of_deployment(&test_env, "spring-search", TEMPLATE).await?;
     let reader = of_deployment(&test_env, "spring-reader", TEMPLATE).await?;
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     test_env.apply(&secret("elastic", "second-of-elastic")).await?;
     changes(&test_env, "spring-search", TEMPLATE, &search).await?;
     test_env.ready("spring").await?;

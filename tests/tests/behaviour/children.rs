@@ -22,8 +22,8 @@ const QUIET: Duration = Duration::from_secs(3);
 /// Every object whose labels name a drive, by `Kind/name`.
 pub type Children = BTreeMap<String, DynamicObject>;
 
-/// A season with the drive of [`EVERY_CHILD`], Ready and at rest.
-pub async fn season_with_every_child(prefix: &str) -> Result<TestEnv, Error> {
+/// A test environment with the drive of [`EVERY_CHILD`], Ready and at rest.
+pub async fn env_with_every_child(prefix: &str) -> Result<TestEnv, Error> {
     // Before the operator starts, so that no test waits until it notices.
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
@@ -64,7 +64,7 @@ pub fn kinds() -> impl Iterator<Item = Kind> {
         .filter(|kind| !matches!(kind, Kind::ExternalSecretBeta | Kind::Cluster | Kind::ScheduledBackup))
 }
 
-/// One kind's objects in the season's namespace.
+/// One kind's objects in the test namespace.
 pub fn api(test_env: &TestEnv, kind: Kind) -> Api<DynamicObject> {
     Api::namespaced_with(test_env.namespace.client(), test_env.namespace.name(), &kind.resource())
 }
@@ -180,4 +180,22 @@ pub async fn reconciles(operator: &mut Operator) -> Result<u64, Error> {
     Ok(counts
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
         .sum())
+}
+
+/// Waits until the operator has counted more reconciles than `before`.
+pub async fn counts_past(operator: &mut Operator, before: u64) -> Result<(), Error> {
+    let started = Instant::now();
+    while reconciles(operator).await? <= before {
+        if started.elapsed() > PATIENCE {
+            let (what, last_seen) = ("a reconcile".to_owned(), format!("{before} as before"));
+            let error = Error::Waited {
+                what,
+                waited: started.elapsed(),
+                last_seen,
+            };
+            return Err(error.with_log(&operator.log()));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }

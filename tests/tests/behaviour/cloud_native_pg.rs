@@ -8,12 +8,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
-use ras_crds::{ConditionType, DataKind, DataStatus, Reason};
+use ras_crds::{Condition, ConditionType, DataKind, DataStatus, Reason};
 use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::children::failed;
-use crate::seen::{because, kubectl, look};
+use crate::seen::{because, because_with, kubectl, look};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -50,19 +50,9 @@ fn clusters(test_env: &TestEnv) -> Api<DynamicObject> {
     of_kind(test_env, "Cluster")
 }
 
-/// Waits until what is told of the databases has this reason, and says all of these words.
-async fn told(test_env: &TestEnv, reason: Reason, words: &[&str]) -> Result<(), Error> {
-    eventually(PATIENCE, &format!("{reason} to be told with {words:?}"), async || {
-        let condition = because(test_env, "spring", ConditionType::DatabaseReady, reason)
-            .await
-            .map_err(|error| error.to_string())?;
-        if words.iter().all(|word| condition.message.contains(word)) {
-            Ok(())
-        } else {
-            Err(condition.message.into())
-        }
-    })
-    .await
+/// Waits until `DatabaseReady` has this reason and a message with all of these words.
+async fn database_ready(test_env: &TestEnv, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
+    because_with(test_env, "spring", ConditionType::DatabaseReady, reason, words).await
 }
 
 /// What the Cluster is like, once `wanted` is so.
@@ -155,7 +145,7 @@ async fn primary(test_env: &TestEnv, name: &str) -> Result<(), Error> {
 async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Result<(), Error> {
     let test_env = TestEnv::alone("cnpg", &OperatorOptions::with_roles(ROLES).cluster_wide()).await?;
     test_env.apply(DRIVE).await?;
-    told(
+    database_ready(
         &test_env,
         Reason::CloudNativePGMissing,
         &["cloudnative-pg.io", "install it"],
@@ -164,7 +154,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
 
     test_env.cluster.install(ForeignProject::CloudNativePG).await?;
     let made = cluster(&test_env, "the Cluster to be made", |_| true).await?;
-    told(
+    database_ready(
         &test_env,
         Reason::DatabasePending,
         &[CLUSTER, "has not said anything yet"],
@@ -187,7 +177,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
         "",
     )
     .await?;
-    told(
+    database_ready(
         &test_env,
         Reason::DatabasePending,
         &[
@@ -199,7 +189,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
 
     // It serves, and its operator has made the administrator's Secret.
     says(&test_env, true, "Cluster in healthy state", "", "spring-database-1").await?;
-    told(&test_env, Reason::SecretMissing, &["spring-database-app"]).await?;
+    database_ready(&test_env, Reason::SecretMissing, &["spring-database-app"]).await?;
     test_env
         .apply("{apiVersion: v1, kind: Secret, metadata: {name: spring-database-ca}, stringData: {ca.crt: theirs, ca.key: secret}}")
         .await?;
@@ -234,7 +224,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
         "spring-database-2",
     )
     .await?;
-    told(&test_env, Reason::DatabasePending, &["Failing over from"]).await?;
+    database_ready(&test_env, Reason::DatabasePending, &["Failing over from"]).await?;
     primary(&test_env, "spring-database-2").await?;
 
     Ok(())
@@ -382,18 +372,18 @@ async fn backups_are_asked_of_cloud_native_pg_and_what_it_says_of_them_is_told()
             .get("spring")
             .await
             .map_err(|error| error.to_string())?;
-        let told = drive
+        let reported = drive
             .status
             .and_then(|status| status.database?.backup)
-            .map(|told| json!(told));
+            .map(|reported| json!(reported));
         let expected = json!({
             "lastSuccessful": "2026-06-30T21:30:00Z",
             "message": "the last backup failed: no VolumeSnapshotClass fast",
         });
-        if told.as_ref() == Some(&expected) {
+        if reported.as_ref() == Some(&expected) {
             Ok(())
         } else {
-            Err(format!("{told:?}").into())
+            Err(format!("{reported:?}").into())
         }
     })
     .await
@@ -458,7 +448,7 @@ async fn a_deleted_cluster_is_created_again_only_when_a_person_accepts_the_loss(
     deleted.map(drop).map_err(failed("deleting"))?;
     let stalled = because(&test_env, "spring", ConditionType::Stalled, Reason::DataBeingDeleted).await?;
     assert!(stalled.message.contains("copy it now"), "{}", stalled.message);
-    told(&test_env, Reason::DataBeingDeleted, &["Cluster/spring-database"]).await?;
+    database_ready(&test_env, Reason::DataBeingDeleted, &["Cluster/spring-database"]).await?;
 
     finalizers(Value::Null).await?;
     let stalled = because(&test_env, "spring", ConditionType::Stalled, Reason::VolumeLost).await?;

@@ -55,7 +55,7 @@ const COPIED: [(Kind, &str); 7] = [
     (Kind::Ingress, "spring"),
 ];
 
-/// A season with the drive of [`BEFORE`], all of whose children somebody applied once more, with additions.
+/// A test environment with the drive of [`BEFORE`], all of whose children somebody applied once more, with additions.
 async fn copied(prefix: &str) -> Result<TestEnv, Error> {
     cluster().await?.install(ForeignProject::PrometheusOperator).await?;
     let test_env = TestEnv::start(prefix).await?;
@@ -99,7 +99,7 @@ async fn live(api: &Api<DynamicObject>, name: &str) -> Result<Value, Error> {
 }
 
 /// What is there that the drive of [`AFTER`] does not ask for.
-async fn left(test_env: &TestEnv) -> Result<Vec<String>, Error> {
+async fn not_removed(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let mut unless = |gone: bool, what: &str| {
         if !gone {
@@ -141,7 +141,7 @@ async fn nothing_is_left_but_what_was_added(test_env: &TestEnv) -> Result<(), Er
     eventually(
         PATIENCE,
         "what the drive no longer asks for to be gone",
-        async || match left(test_env).await?.as_slice() {
+        async || match not_removed(test_env).await?.as_slice() {
             [] => Ok(()),
             left => Err(format!("{left:?} stays").into()),
         },

@@ -1,16 +1,13 @@
 //! Generated credentials: made once, never changed by accident, never shown.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually};
 
-use crate::seen::{asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator};
+use crate::seen::{asked, becomes, changes, kubectl, look, mark, next_second, of_deployment, restart_operator};
 
 const TEMPLATE: &str = "/spec/template";
-
-/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
-const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -177,7 +174,7 @@ async fn a_deleted_credential_is_made_anew_and_its_users_restart() -> Result<(),
         of_deployment(&test_env, "spring-web", TEMPLATE).await?,
     );
 
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     kubectl(&test_env, &["delete", "secret", "spring-jwt"]).await?;
     changes(&test_env, "spring-auth", TEMPLATE, &auth).await?;
     test_env.ready("spring").await?;
@@ -215,7 +212,7 @@ async fn no_secret_value_is_in_logs_events_status_or_children() -> Result<(), Er
     secrets.extend(all_values(&test_env).await?);
 
     // A life that touches every value in some way: a key more, a rotation, a loss, suspension and a restart.
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     test_env
         .apply(&drive.replace("[key, refresh]", "[key, refresh, pepper]"))
         .await?;

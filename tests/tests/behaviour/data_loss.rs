@@ -14,7 +14,7 @@ use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    children::{EVERY_CHILD, at_rest, failed, season_with_every_child},
+    children::{EVERY_CHILD, at_rest, env_with_every_child, failed},
     seen::{because, kubectl, look, restart_operator},
 };
 
@@ -287,7 +287,7 @@ async fn a_claim_of_somebody_else_that_two_services_mount_is_looked_after_just_s
 
 #[tokio::test]
 async fn the_volume_of_a_database_server_is_not_released_by_the_operator() -> Result<(), Error> {
-    let test_env = season_with_every_child("database-lost").await?;
+    let test_env = env_with_every_child("database-lost").await?;
     let name = "season-database-data";
     remembered(&test_env, name).await?;
     let before = running(&test_env, "database").await?;
@@ -320,7 +320,7 @@ async fn the_volume_of_a_database_server_is_not_released_by_the_operator() -> Re
 
 #[tokio::test]
 async fn a_generated_secret_in_deletion_stops_its_users_and_new_values_come_with_a_warning() -> Result<(), Error> {
-    let test_env = season_with_every_child("secret-lost").await?;
+    let test_env = env_with_every_child("secret-lost").await?;
     let before = running(&test_env, "web").await?;
     let old = remembered(&test_env, "season-jwt").await?;
     let secrets: Api<Secret> = test_env.namespace.api();

@@ -12,7 +12,7 @@ use kube::{
 };
 use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 
-use crate::children::{EVERY_CHILD, at_rest, children, failed, make, season_with_every_child, uids};
+use crate::children::{EVERY_CHILD, at_rest, children, env_with_every_child, failed, make, uids};
 
 /// What holds data or opens it, and is kept.
 pub const KEPT: [&str; 5] = [
@@ -43,26 +43,26 @@ fn nothing_kept() -> String {
 
 #[tokio::test]
 async fn a_deleted_drive_leaves_its_volumes_and_credentials_and_nothing_else() -> Result<(), Error> {
-    let test_env = season_with_every_child("deletion").await?;
+    let test_env = env_with_every_child("deletion").await?;
     leaves(&test_env, &DeleteParams::background(), &KEPT).await
 }
 
 #[tokio::test]
 async fn a_drive_that_is_deleted_after_its_children_leaves_the_same() -> Result<(), Error> {
-    let test_env = season_with_every_child("foreground").await?;
+    let test_env = env_with_every_child("foreground").await?;
     leaves(&test_env, &DeleteParams::foreground(), &KEPT).await
 }
 
 #[tokio::test]
 async fn a_drive_can_be_deleted_while_no_operator_runs() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("nobody-there").await?;
+    let mut test_env = env_with_every_child("nobody-there").await?;
     test_env.operator.stop().await?;
     leaves(&test_env, &DeleteParams::default(), &KEPT).await
 }
 
 #[tokio::test]
 async fn volumes_and_credentials_go_with_the_drive_where_it_says_so() -> Result<(), Error> {
-    let test_env = season_with_every_child("nothing-kept").await?;
+    let test_env = env_with_every_child("nothing-kept").await?;
     // Said after they were made, as people do who are about to clean up.
     make(&test_env, "season", &nothing_kept()).await?;
     leaves(&test_env, &DeleteParams::background(), &[]).await
@@ -70,7 +70,7 @@ async fn volumes_and_credentials_go_with_the_drive_where_it_says_so() -> Result<
 
 #[tokio::test]
 async fn volumes_and_credentials_stay_where_the_drive_says_so_no_longer() -> Result<(), Error> {
-    let test_env = season_with_every_child("kept-again").await?;
+    let test_env = env_with_every_child("kept-again").await?;
     make(&test_env, "season", &nothing_kept()).await?;
     make(&test_env, "season", EVERY_CHILD).await?;
     leaves(&test_env, &DeleteParams::background(), &KEPT).await
@@ -114,7 +114,7 @@ async fn a_credential_that_was_made_to_go_with_its_drive_stays_where_the_drive_s
 
 #[tokio::test]
 async fn a_re_created_drive_finds_its_volumes_and_credentials_again() -> Result<(), Error> {
-    let test_env = season_with_every_child("found-again").await?;
+    let test_env = env_with_every_child("found-again").await?;
     let (secrets, claims): (Api<Secret>, Api<PersistentVolumeClaim>) =
         (test_env.namespace.api(), test_env.namespace.api());
     let look = async || -> Result<_, Error> {
@@ -146,7 +146,7 @@ async fn a_re_created_drive_finds_its_volumes_and_credentials_again() -> Result<
 
 #[tokio::test]
 async fn a_drive_that_is_made_anew_while_the_old_one_is_taken_apart_becomes_ready() -> Result<(), Error> {
-    let test_env = season_with_every_child("at-once").await?;
+    let test_env = env_with_every_child("at-once").await?;
     // Both ways, for what is kept and what goes with the drive are found again differently. The server that stands for the
     // drive's own keeps its roles whatever becomes of the volume, so their passwords are kept, too.
     for text in [

@@ -15,7 +15,7 @@ use ras_tests::{AuditEvent, Error, PATIENCE, TestEnv};
 use serde_json::{Value, json};
 
 use crate::{
-    children::{api, at_rest, children, failed, kinds, meddle, season_with_every_child},
+    children::{api, at_rest, children, env_with_every_child, failed, kinds, meddle},
     seen::{asked, kubectl, mark, writes_children},
 };
 
@@ -106,7 +106,7 @@ fn drifts() -> Vec<(Kind, &'static str, &'static str, Value)> {
 
 #[tokio::test]
 async fn what_somebody_changes_in_a_child_of_any_kind_is_put_back_and_what_they_add_stays() -> Result<(), Error> {
-    let test_env = season_with_every_child("drift").await?;
+    let test_env = env_with_every_child("drift").await?;
     let tried: BTreeSet<Kind> = drifts().iter().map(|(kind, ..)| *kind).collect();
     // A Job cannot be changed where it matters, and one that has ended is evidence as it is.
     let all = kinds().filter(|kind| *kind != Kind::Job);
@@ -146,7 +146,7 @@ async fn what_somebody_changes_in_a_child_of_any_kind_is_put_back_and_what_they_
 
 #[tokio::test]
 async fn what_somebody_adds_to_a_child_makes_the_operator_write_nothing() -> Result<(), Error> {
-    let test_env = season_with_every_child("additions").await?;
+    let test_env = env_with_every_child("additions").await?;
     let since = mark(&test_env).await?;
     for (kind, name, ..) in drifts() {
         meddle(&api(&test_env, kind), name, add).await?;
@@ -165,7 +165,7 @@ async fn what_somebody_adds_to_a_child_makes_the_operator_write_nothing() -> Res
 
 #[tokio::test]
 async fn a_child_of_any_kind_that_somebody_deletes_comes_back() -> Result<(), Error> {
-    let test_env = season_with_every_child("deleted").await?;
+    let test_env = env_with_every_child("deleted").await?;
     for (kind, name, ..) in drifts() {
         let api = api(&test_env, kind);
         let before = api.get(name).await.map_err(failed("looking"))?;
@@ -210,7 +210,7 @@ async fn a_child_of_any_kind_that_somebody_deletes_comes_back() -> Result<(), Er
 async fn labels_and_owners_that_somebody_strips_are_put_back() -> Result<(), Error> {
     type Strip = fn(&mut Value);
 
-    let test_env = season_with_every_child("stripped").await?;
+    let test_env = env_with_every_child("stripped").await?;
     let strips: [(&str, Strip); 3] = [
         ("the label by which the operator watches it", |metadata| {
             metadata["labels"]
@@ -253,10 +253,10 @@ async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Resul
              spec: {services: [{name: web, image: registry.example.com/web:1}]}}",
         )
         .await?;
-    let told = test_env.ready("spring").await?;
+    let ready = test_env.ready("spring").await?;
     at_rest(&test_env, "spring").await?;
     let since = mark(&test_env).await?;
-    let mut lie = serde_json::to_value(&told).unwrap();
+    let mut lie = serde_json::to_value(&ready).unwrap();
     lie["status"] = json!("False");
     lie["message"] = json!("nothing works");
     let lie = Patch::Merge(json!({"status": {"conditions": [lie]}}));
@@ -266,7 +266,7 @@ async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Resul
         .await;
     lied.map_err(failed("writing a status"))?;
 
-    assert_eq!(test_env.ready("spring").await?.message, told.message);
+    assert_eq!(test_env.ready("spring").await?.message, ready.message);
     at_rest(&test_env, "spring").await?;
     let writes = asked(&test_env, since, AuditEvent::is_write).await?;
     assert_eq!(writes.len(), 1, "{writes:#?}");

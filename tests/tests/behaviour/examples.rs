@@ -9,7 +9,6 @@ use ras_core::plan::plan;
 use ras_core::platform::parse as settings_of;
 use ras_core::validate::validate;
 use ras_crds::{RecruitmentDrive, schema};
-use ras_operator::manifest::to_yaml;
 use ras_tests::{
     Cluster, Error, FakeKubelet, ForeignProject, Operator, documents,
     object_store::{StoreKind, shared},
@@ -18,6 +17,7 @@ use ras_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::manifest::to_yaml;
 use crate::storage::platform;
 
 /// Names and texts of the examples.
@@ -42,7 +42,7 @@ fn examples() -> Vec<(String, String)> {
 async fn every_example_becomes_ready() -> Result<(), Error> {
     // A control plane of its own: certificates are issued here, and elsewhere tests wait for them in vain on purpose.
     let cluster = Cluster::start().await?;
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
     let issuer = cluster.issue_certificates().await?;
     let in_store = [
@@ -83,12 +83,12 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
             "--timeout=55s",
         ];
         let waited = cluster.kubectl(&wait).await?;
-        let told = cluster
+        let described = cluster
             .kubectl(&["describe", "--namespace", &namespace, "drive", &drive])
             .await?
             .stdout;
         let logs = [operator.log(), issuer.end_of_log(), format!("{:#?}", jobs.runs())].join("\n");
-        assert!(waited.success, "{example}: {}\n{told}\n{logs}", waited.stderr);
+        assert!(waited.success, "{example}: {}\n{described}\n{logs}", waited.stderr);
     }
     a_certificate_was_issued(&cluster).await
 }

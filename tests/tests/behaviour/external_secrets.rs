@@ -13,7 +13,7 @@ use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, TestEnv
 use serde_json::{Value, json};
 
 use crate::children::{at_rest, failed};
-use crate::seen::{asked, because, changes, look, mark, of_deployment};
+use crate::seen::{asked, because_with, changes, look, mark, of_deployment};
 
 const TEMPLATE: &str = "/spec/template";
 
@@ -50,13 +50,9 @@ fn api(test_env: &TestEnv, version: &str) -> Api<DynamicObject> {
     Api::namespaced_with(test_env.namespace.client(), test_env.namespace.name(), &kind)
 }
 
-/// Waits until what is told of secrets has this reason, and says all of these words.
-async fn told(test_env: &TestEnv, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
-    let condition = because(test_env, "spring", ConditionType::SecretsReady, reason).await?;
-    for word in words {
-        assert!(condition.message.contains(word), "{word}: {}", condition.message);
-    }
-    Ok(condition)
+/// Waits until `SecretsReady` has this reason and a message with all of these words.
+async fn secrets_ready(test_env: &TestEnv, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
+    because_with(test_env, "spring", ConditionType::SecretsReady, reason, words).await
 }
 
 /// Says of an `ExternalSecret` what its operator says.
@@ -102,7 +98,7 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
     let test_env = TestEnv::start("from-a-store").await?;
     test_env.apply(DRIVE).await?;
-    told(
+    secrets_ready(
         &test_env,
         Reason::ExternalSecretPending,
         &["spring-mail", "campus-vault", "kubectl describe externalsecret"],
@@ -124,7 +120,7 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
         "kubectl describe externalsecret spring-mail",
         "external.key of the entry \"mail\"",
     ];
-    told(&test_env, Reason::ExternalSecretFailing, &words).await?;
+    secrets_ready(&test_env, Reason::ExternalSecretFailing, &words).await?;
     let ready = test_env.condition("spring", ConditionType::Ready, "False").await?;
     assert!(ready.message.contains("campus-vault"), "{}", ready.message);
     assert!(
@@ -136,7 +132,7 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
     // It comes, but without one of its keys.
     fill(&test_env, "spring-mail", &json!({"username": "spo"})).await?;
     says(&test_env, "spring-mail", "True", "SecretSynced", "secret synced").await?;
-    told(
+    secrets_ready(
         &test_env,
         Reason::SecretKeyMissing,
         &["\"password\"", "spring-mail", "add it in the store"],
@@ -151,7 +147,7 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
     fill(&test_env, "spring-maps", &json!({"api-key": PASSWORDS[2]})).await?;
     says(&test_env, "spring-maps", "True", "SecretSynced", "secret synced").await?;
     test_env.ready("spring").await?;
-    told(&test_env, Reason::SecretsAvailable, &[]).await?;
+    secrets_ready(&test_env, Reason::SecretsAvailable, &[]).await?;
 
     // The store stops answering: that is told, and what runs goes on, and is Ready.
     let before = of_deployment(&test_env, "spring-mailer", TEMPLATE).await?;
@@ -163,7 +159,7 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
         "store is not ready",
     )
     .await?;
-    told(
+    secrets_ready(
         &test_env,
         Reason::ExternalSecretFailing,
         &["store is not ready", "programs go on with the values it has"],
@@ -177,17 +173,17 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Result<(), Error> {
     cluster().await?.install(ForeignProject::ExternalSecrets).await?;
-    let test_env = TestEnv::start("store-stranger").await?;
-    let stranger =
+    let test_env = TestEnv::start("store-unowned").await?;
+    let unowned =
         "{apiVersion: v1, kind: Secret, metadata: {name: spring-mail}, stringData: {username: a, password: b}}";
-    test_env.apply(stranger).await?;
+    test_env.apply(unowned).await?;
     test_env.apply(DRIVE).await?;
     let words = [
         "spring-mail",
         "was made by somebody else",
         "kubectl delete secret spring-mail",
     ];
-    told(&test_env, Reason::ForeignObject, &words).await?;
+    secrets_ready(&test_env, Reason::ForeignObject, &words).await?;
     let found = api(&test_env, "v1")
         .get_opt("spring-mail")
         .await
@@ -203,7 +199,9 @@ async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Resu
         .delete("spring-mail", &DeleteParams::default())
         .await
         .map_err(failed("deleting"))?;
-    told(&test_env, Reason::ExternalSecretPending, &[]).await.map(drop)
+    secrets_ready(&test_env, Reason::ExternalSecretPending, &[])
+        .await
+        .map(drop)
 }
 
 async fn data(test_env: &TestEnv, name: &str, key: &str) -> Result<Option<String>, Error> {
@@ -217,7 +215,7 @@ async fn data(test_env: &TestEnv, name: &str, key: &str) -> Result<Option<String
 async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_changes_there() -> Result<(), Error> {
     let test_env = TestEnv::alone("real-store", &OperatorOptions::with_roles(ROLES)).await?;
     test_env.apply(DRIVE).await?;
-    told(
+    secrets_ready(
         &test_env,
         Reason::ExternalSecretsMissing,
         &["external-secrets.io", "install it"],
@@ -241,7 +239,7 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         "could not get secret data from provider",
         "external.keys",
     ];
-    told(&test_env, Reason::ExternalSecretFailing, &words)
+    secrets_ready(&test_env, Reason::ExternalSecretFailing, &words)
         .await
         .map_err(with_log)?;
     println!(
@@ -268,7 +266,7 @@ async fn a_value_comes_from_a_real_store_operator_and_is_rolled_out_when_it_chan
         .fill_store("campus-vault", &[("spo/mail", &mail), ("spo/maps", &maps)])
         .await?;
     test_env.ready("spring").await.map_err(with_log)?;
-    told(&test_env, Reason::SecretsAvailable, &[]).await?;
+    secrets_ready(&test_env, Reason::SecretsAvailable, &[]).await?;
     assert_eq!(
         data(&test_env, "spring-maps", "api-key").await?.as_deref(),
         Some(PASSWORDS[2])
@@ -323,7 +321,7 @@ async fn it_goes_and_with_it_its_secret(test_env: &TestEnv, maps: &str) -> Resul
         .cluster
         .fill_store("campus-vault", &[("spo/maps", maps)])
         .await?;
-    told(
+    secrets_ready(
         test_env,
         Reason::ExternalSecretFailing,
         &["spring-mail", "programs go on"],
@@ -353,7 +351,7 @@ async fn it_goes_and_with_it_its_secret(test_env: &TestEnv, maps: &str) -> Resul
         }
     })
     .await?;
-    told(test_env, Reason::SecretsAvailable, &[]).await.map(drop)
+    secrets_ready(test_env, Reason::SecretsAvailable, &[]).await.map(drop)
 }
 
 /// No value stands in the operator's log, in the drive or in an event.
@@ -381,7 +379,7 @@ async fn a_store_operator_that_is_upgraded_to_another_version_is_asked_in_its_ow
     let test_env = TestEnv::alone("store-upgrade", &OperatorOptions::with_roles(ROLES)).await?;
     test_env.cluster.install(ForeignProject::ExternalSecretsBeta).await?;
     test_env.apply(DRIVE).await?;
-    told(&test_env, Reason::ExternalSecretPending, &[]).await?;
+    secrets_ready(&test_env, Reason::ExternalSecretPending, &[]).await?;
     let uid = async |version: &str| {
         let found = api(&test_env, version)
             .get("spring-mail")
@@ -394,7 +392,7 @@ async fn a_store_operator_that_is_upgraded_to_another_version_is_asked_in_its_ow
     // Its objects stay, and are read in the new version, which alone is served from now on.
     test_env.cluster.install(ForeignProject::ExternalSecrets).await?;
     says(&test_env, "spring-mail", "False", "SecretSyncedError", "said in v1").await?;
-    told(&test_env, Reason::ExternalSecretFailing, &["said in v1"]).await?;
+    secrets_ready(&test_env, Reason::ExternalSecretFailing, &["said in v1"]).await?;
     assert_eq!(uid("v1").await?, before);
     fill(
         &test_env,

@@ -58,12 +58,12 @@ async fn a_cut_before_never_reaches_the_server_and_a_cut_after_does() -> Result<
     let cut = client.create_bucket().bucket("cut-after").send().await;
     assert!(cut.is_err());
     assert!(exists("cut-after").await);
-    let told: Vec<_> = proxy
+    let seen: Vec<_> = proxy
         .requests()
         .iter()
         .map(|seen| (seen.reached, seen.status))
         .collect();
-    assert_eq!(told, [(false, None), (true, None)]);
+    assert_eq!(seen, [(false, None), (true, None)]);
 
     // It was for one request.
     let again = client.create_bucket().bucket("cut-after").send().await.unwrap_err();

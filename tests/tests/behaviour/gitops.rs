@@ -14,7 +14,7 @@ use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    children::{api, at_rest, children, failed, kinds, season_with_every_child, uids},
+    children::{api, at_rest, children, env_with_every_child, failed, kinds, uids},
     deletion::KEPT,
     seen::restart_operator,
 };
@@ -59,7 +59,7 @@ fn keeps(object: &DynamicObject) -> bool {
 
 #[tokio::test]
 async fn pruning_by_label_takes_no_data_of_a_drive() -> Result<(), Error> {
-    let test_env = season_with_every_child("gitops-prune").await?;
+    let test_env = env_with_every_child("gitops-prune").await?;
     let before = uids(&test_env, "season").await?;
     assert_eq!(prune(&test_env).await?, Vec::<String>::new());
     assert_eq!(uids(&test_env, "season").await?, before);
@@ -166,7 +166,7 @@ async fn pods(test_env: &TestEnv) -> Result<BTreeMap<String, String>, Error> {
 
 #[tokio::test]
 async fn data_of_an_earlier_version_leaves_argo_cds_reach_and_no_pod_restarts() -> Result<(), Error> {
-    let mut test_env = season_with_every_child("gitops-upgrade").await?;
+    let mut test_env = env_with_every_child("gitops-upgrade").await?;
     let before = (pods(&test_env).await?, uids(&test_env, "season").await?);
     test_env.operator.stop().await?;
     for (kind, name) in data() {
@@ -199,7 +199,7 @@ async fn data_of_an_earlier_version_leaves_argo_cds_reach_and_no_pod_restarts() 
 
 #[tokio::test]
 async fn a_label_that_a_restored_backup_brings_back_is_taken_off_again() -> Result<(), Error> {
-    let test_env = season_with_every_child("gitops-restore").await?;
+    let test_env = env_with_every_child("gitops-restore").await?;
     let before = pods(&test_env).await?;
     for (kind, name) in data() {
         crate::children::meddle(&api(&test_env, kind), name, |object| {

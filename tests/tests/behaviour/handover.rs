@@ -74,7 +74,7 @@ async fn the_main_example_becomes_ready_with_what_terraform_hands_over_and_a_dra
     write(&file, &settings.to_string());
 
     let cluster = Cluster::start().await?;
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     cluster.install(ForeignProject::PrometheusOperator).await?;
     let _issuer = cluster.issue_certificates().await?;
     let client = cluster.client()?;
@@ -112,10 +112,16 @@ async fn the_main_example_becomes_ready_with_what_terraform_hands_over_and_a_dra
         waited = ready => waited?,
         () = play_the_disks(&client, &class) => unreachable!(),
     };
-    let told = cluster
+    let described = cluster
         .kubectl(&["describe", "-n", namespace.name(), "drives,jobs,pods"])
         .await?;
-    assert!(waited.success, "{} {}\n{}", waited.stderr, told.stdout, operator.log());
+    assert!(
+        waited.success,
+        "{} {}\n{}",
+        waited.stderr,
+        described.stdout,
+        operator.log()
+    );
 
     // What was handed over is what it got.
     let ingress: Api<Ingress> = namespace.api();
@@ -141,7 +147,7 @@ async fn the_main_example_becomes_ready_with_what_terraform_hands_over_and_a_dra
         look::buckets(&client_of_aws, &prefix).await?.len(),
         2,
         "{}",
-        told.stdout
+        described.stdout
     );
 
     // And back to nothing. Its disks are kept, as it says of itself.

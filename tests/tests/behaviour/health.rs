@@ -172,7 +172,7 @@ async fn an_operator_that_starts_before_its_crd_is_applied_waits_for_it_and_begi
     operator
         .logs(PATIENCE, "for the API server to serve RecruitmentDrive")
         .await?;
-    cluster.install_contract().await?;
+    cluster.install_crd().await?;
     let jobs = FakeKubelet::start(namespace.client(), Some(namespace.name()));
     let test_env = TestEnv {
         cluster: Shared::Own(Box::new(cluster)),

@@ -18,7 +18,7 @@ use kube::{
 use ras_crds::RecruitmentDrive;
 use ras_tests::{
     AuditEvent, AuditMark, Error, Operator, OperatorOptions, PATIENCE, ROLES, Shared, Signal, TestEnv, cluster,
-    eventually, is_lease, never_two_at_once,
+    eventually, is_lease, lease_taken_after, never_two_at_once,
 };
 use serde_json::json;
 
@@ -179,7 +179,7 @@ async fn leaders_that_end_one_after_the_other_are_followed_at_once_each_time() -
     let test_env = TestEnv::with(Shared::All(cluster().await?), "lead-roll", &options("a")).await?;
     let leases: Api<Lease> = Api::namespaced(test_env.cluster.client()?, test_env.namespace.name());
     let mut all = BTreeMap::from([("a".to_owned(), test_env.operator)]);
-    taken_after(&leases, Timestamp::UNIX_EPOCH).await?;
+    lease_taken_after(&leases, LEASE, Timestamp::UNIX_EPOCH, PATIENCE).await?;
     for name in ["b", "c", "d"] {
         let mut standby = Operator::start(&test_env.cluster, &test_env.namespace, &options(name)).await?;
         standby.logs(PATIENCE, r#""message":"stands by""#).await?;
@@ -192,7 +192,7 @@ async fn leaders_that_end_one_after_the_other_are_followed_at_once_each_time() -
         let status = ending.stop().await?;
         let ended = Timestamp::now();
         assert!(status.success(), "{status}");
-        let (holder, taken) = taken_after(&leases, asked).await?;
+        let (holder, taken) = lease_taken_after(&leases, LEASE, asked, PATIENCE).await?;
         // Nothing, when it was taken before the program had ended.
         let took = Duration::try_from(taken.duration_since(ended)).unwrap_or_default();
         println!("{holder} led {} ms after {leader} had ended", took.as_millis());
@@ -205,20 +205,10 @@ async fn leaders_that_end_one_after_the_other_are_followed_at_once_each_time() -
     Ok(())
 }
 
+const LEASE: &str = "ras-operator";
+
 /// The shortest time a candidate waits between two tries.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// Who took the lease after a moment, and when.
-async fn taken_after(leases: &Api<Lease>, moment: Timestamp) -> Result<(String, Timestamp), Error> {
-    eventually(PATIENCE, "somebody to take the lease", async || {
-        let lease = leases.get("ras-operator").await?.spec.unwrap_or_default();
-        match (lease.holder_identity, lease.acquire_time) {
-            (Some(holder), Some(taken)) if taken.0 > moment && !holder.is_empty() => Ok((holder, taken.0)),
-            seen => Err(format!("{seen:?}").into()),
-        }
-    })
-    .await
-}
 
 #[tokio::test]
 async fn a_leader_that_is_killed_is_followed_within_twenty_seconds() -> Result<(), Error> {

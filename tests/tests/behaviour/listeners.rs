@@ -131,30 +131,30 @@ async fn a_declared_port_on_which_nobody_listens_is_found_and_checks_cost_no_req
 
     // Where not even the port of the readiness probe answers, the network is to blame.
     pod_is_at(&test_env, NOBODY).await?;
-    let told = because(
+    let condition = because(
         &test_env,
         "spring",
         ConditionType::ListenersReady,
         Reason::PortsUnreachable,
     )
     .await?;
-    assert_eq!(told.status, "Unknown");
+    assert_eq!(condition.status, "Unknown");
     test_env.ready("spring").await?;
 
     let (http, admin) = (Listening::on(18080).await?, Listening::on(18081).await?);
     pod_is_at(&test_env, PROGRAM).await?;
-    let told = test_env
+    let condition = test_env
         .condition("spring", ConditionType::ListenersReady, "False")
         .await?;
-    assert_eq!(told.reason, Reason::PortNotListening.as_str());
+    assert_eq!(condition.reason, Reason::PortNotListening.as_str());
     for words in ["service web: port metrics (18082)", "1 of 1 ready pods", "0.0.0.0"] {
-        assert!(told.message.contains(words), "{words}: {}", told.message);
+        assert!(condition.message.contains(words), "{words}: {}", condition.message);
     }
-    assert!(!told.message.contains("admin"), "{}", told.message);
+    assert!(!condition.message.contains("admin"), "{}", condition.message);
     let ready = test_env.condition("spring", ConditionType::Ready, "False").await?;
-    assert_eq!((&ready.reason, &ready.message), (&told.reason, &told.message));
+    assert_eq!((&ready.reason, &ready.message), (&condition.reason, &condition.message));
     let stalled = test_env.condition("spring", ConditionType::Stalled, "True").await?;
-    assert_eq!(stalled.reason, told.reason);
+    assert_eq!(stalled.reason, condition.reason);
 
     let metrics = Listening::on(18082).await?;
     test_env

@@ -39,30 +39,30 @@ async fn logged(test_env: &TestEnv, count: usize, texts: &[&str]) -> Result<(), 
 async fn a_drive_is_ready_soon_after_an_outage_of_which_little_was_said() -> Result<(), Error> {
     let cluster = cluster().await?;
     let description = cluster.description();
-    let mut wire = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
-    let options = OperatorOptions::with_roles(ROLES).by_way_of(wire.url());
+    let mut proxy = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
+    let options = OperatorOptions::with_roles(ROLES).by_way_of(proxy.url());
     let mut test_env = TestEnv::with(Shared::All(cluster), "network", &options).await?;
     test_env.operator.logs(PATIENCE, "\"ready\"").await?;
-    let asked = |wire: &RecordingProxy| {
-        let requests = wire.requests();
+    let asked = |proxy: &RecordingProxy| {
+        let requests = proxy.requests();
         requests.iter().filter(|head| head.contains("GET /readyz")).count()
     };
-    assert_eq!(asked(&wire), 0, "while nobody fails nothing is asked");
+    assert_eq!(asked(&proxy), 0, "while nobody fails nothing is asked");
 
     // It is heard of the drive, and nothing can be made.
-    wire.down_but_for_watches().await;
+    proxy.down_but_for_watches().await;
     test_env.apply(DRIVE).await?;
     let failed = ["reconcile failed", "/spring"];
     logged(&test_env, 4, &failed).await?;
-    wire.down().await;
+    proxy.down().await;
     logged(&test_env, 6, &failed).await?;
-    wire.up().await?;
+    proxy.up().await?;
     let healed = Instant::now();
     test_env.ready("spring").await?;
     let took = healed.elapsed();
     assert!(took < BACK_OFF / 2, "{took:?}");
     // Usually one. A request that failed in that very moment asks once more.
-    let questions = asked(&wire);
+    let questions = asked(&proxy);
     assert!((1..=2).contains(&questions), "{questions}");
 
     for kind in ["\"Deployment\"", "\"Pod\"", "\"RecruitmentDrive\""] {

@@ -64,8 +64,8 @@ async fn every_kind_of_store_keeps_an_object() -> Result<(), Error> {
 async fn credentials_of_one_store_are_no_good_at_another() -> Result<(), Error> {
     for kind in [StoreKind::Minio, StoreKind::Versitygw, StoreKind::Garage] {
         let (store, other) = (shared(kind).await?, shared(StoreKind::Moto).await?);
-        let stranger = store.client_as(other.access_key(), other.secret_key());
-        let (status, _) = refusal(stranger.list_buckets().send().await);
+        let unauthorized = store.client_as(other.access_key(), other.secret_key());
+        let (status, _) = refusal(unauthorized.list_buckets().send().await);
         assert_eq!(status, Some(403), "{kind}");
     }
     Ok(())
@@ -174,8 +174,8 @@ async fn a_restricted_user_may_do_what_the_policy_allows_and_nothing_else() -> R
             "{}",
             store.kind()
         );
-        let stranger = store.client_as(&access, "wrong");
-        let (status, code) = refusal(stranger.list_buckets().send().await);
+        let unauthorized = store.client_as(&access, "wrong");
+        let (status, code) = refusal(unauthorized.list_buckets().send().await);
         assert_eq!((status, code.as_deref()), (Some(403), Some("SignatureDoesNotMatch")));
         make(&store.client(), "theirs").await;
     }

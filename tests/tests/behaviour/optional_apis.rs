@@ -9,7 +9,7 @@ use kube::{
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{Error, ForeignProject, OperatorOptions, ROLES, TestEnv, eventually};
 
-use crate::seen::{asked, because, mark};
+use crate::seen::{asked, because, because_with, mark};
 
 /// The operator asks once a minute where it may not watch definitions.
 const A_MINUTE: Duration = Duration::from_secs(75);
@@ -70,20 +70,6 @@ async fn monitoring(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-async fn told(
-    test_env: &TestEnv,
-    drive: &str,
-    type_: ConditionType,
-    reason: Reason,
-    words: &[&str],
-) -> Result<(), Error> {
-    let condition = because(test_env, drive, type_, reason).await?;
-    for word in words {
-        assert!(condition.message.contains(word), "{word}: {}", condition.message);
-    }
-    Ok(())
-}
-
 async fn monitoring_comes(test_env: &TestEnv) -> Result<(), Error> {
     eventually(A_MINUTE, "a ServiceMonitor and a PrometheusRule", async || {
         let names = monitoring(test_env).await?;
@@ -95,7 +81,7 @@ async fn monitoring_comes(test_env: &TestEnv) -> Result<(), Error> {
     })
     .await
     .map_err(|error| error.with_log(&test_env.operator.log()))?;
-    told(
+    because_with(
         test_env,
         "spring",
         ConditionType::MonitoringReady,
@@ -103,11 +89,12 @@ async fn monitoring_comes(test_env: &TestEnv) -> Result<(), Error> {
         &[],
     )
     .await
+    .map(drop)
 }
 
 async fn monitoring_missing(test_env: &TestEnv) -> Result<(), Error> {
     let words = ["Prometheus Operator", "monitoring.coreos.com", "install it"];
-    told(
+    because_with(
         test_env,
         "spring",
         ConditionType::MonitoringReady,
@@ -115,6 +102,7 @@ async fn monitoring_missing(test_env: &TestEnv) -> Result<(), Error> {
         &words,
     )
     .await
+    .map(drop)
 }
 
 #[tokio::test]
@@ -125,7 +113,7 @@ async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_
     monitoring_missing(&test_env).await?;
     test_env.ready("spring").await?;
     let words = ["letsencrypt", "cert-manager", "install it", "exposure.tls.secretName"];
-    told(
+    because_with(
         &test_env,
         "exposed",
         ConditionType::ExposureReady,
@@ -152,7 +140,7 @@ async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_
     test_env.ready("spring").await?;
     test_env.cluster.install(ForeignProject::CertManager).await?;
     let words = ["letsencrypt", "exposed-tls", "kubectl describe certificate"];
-    told(
+    because_with(
         &test_env,
         "exposed",
         ConditionType::ExposureReady,
@@ -161,7 +149,7 @@ async fn optional_apis_are_noticed_by_an_operator_for_the_whole_cluster_as_they_
     )
     .await?;
     test_env.apply(CERTIFICATE).await?;
-    told(
+    because_with(
         &test_env,
         "exposed",
         ConditionType::ExposureReady,
@@ -241,7 +229,7 @@ async fn a_certificate_that_somebody_else_keeps_is_waited_for_by_name() -> Resul
         test_env.namespace.name(),
         "kubernetes.io/tls",
     ];
-    told(
+    because_with(
         &test_env,
         "exposed",
         ConditionType::ExposureReady,
@@ -252,7 +240,7 @@ async fn a_certificate_that_somebody_else_keeps_is_waited_for_by_name() -> Resul
     let ready = because(&test_env, "exposed", ConditionType::Ready, Reason::SecretMissing).await?;
     assert_eq!(ready.status, "False");
     test_env.apply(CERTIFICATE).await?;
-    told(
+    because_with(
         &test_env,
         "exposed",
         ConditionType::ExposureReady,

@@ -86,15 +86,15 @@ async fn a_database_server_without_a_ready_pod_is_not_available_and_is_again_whe
         (waiting("ErrImagePull", "not found"), "ErrImagePull"),
     ] {
         let pod = fails(test_env, "database", state).await?;
-        let told = test_env
+        let condition = test_env
             .condition("spring", ConditionType::DatabaseReady, "False")
             .await?;
         for word in [words, &pod] {
-            assert!(told.message.contains(word), "{word}: {}", told.message);
+            assert!(condition.message.contains(word), "{word}: {}", condition.message);
         }
-        assert!(!told.message.contains("its login works"), "{}", told.message);
+        assert!(!condition.message.contains("its login works"), "{}", condition.message);
         let ready = test_env.condition("spring", ConditionType::Ready, "False").await?;
-        assert_eq!(ready.reason, told.reason);
+        assert_eq!(ready.reason, condition.reason);
         let status = databases.status("spring").await?;
         assert_eq!(status.databases[0].state, DatabaseState::Failing);
         kubectl(test_env, &["delete", "pod", &pod]).await?;
@@ -125,10 +125,14 @@ async fn a_cache_that_is_not_ready_is_not_available() -> Result<(), Error> {
     test_env.apply(&DRIVE.replace("spec:", "spec:\n  cache: {}")).await?;
     test_env.ready("spring").await?;
     let pod = fails(&test_env, "cache", waiting("ContainerCreating", "")).await?;
-    let told = test_env
+    let condition = test_env
         .condition("spring", ConditionType::ServicesReady, "False")
         .await?;
-    assert!(told.message.contains("service cache: 0 of 1 ready"), "{}", told.message);
+    assert!(
+        condition.message.contains("service cache: 0 of 1 ready"),
+        "{}",
+        condition.message
+    );
     test_env.condition("spring", ConditionType::Ready, "False").await?;
     kubectl(&test_env, &["delete", "pod", &pod]).await?;
     test_env.ready("spring").await.map(drop)
@@ -141,8 +145,8 @@ async fn pods_that_cannot_start_stall_after_a_while_with_the_next_step_until_the
     test_env.ready("spring").await?;
     let root = "container has runAsNonRoot and image will run as root";
     fails(&test_env, "web", waiting("CreateContainerConfigError", root)).await?;
-    let told = because(&test_env, "spring", ConditionType::Reconciling, Reason::PodsFailing).await?;
-    assert_eq!(told.status, "True", "waiting may help");
+    let condition = because(&test_env, "spring", ConditionType::Reconciling, Reason::PodsFailing).await?;
+    assert_eq!(condition.status, "True", "waiting may help");
     assert_eq!(
         test_env
             .condition("spring", ConditionType::Stalled, "False")
@@ -150,10 +154,10 @@ async fn pods_that_cannot_start_stall_after_a_while_with_the_next_step_until_the
             .reason,
         "NotStalled"
     );
-    let told = test_env.condition("spring", ConditionType::Stalled, "True").await?;
-    assert_eq!(told.reason, "PodsFailing");
+    let condition = test_env.condition("spring", ConditionType::Stalled, "True").await?;
+    assert_eq!(condition.reason, "PodsFailing");
     for word in ["service web", root, "podSecurity.runAsUser"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     test_env
         .condition("spring", ConditionType::Reconciling, "False")
@@ -198,8 +202,12 @@ async fn pods_of_the_version_before_do_not_count_as_ready() -> Result<(), Error>
         "web:2', scheduling: {nodeSelector: {example.com/pool: none}}, ",
     );
     test_env.apply(&next).await?;
-    let told = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
-    assert!(told.message.contains("service web: 0 of 1 ready"), "{}", told.message);
+    let condition = because(&test_env, "spring", ConditionType::ServicesReady, Reason::PodsFailing).await?;
+    assert!(
+        condition.message.contains("service web: 0 of 1 ready"),
+        "{}",
+        condition.message
+    );
     becomes(&test_env, "spring-web", "/status/readyReplicas", &json!(1)).await?;
     let status = test_env.drives().get("spring").await.unwrap().status.unwrap();
     assert_eq!((status.services[0].ready, status.services[0].desired), (0, 1));
@@ -256,20 +264,20 @@ async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_tol
         &format!("spec:\n  database: {{{OWN}, databases: [{{name: portal}}]}}"),
     );
     test_env.apply(&own).await?;
-    let told = eventually(PATIENCE, "the refusal to be told", async || {
-        let told = test_env
+    let condition = eventually(PATIENCE, "the refusal to be told", async || {
+        let condition = test_env
             .condition("spring", ConditionType::DatabaseReady, "False")
             .await?;
-        if told.message.contains("maximum memory usage per Container is 64Mi") {
-            Ok(told)
+        if condition.message.contains("maximum memory usage per Container is 64Mi") {
+            Ok(condition)
         } else {
-            Err(told.message.into())
+            Err(condition.message.into())
         }
     })
     .await
     .map_err(|error| error.with_log(&test_env.operator.log()))?;
     for word in ["StatefulSet spring-database", "LimitRange"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     test_env.condition("spring", ConditionType::Stalled, "True").await?;
 
@@ -279,9 +287,9 @@ async fn pods_of_a_stateful_set_and_of_a_job_that_the_api_server_refuses_are_tol
         "replicas: 1, migrate: {command: [web, migrate]}, resources: {limits: {memory: 1Gi}}",
     );
     test_env.apply(&migrating).await?;
-    let told = test_env.condition("autumn", ConditionType::Stalled, "True").await?;
+    let condition = test_env.condition("autumn", ConditionType::Stalled, "True").await?;
     for word in ["Job autumn-", "maximum memory usage per Container is 64Mi"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
 
     kubectl(&test_env, &["delete", "limitrange", "small"]).await?;
@@ -327,9 +335,9 @@ async fn a_job_whose_image_cannot_be_pulled_stalls() -> Result<(), Error> {
         .patch_status(&name, &PatchParams::default(), &Patch::Strategic(&status))
         .await
         .map_err(failed("writing a pod's status"))?;
-    let told = test_env.condition("spring", ConditionType::Stalled, "True").await?;
+    let condition = test_env.condition("spring", ConditionType::Stalled, "True").await?;
     for word in ["Job spring-web-", "ImagePullBackOff", image] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     assert!(look::<Deployment>(&test_env, "spring-web").await?.is_none());
     Ok(())

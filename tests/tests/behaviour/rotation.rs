@@ -1,23 +1,18 @@
 //! Generated values that are drawn anew: when they are due or somebody asks, with one roll-out for all of them, and never while
 //! a freeze or an open drive forbids it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;
 use ras_crds::{ConditionType, SecretStatus};
 use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::children::{at_rest, failed};
-use crate::seen::{asked, changes, kubectl, look, mark, of_deployment, restart_operator};
+use crate::seen::{asked, changes, kubectl, look, mark, next_second, of_deployment, restart_operator};
 
 const TEMPLATE: &str = "/spec/template";
-
-/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
-const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -171,7 +166,7 @@ async fn what_is_due_rotates_with_one_roll_out_and_what_is_kept_while_open_waits
     let web = of_deployment(&test_env, "spring-web", TEMPLATE).await?;
 
     // One is due, another nearly, and the third may not while the drive is open.
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     let before = values(&test_env).await?;
     let auth = of_deployment(&test_env, "spring-auth", TEMPLATE).await?;
     age(&test_env, "spring-link", 40 * 24).await?;
@@ -257,7 +252,7 @@ async fn a_wish_to_rotate_waits_for_the_end_of_a_freeze_and_is_done_once() -> Re
         &["annotate", "drive", "spring", "ras.dev/rotate=cookie, crsf@1"],
     )
     .await?;
-    eventually(PATIENCE, "the wish to wait", async || {
+    eventually(PATIENCE, "the request to wait", async || {
         let line = line(&test_env, "cookie").await?.unwrap_or_default();
         match line.message {
             Some(message) if message.contains("\"day-one\"") => Ok(()),
@@ -285,7 +280,7 @@ async fn a_wish_to_rotate_waits_for_the_end_of_a_freeze_and_is_done_once() -> Re
     test_env.ready("spring").await?;
     at_rest(&test_env, "spring").await?;
 
-    // Done once; another mark makes it another wish.
+    // Done once; another token is another request.
     let once = values(&test_env).await?;
     test_env.apply(DRIVE).await?;
     test_env.ready("spring").await?;

@@ -114,9 +114,9 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
         cluster.install(project).await?;
     }
     let description = cluster.description();
-    let wire = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
+    let proxy = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
     let options = OperatorOptions::with_roles(ROLES)
-        .by_way_of(wire.url())
+        .by_way_of(proxy.url())
         .environment("RAS_LOG", "trace");
     let mut test_env = TestEnv::with(Shared::Own(Box::new(cluster)), "secrecy", &options).await?;
     let since = mark(&test_env).await?;
@@ -191,7 +191,7 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     assert!(known.len() >= GIVEN.len() + 6, "{} values are looked for", known.len());
 
     // What the API server answered, in lists, watches and to writes.
-    let answered = wire.answered();
+    let answered = proxy.answered();
     assert!(
         answered.contains("spring-jwt") && answered.contains("nobodys"),
         "it watches Secrets, by their metadata"
@@ -200,12 +200,12 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
         assert!(!is_in(&answered, value), "a value was answered");
     }
     // What the operator said: what it draws itself goes out once, when it makes it, and nothing that others gave ever does.
-    let sent = wire.sent();
+    let sent = proxy.sent();
     for value in GIVEN {
         assert!(!is_in(&sent, value), "a value was sent");
     }
     // In which form it asks: every request for Secrets asks for their metadata.
-    let requests = wire.requests();
+    let requests = proxy.requests();
     let of_secrets: Vec<&String> = requests
         .iter()
         .filter(|head| head.lines().next().is_some_and(|line| line.contains("/secrets")))
@@ -252,21 +252,21 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     Ok(())
 }
 
-/// Or the test above could not fail: what is fetched through a wire is seen on it.
+/// Or the test above could not fail: a value that is fetched through the proxy is recorded.
 #[tokio::test]
-async fn a_value_that_is_fetched_is_seen_on_the_wire() -> Result<(), Error> {
+async fn a_value_that_is_fetched_is_recorded_by_the_proxy() -> Result<(), Error> {
     let test_env = TestEnv::start("secrecy-control").await?;
     give(&test_env, "seen", "password", GIVEN[0]).await?;
     let description = test_env.cluster.description();
-    let wire = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
-    let (code, body) = wire
+    let proxy = RecordingProxy::start(&description.server, &description.certificate_authority).await?;
+    let (code, body) = proxy
         .get(
             test_env.operator.token(),
             &format!("/api/v1/namespaces/{}/secrets/seen", test_env.namespace.name()),
         )
         .await?;
     assert_eq!(code, 200, "{body}");
-    assert!(is_in(&wire.answered(), GIVEN[0]));
-    assert_eq!(wire.requests().len(), 1);
+    assert!(is_in(&proxy.answered(), GIVEN[0]));
+    assert_eq!(proxy.requests().len(), 1);
     Ok(())
 }

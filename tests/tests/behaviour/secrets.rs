@@ -1,17 +1,14 @@
 //! Secrets that somebody else keeps: waited for by name, and what becomes of services when they change or go.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::Deployment;
 use ras_crds::{ConditionType, Reason};
 use ras_tests::{AuditEvent, Error, TestEnv};
 
-use crate::seen::{asked, because, becomes, changes, kubectl, kubectl_with_input, look, mark, of_deployment};
+use crate::seen::{
+    asked, because, because_with, becomes, changes, kubectl, kubectl_with_input, look, mark, next_second, of_deployment,
+};
 
 const TEMPLATE: &str = "/spec/template";
-
-/// `managedFields` tell times in whole seconds, so a second write within the second of the first looks like one.
-const A_SECOND: Duration = Duration::from_millis(1_100);
 
 const WAITING: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -41,8 +38,8 @@ async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_w
     let before = mark(&test_env).await?;
     test_env.apply(WAITING).await?;
 
-    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
-    assert_eq!(told.status, "False");
+    let condition = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    assert_eq!(condition.status, "False");
     for word in [
         "\"campus-mail\"",
         "\"mailer\"",
@@ -50,7 +47,7 @@ async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_w
         test_env.namespace.name(),
         "spec.secrets",
     ] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
     }
     let ready = because(&test_env, "spring", ConditionType::Ready, Reason::SecretMissing).await?;
     assert!(ready.message.contains("campus-mail"), "{}", ready.message);
@@ -62,16 +59,14 @@ async fn a_missing_existing_secret_is_waited_for_by_name_and_the_drive_goes_on_w
 
     // There, but without the key that is used: the condition goes on to say what is lacking now.
     test_env.apply(&SECRET.replace("password", "user")).await?;
-    let told = because(
+    because_with(
         &test_env,
         "spring",
         ConditionType::SecretsReady,
         Reason::SecretKeyMissing,
+        &["\"campus-mail\"", "\"password\"", "\"mailer\"", "add the key"],
     )
     .await?;
-    for word in ["\"campus-mail\"", "\"password\"", "\"mailer\"", "add the key"] {
-        assert!(told.message.contains(word), "{word}: {}", told.message);
-    }
     assert!(
         look::<Deployment>(&test_env, "spring-mailer").await?.is_none(),
         "it would only fail to start"
@@ -97,7 +92,7 @@ async fn a_service_whose_secret_is_deleted_goes_on_running_the_version_it_runs()
     test_env
         .apply(&WAITING.replace("mailer:1", "mailer:2").replace("web:1", "web:2"))
         .await?;
-    // The other service is rolled in the same walk, so this one would have been, too.
+    // The other service is rolled in the same reconcile, so this one would have been, too.
     becomes(
         &test_env,
         "spring-web",
@@ -158,17 +153,17 @@ async fn a_rotated_secret_restarts_only_the_services_that_use_it() -> Result<(),
     test_env.ready("spring").await?;
     let mut before = templates(&test_env).await?;
 
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     keep(&test_env, "mail-team", "password", "second").await?;
     restarted(&test_env, &mut before, &["portal", "reports"]).await?;
 
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     keep(&test_env, "token-team", "token", "second").await?;
     restarted(&test_env, &mut before, &["worker", "reports"]).await?;
 
     // A label or an annotation is no rotation. Nothing is to be seen of that, so a real rotation follows, which the
     // operator hears of through the same watch and hence later.
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     for secret in ["campus-shared", "spring-jwt"] {
         kubectl(
             &test_env,
@@ -219,7 +214,7 @@ async fn clearing_managed_fields_of_a_secret_restarts_nothing_and_a_later_rotati
     .await?;
 
     // Nothing is to be seen of that, so a real rotation follows.
-    tokio::time::sleep(A_SECOND).await;
+    next_second().await;
     let rotation = r#"{"stringData": {"key": "chosen by a person"}}"#;
     kubectl(
         &test_env,
@@ -268,7 +263,7 @@ async fn templates(test_env: &TestEnv) -> Result<Vec<serde_json::Value>, Error> 
     Ok(all)
 }
 
-/// Applies one key of the shared Secret as one of its keepers.
+/// Applies one key of the shared Secret as one of its field managers.
 async fn keep(test_env: &TestEnv, manager: &str, key: &str, value: &str) -> Result<(), Error> {
     let secret =
         format!("{{apiVersion: v1, kind: Secret, metadata: {{name: campus-shared}}, stringData: {{{key}: {value}}}}}");

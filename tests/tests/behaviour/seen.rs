@@ -1,6 +1,9 @@
-//! What several behaviours look at: objects as JSON, what the season's operator asked for, `kubectl`.
+//! What several behaviours look at: objects as JSON, what the operator asked for, `kubectl`.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -15,7 +18,7 @@ use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Operator, OperatorOptions
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-/// Runs `kubectl` in the season's namespace and returns what it printed. A refusal is an error with its own sentence.
+/// Runs `kubectl` in the test namespace and returns what it printed. A refusal is an error with its own sentence.
 pub async fn kubectl(test_env: &TestEnv, arguments: &[&str]) -> Result<String, Error> {
     kubectl_with_input(test_env, arguments, "").await
 }
@@ -34,7 +37,7 @@ pub async fn kubectl_with_input(test_env: &TestEnv, arguments: &[&str], input: &
     })
 }
 
-/// An object of the season's namespace as JSON; nothing when it is not there.
+/// An object of the test namespace as JSON; nothing when it is not there.
 pub async fn look<K>(test_env: &TestEnv, name: &str) -> Result<Option<Value>, Error>
 where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
@@ -122,7 +125,19 @@ pub async fn because(
     type_: ConditionType,
     reason: Reason,
 ) -> Result<Condition, Error> {
-    eventually(PATIENCE, &format!("{type_} of {drive} to say {reason}"), async || {
+    because_with(test_env, drive, type_, reason, &[]).await
+}
+
+/// Waits until a drive's condition has a reason and a message with all of these words, for the present generation.
+pub async fn because_with(
+    test_env: &TestEnv,
+    drive: &str,
+    type_: ConditionType,
+    reason: Reason,
+    words: &[&str],
+) -> Result<Condition, Error> {
+    let what = format!("{type_} of {drive} to be {reason} with {words:?}");
+    eventually(PATIENCE, &what, async || {
         let found = test_env.drives().get(drive).await?;
         let generation = found.metadata.generation;
         let conditions = found.status.unwrap_or_default().conditions;
@@ -130,7 +145,11 @@ pub async fn because(
             .into_iter()
             .find(|condition| condition.type_ == type_.as_str())
         {
-            Some(condition) if condition.reason == reason.as_str() && condition.observed_generation == generation => {
+            Some(condition)
+                if condition.reason == reason.as_str()
+                    && condition.observed_generation == generation
+                    && words.iter().all(|word| condition.message.contains(word)) =>
+            {
                 Ok(condition)
             }
             Some(condition) => Err(format!("{}: {}: {}", condition.status, condition.reason, condition.message).into()),
@@ -141,12 +160,20 @@ pub async fn because(
     .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
+/// Waits until the next whole second has begun. Times in `managedFields` and creation times are whole seconds: of two writes
+/// within one second Kubernetes does not say which one was later.
+pub async fn next_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let passed = Duration::from_nanos(u64::from(now.subsec_nanos()));
+    tokio::time::sleep(Duration::from_millis(1_050).saturating_sub(passed)).await;
+}
+
 /// Where the audit log ends now.
 pub async fn mark(test_env: &TestEnv) -> Result<AuditMark, Error> {
     test_env.cluster.audit()?.settle().await
 }
 
-/// What the season's operator asked the API server for since then.
+/// What the operator asked the API server for since then.
 pub async fn asked(
     test_env: &TestEnv,
     since: AuditMark,
@@ -165,7 +192,7 @@ pub fn writes_children(event: &AuditEvent) -> bool {
     event.is_write() && event.resource != "recruitmentdrives" && event.resource != "events"
 }
 
-/// Stops the season's operator and starts another in its place, which knows nothing of what the first one saw.
+/// Stops the operator and starts another in its place, which knows nothing of what the first one saw.
 pub async fn restart_operator(test_env: &mut TestEnv, options: &OperatorOptions) -> Result<(), Error> {
     test_env.operator.stop().await?;
     test_env.operator = Operator::start(&test_env.cluster, &test_env.namespace, options).await?;

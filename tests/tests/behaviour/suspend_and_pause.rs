@@ -1,4 +1,4 @@
-//! `suspend`: nothing runs and everything is kept. `paused`: the operator keeps its hands off.
+//! `suspend`: nothing runs and everything is kept. `paused`: the operator changes nothing.
 
 use std::time::Duration;
 
@@ -82,9 +82,13 @@ async fn a_suspended_drive_runs_nothing_keeps_everything_and_comes_back_as_it_wa
     test_env
         .apply(&DRIVE.replace("suspend: false", "suspend: true"))
         .await?;
-    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Suspended).await?;
-    assert_eq!(told.status, "False");
-    assert!(told.message.contains("spec.suspend"), "the next step: {}", told.message);
+    let condition = because(&test_env, "spring", ConditionType::Ready, Reason::Suspended).await?;
+    assert_eq!(condition.status, "False");
+    assert!(
+        condition.message.contains("spec.suspend"),
+        "the next step: {}",
+        condition.message
+    );
     for (deployment, _) in NUMBERS {
         becomes(&test_env, deployment, REPLICAS, &json!(0)).await?;
     }
@@ -150,9 +154,9 @@ async fn a_paused_drive_is_left_alone_until_it_goes_on() -> Result<(), Error> {
     let before = mark(&test_env).await?;
     test_env.apply(&paused).await?;
 
-    let told = because(&test_env, "spring", ConditionType::Ready, Reason::Paused).await?;
-    assert_eq!(told.status, "True", "it serves as before");
-    assert!(told.message.contains("spec.paused"), "{}", told.message);
+    let condition = because(&test_env, "spring", ConditionType::Ready, Reason::Paused).await?;
+    assert_eq!(condition.status, "True", "it serves as before");
+    assert!(condition.message.contains("spec.paused"), "{}", condition.message);
     kubectl(&test_env, &["scale", "deployment/spring-fixed", "--replicas=5"]).await?;
     kubectl(&test_env, &["delete", "service/spring-fixed", "configmap/spring-fixed"]).await?;
     kubectl(
@@ -193,8 +197,8 @@ async fn a_paused_drive_tells_of_a_secret_that_is_missing() -> Result<(), Error>
         "{name: jwt, existing: {secretName: campus-jwt}}",
     );
     test_env.apply(&drive.replace("paused: false", "paused: true")).await?;
-    let told = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
-    assert!(told.message.contains("campus-jwt"), "{}", told.message);
+    let condition = because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
+    assert!(condition.message.contains("campus-jwt"), "{}", condition.message);
     Ok(())
 }
 

@@ -60,9 +60,9 @@ async fn a_stored_object_that_does_not_decode_is_reported_and_skipped() -> Resul
         if restarted {
             restart_operator(&mut test_env, &options).await?;
         }
-        let told = ready_of_any(&test_env, "hurt", "Undecodable").await?;
-        assert_eq!(told["status"], "False");
-        let message = told["message"].as_str().unwrap();
+        let condition = ready_of_any(&test_env, "hurt", "Undecodable").await?;
+        assert_eq!(condition["status"], "False");
+        let message = condition["message"].as_str().unwrap();
         for word in ["ras.dev/v1alpha1", "kubectl edit", "goes on running"] {
             assert!(message.contains(word), "{word}: {message}");
         }
@@ -132,7 +132,7 @@ async fn an_object_that_the_definition_no_longer_lets_in_is_told_of_once() -> Re
                 .replace("'}]}", "'}}}"),
         )
         .await?;
-    test_env.cluster.install_contract().await?;
+    test_env.cluster.install_crd().await?;
     let before = mark(&test_env).await?;
     test_env.apply(&drive("well", "1")).await?;
     restart_operator(&mut test_env, &options).await?;

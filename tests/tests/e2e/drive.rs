@@ -80,10 +80,10 @@ impl Drive {
         }
     }
 
-    /// Waits until a condition says something with a word in it, whatever its status is; returns what it says.
-    pub async fn tells(&self, type_: ConditionType, word: &str) -> Result<String, Error> {
+    /// Waits until the message of a condition contains a word, whatever its status is; returns the message.
+    pub async fn condition_mentions(&self, type_: ConditionType, word: &str) -> Result<String, Error> {
         let drives = self.drives();
-        eventually(PATIENCE, &format!("{type_} to tell of {word}"), async || {
+        eventually(PATIENCE, &format!("{type_} to mention {word}"), async || {
             let status = drives.get(&self.name).await?.status.unwrap_or_default();
             match status.conditions.iter().find(|one| one.type_ == type_.as_str()) {
                 Some(condition) if condition.message.contains(word) => Ok(condition.message.clone()),

@@ -24,7 +24,7 @@ pub const SMTP: &str = "localhost/portal-smtp:1";
 /// A version of it that crashes: it cannot listen where it is told to.
 pub const BROKEN_PORTAL: &str = "localhost/portal:broken";
 /// Who asks a service all the time.
-pub const VISITORS: &str = "localhost/visitors:1";
+pub const LOAD_GENERATOR: &str = "localhost/load-generator:1";
 
 /// The operator's repository, by which it knows itself when nobody names its image.
 const OPERATOR: &str = "docker.io/library/ras-operator";
@@ -79,10 +79,10 @@ pub fn write(folder: &Path, first: &Version) -> Result<Vec<PathBuf>, Error> {
     }
     images.push(portal(&tools, folder, FRONTEND, 1, &["show", "3000"])?);
     images.push(portal(&tools, folder, BROKEN_PORTAL, 3, &["show", "nowhere"])?);
-    let load_generator = Image::new(VISITORS)
-        .file("/visitors", &tools.path("visitors")?)?
+    let load_generator = Image::new(LOAD_GENERATOR)
+        .file("/load-generator", &tools.path("load-generator")?)?
         .user(NOBODY)
-        .entrypoint(&["/visitors"]);
+        .entrypoint(&["/load-generator"]);
     images.push(load_generator.write(folder)?);
     Ok(images)
 }

@@ -1,4 +1,4 @@
-//! Somebody who asks a service all the time, from a pod of their own: `tests/load_generator`.
+//! A pod that sends requests to a service all the time: the program in `tests/load-generator`.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use serde_json::json;
 
 use crate::{
     drive::{Drive, PATIENCE},
-    images::VISITORS,
+    images::LOAD_GENERATOR,
     runner::Failure,
 };
 
-/// Answers that are waited for where the visitors have to have been there.
+/// How many answers count as proof that requests arrived in the meantime.
 const SOME: usize = 50;
 
-/// What the visitors of one address counted; see the program for what each number is.
+/// The counts for one address; the program documents each number.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Counts {
     /// Answers 200 by what they were.
@@ -25,10 +25,10 @@ pub struct Counts {
     pub failed: usize,
     pub failures: Vec<String>,
     pub connections: usize,
-    pub again: usize,
+    pub retried: usize,
     /// Milliseconds.
     pub slowest: u64,
-    pub silence: u64,
+    pub longest_pause: u64,
 }
 
 impl Counts {
@@ -36,7 +36,7 @@ impl Counts {
         self.answered.values().sum()
     }
 
-    /// A promise that is kept: all were answered. Says how many, and how.
+    /// Fails if a request failed; otherwise a sentence with the counts.
     pub fn none_failed(&self) -> Result<String, Failure> {
         if self.failed > 0 {
             let (failed, all) = (self.failed, self.all());
@@ -44,17 +44,17 @@ impl Counts {
             return Err(format!("{failed} requests failed, {all} were answered; the first ones:\n{failures}").into());
         }
         Ok(format!(
-            "{} requests on {} connections, none failed, {} were sent once more by the client, slowest {} ms, longest silence {} ms",
+            "{} requests on {} connections, none failed, {} were sent once more by the client, slowest {} ms, longest pause {} ms",
             self.all(),
             self.connections,
-            self.again,
+            self.retried,
             self.slowest,
-            self.silence
+            self.longest_pause
         ))
     }
 }
 
-/// A pod of visitors.
+/// A pod of the load generator.
 pub struct LoadGenerator {
     name: String,
     pods: Api<Pod>,
@@ -64,8 +64,8 @@ pub struct LoadGenerator {
 }
 
 impl LoadGenerator {
-    /// Lets them come to an address, and returns when the first of them were answered.
-    pub async fn come(drive: &Drive, name: &str, address: String) -> Result<Self, Error> {
+    /// Starts sending requests to an address, and returns after the first answer.
+    pub async fn start(drive: &Drive, name: &str, address: String) -> Result<Self, Error> {
         let pod = json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -74,8 +74,8 @@ impl LoadGenerator {
                 "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
                 "terminationGracePeriodSeconds": 0,
                 "containers": [{
-                    "name": "visitors",
-                    "image": VISITORS,
+                    "name": "load-generator",
+                    "image": LOAD_GENERATOR,
                     "args": [address],
                     "securityContext": {
                         "readOnlyRootFilesystem": true,
@@ -107,10 +107,10 @@ impl LoadGenerator {
         )
     }
 
-    /// What they counted so far.
+    /// The counts so far.
     pub async fn counts(&self) -> Result<Counts, Error> {
         let asking = |error: &dyn std::fmt::Display| Error::Api {
-            what: format!("asking the visitors of {}", self.address),
+            what: format!("asking the load generator of {}", self.address),
             message: error.to_string(),
         };
         let request = http::Request::get(&self.uri)
@@ -118,7 +118,7 @@ impl LoadGenerator {
             .map_err(|error| asking(&error))?;
         let mut all: BTreeMap<String, Counts> = self.client.request(request).await.map_err(|error| asking(&error))?;
         all.remove(&self.address)
-            .ok_or_else(|| asking(&"they know nothing of it"))
+            .ok_or_else(|| asking(&"it has no counts for that address"))
     }
 
     /// Waits until some more were answered than by now, and returns what was counted.
@@ -127,10 +127,10 @@ impl LoadGenerator {
         self.more_than(now + SOME).await
     }
 
-    /// Waits until they are answered by a version of the portal.
+    /// Waits until a version of the portal has answered.
     pub async fn meet(&self, version: u32) -> Result<(), Error> {
         let answer = json!({"version": version.to_string()}).to_string();
-        eventually(PATIENCE, &format!("visitors to meet version {version}"), async || {
+        eventually(PATIENCE, &format!("an answer of version {version}"), async || {
             let counts = self.counts().await?;
             if counts.answered.contains_key(&answer) {
                 Ok(())
@@ -142,7 +142,7 @@ impl LoadGenerator {
     }
 
     async fn more_than(&self, number: usize) -> Result<Counts, Error> {
-        let what = format!("more than {number} answers to the visitors of {}", self.address);
+        let what = format!("more than {number} answers from {}", self.address);
         eventually(PATIENCE, &what, async || {
             let counts = self.counts().await?;
             if counts.all() > number {
@@ -154,7 +154,7 @@ impl LoadGenerator {
         .await
     }
 
-    /// Sends them home, and returns what they counted.
+    /// Deletes the pod, and returns the counts.
     pub async fn leave(self) -> Result<Counts, Failure> {
         let counts = self.go_on().await?;
         self.pods.delete(&self.name, &DeleteParams::default()).await?;

@@ -10,7 +10,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, LogParams},
 };
-use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Signal, eventually, is_lease, node};
+use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Signal, eventually, is_lease, lease_taken_after, node};
 
 use crate::{
     drive::PATIENCE,
@@ -55,7 +55,7 @@ impl<'a> Operators<'a> {
         .await
     }
 
-    /// Ends both at the same moment, and waits until they are gone. Neither may go with the lease in its hands, or the next ones
+    /// Ends both at the same moment, and waits until they are gone. Neither may go holding the lease, or the next ones
     /// would have to wait until it has run out.
     pub async fn all_end_at_once(&self) -> Result<(), Failure> {
         let old: Vec<String> = self
@@ -182,14 +182,8 @@ impl<'a> Operators<'a> {
 
     /// When the lease was taken after a moment, by whomever: a program that was started again in its pod goes on under its name.
     pub async fn taken_after(&self, moment: Timestamp) -> Result<Timestamp, Error> {
-        eventually(PATIENCE, "somebody to take the lease", async || {
-            let spec = self.leases.get(OPERATOR).await?.spec.unwrap_or_default();
-            match spec.acquire_time {
-                Some(taken) if taken.0 > moment => Ok(taken.0),
-                taken => Err(format!("taken at {taken:?}, by {:?}", spec.holder_identity).into()),
-            }
-        })
-        .await
+        let (_, taken) = lease_taken_after(&self.leases, OPERATOR, moment, PATIENCE).await?;
+        Ok(taken)
     }
 
     /// How long after a moment the first of those wrote that `whom` holds for; waits for it.

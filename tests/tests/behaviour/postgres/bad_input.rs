@@ -5,7 +5,7 @@ use ras_tests::{
     postgres::{ADMIN, PostgresOptions, PostgresServer, Preparation, ServerTls, shared},
 };
 
-use super::given::{SHARED, Wish, assert_done, five, problem};
+use super::given::{Request, SHARED, assert_done, five, problem};
 
 fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     let owned = pairs
@@ -15,8 +15,8 @@ fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 async fn fails(preparation: &Preparation, code: i32, cause: &str, words: &[&str]) -> Result<(), Error> {
-    let (told, message) = problem(&preparation.run().await?, code);
-    assert_eq!(told, cause, "{message}");
+    let (found, message) = problem(&preparation.run().await?, code);
+    assert_eq!(found, cause, "{message}");
     for word in words {
         assert!(message.contains(word), "`{word}` is not in: {message}");
     }
@@ -49,10 +49,10 @@ async fn a_secret_that_lacks_a_key_or_holds_nonsense_is_told_with_the_key() -> R
     preparation.admin("ca", "no certificate")?;
     fails(&preparation, 3, "BadValue", &["`ca`"]).await?;
 
-    let wish = Wish::of("keys")
+    let request = Request::of("keys")
         .database("auth", "admin", &[])
         .login("admin", "admin", "elsewhere/password");
-    let preparation = wish.mounted(server)?;
+    let preparation = request.mounted(server)?;
     fails(&preparation, 3, "MissingKey", &["elsewhere/password"]).await?;
 
     let preparation = five("keys").mounted(server)?;
@@ -63,10 +63,10 @@ async fn a_secret_that_lacks_a_key_or_holds_nonsense_is_told_with_the_key() -> R
 #[tokio::test]
 async fn a_request_that_makes_no_sense_is_told_with_the_field() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = Wish::of("nonsense")
+    let request = Request::of("nonsense")
         .login("admin", "admin", "shared/password")
         .with("minimumVersion: 15");
-    fails(&wish.mounted(server)?, 3, "BadRequest", &["logins[0].owner"]).await
+    fails(&request.mounted(server)?, 3, "BadRequest", &["logins[0].owner"]).await
 }
 
 #[tokio::test]
@@ -148,10 +148,10 @@ async fn a_login_that_the_servers_rules_keep_out_is_told_and_its_password_left()
         ..PostgresOptions::default()
     })
     .await?;
-    let wish = Wish::of("kept")
+    let request = Request::of("kept")
         .database("application", "app", &[])
         .login("app", "app", "shared/password");
-    let preparation = wish.mounted(&server)?;
+    let preparation = request.mounted(&server)?;
     fails(&preparation, 3, "NotLetIn", &["kept_app", "pg_hba.conf"]).await?;
     let again = preparation.run().await?;
     assert_eq!(
@@ -165,10 +165,10 @@ async fn a_login_that_the_servers_rules_keep_out_is_told_and_its_password_left()
 #[tokio::test]
 async fn a_password_that_the_server_takes_and_does_not_accept_is_told() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = Wish::of("expired")
+    let request = Request::of("expired")
         .database("application", "app", &[])
         .login("app", "app", "shared/password");
-    let preparation = wish.mounted(server)?;
+    let preparation = request.mounted(server)?;
     assert_done(&preparation.run().await?);
     server
         .execute("postgres", "ALTER ROLE expired_app VALID UNTIL '2001-01-01'")
@@ -228,7 +228,7 @@ async fn a_server_that_takes_connections_and_never_answers_is_told() -> Result<(
     let mut preparation = five("frozen").mounted(&server)?;
     preparation.patience(0);
     server.signal(Signal::Stop);
-    // The signal takes its way through the leash.
+    // The process guard forwards the signal, which takes a moment.
     eventually(ras_tests::PATIENCE, "the server to freeze", async || {
         let connect = server.connect(ADMIN, server.password(), "postgres");
         match tokio::time::timeout(std::time::Duration::from_millis(500), connect).await {
@@ -237,9 +237,9 @@ async fn a_server_that_takes_connections_and_never_answers_is_told() -> Result<(
         }
     })
     .await?;
-    let told = fails(&preparation, 4, "Unreachable", &["did not answer in time"]).await;
+    let outcome = fails(&preparation, 4, "Unreachable", &["did not answer in time"]).await;
     server.signal(Signal::Cont);
-    told
+    outcome
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 pub const SHARED: &str = "one password for all, with \"quotes\", \\ and 'ä'";
 
 /// A request. Roles and databases begin with the test's own word, for tests share servers.
-pub struct Wish {
+pub struct Request {
     prefix: String,
     drive: String,
     databases: Vec<(String, String, Vec<&'static str>)>,
@@ -21,7 +21,7 @@ pub struct Wish {
     rest: String,
 }
 
-impl Wish {
+impl Request {
     /// An empty one of the drive `placements/<prefix>`.
     pub fn of(prefix: &str) -> Self {
         Self {
@@ -100,10 +100,11 @@ impl Wish {
 }
 
 /// The five databases of the portal, with one password.
-pub fn five(prefix: &str) -> Wish {
-    FIVE.iter().fold(Wish::of(prefix), |wish, name| {
+pub fn five(prefix: &str) -> Request {
+    FIVE.iter().fold(Request::of(prefix), |request, name| {
         let owner = format!("{name}admin");
-        wish.database(name, &owner, &[])
+        request
+            .database(name, &owner, &[])
             .login(&owner, &owner, "shared/password")
     })
 }

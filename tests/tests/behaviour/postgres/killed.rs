@@ -5,11 +5,11 @@ use ras_tests::{
     postgres::{Cut, PostgresServer, Tap, shared},
 };
 
-use super::given::{SHARED, Wish, ask, assert_done};
+use super::given::{Request, SHARED, ask, assert_done};
 
 /// Two databases, an extension, and a login that works as the owner: every kind of step there is for a superuser.
-fn wish(prefix: &str) -> Wish {
-    Wish::of(prefix)
+fn request(prefix: &str) -> Request {
+    Request::of(prefix)
         .database("application", "app", &["pg_trgm"])
         .database("auth", "auth", &[])
         .login("app_2", "app", "shared/password")
@@ -17,7 +17,7 @@ fn wish(prefix: &str) -> Wish {
 }
 
 async fn run_through(server: &PostgresServer, prefix: &str, cut: Cut) -> Result<usize, Error> {
-    let preparation = wish(prefix).mounted(server)?;
+    let preparation = request(prefix).mounted(server)?;
     let mut tap = Tap::start(server.port(), cut).await?;
     preparation.admin("port", &tap.port().to_string())?;
     preparation.admin("sslmode", "disable")?;
@@ -40,9 +40,9 @@ async fn run_through(server: &PostgresServer, prefix: &str, cut: Cut) -> Result<
     assert_done(&again);
     assert_eq!(again.done(), Vec::<String>::new(), "{cut:?}");
     for (database, login, owner) in [("application", "app_2", "app"), ("auth", "auth", "auth")] {
-        let wish = wish(prefix);
+        let request = request(prefix);
         let client = server
-            .connect(&wish.named(login), SHARED, &wish.named(database))
+            .connect(&request.named(login), SHARED, &request.named(database))
             .await
             .unwrap_or_else(|error| panic!("{cut:?}: {login}: {error}"));
         client
@@ -50,7 +50,7 @@ async fn run_through(server: &PostgresServer, prefix: &str, cut: Cut) -> Result<
             .await
             .expect("makes a table");
         let owned = ask(&client, "SELECT tableowner FROM pg_tables WHERE tablename = 'made'").await;
-        assert_eq!(owned, wish.named(owner), "{cut:?}");
+        assert_eq!(owned, request.named(owner), "{cut:?}");
     }
     let marks =
         "SELECT count(*) FROM pg_database WHERE shobj_description(oid, 'pg_database') LIKE 'ras-operator: %/PREFIX,%'";

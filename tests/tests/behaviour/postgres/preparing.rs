@@ -5,13 +5,13 @@ use ras_tests::{
     postgres::{PostgresOptions, PostgresServer, ServerTls, shared},
 };
 
-use super::given::{FIVE, SHARED, Wish, ask, assert_done, five};
+use super::given::{FIVE, Request, SHARED, ask, assert_done, five};
 
 #[tokio::test]
 async fn five_databases_have_five_owners_who_share_a_password_and_make_tables() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = five("five");
-    let preparation = wish.mounted(server)?;
+    let request = five("five");
+    let preparation = request.mounted(server)?;
     let first = preparation.run().await?;
     assert_done(&first);
     assert_eq!(
@@ -24,7 +24,7 @@ async fn five_databases_have_five_owners_who_share_a_password_and_make_tables() 
     assert!(version.starts_with(&server.major().to_string()), "{version}");
 
     for name in FIVE {
-        let (database, owner) = (wish.named(name), wish.named(&format!("{name}admin")));
+        let (database, owner) = (request.named(name), request.named(&format!("{name}admin")));
         let client = server
             .connect(&owner, SHARED, &database)
             .await
@@ -49,8 +49,12 @@ async fn five_databases_have_five_owners_who_share_a_password_and_make_tables() 
 #[tokio::test]
 async fn several_may_run_at_the_same_time() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = five("together");
-    let preparations = [wish.mounted(server)?, wish.mounted(server)?, wish.mounted(server)?];
+    let request = five("together");
+    let preparations = [
+        request.mounted(server)?,
+        request.mounted(server)?,
+        request.mounted(server)?,
+    ];
     let mut children = Vec::new();
     for preparation in &preparations {
         children.push(preparation.start()?);
@@ -68,28 +72,28 @@ async fn several_may_run_at_the_same_time() -> Result<(), Error> {
 #[tokio::test]
 async fn extensions_are_added_and_a_missing_one_keeps_nothing_else_waiting() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = Wish::of("extensions")
+    let request = Request::of("extensions")
         .database("search", "admin", &["pg_trgm", "timescaledb", "uuid-ossp"])
         .database("other", "admin", &["citext"])
         .login("admin", "admin", "shared/password");
-    let prepared = wish.mounted(server)?.run().await?;
+    let prepared = request.mounted(server)?.run().await?;
     let (cause, message) = super::given::problem(&prepared, 3);
     assert_eq!(cause, "ExtensionMissing");
     for words in ["timescaledb", "extensions_search"] {
         assert!(message.contains(words), "{message}");
     }
     let there = server
-        .column(&wish.named("search"), "SELECT extname FROM pg_extension ORDER BY 1")
+        .column(&request.named("search"), "SELECT extname FROM pg_extension ORDER BY 1")
         .await?;
     assert_eq!(there, ["pg_trgm", "plpgsql", "uuid-ossp"]);
     // Where programs find them without asking.
     let client = server
-        .connect(&wish.named("admin"), SHARED, &wish.named("search"))
+        .connect(&request.named("admin"), SHARED, &request.named("search"))
         .await
         .expect("the owner gets in");
     assert_eq!(ask(&client, "SELECT similarity('a', 'a')").await, "1");
     let other = server
-        .column(&wish.named("other"), "SELECT extname FROM pg_extension ORDER BY 1")
+        .column(&request.named("other"), "SELECT extname FROM pg_extension ORDER BY 1")
         .await?;
     assert_eq!(other, ["citext", "plpgsql"]);
     Ok(())
@@ -98,13 +102,13 @@ async fn extensions_are_added_and_a_missing_one_keeps_nothing_else_waiting() -> 
 #[tokio::test]
 async fn a_database_that_is_not_asked_for_any_more_is_kept_and_told_of() -> Result<(), Error> {
     let server = shared().await?;
-    let both = Wish::of("fewer")
+    let both = Request::of("fewer")
         .database("kept", "admin", &[])
         .database("old", "admin", &[])
         .login("admin", "admin", "shared/password");
     let preparation = both.mounted(server)?;
     assert_done(&preparation.run().await?);
-    let fewer = Wish::of("fewer")
+    let fewer = Request::of("fewer")
         .database("kept", "admin", &[])
         .login("admin", "admin", "shared/password");
     preparation.request(&fewer.yaml())?;
@@ -122,19 +126,19 @@ async fn a_database_that_is_not_asked_for_any_more_is_kept_and_told_of() -> Resu
 #[tokio::test]
 async fn a_drive_never_takes_what_another_one_or_a_person_made() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = || {
-        Wish::of("whose")
+    let request = || {
+        Request::of("whose")
             .database("auth", "admin", &[])
             .login("admin", "admin", "shared/password")
     };
-    assert_done(&wish().mounted(server)?.run().await?);
+    assert_done(&request().mounted(server)?.run().await?);
 
     // Another drive with another password, and a drive of the same name in another cluster.
     for drive in [
         "{namespace: elsewhere, name: whose, uid: other}",
         "{namespace: placements, name: whose, uid: other}",
     ] {
-        let preparation = wish().drive(drive).mounted(server)?;
+        let preparation = request().drive(drive).mounted(server)?;
         preparation.password("shared/password", "another")?;
         let (cause, message) = super::given::problem(&preparation.run().await?, 3);
         assert_eq!(cause, "NotOurs", "{message}");
@@ -144,7 +148,7 @@ async fn a_drive_never_takes_what_another_one_or_a_person_made() -> Result<(), E
         );
         assert!(message.contains("COMMENT ON ROLE"), "{message}");
         // With the password it may use what is there.
-        let preparation = wish()
+        let preparation = request()
             .drive("{namespace: elsewhere, name: whose, uid: other}")
             .mounted(server)?;
         let prepared = preparation.run().await?;
@@ -160,16 +164,16 @@ async fn a_drive_never_takes_what_another_one_or_a_person_made() -> Result<(), E
     server
         .execute(
             "postgres",
-            "CREATE ROLE hands_admin LOGIN PASSWORD 'by hand'; CREATE ROLE hands_other",
+            "CREATE ROLE manual_admin LOGIN PASSWORD 'by hand'; CREATE ROLE manual_other",
         )
         .await?;
     server
-        .execute("postgres", "CREATE DATABASE hands_auth OWNER hands_other")
+        .execute("postgres", "CREATE DATABASE manual_auth OWNER manual_other")
         .await?;
-    let wish = Wish::of("hands")
+    let request = Request::of("manual")
         .database("auth", "admin", &[])
         .login("admin", "admin", "shared/password");
-    let prepared = wish.mounted(server)?.run().await?;
+    let prepared = request.mounted(server)?.run().await?;
     assert_eq!(prepared.code, Some(3), "{}", prepared.message);
     let problems = prepared.problems();
     assert_eq!(problems.len(), 2, "{}", prepared.message);
@@ -179,7 +183,7 @@ async fn a_drive_never_takes_what_another_one_or_a_person_made() -> Result<(), E
         "{problems:?}"
     );
     server
-        .connect("hands_admin", "by hand", "postgres")
+        .connect("manual_admin", "by hand", "postgres")
         .await
         .expect("its own password still works");
     Ok(())
@@ -213,8 +217,8 @@ async fn every_way_to_secure_a_connection_that_should_work_does() -> Result<(), 
         ..PostgresOptions::default()
     })
     .await?;
-    let wish = five("tls");
-    let preparation = wish.mounted(&server)?;
+    let request = five("tls");
+    let preparation = request.mounted(&server)?;
     // Nothing said: encrypted, because the server can.
     assert_done(&preparation.run().await?);
     let authority = std::fs::read_to_string(server.authority().expect("with TLS")).expect("can be read");

@@ -2,7 +2,7 @@
 
 use ras_tests::{Error, postgres::shared};
 
-use super::given::{SHARED, Wish, ask, assert_done, problem};
+use super::given::{Request, SHARED, ask, assert_done, problem};
 
 #[tokio::test]
 async fn an_administrator_who_is_no_superuser_will_do() -> Result<(), Error> {
@@ -14,11 +14,11 @@ async fn an_administrator_who_is_no_superuser_will_do() -> Result<(), Error> {
         )
         .await?;
     for (login, generation) in [("app", 0), ("app_2", 1), ("app", 2)] {
-        let wish =
-            Wish::of("rds")
+        let request =
+            Request::of("rds")
                 .database("application", "app", &["pg_trgm"])
                 .login(login, "app", "application/password");
-        let preparation = wish.mounted(server)?;
+        let preparation = request.mounted(server)?;
         preparation.admin("username", "rds_master")?;
         preparation.admin("password", "master")?;
         preparation.password("application/password", &format!("generation {generation}"))?;
@@ -28,7 +28,7 @@ async fn an_administrator_who_is_no_superuser_will_do() -> Result<(), Error> {
         assert_eq!(again.done(), Vec::<String>::new());
         let client = server
             .connect(
-                &wish.named(login),
+                &request.named(login),
                 &format!("generation {generation}"),
                 "rds_application",
             )
@@ -60,12 +60,12 @@ async fn an_administrator_who_may_not_do_what_is_needed_is_told_what_is_missing(
             "CREATE ROLE clerk LOGIN PASSWORD 'clerk'; CREATE ROLE personnel LOGIN CREATEROLE PASSWORD 'personnel'",
         )
         .await?;
-    let wish = |prefix: &str| {
-        Wish::of(prefix)
+    let request = |prefix: &str| {
+        Request::of(prefix)
             .database("application", "app", &[])
             .login("app", "app", "shared/password")
     };
-    let preparation = wish("clerk").mounted(server)?;
+    let preparation = request("clerk").mounted(server)?;
     preparation.admin("username", "clerk")?;
     preparation.admin("password", "clerk")?;
     let (cause, message) = problem(&preparation.run().await?, 3);
@@ -76,7 +76,7 @@ async fn an_administrator_who_may_not_do_what_is_needed_is_told_what_is_missing(
     );
 
     // Who may make roles alone makes them, and the passwords work.
-    let preparation = wish("personnel").mounted(server)?;
+    let preparation = request("personnel").mounted(server)?;
     preparation.admin("username", "personnel")?;
     preparation.admin("password", "personnel")?;
     let (cause, message) = problem(&preparation.run().await?, 3);
@@ -92,10 +92,10 @@ async fn an_administrator_who_may_not_do_what_is_needed_is_told_what_is_missing(
 
     // An extension that only superusers may add is a problem of that extension alone.
     server.execute("postgres", "ALTER ROLE personnel CREATEDB").await?;
-    let wish = Wish::of("personnel")
+    let request = Request::of("personnel")
         .database("application", "app", &["pg_buffercache", "pg_trgm"])
         .login("app", "app", "shared/password");
-    preparation.request(&wish.yaml())?;
+    preparation.request(&request.yaml())?;
     let (cause, message) = problem(&preparation.run().await?, 3);
     assert_eq!(cause, "MissingRight");
     assert!(message.contains("pg_buffercache"), "{message}");

@@ -11,7 +11,7 @@ use ras_tests::{
 };
 use tokio::task::JoinHandle;
 
-use super::given::{Wish, ask, assert_done};
+use super::given::{Request, ask, assert_done};
 
 /// A pod that connects all the time with the credentials that it was started with, and writes.
 struct Pod {
@@ -76,8 +76,8 @@ fn login(generation: usize) -> &'static str {
     if generation.is_multiple_of(2) { "app" } else { "app_2" }
 }
 
-fn wish(generation: usize) -> Wish {
-    Wish::of("rotation")
+fn request(generation: usize) -> Request {
+    Request::of("rotation")
         .database("application", "app", &[])
         .login(login(generation), "app", "application/password")
 }
@@ -85,7 +85,7 @@ fn wish(generation: usize) -> Wish {
 #[tokio::test]
 async fn a_client_that_connects_all_the_time_never_fails_while_passwords_change() -> Result<(), Error> {
     let server = shared().await?;
-    let preparation = wish(0).mounted(server)?;
+    let preparation = request(0).mounted(server)?;
     let password = |generation: usize| format!("password of generation {generation}");
     preparation.password("application/password", &password(0))?;
     assert_done(&preparation.run().await?);
@@ -105,7 +105,7 @@ async fn a_client_that_connects_all_the_time_never_fails_while_passwords_change(
     let mut connected = 0;
     for generation in 1..=4 {
         old.connects().await?;
-        preparation.request(&wish(generation).yaml())?;
+        preparation.request(&request(generation).yaml())?;
         preparation.password("application/password", &password(generation))?;
         let prepared = preparation.run().await?;
         assert_done(&prepared);
@@ -157,10 +157,10 @@ async fn a_client_that_connects_all_the_time_never_fails_while_passwords_change(
 #[tokio::test]
 async fn a_server_that_is_made_anew_gets_the_passwords_of_any_generation() -> Result<(), Error> {
     let server = shared().await?;
-    let wish = Wish::of("anew")
+    let request = Request::of("anew")
         .database("application", "app", &[])
         .login("app_2", "app", "shared/password");
-    assert_done(&wish.mounted(server)?.run().await?);
+    assert_done(&request.mounted(server)?.run().await?);
     let client = server
         .connect("anew_app_2", super::given::SHARED, "anew_application")
         .await

@@ -5,7 +5,7 @@ use ras_tests::{
     postgres::{PostgresOptions, PostgresServer, REPORT_LIMIT},
 };
 
-use super::given::{Wish, assert_done, five};
+use super::given::{Request, assert_done, five};
 
 #[tokio::test]
 async fn no_password_is_in_any_log_or_report() -> Result<(), Error> {
@@ -59,14 +59,14 @@ async fn no_password_is_in_any_log_or_report() -> Result<(), Error> {
 async fn a_long_report_still_fits_into_a_termination_message() -> Result<(), Error> {
     let server = PostgresServer::start(PostgresOptions::default()).await?;
     let long = "a".repeat(40);
-    let mut wish = Wish::of("long");
+    let mut request = Request::of("long");
     for number in 0..24 {
         let name = format!("{long}_{number}");
-        wish = wish
+        request = request
             .database(&name, &name, &["timescaledb"])
             .login(&name, &name, "shared/password");
     }
-    let prepared = wish.mounted(&server)?.run().await?;
+    let prepared = request.mounted(&server)?.run().await?;
     assert_eq!(prepared.code, Some(3), "{}", prepared.message);
     assert!(prepared.message.len() <= REPORT_LIMIT);
     let count = |list: &str, more: &str| {

@@ -9,7 +9,7 @@ use ras_tests::{
 };
 use tempfile::TempDir;
 
-use super::given::Wish;
+use super::given::Request;
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const VERIFYING: [&str; 3] = ["require", "verify-ca", "verify-full"];
@@ -377,7 +377,7 @@ async fn server(tls: ServerTls) -> Result<PostgresServer, Error> {
 }
 
 fn preparation(server: &PostgresServer) -> Result<Preparation, Error> {
-    Wish::of("tls")
+    Request::of("tls")
         .database("application", "app", &[])
         .login("app", "app", "shared/password")
         .mounted(server)

@@ -2,13 +2,13 @@
 
 use ras_tests::{Error, postgres::shared};
 
-use super::given::{SHARED, Wish, ask, assert_done};
+use super::given::{Request, SHARED, ask, assert_done};
 
 #[tokio::test]
 async fn a_user_reads_and_writes_what_the_owner_made_and_will_make_and_changes_no_table() -> Result<(), Error> {
     let server = shared().await?;
     let owners_own = || {
-        Wish::of("users")
+        Request::of("users")
             .database("portal", "owner", &[])
             .login("owner", "owner", "shared/password")
     };
@@ -24,10 +24,10 @@ async fn a_user_reads_and_writes_what_the_owner_made_and_will_make_and_changes_n
     owns.batch_execute(&make("before")).await.expect("made");
 
     // The program of a database that has been used for years gets a user of its own.
-    let wish = owners_own()
+    let request = owners_own()
         .user("portal", "user")
         .login("user", "user", "shared/password");
-    preparation.request(&wish.yaml())?;
+    preparation.request(&request.yaml())?;
     let prepared = preparation.run().await?;
     assert_done(&prepared);
     assert_eq!(
@@ -81,13 +81,17 @@ async fn a_user_reads_and_writes_what_the_owner_made_and_will_make_and_changes_n
 async fn a_rotated_login_of_a_user_works_as_the_user_and_what_the_owners_second_login_makes_is_its_to_use()
 -> Result<(), Error> {
     let server = shared().await?;
-    let wish = Wish::of("turns")
+    let request = Request::of("turns")
         .database("portal", "owner", &[])
         .user("portal", "user")
         .login("owner_2", "owner", "shared/password")
         .login("user_2", "user", "shared/password");
-    assert_done(&wish.mounted(server)?.run().await?);
-    let (portal, owner, user) = (wish.named("portal"), wish.named("owner_2"), wish.named("user_2"));
+    assert_done(&request.mounted(server)?.run().await?);
+    let (portal, owner, user) = (
+        request.named("portal"),
+        request.named("owner_2"),
+        request.named("user_2"),
+    );
     let owns = server
         .connect(&owner, SHARED, &portal)
         .await
@@ -101,6 +105,6 @@ async fn a_rotated_login_of_a_user_works_as_the_user_and_what_the_owners_second_
         .await
         .expect("used");
     assert_eq!(ask(&program, "SELECT number FROM made").await, "7");
-    assert_eq!(ask(&program, "SELECT current_user").await, wish.named("user"));
+    assert_eq!(ask(&program, "SELECT current_user").await, request.named("user"));
     Ok(())
 }

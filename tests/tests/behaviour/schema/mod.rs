@@ -1,4 +1,4 @@
-//! What the schema of the kind promises, for every drive it accepts: tests that walk the schema or generate drives from it.
+//! What the schema of the kind promises, for every drive it accepts: tests that traverse the schema or generate drives from it.
 
 mod children;
 mod cluster;
@@ -6,5 +6,5 @@ mod copy;
 mod empty;
 mod generate;
 mod random;
-mod reach;
 mod sentences;
+mod transitions;

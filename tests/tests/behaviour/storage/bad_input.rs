@@ -16,7 +16,7 @@ use ras_tests::{
 };
 
 use super::{manifest_of, write};
-use crate::seen::because;
+use crate::seen::because_with;
 
 /// A platform whose settings a test writes itself.
 struct Platform {
@@ -42,7 +42,7 @@ impl Platform {
         fs::remove_file(self.folder.path().join(file)).expect("a file to remove");
     }
 
-    /// A season on it, where these are the settings of `objectStore` besides the credentials' folder.
+    /// A test environment on it, where these are the settings of `objectStore` besides the credentials' folder.
     async fn test_env(&self, prefix: &str, settings: &str) -> Result<TestEnv, Error> {
         let folder = self.folder.path().display();
         self.write(
@@ -56,18 +56,16 @@ impl Platform {
     }
 }
 
-/// Waits until `StorageReady` of a drive has this reason, and checks that it tells of its bucket `one`, what happened and
-/// what helps.
-async fn told(test_env: &TestEnv, drive: &str, reason: Reason, words: &[&str]) -> Result<Condition, Error> {
-    let condition = because(test_env, drive, ConditionType::StorageReady, reason).await?;
+/// Waits until `StorageReady` of a drive is `False` with this reason and a message that has its bucket `one` and all of these words.
+async fn storage_not_ready(
+    test_env: &TestEnv,
+    drive: &str,
+    reason: Reason,
+    words: &[&str],
+) -> Result<Condition, Error> {
     let bucket = format!("bucket `{}-{drive}-one-", test_env.namespace.name());
-    for word in words.iter().copied().chain([bucket.as_str()]) {
-        assert!(
-            condition.message.contains(word),
-            "no {word:?} in {:?}",
-            condition.message
-        );
-    }
+    let words: Vec<&str> = words.iter().copied().chain([bucket.as_str()]).collect();
+    let condition = because_with(test_env, drive, ConditionType::StorageReady, reason, &words).await?;
     assert_eq!(condition.status, "False");
     Ok(condition)
 }

@@ -15,7 +15,8 @@ use ras_crds::{
 use ras_tests::{Error, Fault, FaultProxy, Match, Operator, PATIENCE, eventually, object_store::StoreKind};
 
 use self::files::Files;
-use super::{Storage, look, tell};
+use super::{Storage, look, print_figure};
+use crate::children::{counts_past, reconciles};
 
 const BUCKET: &str = "{name: photos, deletionPolicy: Delete}";
 /// What emptying may take of memory beside what the operator has at rest: pages of 1,000 entries, and what the
@@ -96,7 +97,7 @@ async fn a_hundred_thousand_objects_go_in_sight_in_little_memory_and_wait_half_w
     // The request that was on its way may still be carried out.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let left = files.count();
-    tell(&format!(
+    print_figure(&format!(
         "removed {} of 100000 in {:?}, by status {said:?}",
         100_000 - left,
         began.elapsed()
@@ -108,12 +109,12 @@ async fn a_hundred_thousand_objects_go_in_sight_in_little_memory_and_wait_half_w
     let again = Instant::now();
     storage.annotate(CONFIRM_DELETE, Some(&bucket)).await?;
     storage.gone_within(LONG).await?;
-    tell(&format!("the other {left} in {:?}", again.elapsed()));
+    print_figure(&format!("the other {left} in {:?}", again.elapsed()));
     assert!(!look::exists(&storage.client, &bucket).await?);
 
     let most = storage.test_env.operator.memory()?.highest;
     let grown = most.saturating_sub(at_rest.resident);
-    tell(&format!(
+    print_figure(&format!(
         "memory: {} KiB at rest, {most} KiB at most: {grown} KiB more",
         at_rest.resident
     ));
@@ -161,20 +162,7 @@ async fn an_operator_that_dies_while_it_empties_a_bucket_goes_on_where_it_was() 
 async fn looked_at(storage: &mut Storage, what: &str) -> Result<(), Error> {
     let before = reconciles(&mut storage.test_env.operator).await?;
     storage.annotate("example.com/note", Some(what)).await?;
-    let until = Instant::now() + PATIENCE;
-    while reconciles(&mut storage.test_env.operator).await? == before {
-        assert!(Instant::now() < until, "the operator did not look at the drive");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
-}
-
-async fn reconciles(operator: &mut Operator) -> Result<u64, Error> {
-    let (_, text) = operator.get("/metrics").await?;
-    let counts = text.lines().filter(|line| line.starts_with("ras_reconciles_total{"));
-    Ok(counts
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-        .sum())
+    counts_past(&mut storage.test_env.operator, before).await
 }
 
 #[tokio::test]
@@ -268,7 +256,7 @@ async fn versions_delete_markers_and_unfinished_uploads_of_several_pages_go_too(
     assert!(!look::exists(&storage.client, &bucket).await?);
     let asked = storage.requests().await?;
     let count = |operation: &str| asked.get(&(operation.to_owned(), "ok".to_owned())).copied();
-    tell(&format!("{asked:?}"));
+    print_figure(&format!("{asked:?}"));
     assert_eq!(count("AbortMultipartUpload"), Some(1_050), "{asked:?}");
     assert_eq!(count("DeleteObjects"), Some(2), "{asked:?}");
     assert_eq!(count("DeleteBucket"), Some(1), "{asked:?}");

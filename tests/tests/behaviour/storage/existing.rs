@@ -127,10 +127,12 @@ async fn a_bucket_of_another_namespace_s_drive_is_not_used_but_one_of_an_earlier
     let greedy = Storage::start(StoreKind::Minio, "greedy", "").await?;
     let asked = format!("{{name: theirs, existing: {{bucket: {bucket}}}, expire: [{{after: 1d}}]}}");
     greedy.drive(&asked).await?;
-    let told = "its tags say that it belongs to a drive of the namespace";
+    let sentence = "its tags say that it belongs to a drive of the namespace";
     greedy
         .line_that("theirs", "refused", |line| {
-            line.message.as_deref().is_some_and(|message| message.contains(told))
+            line.message
+                .as_deref()
+                .is_some_and(|message| message.contains(sentence))
         })
         .await?;
     assert!(look::expiries(&owner.client, &bucket).await?.is_empty());

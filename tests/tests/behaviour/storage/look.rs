@@ -70,7 +70,7 @@ pub async fn versioning(client: &Client, bucket: &str) -> Result<Option<BucketVe
 /// Every setting of a bucket but its tags: what the store says of each, or that it says nothing. Reads the same for two
 /// buckets that are set up alike, though names of rules tell whose they are.
 pub async fn settings(client: &Client, bucket: &str) -> BTreeMap<&'static str, String> {
-    fn told<T: Debug, E: ProvideErrorMetadata, R>(answer: Result<T, SdkError<E, R>>) -> String {
+    fn describe<T: Debug, E: ProvideErrorMetadata, R>(answer: Result<T, SdkError<E, R>>) -> String {
         answer.map_or_else(|error| format!("{:?}", error.code()), |answer| format!("{answer:?}"))
     }
     let cors = client.get_bucket_cors().bucket(bucket).send().await;
@@ -80,14 +80,14 @@ pub async fn settings(client: &Client, bucket: &str) -> BTreeMap<&'static str, S
     let block = client.get_public_access_block().bucket(bucket).send().await;
     let versioned = client.get_bucket_versioning().bucket(bucket).send().await;
     let settings = BTreeMap::from([
-        ("CORS", told(cors.map(|answer| answer.cors_rules))),
-        ("encryption", told(encryption)),
-        ("lifecycle", told(lifecycle.map(|answer| answer.rules))),
+        ("CORS", describe(cors.map(|answer| answer.cors_rules))),
+        ("encryption", describe(encryption)),
+        ("lifecycle", describe(lifecycle.map(|answer| answer.rules))),
         (
             "public access",
-            told(block.map(|answer| answer.public_access_block_configuration)),
+            describe(block.map(|answer| answer.public_access_block_configuration)),
         ),
-        ("versioning", told(versioned.map(|answer| answer.status))),
+        ("versioning", describe(versioned.map(|answer| answer.status))),
     ]);
     let proof = bucket
         .rsplit('-')

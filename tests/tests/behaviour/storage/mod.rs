@@ -25,9 +25,9 @@ use ras_tests::{
 /// How long something in an object store may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A season whose platform has an object store.
+/// A test environment whose platform has an object store.
 pub struct Storage {
-    /// The season.
+    /// The test environment.
     pub test_env: TestEnv,
     /// The store.
     pub store: &'static ObjectStore,
@@ -40,7 +40,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// A season with the shared store of this kind. `settings` are more lines of `objectStore`, in one line of YAML such
+    /// A test environment with the shared store of this kind. `settings` are more lines of `objectStore`, in one line of YAML such
     /// as `checkEvery: 2s`.
     pub async fn start(kind: StoreKind, prefix: &str, settings: &str) -> Result<Self, Error> {
         let store = shared(kind).await?;
@@ -231,7 +231,7 @@ pub fn write(path: &std::path::Path, text: &str) {
 }
 
 /// Prints a figure, which people read and nothing depends on.
-pub fn tell(line: &str) {
+pub fn print_figure(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }

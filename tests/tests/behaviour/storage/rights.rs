@@ -14,7 +14,7 @@ use self::{
     enforcing::{Policy, enforcing},
     life::Life,
 };
-use super::{Storage, look, tell};
+use super::{Storage, look, print_figure};
 use crate::seen::because;
 
 /// What each request needs, from <https://docs.aws.amazon.com/AmazonS3/latest/API/> (section "Permissions" of each), and not
@@ -114,7 +114,7 @@ async fn enforced(kind: StoreKind) -> Result<BTreeSet<String>, Error> {
     for (action, refused) in lives {
         let action = action.to_lowercase();
         for sentence in &refused {
-            tell(&format!("{kind} without {action}: {sentence}"));
+            print_figure(&format!("{kind} without {action}: {sentence}"));
             if !sentence.to_lowercase().contains(&action) {
                 unnamed.push(format!("without {action}: {sentence}"));
             }
@@ -142,7 +142,7 @@ async fn without_any_one_right_of_the_shipped_policy_a_refusal_names_it() -> Res
     Ok(())
 }
 
-/// A season whose operator has exactly the rights of the shipped policy.
+/// A test environment whose operator has exactly the rights of the shipped policy.
 async fn restricted(kind: StoreKind, namespace: &str, prefix: &str) -> Result<Storage, Error> {
     let enforcing = enforcing(kind).await?;
     let authority = enforcing
@@ -213,14 +213,18 @@ async fn an_operator_with_the_shipped_policy_is_refused_nothing(kind: StoreKind)
 async fn nothing_beyond_the_prefix_is_allowed(kind: StoreKind) -> Result<(), Error> {
     let storage = restricted(kind, "beyond", "other").await?;
     storage.drive("{name: resumes}").await?;
-    let told = because(&storage.test_env, "d", ConditionType::StorageReady, Reason::StoreDenied).await?;
+    let condition = because(&storage.test_env, "d", ConditionType::StorageReady, Reason::StoreDenied).await?;
     let start = format!("bucket `other-{}-d-resumes-", storage.test_env.namespace.name());
     for part in [
         start.as_str(),
         "AccessDenied to GetBucketTagging",
         "the right s3:GetBucketTagging",
     ] {
-        assert!(told.message.contains(part), "`{part}` is not in: {}", told.message);
+        assert!(
+            condition.message.contains(part),
+            "`{part}` is not in: {}",
+            condition.message
+        );
     }
     assert_eq!(look::buckets(&storage.client, "other-").await?, Vec::<String>::new());
     Ok(())

@@ -126,8 +126,8 @@ async fn a_count_that_ends_before_the_bucket_does_says_at_least() -> Result<(), 
         .await?;
     let usage = line.usage.unwrap_or_else(|| panic!("no usage"));
     assert!(usage.objects <= 2_000 && usage.bytes == usage.objects, "{usage:?}");
-    let told = metric(&mut storage, "ras_bucket_objects").await?;
-    assert_eq!(told.map(u64::cast_signed), Some(usage.objects));
+    let objects = metric(&mut storage, "ras_bucket_objects").await?;
+    assert_eq!(objects.map(u64::cast_signed), Some(usage.objects));
 
     // The number goes with its bucket.
     storage.drive("").await?;

@@ -60,8 +60,8 @@ async fn cloud_native_pg_serves_five_databases_whose_passwords_rotate_and_its_po
 ) -> Outcome {
     let drive = Drive::new(&world, "cnpg").await?;
     drive.apply(&portal()).await?;
-    let told = drive.condition(ConditionType::DatabaseReady, "False").await?;
-    assert!(told.contains("CloudNativePG"), "{told}");
+    let message = drive.condition(ConditionType::DatabaseReady, "False").await?;
+    assert!(message.contains("CloudNativePG"), "{message}");
     steps.done("told that CloudNativePG is missing");
 
     install(&world.client()?).await?;
@@ -87,10 +87,10 @@ async fn cloud_native_pg_serves_five_databases_whose_passwords_rotate_and_its_po
     );
     steps.done("a table in each database, made by its role");
 
-    let wish = json!({"metadata": {"annotations": {"ras.dev/rotate": "database@1"}}});
+    let request = json!({"metadata": {"annotations": {"ras.dev/rotate": "database@1"}}});
     let drives = drive.drives();
     drives
-        .patch(&drive.name, &PatchParams::default(), &Patch::Merge(wish))
+        .patch(&drive.name, &PatchParams::default(), &Patch::Merge(request))
         .await?;
     eventually(PATIENCE, "the program to log in with the new passwords", async || {
         let mut logins = Vec::new();

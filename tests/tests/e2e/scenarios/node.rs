@@ -10,7 +10,7 @@ use kube::Api;
 use ras_crds::ConditionType;
 use ras_tests::{
     Error,
-    control_plane::RemovalDecision::{Killed, Started},
+    control_plane::Fate::{Killed, Started},
     eventually,
     node::Site,
 };
@@ -38,8 +38,9 @@ async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>,
     let drive = Drive::new(&world, "containerd").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
-    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
-    steps.done("Ready, and visitors come");
+    let load_generator =
+        LoadGenerator::start(&drive, "load-generator", LoadGenerator::address(&drive, "portal")).await?;
+    steps.done("Ready, and the load generator gets answers");
 
     cluster.order(Killed, "containerd").await?;
     drive.apply(&portal(PORTAL[1], "")).await?;
@@ -71,7 +72,8 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
     let drive = Drive::new(&world, "kubelet").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
-    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
+    let load_generator =
+        LoadGenerator::start(&drive, "load-generator", LoadGenerator::address(&drive, "portal")).await?;
     let pods = drive.pods_of("portal").await?;
     let pod = pods.first().ok_or("no pod")?;
     let address = pod
@@ -79,8 +81,8 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
         .as_ref()
         .and_then(|status| status.pod_ip.as_ref())
         .ok_or("no address")?;
-    let neighbours = LoadGenerator::come(&drive, "neighbours", format!("http://{address}:8080/")).await?;
-    steps.done("Ready, and visitors come");
+    let neighbours = LoadGenerator::start(&drive, "neighbours", format!("http://{address}:8080/")).await?;
+    steps.done("Ready, and the load generator gets answers");
 
     cluster.order(Killed, "kubelet").await?;
     load_generator.go_on().await?;
@@ -94,11 +96,13 @@ async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
 
     cluster.order(Killed, "kubelet").await?;
     node_is(&world, "Unknown").await?;
-    let told = drive.tells(ConditionType::ServicesReady, "does not report").await?;
+    let message = drive
+        .condition_mentions(ConditionType::ServicesReady, "does not report")
+        .await?;
     // Kubernetes sends nobody to a pod of a node that is not heard of; whoever knows its address finds that it goes on.
     let counts = neighbours.go_on().await?;
     steps.done(&format!(
-        "it is killed and missed, and the program goes on: {}; the drive says: {told}",
+        "it is killed and missed, and the program goes on: {}; the drive says: {message}",
         counts.none_failed()?
     ));
 

@@ -274,13 +274,13 @@ async fn connections_that_die_without_a_word_are_noticed_and_made_anew(world: Ar
     let operators = Operators::of(world.own()?, &world.client()?);
     operators.settled().await?;
     let leader = operators.leader().await?;
-    let drive = Drive::new(&world, "silence").await?;
+    let drive = Drive::new(&world, "blackhole").await?;
     drive.apply(&format!("  suspend: true\n{}", portal(1))).await?;
     eventually(PATIENCE, "the Deployment", async || Ok(edited(&drive).await?)).await?;
     steps.done("a drive is made");
 
-    let silence = Blackhole::of(world.own()?.description(), &operators.address(&leader.0).await?).await?;
-    let dead = silence.connections;
+    let blackhole = Blackhole::of(world.own()?.description(), &operators.address(&leader.0).await?).await?;
+    let dead = blackhole.connections;
     let busy = Arc::new(AtomicBool::new(true));
     let editor = tokio::spawn(edit(drive.drives(), drive.name.clone(), Arc::clone(&busy)));
     let noticed = eventually(NOTICED, "an edit to be carried out", async || {
@@ -293,7 +293,7 @@ async fn connections_that_die_without_a_word_are_noticed_and_made_anew(world: Ar
     // Whatever became of it: others come after this one.
     busy.store(false, Ordering::Release);
     let edits = editor.await;
-    silence.end().await?;
+    blackhole.end().await?;
     noticed?;
     assert!(edits? > 0, "edits were taken");
     // Its watches, at the least.
@@ -337,10 +337,11 @@ async fn an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod(world: 
     let drive = Drive::new(&world, "upgrade").await?;
     drive.apply(&portal(2)).await?;
     drive.ready().await?;
-    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
+    let load_generator =
+        LoadGenerator::start(&drive, "load-generator", LoadGenerator::address(&drive, "portal")).await?;
     let before = pods_and_templates(&drive).await?;
     let since = operators.mark().await?;
-    steps.done("Ready, and visitors come");
+    steps.done("Ready, and the load generator gets answers");
 
     installed::install(&world.client()?, world.kubeconfig(), &world.first.next()).await?;
     steps.done("upgraded");

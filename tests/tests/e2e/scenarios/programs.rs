@@ -107,9 +107,9 @@ async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, ste
     let drive = Drive::new(&world, "listeners").await?;
     let with = |port: &str, more: &str| portal(PORTAL[0], more).replace("path: /}]", &format!("path: /}}{port}]"));
     drive.apply(&with(", {name: metrics, port: 3000}", "")).await?;
-    let told = drive.condition(ConditionType::ListenersReady, "False").await?;
-    assert!(told.contains("service portal: port metrics (3000)"), "{told}");
-    assert_eq!(drive.condition(ConditionType::Ready, "False").await?, told);
+    let message = drive.condition(ConditionType::ListenersReady, "False").await?;
+    assert!(message.contains("service portal: port metrics (3000)"), "{message}");
+    assert_eq!(drive.condition(ConditionType::Ready, "False").await?, message);
     steps.done("nobody listens on a port, and the drive is not Ready");
 
     let exporter = format!(
@@ -133,7 +133,7 @@ async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: 
     steps.done("Ready");
 
     drive.apply(&portal("localhost/portal:none", "")).await?;
-    let told = eventually(PATIENCE, "to be told of the image", async || {
+    let message = eventually(PATIENCE, "to be told of the image", async || {
         // At every look the old version has to be there.
         let (code, answer) = drive.ask("portal", Method::GET, "/", "").await?;
         assert_eq!(
@@ -153,7 +153,7 @@ async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: 
         }
     })
     .await?;
-    assert!(told.contains("portal"), "{told}");
+    assert!(message.contains("portal"), "{message}");
     steps.done("told of the bad image, the old version answers");
 
     drive.apply(&portal(PORTAL[1], "")).await?;
@@ -292,7 +292,9 @@ async fn files_outlive_pruning_by_label_and_no_rollout_releases_a_volume_in_dele
     for pod in drive.pods_of("portal").await? {
         pods.delete(&pod.name_any(), &DeleteParams::default()).await?;
     }
-    drive.tells(ConditionType::Stalled, "was deleted with its data").await?;
+    drive
+        .condition_mentions(ConditionType::Stalled, "was deleted with its data")
+        .await?;
     assert!(
         claims.get_opt("kept-portal-files").await?.is_none(),
         "an empty volume would look like the old one"
@@ -316,7 +318,7 @@ async fn from_a_pod(drive: &Drive, command: &[&str]) -> Result<String, Error> {
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "visitor"},
+        "metadata": {"name": "egress-probe"},
         "spec": {
             "restartPolicy": "OnFailure",
             "securityContext": {"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -335,10 +337,10 @@ async fn from_a_pod(drive: &Drive, command: &[&str]) -> Result<String, Error> {
     // JSON is YAML.
     drive.namespace.apply(&pod.to_string()).await?;
     let pods = drive.pods();
-    eventually(PATIENCE, "the visitor to come back", async || {
-        let status = pods.get("visitor").await?.status.unwrap_or_default();
+    eventually(PATIENCE, "the probe to finish", async || {
+        let status = pods.get("egress-probe").await?.status.unwrap_or_default();
         match status.phase.as_deref() {
-            Some("Succeeded") => Ok(pods.logs("visitor", &LogParams::default()).await?),
+            Some("Succeeded") => Ok(pods.logs("egress-probe", &LogParams::default()).await?),
             phase => Err(format!("{phase:?}").into()),
         }
     })

@@ -68,8 +68,8 @@ async fn the_example_of_a_whole_system_serves_and_survives_what_happens_to_its_p
     let example = example()?;
     drive.namespace.apply(&mail_server()).await?;
     drive.namespace.apply(&example).await?;
-    let told = drive.condition(ConditionType::ExposureReady, "False").await?;
-    assert!(told.contains("cert-manager"), "{told}");
+    let message = drive.condition(ConditionType::ExposureReady, "False").await?;
+    assert!(message.contains("cert-manager"), "{message}");
     steps.done("told that cert-manager is missing");
 
     drive.namespace.apply(CERTIFICATE).await?;
@@ -237,10 +237,10 @@ async fn takes_a_new_key(drive: &Drive) -> Result<Value, Failure> {
     let old = drive.get_at("backend", "ras", path).await?;
     let before = drive.pods_of("backend").await?;
     let untouched = drive.pods_of("cdn").await?;
-    let wish = json!({"metadata": {"annotations": {"ras.dev/rotate": "jwt@1"}}});
+    let request = json!({"metadata": {"annotations": {"ras.dev/rotate": "jwt@1"}}});
     drive
         .drives()
-        .patch(&drive.name, &PatchParams::default(), &Patch::Merge(wish))
+        .patch(&drive.name, &PatchParams::default(), &Patch::Merge(request))
         .await?;
     eventually(PATIENCE, "other back ends", async || {
         let (code, key) = drive.ask_at("backend", "ras", Method::GET, path, "").await?;

@@ -39,8 +39,8 @@ async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(world: 
 "
     );
     drive.apply(&spec).await?;
-    let told = drive.condition(ConditionType::SecretsReady, "False").await?;
-    assert!(told.contains("External Secrets"), "{told}");
+    let message = drive.condition(ConditionType::SecretsReady, "False").await?;
+    assert!(message.contains("External Secrets"), "{message}");
     steps.done("told that External Secrets is missing");
 
     install(&world.client()?).await?;

@@ -52,9 +52,10 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
         .apply(&portal(PORTAL[0], "CREATE TABLE student (name text)"))
         .await?;
     drive.ready().await?;
-    let load_generator = LoadGenerator::come(&drive, "visitors", LoadGenerator::address(&drive, "portal")).await?;
+    let load_generator =
+        LoadGenerator::start(&drive, "load-generator", LoadGenerator::address(&drive, "portal")).await?;
     load_generator.meet(1).await?;
-    steps.done("Ready, and visitors come");
+    steps.done("Ready, and the load generator gets answers");
 
     // Long enough to be seen.
     let second = portal(
@@ -62,7 +63,7 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
         "ALTER TABLE student ADD COLUMN resume text; SELECT pg_sleep(2)",
     );
     drive.apply(&second).await?;
-    drive.tells(ConditionType::MigrationsReady, "runs").await?;
+    drive.condition_mentions(ConditionType::MigrationsReady, "runs").await?;
     let counts = load_generator.go_on().await?;
     assert_eq!(
         counts.answered.len(),
@@ -79,7 +80,7 @@ async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_o
 
     drive.apply(&portal("localhost/portal:none", "SELECT 1")).await?;
     drive
-        .tells(ConditionType::MigrationsReady, "localhost/portal:none")
+        .condition_mentions(ConditionType::MigrationsReady, "localhost/portal:none")
         .await?;
     steps.done(&format!(
         "no such image: {}",

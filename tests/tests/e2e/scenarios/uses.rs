@@ -40,8 +40,8 @@ async fn an_object_goes_into_a_bucket_by_the_sdk_and_comes_back(world: Arc<World
     steps.done("Ready");
     let status = drive.drives().get("bucket").await?.status.unwrap_or_default();
     let bucket = status.buckets.first().map(|one| one.bucket.clone());
-    let told = drive.get("portal", "/variable?name=BUCKET_RESUMES").await?;
-    assert_eq!(told.as_str().map(str::to_owned), bucket);
+    let variable = drive.get("portal", "/variable?name=BUCKET_RESUMES").await?;
+    assert_eq!(variable.as_str().map(str::to_owned), bucket);
     let object = "/bucket/resume?in=BUCKET_RESUMES";
     drive
         .done("portal", "http", Method::PUT, object, "of a student")

@@ -7,7 +7,7 @@ use ras_tests::{Error, Fault, Match, object_store::StoreKind};
 
 use super::{
     super::{Storage, look},
-    apply, attempts_in, requests, told,
+    apply, attempts_in, requests, storage_not_ready,
 };
 use crate::seen::kubectl;
 
@@ -41,7 +41,7 @@ fn cases() -> Vec<Case> {
             ],
         ),
         case(
-            "stranger",
+            "outsider",
             answer(403, "InvalidAccessKeyId"),
             Reason::StoreDenied,
             &["InvalidAccessKeyId", "put a valid access key into the Secret"],
@@ -130,7 +130,7 @@ async fn each_is_told_with_bucket_code_and_next_step_and_keeps_no_other_drive_wa
         apply(&storage.test_env, case.drive, "").await?;
     }
     for case in &cases {
-        told(&storage.test_env, case.drive, case.reason, case.words).await?;
+        storage_not_ready(&storage.test_env, case.drive, case.reason, case.words).await?;
     }
     apply(&storage.test_env, "well", "").await?;
     storage.test_env.ready("well").await?;
@@ -221,7 +221,7 @@ async fn a_name_that_is_taken_and_a_full_account_are_told_when_the_bucket_is_mad
             Match::is(move |one| one.method == "PUT" && one.target.starts_with(&path) && one.target.ends_with('/'));
         proxy.fault(makes, fault);
         apply(test_env, drive, "").await?;
-        told(test_env, drive, reason, &words).await?;
+        storage_not_ready(test_env, drive, reason, &words).await?;
     }
     Ok(())
 }
@@ -250,7 +250,7 @@ async fn a_bucket_of_the_name_that_is_another_drives_is_left_as_it_is() -> Resul
     let before = (look::tags(client, bucket).await?, look::settings(client, bucket).await);
     proxy.up().await?;
 
-    told(
+    storage_not_ready(
         &storage.test_env,
         "d",
         Reason::BucketNotOurs,

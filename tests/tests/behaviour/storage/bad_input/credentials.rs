@@ -8,7 +8,7 @@ use ras_tests::{
     object_store::{StoreKind, shared},
 };
 
-use super::{Platform, apply, told};
+use super::{Platform, apply, storage_not_ready};
 
 /// Keys are read anew after a minute, and tried within the next pause, which may be half as long as all before it.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -36,7 +36,7 @@ async fn a_wrong_secret_key_is_told_and_the_right_one_is_found_without_a_restart
         .test_env("wrong-key", &format!("endpoint: '{}'", store.endpoint()))
         .await?;
     apply(&test_env, "d", "").await?;
-    let condition = told(
+    let condition = storage_not_ready(
         &test_env,
         "d",
         Reason::StoreDenied,
@@ -63,7 +63,7 @@ async fn a_key_that_is_missing_is_told_by_its_file_and_found_when_it_is_there() 
         .test_env("no-key", &format!("endpoint: '{}'", store.endpoint()))
         .await?;
     apply(&test_env, "d", "").await?;
-    told(
+    storage_not_ready(
         &test_env,
         "d",
         Reason::StoreDenied,

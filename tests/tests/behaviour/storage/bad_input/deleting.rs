@@ -30,7 +30,7 @@ async fn a_store_that_is_gone_is_waited_for_so_long_and_then_the_drive_goes_and_
     proxy.down().await;
     storage.delete().await?;
     storage.gone().await?;
-    let told = eventually(PATIENCE, "an event about the bucket", async || {
+    let event = eventually(PATIENCE, "an event about the bucket", async || {
         let events = kubectl(
             &storage.test_env,
             &["get", "events", "--field-selector=reason=BucketRetained"],
@@ -43,7 +43,7 @@ async fn a_store_that_is_gone_is_waited_for_so_long_and_then_the_drive_goes_and_
         }
     })
     .await?;
-    assert!(told.contains("did not answer for too long"), "{told}");
+    assert!(event.contains("did not answer for too long"), "{event}");
     assert_eq!(
         look::get(&storage.client, &bucket, "a.pdf").await?.as_deref(),
         Some("data")
@@ -228,10 +228,12 @@ async fn a_drive_that_does_not_read_goes_with_the_buckets_that_were_confirmed_an
     })
     .await
     .map_err(|error| error.with_log(&storage.test_env.operator.log()))?;
-    let told = ready_of_any(&storage.test_env, "d", Reason::ConfirmationMissing.as_str()).await?;
+    let condition = ready_of_any(&storage.test_env, "d", Reason::ConfirmationMissing.as_str()).await?;
     assert!(
-        told["message"].as_str().is_some_and(|message| message.contains(two)),
-        "{told}"
+        condition["message"]
+            .as_str()
+            .is_some_and(|message| message.contains(two)),
+        "{condition}"
     );
     storage.annotate(KEEP_BUCKETS, Some(two)).await?;
     eventually(PATIENCE, "the drive to be gone", async || {

@@ -7,7 +7,7 @@ use ras_tests::{Error, Fault, Match, eventually, object_store::StoreKind};
 
 use super::{
     super::{PATIENCE, Storage},
-    apply, told,
+    apply, storage_not_ready,
 };
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_store_that_goes_and_comes_back_stops_no_program_and_needs_no_hand() -
     test_env.apply(&drive("1", "")).await?;
     test_env.ready("d").await?;
     proxy.down().await;
-    told(
+    storage_not_ready(
         test_env,
         "d",
         Reason::StoreUnavailable,
@@ -63,7 +63,7 @@ async fn an_answer_that_never_comes_is_waited_for_ten_seconds() -> Result<(), Er
     let (proxy, storage) = Storage::through(StoreKind::Minio, "hang", "").await?;
     proxy.fault_times(1, Match::Every, Fault::Hang);
     apply(&storage.test_env, "d", "").await?;
-    told(
+    storage_not_ready(
         &storage.test_env,
         "d",
         Reason::StoreUnavailable,

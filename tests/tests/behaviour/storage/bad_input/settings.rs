@@ -6,7 +6,7 @@ use ras_tests::{
     object_store::{ObjectStore, StoreKind, StoreOptions},
 };
 
-use super::{super::manifest_of, Platform, apply, told};
+use super::{super::manifest_of, Platform, apply, storage_not_ready};
 use crate::seen::{because, kubectl};
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused_until_ca_file_names_it
     let endpoint = format!("endpoint: '{}'", store.endpoint());
     let careful = platform.test_env("no-ca", &endpoint).await?;
     apply(&careful, "d", "").await?;
-    told(
+    storage_not_ready(
         &careful,
         "d",
         Reason::StoreUnavailable,
@@ -98,7 +98,7 @@ async fn another_region_than_the_stores_is_told_with_the_right_one() -> Result<(
         )
         .await?;
     apply(&test_env, "d", "").await?;
-    told(
+    storage_not_ready(
         &test_env,
         "d",
         Reason::WrongRegion,
@@ -129,7 +129,7 @@ async fn a_kms_key_that_is_not_there_is_told_and_one_that_is_there_is_used() -> 
         "PutBucketEncryption",
         "see that the key exists in this region, is enabled",
     ];
-    told(&test_env, "lost", Reason::KeyUnusable, &words).await?;
+    storage_not_ready(&test_env, "lost", Reason::KeyUnusable, &words).await?;
     test_env
         .apply(&manifest_of(
             "found",

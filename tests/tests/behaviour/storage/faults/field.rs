@@ -14,7 +14,7 @@ use ras_tests::{Error, Fault, FaultProxy, Match, eventually, object_store::Store
 
 use super::super::{PATIENCE, Storage, look, manifest_of};
 
-/// A season whose operator reaches its store through a proxy, and knows already what the store cannot do: so that each
+/// A test environment whose operator reaches its store through a proxy, and knows already what the store cannot do: so that each
 /// bucket takes the same requests.
 pub struct Field {
     pub storage: Storage,
@@ -96,9 +96,9 @@ impl Field {
             let generation = found.metadata.generation;
             let status = found.status.unwrap_or_default();
             let storage = status.conditions.iter().find(|one| one.type_ == "StorageReady");
-            let told = storage.is_some_and(|one| one.is_true() && one.observed_generation == generation);
+            let is_ready = storage.is_some_and(|one| one.is_true() && one.observed_generation == generation);
             let all = status.buckets.iter().all(|line| line.state == BucketState::Ready);
-            if told && all && status.buckets.len() == found.spec.buckets.len() {
+            if is_ready && all && status.buckets.len() == found.spec.buckets.len() {
                 Ok(status
                     .buckets
                     .into_iter()
@@ -124,7 +124,7 @@ impl Field {
         .map_err(|error| error.with_log(&self.storage.test_env.operator.log()))
     }
 
-    /// Every bucket of this season that is in the store.
+    /// Every bucket of this test environment that is in the store.
     pub async fn stored(&self) -> Result<BTreeSet<String>, Error> {
         let prefix = format!("{}-", self.storage.test_env.namespace.name());
         Ok(look::buckets(&self.storage.client, &prefix)

@@ -1,0 +1,3 @@
+module ras.dev/load-generator
+
+go 1.26

@@ -1,3 +1,0 @@
-module ras.dev/visitors
-
-go 1.26
