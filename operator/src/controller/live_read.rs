@@ -22,7 +22,7 @@ use super::{Error, keeps_the_record};
 use crate::apply::child_client::ChildClient;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
@@ -35,7 +35,7 @@ pub async fn may_draw(
     key: &DriveKey,
     drive: &RecruitmentDrive,
     before: &RecruitmentDriveStatus,
-    desired: &Desired<Prepared>,
+    desired: &Desired,
     context: &Context,
 ) -> Result<bool, Error> {
     let draws: Vec<_> = desired
@@ -65,7 +65,7 @@ pub async fn may_apply(
     key: &DriveKey,
     drive: &RecruitmentDrive,
     before: &RecruitmentDriveStatus,
-    desired: &Desired<Prepared>,
+    desired: &Desired,
     context: &Context,
 ) -> Result<bool, Error> {
     let starts = desired.jobs.iter().any(|job| {

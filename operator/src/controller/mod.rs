@@ -29,14 +29,14 @@ use kube::runtime::controller::Action;
 use ras_crds::{ConditionType, DatabaseState, RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
-use crate::informer::api_health::is_unreached;
+use crate::informer::api_errors::is_unreachable;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
-use crate::telemetry::metrics::Outcome as Counted;
+use crate::telemetry::metrics::ReconcileResult as Counted;
 use ras_core::fetched::facts::FIELD_MANAGER;
 use ras_core::fetched::record::DeploymentState;
 
-use crate::apply::{self, item::ItemError};
+use crate::apply::{Applier, item::ItemError};
 use crate::{fetch, listeners};
 use context::Context;
 use drive_watch::Stored;
@@ -79,7 +79,7 @@ impl Error {
     /// Whether it says that the API server was not reached, and nothing of the drive.
     fn is_unreached(&self) -> bool {
         match self {
-            Self::Finalizer(error) | Self::Read(error) | Self::Status(error) => is_unreached(error),
+            Self::Finalizer(error) | Self::Read(error) | Self::Status(error) => is_unreachable(error),
             Self::TimedOut => true,
             Self::Item(_) => false,
         }
@@ -95,7 +95,7 @@ pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Acti
         // Each child that Kubernetes takes away wakes the drive, and none can be created again.
         return Ok(Action::await_change());
     }
-    context.memory.begins(&key, context.api_health.ended());
+    context.memory.begins(&key, context.api_health.recoveries());
     let walked = match tokio::time::timeout(LIMIT, Box::pin(walk(&key, &drive, &context))).await {
         Ok(walked) => walked,
         Err(_) => Err(Error::TimedOut),
@@ -182,7 +182,12 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     if !live_read::may_draw(key, drive_as_written, &before, &desired, context).await? {
         return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
     }
-    let credentials = apply::credentials(&context.child_client, key, uid, &desired, &observed.data).await?;
+    let applier = Applier {
+        child_client: &context.child_client,
+        drive: key,
+        uid,
+    };
+    let credentials = applier.credentials(&desired, &observed.data).await?;
     let credentials_were_written = credentials.were_written();
     // What pods need is there now, and what it is stamped with stands in their templates: without building anew a new drive
     // would take two walks, or write its Deployments twice.
@@ -201,16 +206,7 @@ async fn walk(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
         return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
     }
     let buckets = &fetched.buckets;
-    let outcome = apply::apply(
-        &context.child_client,
-        key,
-        uid,
-        desired,
-        buckets,
-        credentials,
-        &observed.data,
-    )
-    .await?;
+    let outcome = applier.apply(desired, buckets, credentials, &observed.data).await?;
     context.memory.closes(key, uid, outcome.is_final());
     events::changes(&outcome, key, drive, context);
     events::regenerated(&outcome, &before, key, drive, context);
@@ -442,7 +438,10 @@ async fn show(
     context: &Context,
 ) -> Result<(), Error> {
     let uid = meta.uid.as_deref().unwrap_or_default();
-    context.child_client.metrics.show(key, &status, before, suspended);
+    context
+        .child_client
+        .metrics
+        .update_status(key, &status, before, suspended);
     let mut made = None;
     if status != *before || !context.memory.is_sure(key, uid) {
         // The first write of this process is refused where the status is not the one that it was decided by. From then on

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 use crate::leadership::state::Leadership;
-use crate::leadership::writes::Begun;
+use crate::leadership::writes::WriteGuard;
 
 /// How long the rate is halved after a store asked for fewer requests.
 const SLOW: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ impl RateLimiter {
 
     /// Waits for the turn of one request, which is under way until the answer is dropped. Who gives up waiting takes nothing
     /// away.
-    pub async fn pass(&self) -> Begun {
+    pub async fn pass(&self) -> WriteGuard {
         let mut level = self.level.lock().await;
         loop {
             let now = Instant::now();

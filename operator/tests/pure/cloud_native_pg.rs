@@ -1,7 +1,7 @@
 //! Database servers that CloudNativePG runs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use ras_core::build::{Desired, Prepared, build};
+use ras_core::build::{Desired, build};
 use ras_core::fetched::{Apis, BackupState, Fetched, ForeignState, SecretFacts};
 use ras_core::plan::database_job;
 use ras_core::plan::database_job::Progress;
@@ -44,7 +44,7 @@ fn said(ready: bool, message: &str) -> ForeignState {
     }
 }
 
-fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -> Desired<Prepared> {
+fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -> Desired {
     build(&validate(drive, facts, platform).unwrap())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::option::of;
 use proptest::prelude::*;
-use ras_core::build::{Desired, Prepared, build, names};
+use ras_core::build::{Desired, build, names};
 use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
 use ras_core::platform::PlatformConfig;
 use ras_core::validate::validate;
@@ -30,7 +30,7 @@ pub fn with_spec(spec: &str) -> RecruitmentDrive {
 }
 
 /// What is built of a drive that is valid.
-pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired<Prepared> {
+pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired {
     build(&validate(drive, fetched, &PlatformConfig::default()).unwrap())
 }
 

@@ -32,16 +32,14 @@ mod service_monitor;
 mod stopping;
 mod volume_claim;
 
-use std::marker::PhantomData;
-
-pub use desired::{Applied, BlockedBy, Credential, CredentialNotes, Desired, Prepared, Scale};
+pub use desired::{BlockedBy, Credential, CredentialNotes, Desired, DesiredObject, NotJson, Scale};
 pub use names::children;
 
 use crate::plan::{blocked, scales};
 use crate::valid::ValidDrive;
 
 /// Builds everything that a drive asks for.
-pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
+pub fn build(drive: &ValidDrive) -> Desired {
     let services = &drive.services;
     let database = database::build(drive);
     let held = blocked::held(drive);
@@ -111,7 +109,6 @@ pub fn build(drive: &ValidDrive) -> Desired<Prepared> {
             .chain(database.kept_job)
             .collect(),
         replica_handovers: scales::handovers(drive),
-        state: PhantomData,
     }
 }
 
