@@ -27,11 +27,11 @@ const KUBECTL_AGENT: &str = concat!("kubectl-ras/", env!("CARGO_PKG_VERSION"));
 
 /// DNS, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time until a response starts. The API server itself ends all requests except watches after a minute, and the response to a watch
-/// starts at once.
+/// Time until a response starts. The API server itself ends all requests except watches after a minute, and the
+/// response to a watch starts at once.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(70);
-/// Time without data within a response, for a server whose kernel answers and whose process hangs. kube itself restarts a watch after
-/// 295 s without data.
+/// Time without data within a response, for a server whose kernel answers and whose process hangs. kube itself restarts
+/// a watch after 295 s without data.
 const READ_TIMEOUT: Duration = Duration::from_secs(330);
 /// TCP keepalive: idle time before the first probe.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
@@ -60,8 +60,8 @@ pub async fn connect() -> Result<Client, ConnectError> {
     Ok(builder(config().await?)?.build())
 }
 
-/// A client that refuses writes while this process does not lead, and counts every write until its response arrives. Callers cannot forget
-/// to check.
+/// A client that refuses writes while this process does not lead, and counts every write until its response arrives.
+/// Callers cannot forget to check.
 pub async fn connect_to_write(leadership: &Leadership) -> Result<Client, ConnectError> {
     let leadership = leadership.clone();
     let fence = layer_fn(move |inner| WriteFence {
@@ -117,9 +117,11 @@ async fn config() -> Result<Config, ConnectError> {
 
 /// kube's default client, with two differences.
 ///
-/// - A dead connection is found within half a minute. A node that loses power does not close its connections, and with kube's defaults a
-///   watch would miss changes for five minutes. client-go finds it in 45 s with HTTP/2 pings; kube uses HTTP/1, so TCP keepalive does it.
-/// - It does not retry. kube's own retries can take hours for one request, and a reconcile has its own time limit and back-off.
+/// - A dead connection is found within half a minute. A node that loses power does not close its connections, and with
+///   kube's defaults a watch would miss changes for five minutes. client-go finds it in 45 s with HTTP/2 pings; kube
+///   uses HTTP/1, so TCP keepalive does it.
+/// - It does not retry. kube's own retries can take hours for one request, and a reconcile has its own time limit and
+///   back-off.
 fn builder(
     config: Config,
 ) -> Result<

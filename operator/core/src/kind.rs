@@ -23,8 +23,8 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $(as $name:literal)? => $group:literal, $version:literal, $plural:literal);+ $(;)?) => {
         /// A kind of child object.
         ///
-        /// Code that handles kinds matches every one of them without a `_` arm, so that a new kind does not compile until
-        /// each place handles it:
+        /// Code that handles kinds matches every one of them without a `_` arm, so that a new kind does not compile
+        /// until each place handles it:
         ///
         /// ```
         /// # use ras_core::kind::Kind;

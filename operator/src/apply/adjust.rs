@@ -24,8 +24,8 @@ pub(super) async fn adjusted(
     Ok(scaled.or(paced))
 }
 
-/// The item with the render image that runs now, if nothing else would change and no pod fails to pull that image. Otherwise every
-/// upgrade of the operator would restart all pods that have rendered files.
+/// The item with the render image that runs now, if nothing else would change and no pod fails to pull that image.
+/// Otherwise every upgrade of the operator would restart all pods that have rendered files.
 pub(super) fn with_running_render_image(applier: Applier<'_>, item: &Item, record: &Record) -> Option<Item> {
     if item.is_applied_in(record) {
         // Idle: saves writing and hashing it again.
@@ -48,8 +48,9 @@ pub(super) fn with_running_render_image(applier: Applier<'_>, item: &Item, recor
     kept.is_applied_in(record).then_some(kept)
 }
 
-/// The Deployment without `spec.replicas`, if an autoscaler that is not the drive's sets it. Reverting its number would end needed
-/// pods again and again. The autoscaler is looked up only when we do not own the field, and not in every reconcile.
+/// The Deployment without `spec.replicas`, if an autoscaler that is not the drive's sets it. Reverting its number would
+/// end needed pods again and again. The autoscaler is looked up only when we do not own the field, and not in every
+/// reconcile.
 async fn without_autoscaled_replicas(
     applier: Applier<'_>,
     item: &Item,

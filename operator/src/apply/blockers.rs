@@ -30,7 +30,8 @@ impl Blockers {
         }
     }
 
-    /// The blockers that `item` needs. Empty when nothing would start or change: without pods, or when it already is as desired.
+    /// The blockers that `item` needs. Empty when nothing would start or change: without pods, or when it already is as
+    /// desired.
     pub(super) fn of_item(&self, applier: Applier<'_>, item: &Item, items: &[Item]) -> BTreeSet<ChildKey> {
         let blockers = if dependencies::is_workload(item.key.kind) {
             &self.of_workloads

@@ -1,4 +1,5 @@
-//! Passes the desired buckets to the bucket controller, which works in the background, and reads their last known state.
+//! Passes the desired buckets to the bucket controller, which works in the background, and reads their last known
+//! state.
 
 use std::collections::BTreeMap;
 

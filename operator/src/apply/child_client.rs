@@ -1,5 +1,5 @@
-//! The requests that write children. Every response is requested as metadata only, so that not even our own write of a Secret
-//! returns a value.
+//! The requests that write children. Every response is requested as metadata only, so that not even our own write of a
+//! Secret returns a value.
 
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ use ras_core::fetched::record::{ChildKey, Record};
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
-/// No object ever has this resourceVersion. A server-side apply with it creates a missing object and is refused with 409 if one
-/// exists, so an unowned object is never overwritten, and no extra request is needed.
+/// No object ever has this resourceVersion. A server-side apply with it creates a missing object and is refused with
+/// 409 if one exists, so an unowned object is never overwritten, and no extra request is needed.
 const NONEXISTENT: &str = "1";
 
 #[derive(Clone)]
@@ -66,8 +66,8 @@ impl ChildClient {
         Ok(())
     }
 
-    /// Applies the object with this UID by force. Fields that the new body leaves out are removed, even if other managers own them
-    /// too.
+    /// Applies the object with this UID by force. Fields that the new body leaves out are removed, even if other
+    /// managers own them too.
     pub async fn update(&self, key: &ChildKey, mut body: Value, uid: &str) -> Result<(), kube::Error> {
         let shared = self.store.get(key).and_then(|record| record.fields.shared);
         let shared = shared.and_then(|shared| serde_json::from_str(&shared).ok());
@@ -83,7 +83,8 @@ impl ChildClient {
         Ok(())
     }
 
-    /// Removes other managers' ownership of the fields that an apply of `body` leaves out; 409 if the object changed meanwhile.
+    /// Removes other managers' ownership of the fields that an apply of `body` leaves out; 409 if the object changed
+    /// meanwhile.
     async fn release(&self, key: &ChildKey, body: &Value, uid: &str) -> Result<(), kube::Error> {
         let Some(found) = self.api(key).get_metadata_opt(&key.name).await? else {
             return Ok(());
@@ -97,8 +98,8 @@ impl ChildClient {
         self.patch(key, &Patch::Merge(&json!({"metadata": metadata}))).await
     }
 
-    /// Creates a Secret with values. It is a create and not an apply: a later apply of the metadata, without values, would
-    /// remove values that an apply has written.
+    /// Creates a Secret with values. It is a create and not an apply: a later apply of the metadata, without values,
+    /// would remove values that an apply has written.
     pub async fn create_secret(&self, key: &ChildKey, body: &Value) -> Result<(), kube::Error> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -136,16 +137,16 @@ impl ChildClient {
         self.patch(key, &Patch::Merge(&body)).await
     }
 
-    /// Removes the drive with the UID `drive` from the owner references. An apply cannot do it: it does not remove a field that a
-    /// create has set, and it must not touch other owners.
+    /// Removes the drive with the UID `drive` from the owner references. An apply cannot do it: it does not remove a
+    /// field that a create has set, and it must not touch other owners.
     pub async fn disown(&self, key: &ChildKey, uid: &str, drive: &str) -> Result<(), kube::Error> {
         let owners = json!([{"$patch": "delete", "uid": drive}]);
         let body = json!({"metadata": {"uid": uid, "ownerReferences": owners}});
         self.patch(key, &Patch::Strategic(&body)).await
     }
 
-    /// Removes the label [`INSTANCE`], whoever set it. The patch sets no field, so the times in `managedFields`, from which the hash
-    /// of a Secret is made, do not change.
+    /// Removes the label [`INSTANCE`], also if another manager set it. The patch sets no field, so the times in `managedFields`, from
+    /// which the hash of a Secret is made, do not change.
     pub async fn unlabel(&self, key: &ChildKey, uid: &str) -> Result<(), kube::Error> {
         let body = json!({"metadata": {"uid": uid, "labels": {(INSTANCE): null}}});
         self.patch(key, &Patch::Merge(&body)).await
@@ -164,9 +165,9 @@ impl ChildClient {
 
     /// Gives `spec.replicas` a second owner, so that the number stays when we stop applying it.
     ///
-    /// An apply that leaves a field out removes it if no other manager owns it, and Kubernetes would default to one replica. An
-    /// apply through the `scale` subresource has its own entry in `managedFields`, which keeps the number until an autoscaler or
-    /// `kubectl scale` writes another.
+    /// An apply that leaves a field out removes it if no other manager owns it, and Kubernetes would default to one
+    /// replica. An apply through the `scale` subresource has its own entry in `managedFields`, which keeps the number
+    /// until an autoscaler or `kubectl scale` writes another.
     pub async fn hand_over_replicas(&self, key: &ChildKey, replicas: i32, force: bool) -> Result<(), kube::Error> {
         let body = json!({
             "apiVersion": "autoscaling/v1",
@@ -193,7 +194,8 @@ impl ChildClient {
         self.patch(key, &Patch::Merge(&body)).await
     }
 
-    /// Deletes the object with this UID. In the foreground Kubernetes deletes its dependents, such as pods, before the object.
+    /// Deletes the object with this UID. In the foreground Kubernetes deletes its dependents, such as pods, before the
+    /// object.
     pub async fn delete(&self, key: &ChildKey, uid: &str, in_foreground: bool) -> Result<(), kube::Error> {
         let params = DeleteParams {
             propagation_policy: Some(if in_foreground {

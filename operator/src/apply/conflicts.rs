@@ -1,8 +1,8 @@
 //! Fields that the operator and another manager both write, each reverting the other.
 //!
-//! The first repairs are immediate, which covers manual changes. After that the pauses between repairs grow, counted for each field
-//! of each child, so that one conflict slows down nothing else. The drive reports the manager and the field, and is requeued when the
-//! pause ends. The counts are kept in memory only: a restart costs a few extra repairs.
+//! The first repairs are immediate, which covers manual changes. After that the pauses between repairs grow, counted
+//! for each field of each child, so that one conflict slows down nothing else. The drive reports the manager and the
+//! field, and is requeued when the pause ends. The counts are kept in memory only: a restart costs a few extra repairs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,8 +38,8 @@ struct FieldConflict {
 struct Autoscaler {
     /// Its name and field manager.
     name: String,
-    looks: u32,
-    looked: Instant,
+    lookups: u32,
+    looked_up: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl FieldConflicts {
         self.lock()
             .get(key)
             .and_then(|conflicts| conflicts.autoscaler.as_ref())
-            .is_some_and(|autoscaler| now.duration_since(autoscaler.looked) < pause(autoscaler.looks))
+            .is_some_and(|autoscaler| now.duration_since(autoscaler.looked_up) < pause(autoscaler.lookups))
     }
 
     pub fn set_autoscaler(&self, key: &ChildKey, name: Option<String>, now: Instant) {
@@ -130,14 +130,14 @@ impl FieldConflicts {
         match name {
             Some(name) => {
                 let conflicts = all.entry(key.clone()).or_default();
-                let looks = conflicts
+                let lookups = conflicts
                     .autoscaler
                     .as_ref()
-                    .map_or(0, |before| before.looks.saturating_add(1));
+                    .map_or(0, |before| before.lookups.saturating_add(1));
                 conflicts.autoscaler = Some(Autoscaler {
                     name,
-                    looks,
-                    looked: now,
+                    lookups,
+                    looked_up: now,
                 });
             }
             None => {
@@ -148,8 +148,8 @@ impl FieldConflicts {
         }
     }
 
-    /// The conflicts of these children. A field that was repaired and not taken again until the next repair would be due is no
-    /// longer in conflict.
+    /// The conflicts of these children. A field that was repaired and not taken again until the next repair would be
+    /// due is no longer in conflict.
     pub fn active<'a>(&self, children: impl Iterator<Item = &'a ChildKey>, now: Instant) -> Vec<Conflict> {
         let mut all = self.lock();
         if all.is_empty() {
@@ -169,7 +169,7 @@ impl FieldConflicts {
                          replicas from the service and use services[].autoscaling, or delete the autoscaler",
                         autoscaler.name
                     ),
-                    again: (autoscaler.looked + pause(autoscaler.looks)).saturating_duration_since(now),
+                    again: (autoscaler.looked_up + pause(autoscaler.lookups)).saturating_duration_since(now),
                 });
             }
             let held: Vec<(&String, &FieldConflict)> =
@@ -311,7 +311,7 @@ mod tests {
         assert!(
             active[0]
                 .message
-                .contains("HorizontalPodAutoscaler web sets spec.replicas")
+                .contains("HorizontalPodAutoscaler web and the service both set spec.replicas")
                 && active[0].again == FIRST,
             "{active:?}"
         );

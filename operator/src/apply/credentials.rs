@@ -1,4 +1,5 @@
-//! Generated credentials: values are generated when a key is missing, never read back, and replaced only when `build` requests it.
+//! Generated credentials: values are generated when a key is missing, never read back, and replaced only when `build`
+//! requests it.
 
 use std::collections::BTreeSet;
 
@@ -203,8 +204,8 @@ async fn create(applier: Applier<'_>, credential: &CredentialItem<'_>) -> Result
     Ok(applier.child_client.create_secret(&credential.item.key, &body).await?)
 }
 
-/// Replaces every value and records the time, in one write. The API server refuses it if the Secret has changed since the decision,
-/// so a rotation never happens twice.
+/// Replaces every value and records the time, in one write. The API server refuses it if the Secret has changed since
+/// the decision, so a rotation never happens twice.
 async fn rotate(applier: Applier<'_>, credential: &CredentialItem<'_>, record: &Record) -> ChildResult {
     let key = &credential.item.key;
     let Credential { keys, value_format, .. } = credential.credential;
@@ -227,8 +228,8 @@ async fn rotate(applier: Applier<'_>, credential: &CredentialItem<'_>, record: &
     }
 }
 
-/// Records that the rotation that generated these values is rolled back. The API server refuses it if the Secret has changed since
-/// the decision.
+/// Records that the rotation that generated these values is rolled back. The API server refuses it if the Secret has
+/// changed since the decision.
 async fn roll_back(applier: Applier<'_>, credential: &CredentialItem<'_>, record: &Record) -> ChildResult {
     let key = &credential.item.key;
     let generation = credential.credential.notes.generation.unwrap_or_default().to_string();
@@ -244,7 +245,8 @@ impl CredentialItem<'_> {
         self.item.body.pointer("/metadata/ownerReferences").is_some()
     }
 
-    /// False when the values are already of the requested rotation or a later one: the record may be newer than the plan.
+    /// False when the values are already of the requested rotation or a later one: the record may be newer than the
+    /// plan.
     fn must_rotate(&self, record: &Record) -> bool {
         let is_rotated = match (&record.detail, self.credential.notes.generation) {
             (Detail::Secret(facts), Some(asked)) => facts.generation.is_some_and(|current| current >= asked),

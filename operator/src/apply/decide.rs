@@ -28,8 +28,8 @@ pub enum ChildAction {
         /// Another manager changed our fields; otherwise the drive has changed.
         drifted: bool,
     },
-    /// It holds data and has the label [`INSTANCE`] from an earlier version of the operator or from a backup. An apply does not
-    /// remove the label if a create has set it, or if another manager sets it too.
+    /// It holds data and has the label [`INSTANCE`] from an earlier version of the operator or from a backup. An apply
+    /// does not remove the label if a create has set it, or if another manager sets it too.
     Unlabel {
         uid: String,
     },

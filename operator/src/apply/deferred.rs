@@ -10,9 +10,9 @@ use ras_core::build::BlockedBy;
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
 
-/// A held workload is not written. While a migration runs or has failed, the running version needs the ports, files and rules that it
-/// was started with, so existing ones are not written either, nor the Ingress if the ports would change. An unowned object with the
-/// same name is not deferred, so that it is reported.
+/// A held workload is not written. While a migration runs or has failed, the running version needs the ports, files and
+/// rules that it was started with, so existing ones are not written either, nor the Ingress if the ports would change.
+/// An unowned object with the same name is not deferred, so that it is reported.
 pub fn deferred(
     items: &[Item],
     held: &BTreeMap<String, BlockedBy>,

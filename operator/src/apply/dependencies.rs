@@ -1,8 +1,8 @@
 //! The other children that a child needs. Pure.
 //!
-//! A child waits if one of them is an unowned object: its pods would write to an unowned volume, or an autoscaler would scale an unowned
-//! Deployment. A workload also waits if one of them could not be written: it would start without its `NetworkPolicy`, or with the
-//! policy, files and ports of the version before.
+//! A child waits if one of them is an unowned object: its pods would write to an unowned volume, or an autoscaler would
+//! scale an unowned Deployment. A workload also waits if one of them could not be written: it would start without its
+//! `NetworkPolicy`, or with the policy, files and ports of the version before.
 
 use std::collections::BTreeSet;
 
@@ -33,8 +33,8 @@ pub fn is_workload(kind: Kind) -> bool {
     }
 }
 
-/// True for kinds whose objects pods can use even if a change to them is refused. Policies, files and ports belong to one version of a
-/// workload, so they are not among these.
+/// True for kinds whose objects pods can use even if a change to them is refused. Policies, files and ports belong to
+/// one version of a workload, so they are not among these.
 pub fn serves_as_it_is(kind: Kind) -> bool {
     match kind {
         Kind::ServiceAccount
@@ -58,8 +58,8 @@ pub fn serves_as_it_is(kind: Kind) -> bool {
     }
 }
 
-/// A workload needs the objects that its pods mount, read and run as, and the policies and Services that select them. An autoscaler
-/// needs its Deployment, and an Ingress its Services.
+/// A workload needs the objects that its pods mount, read and run as, and the policies and Services that select them.
+/// An autoscaler needs its Deployment, and an Ingress its Services.
 pub fn needs(item: &Item, items: &[Item]) -> BTreeSet<ChildKey> {
     let mut found = uses(item);
     let pods = item.body.pointer("/spec/template/metadata/labels");

@@ -10,8 +10,8 @@ use crate::apply::item::Item;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 
-/// The objects in `data`, the workloads that mount or read them, and the autoscalers and migration Jobs of those workloads. A rollout or
-/// another number of pods would stop the pod that still has the data.
+/// The objects in `data`, the workloads that mount or read them, and the autoscalers and migration Jobs of those
+/// workloads. A rollout or another number of pods would stop the pod that still has the data.
 pub fn frozen(items: &[Item], data: &BTreeSet<ChildKey>) -> BTreeSet<ChildKey> {
     if data.is_empty() {
         return BTreeSet::new();

@@ -23,8 +23,8 @@
 //! | request buckets | [`buckets`] |
 //! | collect the results | [`result`] |
 //!
-//! A new kind cannot be forgotten: [`Desired::objects`] hands out every object with its kind, and [`stage`] does not compile
-//! without a stage for each kind.
+//! A new kind cannot be forgotten: [`Desired::objects`] hands out every object with its kind, and [`stage`] does not
+//! compile without a stage for each kind.
 
 mod adjust;
 mod blockers;

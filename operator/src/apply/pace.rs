@@ -3,8 +3,8 @@
 use super::item::Item;
 use ras_core::fetched::record::{Detail, Record};
 
-/// For a service that gets one more pod: the item to write now. If the version changes too, the version comes first and the replicas
-/// follow when it is ready, because Kubernetes would start two pods at once. `None`: no change to `item`.
+/// For a service that gets one more pod: the item to write now. If the version changes too, the version comes first and
+/// the replicas follow when it is ready, because Kubernetes would start two pods at once. `None`: no change to `item`.
 pub(super) fn paced(item: &Item, record: &Record) -> Option<Item> {
     let next = item.one_at_a_time()?;
     let Detail::Deployment(live) = &record.detail else {

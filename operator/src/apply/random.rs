@@ -59,7 +59,8 @@ fn text(length: usize) -> Result<String, NoRandomness> {
         text.extend(
             bytes
                 .iter()
-                // 248 is the largest multiple of 62 that fits in a byte; larger values would make some letters more likely.
+                // 248 is the largest multiple of 62 that fits in a byte; larger values would make some letters more
+                // likely.
                 .filter(|byte| **byte < 248)
                 .filter_map(|byte| ALPHABET.get(usize::from(byte % 62)))
                 .map(|byte| char::from(*byte))

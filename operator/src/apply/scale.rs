@@ -1,5 +1,5 @@
-//! Changes the replicas of a held Deployment: stops the running version, or starts it again, while the desired version waits for a
-//! migration.
+//! Changes the replicas of a held Deployment: stops the running version, or starts it again, while the desired version
+//! waits for a migration.
 
 use crate::apply::Applier;
 use crate::apply::child_client::is_conflict;
@@ -9,8 +9,8 @@ use ras_core::build::Scale;
 use ras_core::fetched::record::STOPPED;
 use ras_core::kind::Kind;
 
-/// Value of `ras.dev/applied` in a Deployment that was started again. It equals no hash, so the Deployment is written in full as
-/// soon as it is no longer held.
+/// Value of `ras.dev/applied` in a Deployment that was started again. It equals no hash, so the Deployment is written
+/// in full as soon as it is no longer held.
 const RESUMED: &str = "resumed";
 
 pub(super) async fn apply(applier: Applier<'_>, name: &str, scale: Scale) -> ChildResult {

@@ -111,8 +111,8 @@ mod tests {
         );
     }
 
-    /// With a wildcard a new kind would compile without a stage. `Kind`'s documentation shows that a match without one of the
-    /// kinds does not compile.
+    /// With a wildcard a new kind would compile without a stage. `Kind`'s documentation shows that a match without one
+    /// of the kinds does not compile.
     #[test]
     fn the_match_on_kinds_names_each_one_and_has_no_wildcard() {
         let source = include_str!("stage.rs");

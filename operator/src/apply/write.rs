@@ -1,4 +1,5 @@
-//! Brings one child to its desired state: adjust the item, decide, send, and decide again when the child changed meanwhile.
+//! Brings one child to its desired state: adjust the item, decide, send, and decide again when the child changed
+//! meanwhile.
 
 use std::time::Instant;
 
@@ -126,8 +127,8 @@ pub(super) async fn report_unowned(applier: Applier<'_>, item: &Item) -> ChildRe
     }
 }
 
-/// Decides whether fields that others changed are reverted now, and sets `taken` to those fields. Fields whose takers cannot be
-/// read are reverted too.
+/// Decides whether fields that others changed are reverted now, and sets `taken` to those fields. Fields whose takers
+/// cannot be read are reverted too.
 pub(super) async fn decide_repair(
     applier: Applier<'_>,
     item: &Item,
@@ -175,8 +176,8 @@ async fn update(
         // A stopped Deployment has a number that is not applied and that nothing else writes.
         && (live.applies_replicas || record.stopped().is_some())
     {
-        // The recorded number may be outdated: without force the API server refuses to hand over another one. After a suspension
-        // the number is meant to differ.
+        // The recorded number may be outdated: without force the API server refuses to hand over another one. After a
+        // suspension the number is meant to differ.
         let force = live.replicas != replicas;
         applier
             .child_client
@@ -186,8 +187,8 @@ async fn update(
     applier.child_client.update(&item.key, item.body.clone(), uid).await
 }
 
-/// The drive's workload of the same name and the other kind: a database server that was a service before. Two servers on one
-/// volume would destroy its data.
+/// The drive's workload of the same name and the other kind: a database server that was a service before. Two servers
+/// on one volume would destroy its data.
 fn existing_twin(applier: Applier<'_>, child: &ChildKey) -> Option<ChildKey> {
     let twin = prune::twin_of(child)?;
     let record = applier.child_client.store.get(&twin)?;

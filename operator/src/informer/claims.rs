@@ -1,4 +1,5 @@
-//! The names that drives claim for their children, so that two drives never write one object: the older claimant keeps the name.
+//! The names that drives claim for their children, so that two drives never write one object: the older claimant keeps
+//! the name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +24,8 @@ pub struct Claims {
 #[derive(Debug, Default)]
 struct ClaimIndex {
     drives: HashMap<DriveKey, DriveClaims>,
-    /// One entry for each drive and name, ordered by name. A set for each name would take a few hundred bytes for what is nearly
-    /// always one drive.
+    /// One entry for each drive and name, ordered by name. A set for each name would take a few hundred bytes for what
+    /// is nearly always one drive.
     claims: BTreeSet<NameClaim>,
 }
 
@@ -47,7 +48,8 @@ impl Claims {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the names that a drive claims, as `Kind/name`. Returns the other drives that claim, or claimed, one of them.
+    /// Sets the names that a drive claims, as `Kind/name`. Returns the other drives that claim, or claimed, one of
+    /// them.
     pub fn claim(&self, drive: &DriveKey, age: Age, children: &BTreeSet<String>) -> Requeue {
         let mut inner = self.lock();
         if let Some(before) = inner.drives.get_mut(drive)

@@ -1,7 +1,7 @@
 //! Checks at the start that the cluster serves `RecruitmentDrive`, and that its CRD is not older than this program.
 //!
-//! The API server silently drops fields that the CRD lacks: fields that a user sets, and fields of the status that the operator
-//! relies on. The schema is read from discovery (`OpenAPI` v3), which needs no extra permission.
+//! The API server silently drops fields that the CRD lacks: fields that a user sets, and fields of the status that the
+//! operator relies on. The schema is read from discovery (`OpenAPI` v3), which needs no extra permission.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep};
 use crate::informer::api_errors::{is_unreachable, summary};
 use crate::informer::watches::WatchScope;
 
-/// Installers apply the CRD and the operator in any order, and the API server serves a kind some seconds after its CRD was applied.
+/// Installers apply the CRD and the operator in any order, and the API server serves a kind some seconds after its CRD
+/// was applied.
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 const LOG_EVERY: Duration = Duration::from_secs(5);
@@ -40,8 +41,8 @@ pub struct OutdatedCrd {
     pub missing: BTreeSet<String>,
 }
 
-/// Waits until the API server serves the kind: up to `SERVED_WITHIN` while it answers 404, and without limit while it does not
-/// answer.
+/// Waits until the API server serves the kind: up to `SERVED_WITHIN` while it answers 404, and without limit while it
+/// does not answer.
 ///
 /// # Errors
 /// When the kind is not served after that time.
@@ -251,8 +252,8 @@ mod tests {
         kube::Error::Api(Box::new(kube::core::Status::failure("no", "No").with_code(code)))
     }
 
-    /// Waits for a kind whose list is refused with these codes in turn, and the last one from then on. Returns the number of lists
-    /// too.
+    /// Waits for a kind whose list is refused with these codes in turn, and the last one from then on. Returns the
+    /// number of lists too.
     async fn waits(limit: Duration, codes: &[Option<u16>]) -> (Result<(), kube::Error>, usize) {
         let lists = std::cell::Cell::new(0);
         let served = retry_until_served(limit, Duration::from_millis(1), async || {

@@ -1,7 +1,7 @@
 //! Limits the log lines about a watch that fails. Pure: the clock is an argument.
 //!
-//! In a bad network every watch fails every few seconds. Each kind of failure of a watch is logged when it starts, and then once a
-//! minute at most.
+//! In a bad network every watch fails every few seconds. Each kind of failure of a watch is logged when it starts, and
+//! then once a minute at most.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

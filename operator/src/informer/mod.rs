@@ -30,9 +30,9 @@
 //! | [`optional_apis`] | the APIs of other projects that the cluster serves |
 //! | [`crd`] | waits for the CRD of `RecruitmentDrive` at the start, and checks its version |
 //!
-//! A drive's key is [`store::DriveKey`] and not kube-rs' `ObjectRef<RecruitmentDrive>`: the key is part of every index, and its
-//! strings are shared by all records of a drive, while an `ObjectRef` owns its strings and has room for a resourceVersion and a UID.
-//! The reconcile queue converts it to an `ObjectRef`.
+//! A drive's key is [`store::DriveKey`] and not kube-rs' `ObjectRef<RecruitmentDrive>`: the key is part of every index,
+//! and its strings are shared by all records of a drive, while an `ObjectRef` owns its strings and has room for a
+//! resourceVersion and a UID. The reconcile queue converts it to an `ObjectRef`.
 
 pub mod api_errors;
 pub mod api_health;

@@ -101,8 +101,8 @@ pub fn stateful_set(object: &StatefulSet) -> Record {
     record
 }
 
-/// The hashes of the Secrets that the pods were started with. Both must come from one version of the object, so a response with metadata
-/// alone does not set them.
+/// The hashes of the Secrets that the pods were started with. Both must come from one version of the object, so a
+/// response with metadata alone does not set them.
 fn started_by(meta: &ObjectMeta, template: Option<&PodTemplateSpec>) -> StartedBy {
     let read = |meta: Option<&ObjectMeta>, name: &str| meta?.annotations.as_ref()?.get(name).cloned();
     StartedBy {
@@ -235,8 +235,8 @@ pub fn cluster(object: &DynamicObject) -> Record {
     record
 }
 
-/// Backups in the status of a `Cluster`. Failing WAL archiving is reported first, because no backup to an object store completes without
-/// it.
+/// Backups in the status of a `Cluster`. Failing WAL archiving is reported first, because no backup to an object store
+/// completes without it.
 fn backup(object: &DynamicObject) -> BackupState {
     let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
     let failing = |type_: &str| {
@@ -297,8 +297,8 @@ fn is_managed(meta: &ObjectMeta) -> bool {
     label.is_some_and(|manager| manager == labels::MANAGER)
 }
 
-/// An object that we wrote stays ours if another owner is added that does not control it. An object that we never wrote belongs to any
-/// owner that it has.
+/// An object that we wrote stays ours if another owner is added that does not control it. An object that we never wrote
+/// belongs to any owner that it has.
 fn owner(meta: &ObjectMeta, touched: bool) -> Owner {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let ours = |api: &str, kind: &str| api.starts_with("ras.dev/") && kind == "RecruitmentDrive";
@@ -349,15 +349,16 @@ fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
     stopped.or_else(|| annotations.get(labels::REPLICAS_BEFORE_SUSPEND)?.parse().ok())
 }
 
-/// True when `managedFields` cover the content of a Secret. A tool that restores or moves objects may clear them. Later writes add new
-/// entries, for instance of labels alone, and the first apply adds an entry [`BEFORE_FIRST_APPLY`] with all existing fields and the time
-/// of the apply, which stands for no write.
+/// True when `managedFields` cover the content of a Secret. A tool that restores or moves objects may clear them. Later
+/// writes add new entries, for instance of labels alone, and the first apply adds an entry [`BEFORE_FIRST_APPLY`] with
+/// all existing fields and the time of the apply, which stands for no write.
 fn cover_content(managed: &[ManagedFieldsEntry]) -> bool {
     let mut writers = writers(managed);
     writers.any(|entry| owns(entry, "f:data") || owns(entry, "f:stringData")) || cover_creation(managed)
 }
 
-/// True when the entry of the creation exists: only a create, or an update of the whole object, owns `type`. Then the keys are complete.
+/// True when the entry of the creation exists: only a create, or an update of the whole object, owns `type`. Then the
+/// keys are complete.
 fn cover_creation(managed: &[ManagedFieldsEntry]) -> bool {
     writers(managed).any(|entry| entry.operation.as_deref() == Some("Update") && owns(entry, "f:type"))
 }
@@ -392,10 +393,11 @@ fn touch(meta: &ObjectMeta) -> String {
 
 /// The keys of a Secret, each with a stamp that changes when the key is written, from `managedFields` alone.
 ///
-/// The time of an entry changes when its manager changes the object, so a stamp changes when the key is written, and not when another
-/// manager writes a label or another key. Changes by one manager cannot be told apart: if it writes labels and values, or several keys, all
-/// their stamps change, and an unneeded rollout is the smaller mistake. Times have whole seconds: two writes by one manager within a second
-/// look like one, and a pod that starts after the first reads the value of the second.
+/// The time of an entry changes when its manager changes the object, so a stamp changes when the key is written, and
+/// not when another manager writes a label or another key. Changes by one manager cannot be told apart: if it writes
+/// labels and values, or several keys, all their stamps change, and an unneeded rollout is the smaller mistake. Times
+/// have whole seconds: two writes by one manager within a second look like one, and a pod that starts after the first
+/// reads the value of the second.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
     let number = |name: &str| annotation(name).and_then(|text| text.parse().ok());

@@ -35,8 +35,8 @@ const CERTIFICATES: &str = "certificates.cert-manager.io";
 
 /// Keeps `apis` up to date until it is dropped.
 ///
-/// A watch of CustomResourceDefinitions (metadata only) sends no requests while nothing changes. It needs a ClusterRole, so an
-/// operator that is installed for some namespaces polls discovery instead.
+/// A watch of CustomResourceDefinitions (metadata only) sends no requests while nothing changes. It needs a
+/// ClusterRole, so an operator that is installed for some namespaces polls discovery instead.
 pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>, api_health: ApiHealth) {
     if let Err(error) = follow_by_watch(client.clone(), &apis, api_health.clone()).await {
         tracing::info!(

@@ -1,4 +1,5 @@
-//! A watch that retries for ever: it backs off between attempts, throttles the log, and resumes at once when an outage ends.
+//! A watch that retries for ever: it backs off between attempts, throttles the log, and resumes at once when an outage
+//! ends.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -39,8 +40,8 @@ pub struct WatchStream<K> {
 }
 
 impl<K: Send + 'static> WatchStream<K> {
-    /// `stream` must have no back-off of its own: kube resets it before each list, so a watch whose list fails would be retried every
-    /// second.
+    /// `stream` must have no back-off of its own: kube resets it before each list, so a watch whose list fails would be
+    /// retried every second.
     pub fn new(
         kind: impl Into<String>,
         namespace: Option<String>,

@@ -155,7 +155,8 @@ async fn run<T, K, A, D, R>(
     }
 }
 
-/// The events of one kind, decoded to records. A kind whose status matters is watched in full, all others as metadata only.
+/// The events of one kind, decoded to records. A kind whose status matters is watched in full, all others as metadata
+/// only.
 fn child_stream(kind: Kind, namespace: Option<&str>, client: &Client) -> ChildStream {
     let config = if observe::is_watched_whole(kind) {
         everything()
@@ -244,8 +245,8 @@ fn observe_pod(store: &Store, pod: &Pod, exists: bool) -> Requeue {
     store.set_pod_failure(&drive, &name, failure)
 }
 
-/// Objects in one page of a list. With kube's 500, the lists of 1,000 drives take twice the memory that the operator needs
-/// afterwards.
+/// Objects in one page of a list. With kube's 500, the lists of 1,000 drives take twice the memory that the operator
+/// needs afterwards.
 const PAGE: u32 = 100;
 
 /// Watches all objects of a kind.

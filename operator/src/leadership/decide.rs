@@ -39,8 +39,8 @@ pub enum LeaseAction {
     },
 }
 
-/// A lease with our own name is ours even if this process has just started: the identity is the pod's, and a container restarts only after
-/// the previous one has ended. So a restart loses no time.
+/// A lease with our own name is ours even if this process has just started: the identity is the pod's, and a container
+/// restarts only after the previous one has ended. So a restart loses no time.
 pub fn decide(seen: Option<&ObservedLease>, me: &str, timing: &Timing, now: Moment) -> LeaseAction {
     let Some(seen) = seen else { return LeaseAction::Create };
     let record = &seen.record;

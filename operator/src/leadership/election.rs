@@ -115,7 +115,8 @@ impl Election {
                 () = &mut stop => return false,
                 waited = self.until_free() => waited,
             };
-            // Not cancelled by `stop`: a cancelled request may still arrive, and an ended process would hold the lease until it expires.
+            // Not cancelled by `stop`: a cancelled request may still arrive, and an ended process would hold the lease
+            // until it expires.
             let taken = match waited {
                 WaitResult::Free => self.take().await,
                 WaitResult::ReadAgain => {
@@ -130,8 +131,8 @@ impl Election {
                     self.metrics.set_leader(true);
                     return true;
                 }
-                // The winner may release it soon, so it is watched at once. With client-go's pause here there would be no leader for
-                // seconds during a rollout.
+                // The winner may release it soon, so it is watched at once. With client-go's pause here there would be
+                // no leader for seconds during a rollout.
                 TakeResult::LostRace if races < MAX_RACES => {
                     races += 1;
                     continue;
@@ -150,7 +151,8 @@ impl Election {
     /// Renews the lease until it is lost, or until `stop` is sent or dropped.
     pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) -> KeepResult {
         let mut why = "no answer".to_owned();
-        // Counted from the start of an attempt: after one that timed out, the next follows at once and is still in time.
+        // Counted from the start of an attempt: after one that timed out, the next follows at once and is still in
+        // time.
         let mut pause = self.timing.retry();
         loop {
             // Computed again each time, because a request or a pause of the process may have taken long.

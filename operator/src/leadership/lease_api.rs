@@ -1,4 +1,5 @@
-//! The requests to the lease. Each is sent once, with a time limit: kube's own retries could take longer than a lease lasts.
+//! The requests to the lease. Each is sent once, with a time limit: kube's own retries could take longer than a lease
+//! lasts.
 
 use std::time::Duration;
 

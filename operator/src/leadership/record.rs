@@ -49,8 +49,8 @@ pub fn unheld(name: &str) -> Lease {
     }
 }
 
-/// The lease held by `me` and renewed `now`. Other fields stay, including the resourceVersion, with which a replace fails if the lease
-/// has changed.
+/// The lease held by `me` and renewed `now`. Other fields stay, including the resourceVersion, with which a replace
+/// fails if the lease has changed.
 pub fn held(lease: &Lease, me: &str, duration: Duration, now: Timestamp) -> Lease {
     let before = read(lease);
     let was_mine = before.holder == me;

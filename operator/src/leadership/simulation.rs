@@ -1,5 +1,5 @@
-//! Simulates several replicas with one lease: requests and responses take any time, processes pause, and clocks run at different speeds.
-//! Two replicas must never be able to write at the same time.
+//! Simulates several replicas with one lease: requests and responses take any time, processes pause, and clocks run at
+//! different speeds. Two replicas must never be able to write at the same time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

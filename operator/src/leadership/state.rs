@@ -50,8 +50,9 @@ impl ClockReading {
         }
     }
 
-    /// True when either clock has reached `other`. The monotonic clock stops while a machine sleeps or migrates, and the wall clock does
-    /// not. A wall clock that jumps ahead ends leadership early, which costs a moment and never makes two leaders.
+    /// True when either clock has reached `other`. The monotonic clock stops while a machine sleeps or migrates, and
+    /// the wall clock does not. A wall clock that jumps ahead ends leadership early, which costs a moment and never
+    /// makes two leaders.
     fn has_reached(self, other: Self) -> bool {
         self.steady >= other.steady || self.wall >= other.wall
     }
@@ -113,7 +114,8 @@ impl Leadership {
         }
     }
 
-    /// Allows writes until `duration` after `sent`, the time **before** the renewal was sent. Other replicas count from a later time.
+    /// Allows writes until `duration` after `sent`, the time **before** the renewal was sent. Other replicas count from
+    /// a later time.
     pub fn extend(&self, sent: ClockReading, duration: Duration) {
         *self.state() = LeaderState::LeadsUntil(sent.plus(duration));
     }

@@ -40,8 +40,8 @@ pub enum TimingError {
 }
 
 impl Timing {
-    /// `lease`: time without a renewal after which another replica takes the lease. `renew`: time without a renewal after which the leader
-    /// stops. `retry`: time between two attempts.
+    /// `lease`: time without a renewal after which another replica takes the lease. `renew`: time without a renewal
+    /// after which the leader stops. `retry`: time between two attempts.
     ///
     /// # Errors
     /// When two replicas could lead at once, or one failed request would end leadership.
@@ -82,7 +82,8 @@ impl Timing {
         self.renew / 2
     }
 
-    /// A candidate's back-off: client-go's jitter, derived from its name, so that replicas that start together do not retry together.
+    /// A candidate's back-off: client-go's jitter, derived from its name, so that replicas that start together do not
+    /// retry together.
     pub fn pause(&self, identity: &str, turn: u64) -> Duration {
         let mut hasher = DefaultHasher::new();
         (identity, turn).hash(&mut hasher);
@@ -107,7 +108,7 @@ mod tests {
     fn durations_that_allow_two_leaders_or_no_second_attempt_are_refused() {
         assert_eq!(seconds(15, 10, 2), Ok(Timing::default()));
         for (refused, word) in [
-            (seconds(10, 10, 2), "two could lead"),
+            (seconds(10, 10, 2), "two replicas could lead"),
             (seconds(15, 3, 2), "second attempt"),
             (seconds(15, 10, 0), "retry period"),
         ] {

@@ -1,7 +1,8 @@
 //! Counts the writes in flight, so that the lease is released after the last of them.
 //!
-//! A request that was sent may arrive even if its sender stops waiting. So each write holds a [`WriteGuard`] until its response arrives.
-//! A spawned task that will write, such as one that sends an event, holds a [`PlannedWrite`] from when it is spawned.
+//! A request that was sent may arrive even if its sender stops waiting. So each write holds a [`WriteGuard`] until its
+//! response arrives. A spawned task that will write, such as one that sends an event, holds a [`PlannedWrite`] from
+//! when it is spawned.
 
 use std::sync::Arc;
 use std::time::Duration;

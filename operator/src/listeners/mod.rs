@@ -1,8 +1,9 @@
-//! Checks that containers listen on the ports that they declare. A readiness probe checks one port; the operator connects to the others.
+//! Checks that containers listen on the ports that they declare. A readiness probe checks one port; the operator
+//! connects to the others.
 //!
-//! One task checks each service after its rollout and then every few minutes, without requests to the API server and without reconciles. A
-//! drive is requeued only when a result changes. Results are kept in memory only: after a restart the condition stays as it is until the
-//! first check.
+//! One task checks each service after its rollout and then every few minutes, without requests to the API server and
+//! without reconciles. A drive is requeued only when a result changes. Results are kept in memory only: after a restart
+//! the condition stays as it is until the first check.
 
 mod connect;
 
@@ -226,8 +227,8 @@ impl ServiceCheck {
         }
     }
 
-    /// During the first rollout a port may not listen yet. After the first check a service stays enabled, because one crashing pod makes its
-    /// rollout incomplete and the others can still be checked.
+    /// During the first rollout a port may not listen yet. After the first check a service stays enabled, because one
+    /// crashing pod makes its rollout incomplete and the others can still be checked.
     fn is_enabled(&self) -> bool {
         !self.running && (self.wanted.complete || self.found.is_some())
     }

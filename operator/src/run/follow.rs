@@ -75,8 +75,8 @@ pub(super) fn all_drives(context: &Context) -> Requeue {
     drives.iter().map(|drive| drive_watch::key(drive)).collect()
 }
 
-/// Starts and stops the watches of optional kinds when their APIs are installed or removed, and then requeues every drive. `listed` is
-/// sent after the first lists of the kinds that are served at the start.
+/// Starts and stops the watches of optional kinds when their APIs are installed or removed, and then requeues every
+/// drive. `listed` is sent after the first lists of the kinds that are served at the start.
 pub(super) async fn follow_apis(
     client: Client,
     scope: WatchScope,
@@ -166,8 +166,8 @@ pub(super) async fn follow_drives(
         let stream = watcher::watcher(api, everything()).boxed();
         WatchStream::new("RecruitmentDrive", part, stream, sink.api_health.clone()).into_stream()
     });
-    // A reflector takes one list, so the first lists of all namespaces are merged into one. A later list follows a broken watch: drives
-    // that it does not contain were deleted meanwhile.
+    // A reflector takes one list, so the first lists of all namespaces are merged into one. A later list follows a
+    // broken watch: drives that it does not contain were deleted meanwhile.
     let mut unlisted: BTreeSet<usize> = (0..watches.len()).collect();
     let mut listing: HashMap<usize, HashSet<DriveKey>> = HashMap::new();
     let mut merged = futures::stream::select_all(
@@ -196,7 +196,8 @@ pub(super) async fn follow_drives(
                 if unlisted.remove(&index) {
                     if unlisted.is_empty() {
                         take(Event::InitDone);
-                        // Not by the store's `wait_until_ready`, which wakes only one waiter, and that is the reconciler.
+                        // Not by the store's `wait_until_ready`, which wakes only one waiter, and that is the
+                        // reconciler.
                         health.set_phase(ProcessPhase::Ready);
                         tracing::info!("ready");
                     }

@@ -120,7 +120,7 @@ pub async fn run(settings: RunSettings) -> Result<(), RunError> {
 
     let started = tokio::select! {
         biased;
-        () = stop.asked() => None,
+        () = stop.requested() => None,
         started = start(&settings, &metrics, &leadership, &health) => Some(started?),
     };
     if let Some(started) = started {
@@ -262,10 +262,10 @@ async fn lead(
     let won = async {
         tokio::select! {
             biased;
-            () = stop.asked() => return false,
+            () = stop.requested() => return false,
             () = health.wait_until_listed() => {}
         }
-        election.win(stop.asked()).await
+        election.win(stop.requested()).await
     };
     let leads = tokio::select! {
         biased;
@@ -298,7 +298,8 @@ async fn lead(
     end(keeping.await).await
 }
 
-/// Waits for the responses to all writes (children, status, events, buckets), and refuses later ones. Returns true if all were answered.
+/// Waits for the responses to all writes (children, status, events, buckets), and refuses later ones. Returns true if
+/// all were answered.
 async fn finish_writes(context: &Context) -> bool {
     let finished = context.leadership.writes().finish().await;
     if let Err(writes) = finished {
@@ -358,7 +359,7 @@ async fn reconcile_until_stopped(
     concurrency: u16,
 ) {
     let stopped = async {
-        stop.asked().await;
+        stop.requested().await;
         health.set_phase(ProcessPhase::Stopping);
     };
     let requests = futures::stream::poll_fn(move |cx| queue.poll_recv(cx))

@@ -28,8 +28,8 @@ pub fn start() {
     drop(started);
 }
 
-/// kube logs each failed request and each attempt of a watch, which is several lines a second in a bad network. We log the same errors with
-/// their meaning, and throttled (see `informer::log_throttle`).
+/// kube logs each failed request and each attempt of a watch, which is several lines a second in a bad network. We log
+/// the same errors with their meaning, and throttled (see `informer::log_throttle`).
 const QUIET_KUBE: &str = "kube_runtime::watcher=error,kube_client::client=error,kube_client::client::builder=off,\
                           kube_client::client::tls=warn";
 

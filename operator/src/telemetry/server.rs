@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use crate::leadership::state::Leadership;
 use crate::telemetry::metrics::Metrics;
 
-/// Time after the lease expired at which the process counts as dead. The loop that renews the lease ends the process earlier, unless it
-/// hangs.
+/// Time after the lease expired at which the process counts as dead. The loop that renews the lease ends the process
+/// earlier, unless it hangs.
 const HANG_LIMIT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

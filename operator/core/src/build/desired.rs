@@ -22,8 +22,8 @@ use crate::kind::Kind;
 use crate::plan::bucket_removal::BucketRemoval;
 use crate::valid::ValueFormat;
 
-/// Everything a drive asks for. [`Desired::objects`] hands out its objects, each with its kind, so that `apply` cannot miss a
-/// field.
+/// Everything a drive asks for. [`Desired::objects`] hands out its objects, each with its kind, so that `apply` cannot
+/// miss a field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// Identity of the pods. It has no rights and no token.
@@ -44,8 +44,8 @@ pub struct Desired {
     pub clusters: Vec<Cluster>,
     /// Backup schedules of `clusters`.
     pub scheduled_backups: Vec<ScheduledBackup>,
-    /// Jobs that services wait for. An existing Job is not changed, because its pod template is immutable: a Job that does
-    /// something else has another name.
+    /// Jobs that services wait for. An existing Job is not changed, because its pod template is immutable: a Job that
+    /// does something else has another name.
     pub jobs: Vec<Job>,
     pub deployments: Vec<Deployment>,
     /// One for each service with autoscaling.
@@ -64,10 +64,11 @@ pub struct Desired {
 
     /// Deployments and database servers that must not be applied yet, by name.
     pub held: BTreeMap<String, BlockedBy>,
-    /// Names of existing Jobs to keep, with the `ConfigMap`s of the same names: a finished Job is evidence, and a running Job
-    /// must not be stopped. Every other Job of the drive is deleted.
+    /// Names of existing Jobs to keep, with the `ConfigMap`s of the same names: a finished Job is evidence, and a
+    /// running Job must not be stopped. Every other Job of the drive is deleted.
     pub kept_jobs: BTreeSet<String>,
-    /// For each existing Deployment whose `replicas` is not sent: the number to hand over if the operator still owns the field.
+    /// For each existing Deployment whose `replicas` is not sent: the number to hand over if the operator still owns
+    /// the field.
     pub replica_handovers: BTreeMap<String, i32>,
     /// For existing Deployments in `held`: a change of the number of pods alone.
     pub scales: BTreeMap<String, Scale>,
@@ -201,7 +202,8 @@ pub struct CredentialNotes {
     pub drawn_at: Timestamp,
     /// The rotation token that they satisfy.
     pub wish: Option<String>,
-    /// Number of the rotation of a database login's password. Values of this rotation or a later one are never replaced.
+    /// Number of the rotation of a database login's password. Values of this rotation or a later one are never
+    /// replaced.
     pub generation: Option<u64>,
 }
 

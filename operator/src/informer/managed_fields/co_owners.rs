@@ -1,10 +1,10 @@
 //! Fields that we apply and that other managers own too.
 //!
-//! An apply removes a field that we leave out only if no other manager owns it. A tool that applies a copy of the whole object, to restore
-//! or hibernate it, becomes a co-owner of every field, so a field that the drive no longer sets would stay: an environment variable, or a
-//! rule that allows traffic. So before an apply that leaves such a field out, the other managers' ownership is removed from
-//! `metadata.managedFields`. That changes nothing else and restarts nothing, and the apply then removes the field. Fields that others own
-//! and we never applied are not touched.
+//! An apply removes a field that we leave out only if no other manager owns it. A tool that applies a copy of the whole
+//! object, to restore or hibernate it, becomes a co-owner of every field, so a field that the drive no longer sets
+//! would stay: an environment variable, or a rule that allows traffic. So before an apply that leaves such a field out,
+//! the other managers' ownership is removed from `metadata.managedFields`. That changes nothing else and restarts
+//! nothing, and the apply then removes the field. Fields that others own and we never applied are not touched.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::names_item;
 use ras_core::fetched::facts::FIELD_MANAGER;
 
-/// Structs that are removed as a whole, with fields of other managers. Otherwise the API server would refuse a volume with two types, or
-/// a probe without a handler.
+/// Structs that are removed as a whole, with fields of other managers. Otherwise the API server would refuse a volume
+/// with two types, or a probe without a handler.
 const WHOLE: [&str; 20] = [
     "configMap",
     "configMapKeyRef",
@@ -48,8 +48,8 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// The fields that we apply and another manager owns too, in the format of `managedFields`. Subresources do not count: replicas that were
-/// handed over have another owner on purpose.
+/// The fields that we apply and another manager owns too, in the format of `managedFields`. Subresources do not count:
+/// replicas that were handed over have another owner on purpose.
 pub fn shared(managed: &[ManagedFieldsEntry]) -> Option<Value> {
     let ours = managed.iter().find(|entry| is_ours(entry)).and_then(fields)?;
     let others: Vec<&Value> = managed
@@ -149,7 +149,8 @@ fn whole_items(node: &Value) -> Value {
     Value::Object(fields.collect())
 }
 
-/// The `managedFields` with which an apply of `desired` removes the fields that it leaves out. `None` if it does so anyway.
+/// The `managedFields` with which an apply of `desired` removes the fields that it leaves out. `None` if it does so
+/// anyway.
 pub fn released(managed: &[ManagedFieldsEntry], desired: &Value) -> Option<Vec<ManagedFieldsEntry>> {
     let dropped = dropped(&shared(managed)?, desired)?;
     let entries = managed.iter().filter_map(|entry| {

@@ -1,6 +1,7 @@
 //! Fields that we apply and another manager took. Pure.
 //!
-//! A manager that changes a field takes its ownership: the field moves from our entry in `metadata.managedFields` to theirs.
+//! A manager that changes a field takes its ownership: the field moves from our entry in `metadata.managedFields` to
+//! theirs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! Finds drift from metadata alone, without reading a value.
 //!
-//! A manager that changes a field takes its ownership, so the field leaves our entry in `metadata.managedFields` (see "Server-Side
-//! Apply" in Kubernetes' documentation). An object is as we applied it exactly if our annotation has the hash of the desired object and
-//! our entries cover every field of it.
+//! A manager that changes a field takes its ownership, so the field leaves our entry in `metadata.managedFields` (see
+//! "Server-Side Apply" in Kubernetes' documentation). An object is as we applied it exactly if our annotation has the
+//! hash of the desired object and our entries cover every field of it.
 
 pub mod co_owners;
 pub mod field_takers;
@@ -31,8 +31,8 @@ pub fn written_at(managed: &[ManagedFieldsEntry]) -> Option<Timestamp> {
         .max()
 }
 
-/// True when our `Apply` entry has `spec.replicas`: an apply without the field would remove it, and Kubernetes would default to one
-/// replica.
+/// True when our `Apply` entry has `spec.replicas`: an apply without the field would remove it, and Kubernetes would
+/// default to one replica.
 pub fn applies_replicas(managed: &[ManagedFieldsEntry]) -> bool {
     applies(managed, "/f:spec/f:replicas")
 }

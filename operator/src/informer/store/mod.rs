@@ -1,7 +1,7 @@
 //! The record of every child, and the drives to requeue when one of them changes.
 //!
-//! A record is a few dozen bytes, not the object. Why not kube-rs' own store: it keeps whole objects, and it knows only what the
-//! watches deliver, while this one is also updated by the response to each of our writes.
+//! A record is a few dozen bytes, not the object. Why not kube-rs' own store: it keeps whole objects, and it knows only
+//! what the watches deliver, while this one is also updated by the response to each of our writes.
 
 mod drive_key;
 mod pods;

@@ -1,8 +1,8 @@
 //! Recently deleted objects, so that the late response to a write does not restore one.
 //!
-//! A response and a watch event arrive on different connections. If an object is deleted, or loses the label of the watch, right
-//! after we wrote it, its delete event may arrive before the response to the write. The record of that response would then stay until
-//! the next complete list.
+//! A response and a watch event arrive on different connections. If an object is deleted, or loses the label of the
+//! watch, right after we wrote it, its delete event may arrive before the response to the write. The record of that
+//! response would then stay until the next complete list.
 
 use std::collections::{HashMap, VecDeque};
 
