@@ -42,7 +42,7 @@ const KEEPALIVE_PROBES: u32 = 3;
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub enum ClientError {
     #[error("no cluster is configured: set KUBECONFIG, or run in a pod with a service account ({0})")]
     Config(#[from] kube::config::InferConfigError),
     #[error("the kubeconfig cannot be used: {0}")]
@@ -56,13 +56,13 @@ pub enum ConnectError {
 }
 
 /// A client for the cluster of KUBECONFIG or of the pod's service account.
-pub async fn connect() -> Result<Client, ConnectError> {
+pub async fn connect() -> Result<Client, ClientError> {
     Ok(builder(config().await?)?.build())
 }
 
 /// A client that refuses writes while this process does not lead, and counts every write until its response arrives.
 /// Callers cannot forget to check.
-pub async fn connect_to_write(leadership: &Leadership) -> Result<Client, ConnectError> {
+pub async fn connect_to_write(leadership: &Leadership) -> Result<Client, ClientError> {
     let leadership = leadership.clone();
     let fence = layer_fn(move |inner| WriteFence {
         inner,
@@ -109,7 +109,7 @@ where
     }
 }
 
-async fn config() -> Result<Config, ConnectError> {
+async fn config() -> Result<Config, ClientError> {
     let mut config = Config::infer().await?;
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     Ok(config)
@@ -128,10 +128,10 @@ fn builder(
     ClientBuilder<
         impl Service<Request<Body>, Response = Response<Incoming>, Error = BoxError, Future: Send> + Clone + Send + 'static,
     >,
-    ConnectError,
+    ClientError,
 > {
     if let Some(proxy) = config.proxy_url {
-        return Err(ConnectError::Proxy(proxy));
+        return Err(ClientError::Proxy(proxy));
     }
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -161,7 +161,7 @@ fn builder(
 }
 
 /// A client with the permissions of the user who runs a command, for the given context or the current one.
-pub async fn connect_as_user(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Client, ConnectError> {
+pub async fn connect_as_user(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Client, ClientError> {
     let kubeconfig = kubeconfig.map(Kubeconfig::read_from).transpose()?;
     let options = KubeConfigOptions {
         context,

@@ -77,7 +77,7 @@ pub async fn watch_children(
 ) {
     let stream = child_stream(kind, namespace.as_deref(), &client);
     let stream = WatchStream::new(kind.to_string(), namespace.clone(), stream, sink.api_health.clone());
-    let changes = Changes {
+    let handlers = EventHandlers {
         apply: |(key, record): (ChildKey, Record)| {
             let requeue = sink.store.observe(&key, record);
             (key, requeue)
@@ -87,7 +87,7 @@ pub async fn watch_children(
         },
         retain: |listed: &HashSet<ChildKey>| sink.store.retain(kind, namespace.as_deref(), listed),
     };
-    run(stream, &sink, listed, changes).await;
+    run(stream, &sink, listed, handlers).await;
 }
 
 /// Watches the pods of all drives.
@@ -95,7 +95,7 @@ pub async fn watch_pods(namespace: Option<String>, client: Client, sink: EventSi
     let api = typed::<Pod>(&client, namespace.as_deref());
     let stream = watcher::watcher(api, managed()).boxed();
     let stream = WatchStream::new("Pod", namespace.clone(), stream, sink.api_health.clone());
-    let changes = Changes {
+    let handlers = EventHandlers {
         apply: |pod: Pod| {
             let key = (pod.namespace().unwrap_or_default().into(), pod.name_any().into());
             (key, observe_pod(&sink.store, &pod, true))
@@ -103,11 +103,11 @@ pub async fn watch_pods(namespace: Option<String>, client: Client, sink: EventSi
         delete: |pod: Pod| observe_pod(&sink.store, &pod, false),
         retain: |listed: &HashSet<(Arc<str>, Arc<str>)>| sink.store.retain_pods(namespace.as_deref(), listed),
     };
-    run(stream, &sink, listed, changes).await;
+    run(stream, &sink, listed, handlers).await;
 }
 
-/// What an event changes in the store. Each function returns the drives to requeue.
-struct Changes<A, D, R> {
+/// Update the store with an event. Each returns the drives to requeue.
+struct EventHandlers<A, D, R> {
     /// Returns the key of the object too.
     apply: A,
     delete: D,
@@ -119,7 +119,7 @@ async fn run<T, K, A, D, R>(
     mut stream: WatchStream<T>,
     sink: &EventSink,
     listed: oneshot::Sender<()>,
-    changes: Changes<A, D, R>,
+    handlers: EventHandlers<A, D, R>,
 ) where
     T: Send + 'static,
     K: Eq + Hash,
@@ -136,20 +136,20 @@ async fn run<T, K, A, D, R>(
                 Requeue::new()
             }
             Event::InitApply(object) => {
-                let (key, requeue) = (changes.apply)(object);
+                let (key, requeue) = (handlers.apply)(object);
                 names.insert(key);
                 requeue
             }
             Event::InitDone => {
-                let requeue = (changes.retain)(&std::mem::take(&mut names));
+                let requeue = (handlers.retain)(&std::mem::take(&mut names));
                 sink.enqueue(requeue);
                 if let Some(listed) = listed.take() {
                     let _ = listed.send(());
                 }
                 continue;
             }
-            Event::Apply(object) => (changes.apply)(object).1,
-            Event::Delete(object) => (changes.delete)(object),
+            Event::Apply(object) => (handlers.apply)(object).1,
+            Event::Delete(object) => (handlers.delete)(object),
         };
         sink.enqueue(requeue);
     }

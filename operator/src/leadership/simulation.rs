@@ -28,7 +28,7 @@ enum Move {
 }
 
 #[derive(Clone, Debug)]
-struct Request {
+struct PendingWrite {
     record: LeaseRecord,
     expected: Option<u64>,
     sent: Moment,
@@ -47,7 +47,7 @@ struct Replica {
     read: Option<Lease>,
     seen: Option<ObservedLease>,
     version: Option<u64>,
-    request: Option<Request>,
+    pending: Option<PendingWrite>,
     until: Option<Moment>,
 }
 
@@ -61,7 +61,7 @@ impl Replica {
     }
 }
 
-struct World {
+struct Simulation {
     real: u64,
     timing: Timing,
     /// Time after a renewal in which a leader writes. The rule is the renew deadline; one test breaks it.
@@ -71,7 +71,7 @@ struct World {
     replicas: Vec<Replica>,
 }
 
-impl World {
+impl Simulation {
     fn new(speeds: &[u64], timing: Timing, acts_for: Duration) -> Self {
         let replicas = speeds.iter().zip(0_u64..).map(|(speed, number)| Replica {
             name: format!("replica-{number}"),
@@ -80,7 +80,7 @@ impl World {
             read: None,
             seen: None,
             version: None,
-            request: None,
+            pending: None,
             until: None,
         });
         Self {
@@ -107,10 +107,10 @@ impl World {
                     replica.seen = read.map(|(record, _)| ObservedLease::after(replica.seen.take(), record, now));
                 }
             }
-            Move::Act if replica.request.is_none() => {
+            Move::Act if replica.pending.is_none() => {
                 let action = decide(replica.seen.as_ref(), &replica.name, &self.timing, now);
                 if !matches!(action, LeaseAction::Wait { .. }) {
-                    replica.request = Some(Request {
+                    replica.pending = Some(PendingWrite {
                         record: LeaseRecord {
                             holder: replica.name.clone(),
                             duration: Some(self.timing.lease()),
@@ -123,9 +123,9 @@ impl World {
                     });
                 }
             }
-            Move::Release if replica.request.is_none() && replica.may_write(real) => {
+            Move::Release if replica.pending.is_none() && replica.may_write(real) => {
                 replica.until = None;
-                replica.request = Some(Request {
+                replica.pending = Some(PendingWrite {
                     record: LeaseRecord {
                         duration: Some(Duration::from_secs(1)),
                         renewed: format!("{now:?} of {}", replica.name),
@@ -137,28 +137,28 @@ impl World {
                 });
             }
             Move::Arrive => {
-                if let Some(request) = &mut replica.request
-                    && request.answer.is_none()
+                if let Some(pending) = &mut replica.pending
+                    && pending.answer.is_none()
                 {
                     let present = self.lease.as_ref().map(|(_, version)| *version);
-                    let accepted = (present == request.expected).then(|| {
+                    let accepted = (present == pending.expected).then(|| {
                         self.versions += 1;
-                        (request.record.clone(), self.versions)
+                        (pending.record.clone(), self.versions)
                     });
                     if let Some(written) = &accepted {
                         self.lease = Some(written.clone());
                     }
-                    request.answer = Some(Lease(accepted));
+                    pending.answer = Some(Lease(accepted));
                 }
             }
             Move::Answer => {
-                if let Some(Request {
+                if let Some(PendingWrite {
                     answer: Some(Lease(answer)),
                     sent,
                     ..
-                }) = replica.request.clone()
+                }) = replica.pending.clone()
                 {
-                    replica.request = None;
+                    replica.pending = None;
                     if let Some((record, version)) = answer {
                         if record.holder == replica.name {
                             replica.until = Some(sent + self.acts_for);
@@ -202,7 +202,7 @@ fn times() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(run_of("lease::simulation", 1_000))]
+    #![proptest_config(run_of("leadership::simulation", 1_000))]
 
     #[test]
     fn two_replicas_never_may_write_at_once(
@@ -211,11 +211,11 @@ proptest! {
         story in prop::collection::vec((times(), 0..3_usize, moves()), 1..400),
     ) {
         let timing = Timing::default();
-        let mut world = World::new(&speeds, timing, timing.renew());
+        let mut simulation = Simulation::new(&speeds, timing, timing.renew());
         for (after, who, what) in story {
-            world.happen(after, who, what);
-            let writers = world.writers();
-            prop_assert!(writers.len() <= 1, "{writers:?} after {} ms", world.real);
+            simulation.happen(after, who, what);
+            let writers = simulation.writers();
+            prop_assert!(writers.len() <= 1, "{writers:?} after {} ms", simulation.real);
         }
     }
 
@@ -225,21 +225,21 @@ proptest! {
         story in prop::collection::vec((times(), 0..3_usize, moves()), 0..200),
     ) {
         let timing = Timing::default();
-        let mut world = World::new(&speeds, timing, timing.renew());
+        let mut simulation = Simulation::new(&speeds, timing, timing.renew());
         for (after, who, what) in story {
-            world.happen(after, who, what);
+            simulation.happen(after, who, what);
         }
         // From now on each replica runs the loop every two seconds. Requests in flight are lost.
-        for replica in &mut world.replicas {
-            replica.request = None;
+        for replica in &mut simulation.replicas {
+            replica.pending = None;
         }
         let mut led = BTreeMap::new();
         for second in 0..10_u64 {
-            world.real += 2_000;
-            for who in 0..world.replicas.len() {
-                world.round(who);
+            simulation.real += 2_000;
+            for who in 0..simulation.replicas.len() {
+                simulation.round(who);
             }
-            led.insert(second, world.writers().len());
+            led.insert(second, simulation.writers().len());
         }
         prop_assert_eq!(led.get(&9), Some(&1), "{:?}", led);
     }
@@ -248,14 +248,14 @@ proptest! {
 #[test]
 fn the_simulation_notices_a_leader_that_acts_for_as_long_as_its_lease_with_a_slow_clock() {
     let timing = Timing::default();
-    let mut world = World::new(&[900, 1_100], timing, timing.lease());
-    world.round(0);
-    assert_eq!(world.writers(), ["replica-0"]);
-    world.round(1);
-    world.real += 14_000;
-    world.round(1);
+    let mut simulation = Simulation::new(&[900, 1_100], timing, timing.lease());
+    simulation.round(0);
+    assert_eq!(simulation.writers(), ["replica-0"]);
+    simulation.round(1);
+    simulation.real += 14_000;
+    simulation.round(1);
     assert_eq!(
-        world.writers(),
+        simulation.writers(),
         ["replica-0", "replica-1"],
         "otherwise the simulation could not fail"
     );
@@ -264,15 +264,15 @@ fn the_simulation_notices_a_leader_that_acts_for_as_long_as_its_lease_with_a_slo
 #[test]
 fn a_leader_that_was_paused_may_not_write_when_it_continues() {
     let timing = Timing::default();
-    let mut world = World::new(&[1_000, 1_000], timing, timing.renew());
-    world.round(0);
-    world.round(1);
-    world.real += 16_000;
-    world.round(1);
-    assert_eq!(world.writers(), ["replica-1"]);
+    let mut simulation = Simulation::new(&[1_000, 1_000], timing, timing.renew());
+    simulation.round(0);
+    simulation.round(1);
+    simulation.real += 16_000;
+    simulation.round(1);
+    assert_eq!(simulation.writers(), ["replica-1"]);
     // It continues in the middle of a renewal, which the server refuses.
     for what in [Move::Act, Move::Arrive, Move::Answer] {
-        world.happen(0, 0, what);
+        simulation.happen(0, 0, what);
     }
-    assert_eq!(world.writers(), ["replica-1"]);
+    assert_eq!(simulation.writers(), ["replica-1"]);
 }

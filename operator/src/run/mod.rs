@@ -20,7 +20,7 @@ use ras_crds::RecruitmentDrive;
 
 use crate::apply::child_client::ChildClient;
 use crate::client;
-use crate::client::ConnectError;
+use crate::client::ClientError;
 use crate::controller;
 use crate::controller::context::Context;
 use crate::controller::outage_requeue;
@@ -35,7 +35,7 @@ use crate::leadership::state::Leadership;
 use crate::listeners;
 use crate::object_store::controller::{BucketController, Pace};
 use crate::object_store::rate_limiter::RateLimiter;
-use crate::object_store::s3::{ConnectError as ConnectStoreError, S3Store};
+use crate::object_store::s3::{ConnectError, S3Store};
 use crate::platform_reload::InForce;
 use crate::stop::Stop;
 use crate::telemetry::metrics::Metrics;
@@ -62,9 +62,9 @@ pub struct RunSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(#[from] ClientError),
     #[error(transparent)]
-    ObjectStore(#[from] ConnectStoreError),
+    ObjectStore(#[from] ConnectError),
     #[error("cannot listen on {address}: {source}. Choose another address with --metrics-address")]
     Listen {
         address: SocketAddr,
