@@ -20,72 +20,64 @@ use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::leadership::state::Leadership;
 
-/// Sent with every request, so that an audit log can tell what the operator did.
+/// The user agent, by which an audit log shows the operator's requests.
 pub const AGENT: &str = concat!("ras-operator/", env!("CARGO_PKG_VERSION"));
 
-/// The same, of a person's requests.
-const PERSON: &str = concat!("kubectl-ras/", env!("CARGO_PKG_VERSION"));
+const KUBECTL_AGENT: &str = concat!("kubectl-ras/", env!("CARGO_PKG_VERSION"));
 
-/// Longest time until a connection is made: name, TCP and TLS together.
-const CONNECT: Duration = Duration::from_secs(10);
-/// Longest time until an answer begins. The API server ends what is no watch after a minute itself, and a watch's answer
-/// begins at once.
-const ANSWER: Duration = Duration::from_secs(70);
-/// Longest silence within an answer, of a server whose kernel lives and whose program does not. A watch that is silent for
-/// 295 s kube makes anew itself.
-const SILENT: Duration = Duration::from_secs(330);
-/// A connection on which nothing was heard for so long is asked whether it lives, which the other side's kernel answers.
-const IDLE: Duration = Duration::from_secs(15);
-/// Time between two such questions.
-const ASK: Duration = Duration::from_secs(5);
-/// Questions without an answer after which it is dead.
-const UNANSWERED: u32 = 3;
-/// Longest time until the other side's kernel confirms what was sent.
-const CONFIRM: Duration = Duration::from_secs(30);
+/// DNS, TCP and TLS together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time until a response starts. The API server itself ends all requests except watches after a minute, and the
+/// response to a watch starts at once.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(70);
+/// Time without data within a response, for a server whose kernel answers and whose process hangs. kube itself restarts
+/// a watch after 295 s without data.
+const READ_TIMEOUT: Duration = Duration::from_secs(330);
+/// TCP keepalive: idle time before the first probe.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Unanswered probes after which a connection is closed.
+const KEEPALIVE_PROBES: u32 = 3;
+/// Time until sent data must be acknowledged.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where a client could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Neither a kubeconfig nor a pod's service account was found.
-    #[error("no cluster to talk to: set KUBECONFIG, or run in a pod with a service account ({0})")]
+pub enum ClientError {
+    #[error("no cluster is configured: set KUBECONFIG, or run in a pod with a service account ({0})")]
     Config(#[from] kube::config::InferConfigError),
-    /// What a person named was not found.
     #[error("the kubeconfig cannot be used: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// The configuration says to go through a proxy.
     #[error(
-        "proxy-url of the kubeconfig, or HTTPS_PROXY, names the proxy {0}, and this program cannot go through one: unset it"
+        "proxy-url of the kubeconfig, or HTTPS_PROXY, names the proxy {0}, and proxies are not supported: unset it"
     )]
     Proxy(http::Uri),
-    /// The configuration does not make a client.
-    #[error("the cluster's configuration makes no client: {0}")]
+    #[error("the cluster's configuration is invalid: {0}")]
     Client(#[from] kube::Error),
 }
 
-/// A client for the cluster that KUBECONFIG or the pod's service account names.
-pub async fn connect() -> Result<Client, ConnectError> {
-    Ok(stack(config().await?)?.build())
+/// A client for the cluster of KUBECONFIG or of the pod's service account.
+pub async fn connect() -> Result<Client, ClientError> {
+    Ok(builder(config().await?)?.build())
 }
 
-/// The same, but nothing leaves it that could change something while this process does not lead, and every write is counted
-/// until it is answered. So whoever writes, now or in a later version, cannot forget to ask.
-pub async fn connect_to_write(tenure: &Leadership) -> Result<Client, ConnectError> {
-    let tenure = tenure.clone();
-    let fence = layer_fn(move |inner| Fenced {
+/// A client that refuses writes while this process does not lead, and counts every write until its response arrives.
+/// Callers cannot forget to check.
+pub async fn connect_to_write(leadership: &Leadership) -> Result<Client, ClientError> {
+    let leadership = leadership.clone();
+    let fence = layer_fn(move |inner| WriteFence {
         inner,
-        tenure: tenure.clone(),
+        leadership: leadership.clone(),
     });
-    Ok(stack(config().await?)?.with_layer(&fence).build())
+    Ok(builder(config().await?)?.with_layer(&fence).build())
 }
 
-/// Sends writes only while this process leads.
 #[derive(Clone)]
-struct Fenced<S> {
+struct WriteFence<S> {
     inner: S,
-    tenure: Leadership,
+    leadership: Leadership,
 }
 
-impl<S> Service<Request<Body>> for Fenced<S>
+impl<S> Service<Request<Body>> for WriteFence<S>
 where
     S: Service<Request<Body>, Error = BoxError, Future: Send + 'static>,
     S::Response: Send + 'static,
@@ -102,13 +94,13 @@ where
         if *request.method() == Method::GET {
             return self.inner.call(request).boxed();
         }
-        match self.tenure.begin() {
-            Ok(begun) => {
-                let answer = self.inner.call(request);
+        match self.leadership.begin() {
+            Ok(guard) => {
+                let response = self.inner.call(request);
                 async move {
-                    let answer = answer.await;
-                    drop(begun);
-                    answer
+                    let response = response.await;
+                    drop(guard);
+                    response
                 }
                 .boxed()
             }
@@ -117,59 +109,59 @@ where
     }
 }
 
-async fn config() -> Result<Config, ConnectError> {
+async fn config() -> Result<Config, ClientError> {
     let mut config = Config::infer().await?;
     config.headers.push((USER_AGENT, HeaderValue::from_static(AGENT)));
     Ok(config)
 }
 
-/// What kube makes of a configuration, with two differences.
+/// kube's default client, with two differences.
 ///
-/// - A connection that died without a word is found within half a minute: a node with an API server that loses its power
-///   closes none of its connections. kube's client would wait for what never comes, a watch for five minutes, in which
-///   the operator hears of no change. client-go finds it in 45 s, by HTTP/2; kube speaks HTTP/1, so TCP has to do it.
-/// - Nothing is tried again in here. kube's own retries can take hours on one request; a reconcile has a time limit and a
-///   back-off of its own.
-fn stack(
+/// - A dead connection is found within half a minute. A node that loses power does not close its connections, and with
+///   kube's defaults a watch would miss changes for five minutes. client-go finds it in 45 s with HTTP/2 pings; kube
+///   uses HTTP/1, so TCP keepalive does it.
+/// - It does not retry. kube's own retries can take hours for one request, and a reconcile has its own time limit and
+///   back-off.
+fn builder(
     config: Config,
 ) -> Result<
     ClientBuilder<
         impl Service<Request<Body>, Response = Response<Incoming>, Error = BoxError, Future: Send> + Clone + Send + 'static,
     >,
-    ConnectError,
+    ClientError,
 > {
     if let Some(proxy) = config.proxy_url {
-        return Err(ConnectError::Proxy(proxy));
+        return Err(ClientError::Proxy(proxy));
     }
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(IDLE));
-    tcp.set_keepalive_interval(Some(ASK));
-    tcp.set_keepalive_retries(Some(UNANSWERED));
+    tcp.set_keepalive(Some(KEEPALIVE_IDLE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
     #[cfg(target_os = "linux")]
-    tcp.set_tcp_user_timeout(Some(CONFIRM));
+    tcp.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
     let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
-    connector.set_connect_timeout(Some(CONNECT));
-    connector.set_read_timeout(Some(SILENT));
-    // What a connection waited for its next request does not count.
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    connector.set_read_timeout(Some(READ_TIMEOUT));
+    // Idle time between two requests does not count.
     connector.set_reset_reader_on_write(true);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_request(|request: Request<Body>| {
-            tracing::debug!(method = %request.method(), uri = %request.uri(), "asks the API server");
+            tracing::debug!(method = %request.method(), uri = %request.uri(), "request to the API server");
             request
         })
-        .timeout(ANSWER)
+        .timeout(RESPONSE_TIMEOUT)
         .map_err(BoxError::from)
         .service(Http::builder(TokioExecutor::new()).build(connector));
     Ok(ClientBuilder::new(service, config.default_namespace))
 }
 
-/// A client with the rights of the person who runs a command, for the cluster that they named, or their current one.
-pub async fn connect_as_person(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Client, ConnectError> {
+/// A client with the permissions of the user who runs a command, for the given context or the current one.
+pub async fn connect_as_user(kubeconfig: Option<&Path>, context: Option<String>) -> Result<Client, ClientError> {
     let kubeconfig = kubeconfig.map(Kubeconfig::read_from).transpose()?;
     let options = KubeConfigOptions {
         context,
@@ -179,7 +171,9 @@ pub async fn connect_as_person(kubeconfig: Option<&Path>, context: Option<String
         Some(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await?,
         None => Config::from_kubeconfig(&options).await?,
     };
-    config.headers.push((USER_AGENT, HeaderValue::from_static(PERSON)));
+    config
+        .headers
+        .push((USER_AGENT, HeaderValue::from_static(KUBECTL_AGENT)));
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(Duration::from_secs(60));
     config.write_timeout = Some(Duration::from_secs(30));
@@ -200,11 +194,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_is_finished_before_the_lease_is_given_back_and_what_begins_later_is_refused() {
+    async fn finish_waits_for_a_write_in_flight_and_later_writes_are_refused() {
         for method in [Method::PATCH, Method::POST, Method::PUT, Method::DELETE] {
-            let tenure = Leadership::alone();
+            let leadership = Leadership::alone();
             let answered = Arc::new(AtomicBool::new(false));
-            let fenced = Fenced {
+            let fenced = WriteFence {
                 inner: service_fn({
                     let answered = Arc::clone(&answered);
                     move |_| {
@@ -216,15 +210,18 @@ mod tests {
                         }
                     }
                 }),
-                tenure: tenure.clone(),
+                leadership: leadership.clone(),
             };
             let mut writes = fenced.clone();
             let sent = tokio::spawn(writes.call(request(method.clone())));
-            tenure.writes().finish().await.unwrap();
+            leadership.writes().finish().await.unwrap();
             assert!(answered.load(Ordering::Acquire), "{method}");
             sent.await.unwrap().unwrap();
             assert!(fenced.clone().oneshot(request(method)).await.is_err());
-            assert!(fenced.oneshot(request(Method::GET)).await.is_ok(), "reading goes on");
+            assert!(
+                fenced.oneshot(request(Method::GET)).await.is_ok(),
+                "reads are still sent"
+            );
         }
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! A reconcile is `fetch`, then the core's steps, then [`apply`] and the status: see [`controller`].
 
+#![allow(
+    missing_docs,
+    reason = "the crate is not public: a comment that adds nothing costs a reader more than its absence"
+)]
+
 pub mod apply;
 pub mod cli;
 pub mod client;

@@ -1,37 +1,36 @@
-//! When the program is asked to end.
+//! The request to end the program: SIGTERM or SIGINT.
 
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Longest time to finish what is under way. Reconciles have a time limit of their own; nothing here may outwait a pod's
-/// grace period.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time after the request at which the process exits even if reconciles still run. It is shorter than the pod's
+/// termination grace period.
+const EXIT_AFTER: Duration = Duration::from_secs(20);
 
-/// Told once SIGTERM or SIGINT has come. Listened for from the first moment: a container's first process is not ended by a
-/// signal that nobody listens for.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Begins to listen.
+    /// Handles the signals from now on. Without a handler the kernel does not deliver them to a container's first
+    /// process.
     pub fn listen() -> Self {
-        let (tell, told) = watch::channel(false);
+        let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             signalled().await;
-            tell.send_replace(true);
-            tokio::time::sleep(PATIENCE).await;
-            tracing::warn!("what was under way did not end within {} s", PATIENCE.as_secs());
+            sender.send_replace(true);
+            tokio::time::sleep(EXIT_AFTER).await;
+            tracing::warn!("running reconciles did not end within {} s", EXIT_AFTER.as_secs());
             std::process::exit(0);
         });
-        Self(told)
+        Self(receiver)
     }
 
-    /// Returns when the program is to end.
-    pub async fn asked(&self) {
-        if self.0.clone().wait_for(|asked| *asked).await.is_err() {
-            // Nobody can ask any more.
+    /// Returns when the program must end.
+    pub async fn requested(&self) {
+        if self.0.clone().wait_for(|requested| *requested).await.is_err() {
+            // The sender is gone, so no request can follow.
             std::future::pending::<()>().await;
         }
     }
@@ -47,7 +46,7 @@ async fn signalled() {
             }
         }
         Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be listened for; SIGINT stops the operator");
+            tracing::warn!(%error, "SIGTERM cannot be handled; SIGINT stops the operator");
             let _ = interrupted.await;
         }
     }

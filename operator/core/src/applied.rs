@@ -7,7 +7,7 @@ use std::time::Duration;
 use ras_crds::Reason;
 
 use crate::bucket::state::{State, View};
-use crate::build::{Applied, Desired};
+use crate::build::Desired;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
 use crate::retry::Retry;
@@ -15,8 +15,8 @@ use crate::retry::Retry;
 /// What came of it.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What is desired, as applied.
-    pub desired: Desired<Applied>,
+    /// The desired state that apply worked on.
+    pub desired: Desired,
     /// What was written.
     pub changes: Changes,
     /// What could not be.

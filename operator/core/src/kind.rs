@@ -2,7 +2,7 @@
 
 use kube::core::{ApiResource, GroupVersionKind};
 
-/// Name of a kind in Kubernetes: the variant's own, unless another one is given.
+/// Name of a kind in Kubernetes: the variant's name, unless `as` gives another.
 macro_rules! name {
     ($variant:ident) => {
         stringify!($variant)
@@ -13,21 +13,43 @@ macro_rules! name {
 }
 
 macro_rules! kinds {
+    (@without_last $($variant:ident)+) => {
+        concat!("let handled = |kind: Kind| match kind { ", kinds!(@arms $($variant)+), "};")
+    };
+    (@arms $last:ident) => { "" };
+    (@arms $variant:ident $($rest:ident)+) => {
+        concat!("Kind::", stringify!($variant), " => true, ", kinds!(@arms $($rest)+))
+    };
     ($($(#[$doc:meta])* $variant:ident $(as $name:literal)? => $group:literal, $version:literal, $plural:literal);+ $(;)?) => {
-        /// A kind of child.
+        /// A kind of child object.
+        ///
+        /// Code that handles kinds matches every one of them without a `_` arm, so that a new kind does not compile
+        /// until each place handles it:
+        ///
+        /// ```
+        /// # use ras_core::kind::Kind;
+        #[doc = concat!("let handled = |kind: Kind| match kind { ", $("Kind::", stringify!($variant), " => true, ",)+ "};")]
+        /// assert!(Kind::ALL.iter().all(|kind| handled(*kind)));
+        /// ```
+        ///
+        /// The same match without its last arm is an error:
+        ///
+        /// ```compile_fail,E0004
+        /// # use ras_core::kind::Kind;
+        #[doc = kinds!(@without_last $($variant)+)]
+        /// assert!(Kind::ALL.iter().all(|kind| handled(*kind)));
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Kind { $($(#[$doc])* $variant),+ }
 
         impl Kind {
-            /// Every kind there is, in the order in which children are made.
+            /// Every kind, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Name of the kind in Kubernetes.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => name!($variant $($name)?)),+ }
             }
 
-            /// Where the API server serves it.
             pub fn resource(self) -> ApiResource {
                 match self {
                     $(Self::$variant => ApiResource::from_gvk_with_plural(
@@ -47,7 +69,7 @@ kinds! {
     ConfigMap => "", "v1", "configmaps";
     /// Storage that outlives pods.
     PersistentVolumeClaim => "", "v1", "persistentvolumeclaims";
-    /// Who may talk to whom.
+    /// Allowed connections.
     NetworkPolicy => "networking.k8s.io", "v1", "networkpolicies";
     /// A stable name for pods.
     Service => "", "v1", "services";
@@ -55,39 +77,54 @@ kinds! {
     StatefulSet => "apps", "v1", "statefulsets";
     /// Database servers that CloudNativePG runs.
     Cluster => "postgresql.cnpg.io", "v1", "clusters";
-    /// When CloudNativePG copies what its servers hold.
+    /// Backup schedule of a CloudNativePG cluster.
     ScheduledBackup => "postgresql.cnpg.io", "v1", "scheduledbackups";
-    /// What runs once to its end, before programs start.
+    /// Migrations and the preparation of databases.
     Job => "batch", "v1", "jobs";
-    /// The programs.
+    /// A service's pods.
     Deployment => "apps", "v1", "deployments";
-    /// How many pods run, by load.
+    /// Scales a Deployment by load.
     HorizontalPodAutoscaler => "autoscaling", "v2", "horizontalpodautoscalers";
-    /// How many pods may go at once.
+    /// Limits how many pods are evicted at once.
     PodDisruptionBudget => "policy", "v1", "poddisruptionbudgets";
     /// The route from outside.
     Ingress => "networking.k8s.io", "v1", "ingresses";
-    /// Where Prometheus finds metrics.
+    /// Scrape targets of Prometheus.
     ServiceMonitor => "monitoring.coreos.com", "v1", "servicemonitors";
-    /// When to alert.
+    /// Alerts.
     PrometheusRule => "monitoring.coreos.com", "v1", "prometheusrules";
-    /// What to take from a store outside the cluster.
+    /// Copies values from an external store into a Secret.
     ExternalSecret => "external-secrets.io", "v1", "externalsecrets";
-    /// The same, as releases before 0.16 serve it and releases from 0.17 on no longer do.
+    /// The version that External Secrets served before release 0.16 and removed in 0.17.
     ExternalSecretBeta as "ExternalSecret" => "external-secrets.io", "v1beta1", "externalsecrets";
 }
 
 impl Kind {
-    /// Whether the cluster may lack this kind, because another project brings it.
+    /// True for kinds of another project's API, which the cluster may not serve.
     pub fn is_optional(self) -> bool {
-        let theirs = matches!(
-            self,
-            Self::ExternalSecret | Self::ExternalSecretBeta | Self::Cluster | Self::ScheduledBackup
-        );
-        self.is_monitoring() || theirs
+        match self {
+            Self::ExternalSecret
+            | Self::ExternalSecretBeta
+            | Self::Cluster
+            | Self::ScheduledBackup
+            | Self::ServiceMonitor
+            | Self::PrometheusRule => true,
+            Self::ServiceAccount
+            | Self::Secret
+            | Self::ConfigMap
+            | Self::PersistentVolumeClaim
+            | Self::NetworkPolicy
+            | Self::Service
+            | Self::StatefulSet
+            | Self::Job
+            | Self::Deployment
+            | Self::HorizontalPodAutoscaler
+            | Self::PodDisruptionBudget
+            | Self::Ingress => false,
+        }
     }
 
-    /// Whether a portal does without it as well.
+    /// True for optional kinds that a portal works without.
     pub fn is_monitoring(self) -> bool {
         matches!(self, Self::ServiceMonitor | Self::PrometheusRule)
     }

@@ -1,9 +1,11 @@
-//! Asks the keeper of buckets for what is desired. Talks to nobody else, and waits for nothing.
+//! Passes the desired buckets to the bucket controller, which works in the background, and reads their last known
+//! state.
 
 use std::collections::BTreeMap;
 
 use ras_crds::{BucketState, BucketStatus};
 
+use crate::apply::Applier;
 use crate::apply::child_client::ChildClient;
 use crate::informer::store::DriveKey;
 use ras_core::applied::{Buckets, Known};
@@ -12,21 +14,19 @@ use ras_core::bucket::state;
 use ras_core::bucket::state::Identity;
 use ras_core::bucket::state::Manner;
 use ras_core::bucket::state::State;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::fetched::BucketFacts;
 use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision, settings_hash};
 
-/// Buckets that status names, by their name in the drive.
-pub type Recorded = BTreeMap<String, BucketFacts>;
+/// Buckets in the status, by their name in the drive.
+pub type RecordedBuckets = BTreeMap<String, BucketFacts>;
 
-/// Asks for everything that is desired.
-pub(super) fn ask(
-    child_client: &ChildClient,
-    key: &DriveKey,
-    uid: &str,
-    desired: &Desired<Prepared>,
-    recorded: &Recorded,
-) -> Buckets {
+pub(super) fn request(applier: Applier<'_>, desired: &Desired, recorded: &RecordedBuckets) -> Buckets {
+    let Applier {
+        child_client,
+        drive: key,
+        uid,
+    } = applier;
     let kept = desired.buckets.iter().map(|request| {
         let facts = recorded.get(&request.owner.bucket);
         (request.owner.bucket.clone(), keep(child_client, key, request, facts))
@@ -51,7 +51,7 @@ fn keep(child_client: &ChildClient, key: &DriveKey, request: &BucketRequest, fac
     Known::View(bucket_controller.ensure(key, request, recorded(request, facts)))
 }
 
-/// What status says of a bucket. What the drive itself was removing may be gone.
+/// The recorded state of a bucket. One that the drive was removing may be deleted by now, so nothing is assumed of it.
 fn recorded(request: &BucketRequest, facts: &BucketFacts) -> state::Recorded {
     let recorded = &facts.recorded;
     if recorded.state == BucketState::Removing {
@@ -70,7 +70,7 @@ fn recorded(request: &BucketRequest, facts: &BucketFacts) -> state::Recorded {
     }
 }
 
-/// How a bucket stood before the operator started. One that is as it was set up is looked at in its turn.
+/// The recorded state, which saves requests after a restart of the operator.
 fn before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
     match recorded.state {
         BucketState::Lost => Some(State::Lost { to_another: false }),
@@ -83,7 +83,7 @@ fn before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
     }
 }
 
-/// What status says of a bucket that was set up like this before: a restarted operator asks nobody.
+/// `Ready` if the bucket was set up with the same settings.
 fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
     let is_same = recorded.settings.as_deref() == Some(settings_hash(&request.settings).as_str());
     (is_same && recorded.state == BucketState::Ready).then(|| State::Ready {
@@ -96,7 +96,7 @@ fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<Stat
     })
 }
 
-/// Does what is to be done about a bucket that is no longer asked for.
+/// Handles a bucket that the drive no longer asks for.
 pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_removal: &BucketRemoval) -> Known {
     let Some(bucket_controller) = &child_client.bucket_controller else {
         return Known::NoStore;
@@ -110,7 +110,7 @@ pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_remo
     };
     let manner = match bucket_removal.fate {
         RemovalDecision::Kept | RemovalDecision::Unconfirmed => {
-            // Whatever is under way stops, with the next page at the latest.
+            // A running removal stops, after the current page at the latest.
             bucket_controller.release(key, &recorded.name);
             return Known::Unrecorded;
         }

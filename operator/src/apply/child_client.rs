@@ -1,5 +1,5 @@
-//! The requests that write children. Every answer is asked for as metadata only, so that not even our own
-//! write of a Secret brings a value back.
+//! The requests that write children. Every response is requested as metadata only, so that not even our own write of a
+//! Secret returns a value.
 
 use std::sync::Arc;
 
@@ -11,9 +11,8 @@ use kube::core::{DynamicObject, PartialObjectMeta, Request, Resource};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::apply::contest::Contests;
-use crate::informer::co_owners;
-use crate::informer::field_takers;
+use crate::apply::conflicts::FieldConflicts;
+use crate::informer::managed_fields::{co_owners, field_takers};
 use crate::informer::observe;
 use crate::informer::store::Store;
 use crate::telemetry::metrics::Metrics;
@@ -23,27 +22,21 @@ use ras_core::fetched::facts::FIELD_MANAGER;
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_object_store::controller::BucketController;
 
-/// Asks for the metadata of an object instead of the object.
 const METADATA_ONLY: HeaderValue =
     HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
-/// An object with this resourceVersion never existed: a server-side apply that names it creates what is not
-/// there, and is refused with 409 where something is. So no object of somebody else is ever overwritten,
-/// and finding out takes no request of its own.
-const NEVER: &str = "1";
+/// No object ever has this resourceVersion. A server-side apply with it creates a missing object and is refused with
+/// 409 if one exists, so an unowned object is never overwritten, and no extra request is needed.
+const NONEXISTENT: &str = "1";
 
-/// What it takes to write children.
 #[derive(Clone)]
 pub struct ChildClient {
-    /// The API server.
     pub client: Client,
-    /// Learns what each write returned.
+    /// Updated with the response to each write.
     pub store: Arc<Store>,
-    /// Counts writes.
     pub metrics: Metrics,
-    /// Remembers fields that others insist on.
-    pub contests: Arc<Contests>,
-    /// Looks after buckets, where the platform has an object store.
+    pub conflicts: Arc<FieldConflicts>,
+    /// Absent without an object store.
     pub bucket_controller: Option<BucketController>,
 }
 
@@ -52,33 +45,33 @@ impl ChildClient {
         Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.resource())
     }
 
-    fn learn(&self, key: &ChildKey, verb: &'static str, answer: &PartialObjectMeta<DynamicObject>) {
+    fn record_write(&self, key: &ChildKey, verb: &'static str, answer: &PartialObjectMeta<DynamicObject>) {
         self.metrics.wrote(key.kind.as_str(), verb);
         self.store.wrote(key, observe::record(key.kind, &answer.metadata));
     }
 
-    fn learn_of_patch(&self, key: &ChildKey, answer: &PartialObjectMeta<DynamicObject>) {
+    fn record_patch(&self, key: &ChildKey, answer: &PartialObjectMeta<DynamicObject>) {
         self.metrics.wrote(key.kind.as_str(), "patch");
         self.store.patched(key, observe::record(key.kind, &answer.metadata));
     }
 
-    /// Applies an object that must not exist yet. 409 means that it does.
+    /// Applies an object that must not exist yet; 409 if it does.
     pub async fn create(&self, key: &ChildKey, mut body: Value) -> Result<(), kube::Error> {
-        set_metadata(&mut body, "resourceVersion", NEVER);
+        set_metadata(&mut body, "resourceVersion", NONEXISTENT);
         let answer = self
             .api(key)
             .patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body))
             .await?;
-        self.learn(key, "create", &answer);
+        self.record_write(key, "create", &answer);
         Ok(())
     }
 
-    /// Applies an object over the one with this UID, whatever others say about our fields. What it leaves out goes, whoever
-    /// owns it with us.
+    /// Applies the object with this UID by force. Fields that the new body leaves out are removed, even if other
+    /// managers own them too.
     pub async fn update(&self, key: &ChildKey, mut body: Value, uid: &str) -> Result<(), kube::Error> {
         let shared = self.store.get(key).and_then(|record| record.fields.shared);
         let shared = shared.and_then(|shared| serde_json::from_str(&shared).ok());
-        if shared.is_some_and(|shared| co_owners::keep_what_is_dropped(&shared, &body)) {
+        if shared.is_some_and(|shared| co_owners::block_removal(&shared, &body)) {
             self.release(key, &body, uid).await?;
         }
         set_metadata(&mut body, "uid", uid);
@@ -86,11 +79,11 @@ impl ChildClient {
             .api(key)
             .patch_metadata(&key.name, &apply_params(), &Patch::Apply(&body))
             .await?;
-        self.learn(key, "apply", &answer);
+        self.record_write(key, "apply", &answer);
         Ok(())
     }
 
-    /// Makes us the only owner of what an apply of `body` leaves out, in the object with this UID. 409 means that it changed
+    /// Removes other managers' ownership of the fields that an apply of `body` leaves out; 409 if the object changed
     /// meanwhile.
     async fn release(&self, key: &ChildKey, body: &Value, uid: &str) -> Result<(), kube::Error> {
         let Some(found) = self.api(key).get_metadata_opt(&key.name).await? else {
@@ -105,8 +98,8 @@ impl ChildClient {
         self.patch(key, &Patch::Merge(&json!({"metadata": metadata}))).await
     }
 
-    /// Creates a Secret with values. It is a plain create and not an apply, so that applying its metadata
-    /// later, without values, takes none away.
+    /// Creates a Secret with values. It is a create and not an apply: a later apply of the metadata, without values,
+    /// would remove values that an apply has written.
     pub async fn create_secret(&self, key: &ChildKey, body: &Value) -> Result<(), kube::Error> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -118,12 +111,11 @@ impl ChildClient {
             .map_err(kube::Error::BuildRequest)?;
         request.headers_mut().insert(ACCEPT, METADATA_ONLY);
         let answer = self.client.request(request).await?;
-        self.learn(key, "create", &answer);
+        self.record_write(key, "create", &answer);
         Ok(())
     }
 
-    /// Writes values into a Secret that is still as `record` remembers it, and `notes` among its annotations. Other keys
-    /// stay as they are.
+    /// Writes values and annotations into a Secret that has not changed since `record`. Other keys stay as they are.
     pub async fn write_values(
         &self,
         key: &ChildKey,
@@ -138,44 +130,44 @@ impl ChildClient {
         self.patch(key, &Patch::Merge(&body)).await
     }
 
-    /// Annotates an object that is still as `record` says.
+    /// Annotates an object that has not changed since `record`.
     pub async fn annotate(&self, key: &ChildKey, record: &Record, notes: &Value) -> Result<(), kube::Error> {
         let (uid, version) = (&*record.uid, record.version.to_string());
         let body = json!({"metadata": {"uid": uid, "resourceVersion": version, "annotations": notes}});
         self.patch(key, &Patch::Merge(&body)).await
     }
 
-    /// Takes the drive with the UID `drive` off the owners of an object with this UID. What a create has set no apply takes
-    /// away by leaving it out, and other owners are not ours to remove.
+    /// Removes the drive with the UID `drive` from the owner references. An apply cannot do it: it does not remove a
+    /// field that a create has set, and it must not touch other owners.
     pub async fn disown(&self, key: &ChildKey, uid: &str, drive: &str) -> Result<(), kube::Error> {
         let owners = json!([{"$patch": "delete", "uid": drive}]);
         let body = json!({"metadata": {"uid": uid, "ownerReferences": owners}});
         self.patch(key, &Patch::Strategic(&body)).await
     }
 
-    /// Takes [`INSTANCE`] off an object with this UID, whoever has set it. Nothing is set, so `managedFields` keeps the times by
-    /// which pods that use a Secret are stamped.
+    /// Removes the label [`INSTANCE`], also if another manager set it. The patch sets no field, so the times in `managedFields`, from
+    /// which the hash of a Secret is made, do not change.
     pub async fn unlabel(&self, key: &ChildKey, uid: &str) -> Result<(), kube::Error> {
         let body = json!({"metadata": {"uid": uid, "labels": {(INSTANCE): null}}});
         self.patch(key, &Patch::Merge(&body)).await
     }
 
-    /// Changes the fields that are named, and takes none away for being left out, as an apply would.
+    /// Changes only the fields in `patch`, unlike an apply, which removes fields that it leaves out.
     async fn patch(&self, key: &ChildKey, patch: &Patch<&Value>) -> Result<(), kube::Error> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
         let answer = self.api(key).patch_metadata(&key.name, &params, patch).await?;
-        self.learn_of_patch(key, &answer);
+        self.record_patch(key, &answer);
         Ok(())
     }
 
-    /// Hands the number of replicas over: from now on it stays as it is when we no longer apply it.
+    /// Gives `spec.replicas` a second owner, so that the number stays when we stop applying it.
     ///
-    /// Leaving a field out of an apply removes it when nobody else holds it, and Kubernetes would fall back to one
-    /// replica. Applied through the `scale` subresource the number has an entry of its own in `managedFields`,
-    /// which keeps it until an autoscaler or `kubectl scale` writes another.
+    /// An apply that leaves a field out removes it if no other manager owns it, and Kubernetes would default to one
+    /// replica. An apply through the `scale` subresource has its own entry in `managedFields`, which keeps the number
+    /// until an autoscaler or `kubectl scale` writes another.
     pub async fn hand_over_replicas(&self, key: &ChildKey, replicas: i32, force: bool) -> Result<(), kube::Error> {
         let body = json!({
             "apiVersion": "autoscaling/v1",
@@ -193,8 +185,7 @@ impl ChildClient {
         Ok(())
     }
 
-    /// Writes the number of replicas of the Deployment with this UID, with a note in place of the hash of what was applied, and
-    /// nothing else. No apply: one that leaves the rest out would take it away.
+    /// Writes only the number of replicas, and `note` in place of the hash of the applied object.
     pub async fn scale(&self, key: &ChildKey, uid: &str, replicas: i32, note: &str) -> Result<(), kube::Error> {
         let body = json!({
             "metadata": {"uid": uid, "annotations": {(APPLIED): note}},
@@ -203,10 +194,11 @@ impl ChildClient {
         self.patch(key, &Patch::Merge(&body)).await
     }
 
-    /// Deletes the object with this UID, and what it made: in the background, or before it goes itself.
-    pub async fn delete(&self, key: &ChildKey, uid: &str, whole: bool) -> Result<(), kube::Error> {
+    /// Deletes the object with this UID. In the foreground Kubernetes deletes its dependents, such as pods, before the
+    /// object.
+    pub async fn delete(&self, key: &ChildKey, uid: &str, in_foreground: bool) -> Result<(), kube::Error> {
         let params = DeleteParams {
-            propagation_policy: Some(if whole {
+            propagation_policy: Some(if in_foreground {
                 PropagationPolicy::Foreground
             } else {
                 PropagationPolicy::Background
@@ -229,8 +221,8 @@ impl ChildClient {
         Ok(())
     }
 
-    /// Who took which fields of `body` in the object that is there.
-    pub async fn taken(&self, key: &ChildKey, body: &Value) -> Result<Vec<Taken>, kube::Error> {
+    /// Fields of `body` that we no longer own in the live object, with their managers.
+    pub async fn taken_fields(&self, key: &ChildKey, body: &Value) -> Result<Vec<Taken>, kube::Error> {
         let found = self.api(key).get_metadata_opt(&key.name).await?;
         let managed = found
             .and_then(|found| found.metadata.managed_fields)
@@ -238,7 +230,7 @@ impl ChildClient {
         Ok(field_takers::taken(&managed, body))
     }
 
-    /// An autoscaler of somebody else's that scales this Deployment.
+    /// Name of an autoscaler of this Deployment that no drive owns.
     pub async fn autoscaler(&self, key: &ChildKey) -> Result<Option<String>, kube::Error> {
         let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), &key.namespace);
         let scales = |found: &HorizontalPodAutoscaler| {
@@ -251,8 +243,8 @@ impl ChildClient {
         Ok(found.and_then(|found| found.metadata.name))
     }
 
-    /// Looks at an object that the informers do not tell of, and remembers it.
-    pub async fn look(&self, key: &ChildKey) -> Result<Option<Record>, kube::Error> {
+    /// Reads an object into the store. For objects that no watch covers, or that changed since the last event.
+    pub async fn refresh(&self, key: &ChildKey) -> Result<Option<Record>, kube::Error> {
         let Some(found) = self.api(key).get_metadata_opt(&key.name).await? else {
             self.store.forget(key);
             return Ok(None);
@@ -276,7 +268,7 @@ fn set_metadata(body: &mut Value, field: &str, value: &str) {
     }
 }
 
-/// Whether an error says that the object is not the one that was meant: it was made, or replaced, meanwhile.
+/// True when the object was created, replaced or changed meanwhile.
 pub fn is_conflict(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     status.code == 409 || (status.code == 422 && status.message.contains("metadata.uid"))

@@ -1,88 +1,82 @@
-//! What to do with one child, from what is remembered of it. Pure.
+//! Compares a desired child with its record and decides what to send. Pure.
 
 use ras_crds::labels::INSTANCE;
 use serde_json::Value;
 
 use crate::apply::item::Item;
-use crate::informer::ownership::covers;
+use crate::informer::managed_fields::covers;
 use ras_core::fetched::record::{Owner, Record};
 use ras_core::kind::Kind;
 
-/// Who asks: children belong to a drive by name and UID.
+/// Name and UID of a drive, by which its children are recognised.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
-    /// Name of the drive.
+pub struct DriveId<'a> {
     pub name: &'a str,
-    /// UID of the drive.
     pub uid: &'a str,
 }
 
-/// What to do with one child.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// It is as it should be. `verified` is the digest that was just compared, to be noted.
+pub enum ChildAction {
+    /// It is as desired.
     Nothing {
-        /// Digest of our fields, when they were compared for the first time.
+        /// Digest of our fields if they were compared just now, to be recorded.
         verified: Option<u64>,
     },
-    /// It does not exist, as far as is known.
     Create,
-    /// It exists, is ours, and differs.
     Update {
-        /// UID of the object that is meant.
         uid: String,
-        /// Whether somebody else changed what was ours, rather than the drive.
+        /// Another manager changed our fields; otherwise the drive has changed.
         drifted: bool,
     },
-    /// It holds data and has [`INSTANCE`] from an earlier version of the operator, or from a backup. No apply takes it away when a
-    /// create has set it, as that of a generated Secret, or when somebody else sets it, too.
+    /// It holds data and has the label [`INSTANCE`] from an earlier version of the operator or from a backup. An apply
+    /// does not remove the label if a create has set it, or if another manager sets it too.
     Unlabel {
-        /// UID of the object that is meant.
         uid: String,
     },
-    /// It is going away, or belongs to an earlier drive of the same name that is; its end wakes the drive.
+    /// It is being deleted, itself or with an earlier drive of the same name. The delete event requeues the drive.
     Wait,
-    /// Somebody else made it.
-    Foreign {
-        /// Whose it is, in words.
+    /// It is not the drive's.
+    Unowned {
+        /// A clause for messages, such as `it belongs to the drive a`.
         whose: String,
     },
 }
 
-/// What to do with `item`, given what is remembered of it.
-pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
-    let Some(record) = record else { return Step::Create };
-    match belonging(record, asker) {
+pub fn decide(item: &Item, record: Option<&Record>, drive: DriveId<'_>) -> ChildAction {
+    let Some(record) = record else {
+        return ChildAction::Create;
+    };
+    match belonging(record, drive) {
         Belonging::Ours => {}
-        Belonging::Leaving => return Step::Wait,
-        Belonging::Foreign(whose) => return Step::Foreign { whose },
+        Belonging::EarlierDrive => return ChildAction::Wait,
+        Belonging::Unowned(whose) => return ChildAction::Unowned { whose },
     }
     if record.deleting {
-        return Step::Wait;
+        return ChildAction::Wait;
     }
     if item.key.kind == Kind::Job {
-        // Nothing of it that matters can be changed. Whatever would run otherwise has another name.
-        return Step::Nothing { verified: None };
+        // A Job's pod template is immutable: a Job that does something else has another name.
+        return ChildAction::Nothing { verified: None };
     }
-    let update = |drifted| Step::Update {
+    let update = |drifted| ChildAction::Update {
         uid: record.uid.to_string(),
         drifted,
     };
     if record.applied.as_deref() != Some(item.hash.as_str()) {
-        // What this process wrote is not what is there any more, and is still asked for.
+        // Drift: this process wrote the desired object, and it is no longer what is applied.
         return update(record.applied.is_none() || record.written.as_deref() == Some(item.hash.as_str()));
     }
-    if is_taken_for_an_application(item, record) {
-        return Step::Unlabel {
+    if has_instance_label(item, record) {
+        return ChildAction::Unlabel {
             uid: record.uid.to_string(),
         };
     }
     match &record.fields.unverified {
-        None => Step::Nothing { verified: None },
+        None => ChildAction::Nothing { verified: None },
         Some(text) => {
             let entries: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
             if covers(&item.body, &entries.iter().collect::<Vec<_>>()) {
-                Step::Nothing {
+                ChildAction::Nothing {
                     verified: Some(record.fields.digest),
                 }
             } else {
@@ -92,41 +86,41 @@ pub fn decide(item: &Item, record: Option<&Record>, asker: Asker<'_>) -> Step {
     }
 }
 
-/// Whether an object that holds data has the label by which Argo CD would prune it.
-pub fn is_taken_for_an_application(item: &Item, record: &Record) -> bool {
+/// True for an object with data that has the label by which Argo CD would prune it.
+pub fn has_instance_label(item: &Item, record: &Record) -> bool {
     let asked = item.body.pointer("/metadata/labels");
     record.marks.is_instance && asked.is_some_and(|labels| labels.get(INSTANCE).is_none())
 }
 
-/// Whether a child that is no longer desired may be removed: only what this very drive owns. What is
-/// retained has no owner and stays.
-pub fn may_prune(record: &Record, asker: Asker<'_>) -> bool {
-    !record.deleting && matches!(&record.owner, Owner::Drive { uid, .. } if **uid == *asker.uid)
+/// A child may be deleted only if this drive owns it. A retained object has no owner.
+pub fn may_prune(record: &Record, drive: DriveId<'_>) -> bool {
+    !record.deleting && matches!(&record.owner, Owner::Drive { uid, .. } if **uid == *drive.uid)
 }
 
-/// Whether a child is there to be used: it is the drive's, and it stays.
-pub fn is_usable(record: &Record, asker: Asker<'_>) -> bool {
-    !record.deleting && matches!(belonging(record, asker), Belonging::Ours)
+/// True when the child is the drive's and is not being deleted.
+pub fn is_usable(record: &Record, drive: DriveId<'_>) -> bool {
+    !record.deleting && matches!(belonging(record, drive), Belonging::Ours)
 }
 
 enum Belonging {
     Ours,
-    Leaving,
-    Foreign(String),
+    /// An earlier drive of the same name, which was deleted.
+    EarlierDrive,
+    Unowned(String),
 }
 
-fn belonging(record: &Record, asker: Asker<'_>) -> Belonging {
+fn belonging(record: &Record, drive: DriveId<'_>) -> Belonging {
     match &record.owner {
-        Owner::Drive { uid, .. } if **uid == *asker.uid => Belonging::Ours,
-        // Deleted a moment ago and made again: the garbage collector is about to remove the old one's children.
-        Owner::Drive { name, .. } if **name == *asker.name => Belonging::Leaving,
-        Owner::Drive { name, .. } => Belonging::Foreign(format!("it belongs to the drive {name}")),
-        Owner::Other { who } => Belonging::Foreign(format!("it belongs to {who}")),
+        Owner::Drive { uid, .. } if **uid == *drive.uid => Belonging::Ours,
+        // The drive was deleted and created again: the garbage collector is about to delete the old children.
+        Owner::Drive { name, .. } if **name == *drive.name => Belonging::EarlierDrive,
+        Owner::Drive { name, .. } => Belonging::Unowned(format!("it belongs to the drive {name}")),
+        Owner::Other { who } => Belonging::Unowned(format!("it belongs to {who}")),
         Owner::Nobody => match &record.drive {
-            Some(name) if **name == *asker.name => Belonging::Ours,
-            Some(name) => Belonging::Foreign(format!("it was made for the drive {name}")),
+            Some(name) if **name == *drive.name => Belonging::Ours,
+            Some(name) => Belonging::Unowned(format!("it was made for the drive {name}")),
             None if record.touched => Belonging::Ours,
-            None => Belonging::Foreign("it was not made by ras-operator".to_owned()),
+            None => Belonging::Unowned("it was not made by ras-operator".to_owned()),
         },
     }
 }
@@ -137,7 +131,7 @@ mod tests {
     use ras_core::fetched::record::{Detail, Fields, Marks};
     use serde_json::json;
 
-    const ME: Asker<'_> = Asker { name: "me", uid: "1" };
+    const ME: DriveId<'_> = DriveId { name: "me", uid: "1" };
 
     fn item() -> Item {
         Item::new(
@@ -180,8 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_should_be_is_left_alone() {
-        assert_eq!(decide(&item(), Some(&mine()), ME), Step::Nothing { verified: None });
+    fn a_child_that_is_as_desired_is_not_written() {
+        assert_eq!(
+            decide(&item(), Some(&mine()), ME),
+            ChildAction::Nothing { verified: None }
+        );
     }
 
     #[test]
@@ -189,11 +186,14 @@ mod tests {
         let covered = json!([{"f:metadata": {"f:annotations": {}}, "f:data": {"f:k": {}}}]).to_string();
         let mut known = mine();
         known.fields.unverified = Some(covered.into());
-        assert_eq!(decide(&item(), Some(&known), ME), Step::Nothing { verified: Some(7) });
+        assert_eq!(
+            decide(&item(), Some(&known), ME),
+            ChildAction::Nothing { verified: Some(7) }
+        );
         known.fields.unverified = Some(json!([{"f:metadata": {"f:annotations": {}}}]).to_string().into());
         assert_eq!(
             decide(&item(), Some(&known), ME),
-            Step::Update {
+            ChildAction::Update {
                 uid: "u".into(),
                 drifted: true
             }
@@ -201,14 +201,14 @@ mod tests {
     }
 
     #[test]
-    fn what_another_operator_applied_over_what_this_one_wrote_is_drift_and_a_change_of_the_drive_is_none() {
+    fn an_apply_by_another_operator_is_drift_and_a_change_of_the_drive_is_not() {
         let drifted = |written: Option<&str>| {
             let mut known = mine();
             known.applied = Some("other".into());
             known.written = written.map(Into::into);
             match decide(&item(), Some(&known), ME) {
-                Step::Update { drifted, .. } => drifted,
-                step => panic!("{step:?}"),
+                ChildAction::Update { drifted, .. } => drifted,
+                action => panic!("{action:?}"),
             }
         };
         assert!(drifted(Some(&item().hash)));
@@ -216,16 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_made_once_and_never_changed() {
+    fn a_job_is_created_once_and_never_changed() {
         let object = json!({"metadata": {"name": "j", "namespace": "n"}, "spec": {"backoffLimit": 0}});
         let job = Item::new(Kind::Job, &object).unwrap();
-        assert_eq!(decide(&job, None, ME), Step::Create);
-        assert_eq!(decide(&job, Some(&mine()), ME), Step::Nothing { verified: None });
-        let mut going = mine();
-        going.deleting = true;
-        assert_eq!(decide(&job, Some(&going), ME), Step::Wait);
-        let foreign = record(Owner::Nobody, None);
-        assert!(matches!(decide(&job, Some(&foreign), ME), Step::Foreign { .. }));
+        assert_eq!(decide(&job, None, ME), ChildAction::Create);
+        assert_eq!(decide(&job, Some(&mine()), ME), ChildAction::Nothing { verified: None });
+        let mut deleting = mine();
+        deleting.deleting = true;
+        assert_eq!(decide(&job, Some(&deleting), ME), ChildAction::Wait);
+        let unowned = record(Owner::Nobody, None);
+        assert!(matches!(decide(&job, Some(&unowned), ME), ChildAction::Unowned { .. }));
     }
 
     #[test]
@@ -236,24 +236,24 @@ mod tests {
         };
         let data = labelled(json!({"ras.dev/drive": "me"}));
         let other = labelled(json!({"ras.dev/drive": "me", INSTANCE: "me"}));
-        for (item, is_instance, step) in [
-            (&data, true, Step::Unlabel { uid: "u".into() }),
-            (&data, false, Step::Nothing { verified: None }),
-            (&other, true, Step::Nothing { verified: None }),
+        for (item, is_instance, action) in [
+            (&data, true, ChildAction::Unlabel { uid: "u".into() }),
+            (&data, false, ChildAction::Nothing { verified: None }),
+            (&other, true, ChildAction::Nothing { verified: None }),
         ] {
             let mut known = mine();
             known.applied = Some(item.hash.as_str().into());
             known.marks.is_instance = is_instance;
-            assert_eq!(decide(item, Some(&known), ME), step);
+            assert_eq!(decide(item, Some(&known), ME), action);
         }
-        // The apply that an upgrade brings comes first: it takes the label away where an apply has set it.
+        // After an upgrade the apply comes first: it removes the label if an apply has set it.
         let mut known = mine();
         known.marks.is_instance = true;
-        assert!(matches!(decide(&data, Some(&known), ME), Step::Update { .. }));
+        assert!(matches!(decide(&data, Some(&known), ME), ChildAction::Update { .. }));
     }
 
     #[test]
-    fn what_somebody_else_made_is_never_touched() {
+    fn an_unowned_object_is_never_touched() {
         for (owner, drive) in [
             (Owner::Nobody, None),
             (Owner::Nobody, Some("other")),
@@ -273,7 +273,7 @@ mod tests {
         ] {
             let record = record(owner, drive);
             assert!(
-                matches!(decide(&item(), Some(&record), ME), Step::Foreign { .. }),
+                matches!(decide(&item(), Some(&record), ME), ChildAction::Unowned { .. }),
                 "{record:?}"
             );
             assert!(!may_prune(&record, ME));
@@ -281,18 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_drive_of_the_same_name_left_is_found_again() {
+    fn objects_that_an_earlier_drive_of_the_same_name_retained_are_adopted() {
         let mut kept = record(Owner::Nobody, Some("me"));
         kept.applied = Some("old".into());
-        assert!(matches!(decide(&item(), Some(&kept), ME), Step::Update { .. }));
-        assert!(!may_prune(&kept, ME), "what nobody owns is kept");
-        let leaving = record(
+        assert!(matches!(decide(&item(), Some(&kept), ME), ChildAction::Update { .. }));
+        assert!(!may_prune(&kept, ME), "an object without an owner is kept");
+        let of_earlier_drive = record(
             Owner::Drive {
                 name: "me".into(),
                 uid: "0".into(),
             },
             Some("me"),
         );
-        assert_eq!(decide(&item(), Some(&leaving), ME), Step::Wait);
+        assert_eq!(decide(&item(), Some(&of_earlier_drive), ME), ChildAction::Wait);
     }
 }

@@ -1,26 +1,26 @@
-//! Which children must be left as they are for now. Pure.
+//! Children that are left as they are while their service is held. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::ConditionType;
 
-use crate::apply::decide::{Asker, may_prune};
+use crate::apply::decide::{DriveId, may_prune};
 use crate::apply::item::Item;
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
 use ras_core::plan::blocked::BlockedBy;
 
-/// Programs wait for what they need. What serves while a migration runs, or has failed, goes on with the ports, files and
-/// rules it was started with: these wait, too, where they are there, and so does the route to ports that would be others.
-/// What somebody else made is not left in silence: the drive has to say that it is in the way.
-pub fn left(
+/// A held workload is not written. While a migration runs or has failed, the running version needs the ports, files and
+/// rules that it was started with, so existing ones are not written either, nor the Ingress if the ports would change.
+/// An unowned object with the same name is not deferred, so that it is reported.
+pub fn deferred(
     items: &[Item],
     held: &BTreeMap<String, BlockedBy>,
-    asker: Asker<'_>,
+    drive: DriveId<'_>,
     known: impl Fn(&ChildKey) -> Option<Record>,
 ) -> BTreeSet<ChildKey> {
-    let ours = |key: &ChildKey| known(key).filter(|record| may_prune(record, asker));
-    let mut left = BTreeSet::new();
+    let ours = |key: &ChildKey| known(key).filter(|record| may_prune(record, drive));
+    let mut deferred = BTreeSet::new();
     let mut ports_differ = false;
     for item in items {
         let Some(waiting) = held.get(&*item.key.name) else {
@@ -48,18 +48,18 @@ pub fn left(
             | Kind::ExternalSecretBeta => false,
         };
         if waits {
-            left.insert(item.key.clone());
+            deferred.insert(item.key.clone());
         }
     }
     if ports_differ {
         let routes = items.iter().filter(|item| item.key.kind == Kind::Ingress);
-        left.extend(
+        deferred.extend(
             routes
                 .filter(|item| ours(&item.key).is_some())
                 .map(|item| item.key.clone()),
         );
     }
-    left
+    deferred
 }
 
 #[cfg(test)]
@@ -113,14 +113,14 @@ mod tests {
             message: String::new(),
         };
         let held = BTreeMap::from([("d-api".to_owned(), waiting)]);
-        left(&items, &held, Asker { name: "d", uid: "1" }, known)
+        deferred(&items, &held, DriveId { name: "d", uid: "1" }, known)
             .iter()
             .map(ToString::to_string)
             .collect()
     }
 
     #[test]
-    fn what_serves_keeps_its_service_and_the_route_to_it_while_a_migration_is_waited_for() {
+    fn during_a_migration_the_running_version_keeps_its_files_ports_and_route() {
         let as_before = item(Kind::Service, "d-api").hash;
         let same = |key: &ChildKey| Some(record(if key.kind == Kind::Service { &as_before } else { "other" }));
         let migration = ConditionType::MigrationsReady;
@@ -136,20 +136,17 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_made_is_told() {
-        let unowned_objects = |_: &ChildKey| {
+    fn an_unowned_object_is_not_deferred() {
+        let unowned = |_: &ChildKey| {
             let mut record = record("other");
             record.owner = Owner::Nobody;
             Some(record)
         };
-        assert_eq!(
-            names(ConditionType::MigrationsReady, unowned_objects),
-            ["Deployment/d-api"]
-        );
+        assert_eq!(names(ConditionType::MigrationsReady, unowned), ["Deployment/d-api"]);
     }
 
     #[test]
-    fn what_is_not_there_is_made_and_what_waits_for_a_secret_changes_all_but_its_program() {
+    fn missing_objects_are_created_and_waiting_for_a_secret_defers_only_the_workload() {
         assert_eq!(names(ConditionType::MigrationsReady, |_| None), ["Deployment/d-api"]);
         assert_eq!(
             names(ConditionType::SecretsReady, |_| Some(record("other"))),

@@ -1,17 +1,17 @@
-//! Which children must not change because data that they use is being deleted or is gone. Pure.
+//! Children that must not change because data that they use is being deleted or is deleted. Pure.
 
 use std::collections::BTreeSet;
 
 use ras_crds::labels::{JOB_OF, SERVICE};
 use serde_json::Value;
 
+use crate::apply::dependencies::uses;
 use crate::apply::item::Item;
-use crate::apply::uses::uses;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 
-/// The objects in `data`, what mounts or reads them, and what would have their programs replaced: an autoscaler, and a migration to a
-/// version that may not start. A rollout or another number of pods would stop the pod that still has the data.
+/// The objects in `data`, the workloads that mount or read them, and the autoscalers and migration Jobs of those
+/// workloads. A rollout or another number of pods would stop the pod that still has the data.
 pub fn frozen(items: &[Item], data: &BTreeSet<ChildKey>) -> BTreeSet<ChildKey> {
     if data.is_empty() {
         return BTreeSet::new();
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mounts_data_that_goes_is_left_with_all_that_would_replace_it() {
+    fn workloads_of_deleted_data_are_frozen_with_what_would_replace_their_pods() {
         let pod = |claim: &str| json!({"template": {"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]}}});
         let scales = |name: &str| json!({"scaleTargetRef": {"kind": "Deployment", "name": name}});
         let items = [
@@ -73,9 +73,9 @@ mod tests {
             item(Kind::Service, "d-web", &json!({SERVICE: "web"}), &json!({})),
         ];
         let data = BTreeSet::from([ChildKey::new(Kind::PersistentVolumeClaim, "n", "data")]);
-        let left: Vec<String> = frozen(&items, &data).iter().map(ToString::to_string).collect();
+        let names: Vec<String> = frozen(&items, &data).iter().map(ToString::to_string).collect();
         assert_eq!(
-            left,
+            names,
             [
                 "PersistentVolumeClaim/data",
                 "StatefulSet/d-database",

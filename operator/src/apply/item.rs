@@ -1,4 +1,4 @@
-//! One child as it goes to the API server: its JSON with the hash of it. Pure.
+//! One child as it is sent to the API server: its JSON, annotated with the hash of it. Pure.
 
 use std::fmt::Write;
 
@@ -7,63 +7,57 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use ras_core::build::labels::APPLIED;
-use ras_core::fetched::record::ChildKey;
+use ras_core::build::{DesiredObject, NotJson};
+use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
 use ras_core::names::RENDER_CONTAINER;
 
-/// One child as it goes to the API server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// What it is.
     pub key: ChildKey,
-    /// The object, with [`APPLIED`] among its annotations.
+    /// The object with the annotation [`APPLIED`].
     pub body: Value,
     /// Hash of the object without that annotation.
     pub hash: String,
 }
 
-/// Why a child cannot be written as JSON, which would be a mistake in `build`.
+/// A child that cannot be written as JSON, which is a bug in `build`.
 #[derive(Debug, thiserror::Error)]
-#[error("{kind} {name:?} cannot be written as JSON: {source}")]
-pub struct ItemError {
-    kind: Kind,
-    name: String,
-    source: serde_json::Error,
-}
+#[error(transparent)]
+pub struct ItemError(#[from] NotJson);
 
 impl Item {
-    /// Makes an item of an object that `build` made.
     pub fn new(kind: Kind, object: &impl Serialize) -> Result<Self, ItemError> {
-        let error = |name: &str| {
-            let name = name.to_owned();
-            move |source| ItemError { kind, name, source }
-        };
-        let mut body = serde_json::to_value(object).map_err(error(""))?;
-        let part = |pointer: &str| {
-            body.pointer(pointer)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let (namespace, name) = (part("/metadata/namespace"), part("/metadata/name"));
-        let hash = hash(&serde_json::to_vec(&body).map_err(error(&name))?);
-        annotate(&mut body, &hash);
-        Ok(Self {
-            key: ChildKey::new(kind, &namespace, &name),
-            body,
-            hash,
-        })
+        let body = serde_json::to_value(object).map_err(|source| NotJson { kind, source })?;
+        Self::from_object(DesiredObject { kind, body })
     }
 
-    /// How many pods a Deployment asks for, where it replaces them one at a time.
+    pub fn from_object(object: DesiredObject) -> Result<Self, ItemError> {
+        let DesiredObject { kind, mut body } = object;
+        let metadata = |field: &str| {
+            let text = body.get("metadata").and_then(|metadata| metadata.get(field));
+            text.and_then(Value::as_str).unwrap_or_default()
+        };
+        let key = ChildKey::new(kind, metadata("namespace"), metadata("name"));
+        let hash = hash(&serde_json::to_vec(&body).map_err(|source| NotJson { kind, source })?);
+        annotate(&mut body, &hash);
+        Ok(Self { key, body, hash })
+    }
+
+    /// True when this item is what was applied last.
+    pub fn is_applied_in(&self, record: &Record) -> bool {
+        record.applied.as_deref() == Some(self.hash.as_str())
+    }
+
+    /// The replicas of a Deployment that replaces its pods one at a time.
     pub fn one_at_a_time(&self) -> Option<i64> {
         let number = |pointer: &str| self.body.pointer(pointer).and_then(Value::as_i64);
-        // The other strategies have a share, or none.
+        // Other strategies have a percentage, or none.
         (number("/spec/strategy/rollingUpdate/maxSurge") == Some(1)).then_some(())?;
         number("/spec/replicas")
     }
 
-    /// The same Deployment, with another number of pods, or none that is ours.
+    /// The same Deployment with another `spec.replicas`. `None` removes the field.
     #[must_use]
     pub fn with_replicas(&self, replicas: Option<i32>) -> Self {
         let mut body = self.body.clone();
@@ -76,16 +70,13 @@ impl Item {
         self.changed(body)
     }
 
-    /// Whether it is a workload that is to have no pods.
+    /// True for a workload with zero replicas.
     pub fn asks_for_no_pods(&self) -> bool {
         matches!(self.key.kind, Kind::Deployment | Kind::StatefulSet)
             && self.body.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0)
     }
 
-    /// The same Deployment, with its files rendered by another image of ours.
-    ///
-    /// The image is the operator's own, so each upgrade of the operator would change every pod template and
-    /// restart every program that has files. It is kept as it runs as long as nothing else changes.
+    /// The same Deployment with another image in the init container that renders files.
     #[must_use]
     pub fn rendered_by(&self, image: &str) -> Self {
         let mut body = self.body.clone();
@@ -102,19 +93,14 @@ impl Item {
         self.changed(body)
     }
 
-    /// The same without a number of replicas, which is somebody else's then.
     #[must_use]
     pub fn without_replicas(&self) -> Self {
-        let mut body = self.body.clone();
-        if let Some(spec) = body.pointer_mut("/spec").and_then(Value::as_object_mut) {
-            spec.remove("replicas");
-        }
-        self.changed(body)
+        self.with_replicas(None)
     }
 
     fn changed(&self, mut body: Value) -> Self {
         disannotate(&mut body);
-        // Written before as JSON, so it can be written again.
+        // It was JSON before, so this does not fail.
         let hash = hash(&serde_json::to_vec(&body).unwrap_or_default());
         annotate(&mut body, &hash);
         Self {
@@ -157,7 +143,7 @@ fn annotate(body: &mut Value, hash: &str) {
     }
 }
 
-/// Sixteen hexadecimal digits: a chance of 1 in 10^19 that a change goes unseen.
+/// Sixteen hexadecimal digits: two different objects have the same hash with a probability of 1 in 10^19.
 fn hash(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(16);
     for byte in digest(&SHA256, bytes).as_ref().iter().take(8) {
@@ -186,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn another_render_image_and_back_is_the_same_item() {
+    fn changing_the_render_image_and_back_gives_the_same_item() {
         let container = |image: &str| json!({"name": RENDER_CONTAINER, "image": image});
         let deployment = |image: &str| {
             json!({"metadata": {"name": "d", "namespace": "n"},
@@ -201,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_number_of_replicas_it_is_the_item_that_never_had_one() {
+    fn removing_replicas_gives_the_item_that_never_had_them() {
         let with = json!({"metadata": {"name": "d", "namespace": "n"}, "spec": {"paused": true, "replicas": 3}});
         let without = json!({"metadata": {"name": "d", "namespace": "n"}, "spec": {"paused": true}});
         let item = |object: &Value| Item::new(Kind::Deployment, object).unwrap();

@@ -1,10 +1,10 @@
-//! One more pod at a time, also when the version changes at the same moment. Pure.
+//! Adds one pod at a time, even if the version changes too. Pure.
 
 use super::item::Item;
 use ras_core::fetched::record::{Detail, Record};
 
-/// The item of a service that gets one more pod, as it may be written now. With another version at the same time, Kubernetes
-/// would start two pods of it: then the version comes first, and the number follows once that serves. `None`: the item as it is.
+/// For a service that gets one more pod: the item to write now. If the version changes too, the version comes first and
+/// the replicas follow when it is ready, because Kubernetes would start two pods at once. `None`: no change to `item`.
 pub(super) fn paced(item: &Item, record: &Record) -> Option<Item> {
     let next = item.one_at_a_time()?;
     let Detail::Deployment(live) = &record.detail else {
@@ -13,13 +13,15 @@ pub(super) fn paced(item: &Item, record: &Record) -> Option<Item> {
     if live.replicas == 0 || next <= i64::from(live.replicas) {
         return None;
     }
-    let as_it_renders = live.render_image.as_deref().map(|image| item.rendered_by(image));
-    let is_applied = |item: &Item| record.applied.as_deref() == Some(item.hash.as_str());
-    let same_version = [Some(item.clone()), as_it_renders].into_iter().flatten().find(|item| {
-        [Some(live.replicas), None]
-            .into_iter()
-            .any(|replicas| is_applied(&item.with_replicas(replicas)))
-    });
+    let with_running_image = live.render_image.as_deref().map(|image| item.rendered_by(image));
+    let same_version = [Some(item.clone()), with_running_image]
+        .into_iter()
+        .flatten()
+        .find(|item| {
+            [Some(live.replicas), None]
+                .into_iter()
+                .any(|replicas| item.with_replicas(replicas).is_applied_in(record))
+        });
     Some(same_version.unwrap_or_else(|| item.with_replicas(Some(live.replicas))))
 }
 
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn another_pod_of_the_same_version_is_added_with_the_render_image_that_runs() {
+    fn a_pod_of_the_same_version_is_added_with_the_running_render_image() {
         let next = item("i:1", "ras-operator:2", &json!(1), Some(2));
         for applied in [Some(1), None] {
             let applied = item("i:1", "ras-operator:1", &json!(1), applied);
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_comes_before_another_pod() {
+    fn a_new_version_comes_before_a_new_pod() {
         let next = item("i:2", "ras-operator:1", &json!(1), Some(2));
         let applied = item("i:1", "ras-operator:1", &json!(1), Some(1));
         assert_eq!(
@@ -92,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_starts_no_second_pod_is_written_as_it_is() {
+    fn an_item_that_starts_no_second_pod_is_not_changed() {
         let applied = item("i:1", "ras-operator:1", &json!(1), Some(1));
         for (next, live) in [
             (item("i:2", "ras-operator:1", &json!(1), Some(1)), 0),

@@ -10,12 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use ras_core::valid::{RsaSize, ValueFormat};
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// Characters of a line of PEM (RFC 7468).
+/// Line length of PEM (RFC 7468).
 const PEM_LINE: usize = 64;
 
-/// The system's random numbers could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no random numbers")]
+#[error("the system's random number generator failed")]
 pub struct NoRandomness;
 
 impl From<aws_lc_rs::error::Unspecified> for NoRandomness {
@@ -24,8 +23,8 @@ impl From<aws_lc_rs::error::Unspecified> for NoRandomness {
     }
 }
 
-/// New values for one key of the spec, in the order in which [`ValueFormat::made_for`] names what is made for it.
-pub fn draw(value_format: ValueFormat) -> Result<Vec<String>, NoRandomness> {
+/// New values for one key of the spec, in the order of [`ValueFormat::made_for`].
+pub fn generate(value_format: ValueFormat) -> Result<Vec<String>, NoRandomness> {
     Ok(match value_format {
         ValueFormat::Alphanumeric(length) => vec![text(length)?],
         ValueFormat::Base64(count) => vec![STANDARD.encode(bytes(count)?)],
@@ -42,7 +41,7 @@ pub fn draw(value_format: ValueFormat) -> Result<Vec<String>, NoRandomness> {
             key_pair(private.as_ref(), public.as_ref())
         }
         ValueFormat::Ed25519KeyPair => {
-            // Version 1 of the form: OpenSSL before 3.5 reads no later one.
+            // PKCS #8 version 1: OpenSSL before 3.5 reads no later version.
             let private = Ed25519KeyPair::generate_pkcs8v1(&rand::SystemRandom::new())?;
             let pair = Ed25519KeyPair::from_pkcs8(private.as_ref()).map_err(|_| NoRandomness)?;
             let public: PublicKeyX509Der<'_> = pair.public_key().as_der()?;
@@ -51,7 +50,7 @@ pub fn draw(value_format: ValueFormat) -> Result<Vec<String>, NoRandomness> {
     })
 }
 
-/// A text of `length` letters and digits. Any program takes them unquoted, in YAML, a URL or a shell.
+/// `length` letters and digits, which need no quotes in YAML, URLs and shells.
 fn text(length: usize) -> Result<String, NoRandomness> {
     let mut text = String::with_capacity(length);
     let mut bytes = [0_u8; 64];
@@ -60,7 +59,8 @@ fn text(length: usize) -> Result<String, NoRandomness> {
         text.extend(
             bytes
                 .iter()
-                // 248 is the largest multiple of 62 in a byte: the rest would favour the first letters.
+                // 248 is the largest multiple of 62 that fits in a byte; larger values would make some letters more
+                // likely.
                 .filter(|byte| **byte < 248)
                 .filter_map(|byte| ALPHABET.get(usize::from(byte % 62)))
                 .map(|byte| char::from(*byte))
@@ -84,7 +84,7 @@ fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// A UUID of version 4 (RFC 9562): random but for six bits.
+/// A UUID of version 4 (RFC 9562): random except for six bits.
 fn uuid() -> Result<String, NoRandomness> {
     let mut bytes = [0_u8; 16];
     rand::fill(&mut bytes)?;
@@ -134,22 +134,22 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_written_as_asked_and_read_back_whole() {
+    fn bytes_have_the_requested_encoding_and_length() {
         for count in [16, 32, 1024] {
-            let base64 = draw(ValueFormat::Base64(count)).unwrap().remove(0);
+            let base64 = generate(ValueFormat::Base64(count)).unwrap().remove(0);
             assert_eq!(STANDARD.decode(&base64).unwrap().len(), count);
-            let hex = draw(ValueFormat::Hex(count)).unwrap().remove(0);
+            let hex = generate(ValueFormat::Hex(count)).unwrap().remove(0);
             assert_eq!(hex.len(), 2 * count);
             assert!(hex.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')), "{hex}");
-            assert_ne!(draw(ValueFormat::Hex(count)).unwrap()[0], hex);
+            assert_ne!(generate(ValueFormat::Hex(count)).unwrap()[0], hex);
         }
     }
 
     #[test]
-    fn a_uuid_says_that_it_is_random() {
+    fn a_uuid_has_version_4() {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..100 {
-            let uuid = draw(ValueFormat::Uuid).unwrap().remove(0);
+            let uuid = generate(ValueFormat::Uuid).unwrap().remove(0);
             let parts: Vec<&str> = uuid.split('-').collect();
             assert_eq!(
                 parts.iter().map(|part| part.len()).collect::<Vec<_>>(),
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// What stands between the first and the last line.
+    /// The content between the first and the last line.
     fn der(pem: &str, label: &str) -> Vec<u8> {
         let inner = pem
             .strip_prefix(&format!("-----BEGIN {label}-----\n"))
@@ -175,11 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_private_key_of_a_pair_signs_its_public_key_proves() {
-        let pair = draw(ValueFormat::Ed25519KeyPair).unwrap();
+    fn the_public_key_of_a_pair_verifies_a_signature_of_its_private_key() {
+        let pair = generate(ValueFormat::Ed25519KeyPair).unwrap();
         let key = Ed25519KeyPair::from_pkcs8(&der(&pair[0], "PRIVATE KEY")).unwrap();
         let signed = key.sign(b"link");
-        // The last 32 bytes of the form are the key itself (RFC 8410).
+        // The last 32 bytes are the key itself (RFC 8410).
         let public = der(&pair[1], "PUBLIC KEY");
         let public = public.last_chunk::<32>().unwrap();
         UnparsedPublicKey::new(&ED25519, public)
@@ -187,7 +187,7 @@ mod tests {
             .unwrap();
 
         for (size, bits) in [(RsaSize::Bits2048, 2048), (RsaSize::Bits3072, 3072)] {
-            let pair = draw(ValueFormat::RsaKeyPair(size)).unwrap();
+            let pair = generate(ValueFormat::RsaKeyPair(size)).unwrap();
             let key = rsa::KeyPair::from_pkcs8(&der(&pair[0], "PRIVATE KEY")).unwrap();
             assert_eq!(key.public_modulus_len() * 8, bits);
             let mut signed = vec![0; key.public_modulus_len()];

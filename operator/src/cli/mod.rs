@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::informer::informers::Scope;
+use crate::informer::watches::WatchScope;
 use crate::leadership;
 use crate::leadership::timing::Timing;
 use crate::platform_reload;
-use crate::run::{self, Settings};
+use crate::run::{self, RunSettings};
 use crate::telemetry::logging;
 use ras_core::fetched::own_pods::OwnPods;
 use ras_core::platform::PlatformConfig;
@@ -116,10 +116,10 @@ struct ElectionFlags {
 }
 
 impl ElectionFlags {
-    fn settings(self) -> Result<Option<leadership::Settings>, String> {
+    fn settings(self) -> Result<Option<leadership::ElectionSettings>, String> {
         let timing = Timing::new(self.lease_duration, self.renew_deadline, self.retry_period);
         let timing = timing.map_err(|error| error.to_string())?;
-        Ok(self.leader_election.then(|| leadership::Settings {
+        Ok(self.leader_election.then(|| leadership::ElectionSettings {
             namespace: self.lease_namespace.filter(|name| !name.is_empty()),
             name: self.lease_name,
             identity: self
@@ -210,8 +210,8 @@ async fn operate(
         None => PlatformConfig::default(),
         Some(path) => platform_reload::read(path).await.map_err(|error| error.to_string())?,
     };
-    let settings = Settings {
-        scope: Scope { namespaces },
+    let settings = RunSettings {
+        scope: WatchScope { namespaces },
         platform,
         platform_file: platform_config,
         metrics_address,

@@ -31,7 +31,7 @@ enum Command {
 impl Plugin {
     /// Does what was asked for. What goes wrong is told on standard error, in a sentence.
     pub async fn run(self) -> ExitCode {
-        let done = match client::connect_as_person(self.kubeconfig.as_deref(), self.context).await {
+        let done = match client::connect_as_user(self.kubeconfig.as_deref(), self.context).await {
             Err(error) => Err(error.to_string()),
             Ok(client) => match self.command {
                 Command::Drain(drain) => drain.run(&client).await,

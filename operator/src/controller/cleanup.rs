@@ -18,13 +18,13 @@ use crate::controller::drive_watch::Stored;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
 use crate::controller::{Error, events, finalizer, live_read};
 use crate::informer::store::DriveKey;
-use crate::telemetry::metrics::Outcome as Counted;
+use crate::telemetry::metrics::ReconcileResult;
 use ras_core::plan::bucket_removal::{Asking, BucketRemoval, RemovalProgress, fate, settle};
 use ras_core::report;
 use ras_core::valid::RemovalRequests;
 
 /// Removes what is to be removed, and lets the drive go when that is done.
-pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
+pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(ReconcileResult, Action), Error> {
     let now = &Time(Timestamp::now());
     let (meta, drive) = match &stored.0 {
         Ok(drive) => (&drive.metadata, Some(drive)),
@@ -34,7 +34,7 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
         if let Some(bucket_controller) = &context.child_client.bucket_controller {
             bucket_controller.forget(key);
         }
-        return Ok((Counted::Unchanged, Action::await_change()));
+        return Ok((ReconcileResult::Unchanged, Action::await_change()));
     }
     let mut before = status_writer::last(key, meta, drive.and_then(|drive| drive.status.as_ref()), context);
     if drive.is_none() && before.buckets.is_empty() {
@@ -51,7 +51,7 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
         && !drive.spec.is_paused()
         && !live_read::may_remove_buckets(key, drive, &before, &bucket_removals, context).await?
     {
-        return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
+        return Ok((ReconcileResult::Changed, Action::requeue(live_read::CATCH_UP)));
     }
     let is_paused = drive.is_some_and(|drive| drive.spec.is_paused());
     let mut settled = if is_paused {
@@ -69,7 +69,7 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
         } else {
             Action::requeue(Duration::from_millis(100))
         };
-        return Ok((Counted::Changed, again));
+        return Ok((ReconcileResult::Changed, again));
     }
     settled.blocked.dedup();
     let Settled { lines, blocked, .. } = settled;
@@ -94,9 +94,9 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
         Action::await_change()
     };
     let counted = if blocked.is_empty() {
-        Counted::Changed
+        ReconcileResult::Changed
     } else {
-        Counted::Blocked
+        ReconcileResult::Blocked
     };
     Ok((counted, action))
 }

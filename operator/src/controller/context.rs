@@ -18,7 +18,7 @@ use crate::informer::api_health::ApiHealth;
 use crate::informer::claims::Claims;
 use crate::informer::store::DriveKey;
 use crate::leadership::state::Leadership;
-use crate::listeners::Listeners;
+use crate::listeners::ListenerChecks;
 use crate::platform_reload::InForce;
 use ras_core::fetched::Apis;
 use ras_core::fetched::own_pods::OwnPods;
@@ -36,7 +36,7 @@ pub struct Context {
     /// Which optional APIs there are.
     pub apis: watch::Receiver<Option<Apis>>,
     /// Whether this process may write.
-    pub tenure: Leadership,
+    pub leadership: Leadership,
     /// Sends events.
     pub recorder: Recorder,
     /// The queue of drives that have to look again.
@@ -50,7 +50,7 @@ pub struct Context {
     /// This operator's own pods, where they are known.
     pub own_pods: Option<OwnPods>,
     /// What is known of the ports of services.
-    pub listeners: Listeners,
+    pub listeners: ListenerChecks,
     /// Parts of drives whose pods the API server does not accept.
     pub rejections: Rejections,
 }

@@ -11,9 +11,9 @@ use ras_crds::RecruitmentDrive;
 use crate::controller::context::Context;
 use crate::fetch;
 use crate::informer::claims::Age;
-use crate::informer::informers::News;
 use crate::informer::observe::version;
-use crate::informer::store::{DriveKey, Wake};
+use crate::informer::store::{DriveKey, Requeue};
+use crate::informer::watches::EventSink;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::names;
@@ -28,30 +28,30 @@ pub fn key(drive: &Stored) -> DriveKey {
 }
 
 /// Takes one event.
-pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, context: &Context) {
+pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, sink: &EventSink, context: &Context) {
     let event = event.modify(|drive| drive.managed_fields_mut().clear());
-    let wake = match &event {
-        Event::Init => Wake::new(),
+    let requeue = match &event {
+        Event::Init => Requeue::new(),
         Event::InitApply(drive) => {
-            learn(drive, news, context);
-            Wake::new()
+            learn(drive, sink, context);
+            Requeue::new()
         }
         Event::InitDone => {
             writer.apply_watcher_event(&event);
-            news.wake(context.drives.state().iter().map(|drive| key(drive)).collect());
+            sink.enqueue(context.drives.state().iter().map(|drive| key(drive)).collect());
             return;
         }
         Event::Apply(drive) => {
-            let mut wake = learn(drive, news, context);
+            let mut requeue = learn(drive, sink, context);
             let before = context.drives.get(&ObjectRef::from_obj(drive));
             if before.is_none_or(|before| is_news(&before, drive, context)) {
-                wake.insert(key(drive));
+                requeue.insert(key(drive));
             }
-            wake
+            requeue
         }
         Event::Delete(drive) => {
             let key = key(drive);
-            news.store.uses(&key, BTreeSet::new());
+            sink.store.set_used(&key, BTreeSet::new());
             context.rejections.forget(&key);
             context.listeners.forget(&key);
             if let Some(known) = context.cache.forget(&key) {
@@ -65,18 +65,18 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, news: &News, cont
         }
     };
     writer.apply_watcher_event(&event);
-    news.wake(wake);
+    sink.enqueue(requeue);
 }
 
 /// Notes what the drive claims and uses. One that does not decode keeps what it claimed: its children still run.
-fn learn(drive: &Stored, news: &News, context: &Context) -> Wake {
-    let Ok(decoded) = &drive.0 else { return Wake::new() };
+fn learn(drive: &Stored, sink: &EventSink, context: &Context) -> Requeue {
+    let Ok(decoded) = &drive.0 else { return Requeue::new() };
     let key = key(drive);
     let secrets = fetch::secrets_of(decoded, &context.platform.now()).into_iter();
     let secrets = secrets.map(|name| ChildKey::new(Kind::Secret, &key.namespace, &name));
     let data = data::used(decoded).into_keys();
     let data = data.map(|(kind, name)| ChildKey::new(data::child_kind(kind), &key.namespace, &name));
-    news.store.uses(&key, secrets.chain(data).collect());
+    sink.store.set_used(&key, secrets.chain(data).collect());
     let age = Age {
         created: drive
             .creation_timestamp()

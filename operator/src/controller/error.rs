@@ -9,7 +9,7 @@ use kube::Error;
 use kube::core::Status;
 use ras_crds::Reason;
 
-use crate::informer::api_health::is_busy;
+use crate::informer::api_errors::is_busy;
 use ras_core::retry::Retry;
 
 /// A refusal in words.

@@ -432,7 +432,7 @@ fn publish(
         ..ObjectReference::default()
     };
     let (recorder, key) = (context.recorder.clone(), key.clone());
-    let planned = context.tenure.plan();
+    let planned = context.leadership.plan();
     tokio::spawn(async move {
         let _planned = planned;
         if let Err(error) = recorder.publish(&event, &about).await {

@@ -24,7 +24,7 @@ use super::scope::Scope;
 use crate::apply::child_client::ChildClient;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
@@ -33,7 +33,7 @@ use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
 pub const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Whether values may be drawn over others, and a rotation rolled back: everything that it was decided by is current.
-pub async fn may_generate(scope: &Scope<'_>, desired: &Desired<Prepared>) -> Result<bool, Error> {
+pub async fn may_generate(scope: &Scope<'_>, desired: &Desired) -> Result<bool, Error> {
     let (key, context) = (scope.key, scope.context);
     let draws: Vec<_> = desired
         .credentials
@@ -58,7 +58,7 @@ pub async fn may_generate(scope: &Scope<'_>, desired: &Desired<Prepared>) -> Res
 }
 
 /// Whether Jobs may start, and buckets may go: everything that it was decided by is current.
-pub async fn may_apply(scope: &Scope<'_>, desired: &Desired<Prepared>) -> Result<bool, Error> {
+pub async fn may_apply(scope: &Scope<'_>, desired: &Desired) -> Result<bool, Error> {
     let (key, drive, before, context) = (scope.key, scope.written, &scope.before, scope.context);
     let starts = desired.jobs.iter().any(|job| {
         let name = job.metadata.name.as_deref().unwrap_or_default();

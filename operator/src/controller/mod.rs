@@ -22,7 +22,7 @@ pub mod status_writer;
 use std::time::Duration;
 
 use crate::apply::item::ItemError;
-use crate::informer::api_health::is_unreached;
+use crate::informer::api_errors::is_unreachable;
 use error::refusal;
 
 /// Longest time one reconcile may take. kube's client has no limit of its own on a whole request.
@@ -52,7 +52,7 @@ impl Error {
     /// Whether it says that the API server was not reached, and nothing of the drive.
     fn is_unreached(&self) -> bool {
         match self {
-            Self::Finalizer(error) | Self::Read(error) | Self::Status(error) => is_unreached(error),
+            Self::Finalizer(error) | Self::Read(error) | Self::Status(error) => is_unreachable(error),
             Self::TimedOut => true,
             Self::Item(_) => false,
         }

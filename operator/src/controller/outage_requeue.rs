@@ -14,17 +14,17 @@ const PACE: Duration = Duration::from_millis(5);
 
 /// Notes that the drive's walk did not reach the API server. Returns the time to wait if nobody wakes it before.
 pub fn wait(key: &DriveKey, context: &Context) -> Duration {
-    context.api_health.doubt();
-    let failures = context.cache.unreached(key, context.api_health.ended());
+    context.api_health.report_failure();
+    let failures = context.cache.unreached(key, context.api_health.recoveries());
     backoff::wait(failures, key)
 }
 
 /// Wakes them after each outage, until it is dropped.
 pub async fn look_again(context: Arc<Context>) {
-    let mut ended = context.api_health.ended();
+    let mut ended = context.api_health.recoveries();
     loop {
-        context.api_health.again_after(ended).await;
-        ended = context.api_health.ended();
+        context.api_health.recovered_after(ended).await;
+        ended = context.api_health.recoveries();
         let drives = in_some_order(context.cache.take_unreached());
         if !drives.is_empty() {
             tracing::info!(drives = drives.len(), "drives that failed for the network look again");

@@ -13,14 +13,14 @@ use ras_core::report::{self, ReconcileOutcome};
 use ras_core::validate::validate;
 use ras_core::{backoff, build, plan};
 
-use crate::apply::{self, Credentials};
+use crate::apply::AppliedCredentials;
 use crate::controller::context::Context;
 use crate::controller::drive_watch::{self, Stored};
 use crate::controller::scope::Scope;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
 use crate::controller::{Error, LIMIT, cleanup, events, finalizer, live_read, outage_requeue, requeue};
 use crate::informer::store::DriveKey;
-use crate::telemetry::metrics::Outcome as Counted;
+use crate::telemetry::metrics::ReconcileResult;
 
 /// Reconciles a drive, within its time limit.
 pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
@@ -31,11 +31,11 @@ pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Acti
         // Each child that Kubernetes takes away requeues the drive, and none can be created again.
         return Ok(Action::await_change());
     }
-    context.cache.begins(&key, context.api_health.ended());
+    context.cache.begins(&key, context.api_health.recoveries());
     let (counted, action) = match tokio::time::timeout(LIMIT, Box::pin(step(&key, &drive, &context))).await {
         Ok(Ok((counted, action))) => (counted, Ok(action)),
-        Ok(Err(error)) => (Counted::Failed, Err(error)),
-        Err(_) => (Counted::Failed, Err(Error::TimedOut)),
+        Ok(Err(error)) => (ReconcileResult::Failed, Err(error)),
+        Err(_) => (ReconcileResult::Failed, Err(Error::TimedOut)),
     };
     let seconds = started.elapsed().as_secs_f64();
     context.child_client.metrics.reconciled(counted, seconds);
@@ -55,7 +55,7 @@ pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
 }
 
 /// The six steps.
-async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Counted, Action), Error> {
+async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(ReconcileResult, Action), Error> {
     if stored.meta().deletion_timestamp.is_some() {
         return cleanup::cleanup(key, stored, context).await;
     }
@@ -77,14 +77,14 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     let plan = plan(&valid, &fetched);
     if !finalizer::set(key, &drive.metadata, finalizer::is_needed(&plan), context).await? {
         // The drive changed meanwhile.
-        return Ok((Counted::Changed, Action::requeue(backoff::wait(1, key))));
+        return Ok((ReconcileResult::Changed, Action::requeue(backoff::wait(1, key))));
     }
     let desired = build::build(&plan);
     if !live_read::may_generate(&scope, &desired).await? {
-        return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
+        return Ok((ReconcileResult::Changed, Action::requeue(live_read::CATCH_UP)));
     }
     let data = scope.data();
-    let credentials = apply::credentials(&context.child_client, key, scope.uid, &desired, &data).await?;
+    let credentials = scope.applier().credentials(&desired, &data).await?;
     if !credentials.were_written() {
         return apply_and_report(&scope, &plan, credentials).await;
     }
@@ -94,32 +94,26 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Cou
     match validate(scope.written, &fetched, &scope.platform) {
         Ok(valid) => apply_and_report(&scope, &plan::plan(&valid, &fetched), credentials).await,
         // Something else became wrong in this very moment: the next reconcile reports it.
-        Err(_) => Ok((Counted::Changed, Action::requeue(Duration::ZERO))),
+        Err(_) => Ok((ReconcileResult::Changed, Action::requeue(Duration::ZERO))),
     }
 }
 
 async fn apply_and_report(
     scope: &Scope<'_>,
     plan: &Plan<'_>,
-    credentials: Credentials,
-) -> Result<(Counted, Action), Error> {
+    credentials: AppliedCredentials,
+) -> Result<(ReconcileResult, Action), Error> {
     let Scope { key, context, uid, .. } = *scope;
     let desired = build::build(plan);
     if !live_read::may_apply(scope, &desired).await? {
-        return Ok((Counted::Changed, Action::requeue(live_read::CATCH_UP)));
+        return Ok((ReconcileResult::Changed, Action::requeue(live_read::CATCH_UP)));
     }
     let generated = credentials.were_written();
     let fetched = plan.fetched;
-    let outcome = apply::apply(
-        &context.child_client,
-        key,
-        uid,
-        desired,
-        &fetched.buckets,
-        credentials,
-        &scope.data(),
-    )
-    .await?;
+    let outcome = scope
+        .applier()
+        .apply(desired, &fetched.buckets, credentials, &scope.data())
+        .await?;
     context.cache.closes(key, uid, outcome.is_final());
     events::applied(&outcome, &scope.before, key, &scope.drive, context);
     let observed = scope.observe(Some(plan));
@@ -136,19 +130,19 @@ async fn apply_and_report(
     {
         context.cache.succeeded(key);
         let wait = if generated { Duration::ZERO } else { wait };
-        return Ok((Counted::Changed, Action::requeue(wait)));
+        return Ok((ReconcileResult::Changed, Action::requeue(wait)));
     }
     scope.update_status(status).await?;
     // What credentials that are there allow besides, the next reconcile finds; nothing else would requeue the drive.
     if (is_awaited || generated) && !outcome.is_final() {
-        return Ok((Counted::Changed, Action::requeue(Duration::ZERO)));
+        return Ok((ReconcileResult::Changed, Action::requeue(Duration::ZERO)));
     }
     let changes_at = observed.changes_at(&scope.drive, Some(plan), scope.now.0);
     Ok(requeue::after(key, plan, &outcome, changes_at, context))
 }
 
 /// `spec.paused`: the status alone is written.
-async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(Counted, Action), Error> {
+async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(ReconcileResult, Action), Error> {
     if let Some(buckets) = &scope.context.child_client.bucket_controller {
         buckets.forget(scope.key);
     }
@@ -156,7 +150,11 @@ async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(Counted, 
 }
 
 /// The stored object does not decode.
-async fn undecodable(key: &DriveKey, invalid: &InvalidObject, context: &Context) -> Result<(Counted, Action), Error> {
+async fn undecodable(
+    key: &DriveKey,
+    invalid: &InvalidObject,
+    context: &Context,
+) -> Result<(ReconcileResult, Action), Error> {
     let now = Time(Timestamp::now());
     let mut before = status_writer::last(key, &invalid.metadata, None, context);
     if before.buckets.is_empty() {
@@ -172,5 +170,5 @@ async fn undecodable(key: &DriveKey, invalid: &InvalidObject, context: &Context)
     };
     let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
     update.write(status, context).await?;
-    Ok((Counted::Blocked, Action::await_change()))
+    Ok((ReconcileResult::Blocked, Action::await_change()))
 }

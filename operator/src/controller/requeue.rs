@@ -18,7 +18,7 @@ use crate::controller::context::Context;
 use crate::controller::outage_requeue;
 use crate::controller::scope::Scope;
 use crate::informer::store::DriveKey;
-use crate::telemetry::metrics::Outcome as Counted;
+use crate::telemetry::metrics::ReconcileResult;
 
 /// How long Kubernetes' controllers may take to observe what was just written before the status reports it as it stands. A status
 /// written before that is outdated within moments, and costs a write and an event for each Deployment.
@@ -94,15 +94,15 @@ pub fn after(
     outcome: &Outcome,
     changes_at: Option<Timestamp>,
     context: &Context,
-) -> (Counted, Action) {
+) -> (ReconcileResult, Action) {
     let now = plan.calendar.now;
     let changes = &outcome.changes;
     if outcome.blocked.is_empty() {
         context.cache.succeeded(key);
         let counted = if changes.is_empty() {
-            Counted::Unchanged
+            ReconcileResult::Unchanged
         } else {
-            Counted::Changed
+            ReconcileResult::Changed
         };
         let at = plan.next_wake_up.into_iter().chain(changes_at).min();
         // Fields that were left to others are tried again although nothing may happen.
@@ -114,10 +114,13 @@ pub fn after(
         return (counted, waits.min().map_or_else(Action::await_change, Action::requeue));
     }
     if outcome.is_final() {
-        return (Counted::Blocked, Action::await_change());
+        return (ReconcileResult::Blocked, Action::await_change());
     }
     if outcome.blocked.iter().any(|one| one.retry == Retry::WhenReached) {
-        return (Counted::Blocked, Action::requeue(outage_requeue::wait(key, context)));
+        return (
+            ReconcileResult::Blocked,
+            Action::requeue(outage_requeue::wait(key, context)),
+        );
     }
     let changes_in = changes_at.map_or(Duration::MAX, |at| secret_rotation::wait_for(at, now));
     let failures = context.cache.failed(key);
@@ -126,7 +129,7 @@ pub fn after(
     } else {
         backoff::longest(key)
     };
-    (Counted::Blocked, Action::requeue(wait.min(changes_in)))
+    (ReconcileResult::Blocked, Action::requeue(wait.min(changes_in)))
 }
 
 /// Again at this time, or when something changes.

@@ -15,11 +15,12 @@ use ras_core::platform::PlatformConfig;
 use ras_core::report::{self, Observed, ReconcileOutcome};
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 
+use crate::apply::Applier;
 use crate::controller::context::Context;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
 use crate::controller::{Error, requeue};
 use crate::informer::store::DriveKey;
-use crate::telemetry::metrics::Outcome as Counted;
+use crate::telemetry::metrics::ReconcileResult;
 use crate::{fetch, listeners};
 
 /// One reconcile of one drive.
@@ -57,6 +58,15 @@ impl<'a> Scope<'a> {
             now: Time(Timestamp::now()),
             platform,
             context,
+        }
+    }
+
+    /// Step 5, as far as the drive is concerned: who writes its children.
+    pub fn applier(&self) -> Applier<'a> {
+        Applier {
+            child_client: &self.context.child_client,
+            drive: self.key,
+            uid: self.uid,
         }
     }
 
@@ -102,10 +112,10 @@ impl<'a> Scope<'a> {
     }
 
     /// Reports a drive of which nothing is applied. It is reconciled again when time alone changes what is reported.
-    pub async fn report_only(&self, outcome: &ReconcileOutcome<'_>) -> Result<(Counted, Action), Error> {
+    pub async fn report_only(&self, outcome: &ReconcileOutcome<'_>) -> Result<(ReconcileResult, Action), Error> {
         let observed = self.observe(outcome.plan());
         self.update_status(self.status(&observed, outcome)).await?;
         let changes_at = observed.changes_at(&self.drive, outcome.plan(), self.now.0);
-        Ok((Counted::Blocked, requeue::at(changes_at, self.now.0)))
+        Ok((ReconcileResult::Blocked, requeue::at(changes_at, self.now.0)))
     }
 }

@@ -63,7 +63,10 @@ impl StatusUpdate<'_> {
             ..
         } = self;
         let uid = meta.uid.as_deref().unwrap_or_default();
-        context.child_client.metrics.show(key, &status, before, suspended);
+        context
+            .child_client
+            .metrics
+            .update_status(key, &status, before, suspended);
         let mut version = None;
         if status != *before || !context.cache.is_sure(key, uid) {
             match self.patch(&status, context).await? {

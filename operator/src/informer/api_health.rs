@@ -1,11 +1,11 @@
-//! Whether the API server is reached, known in one place.
+//! Detects outages of the API server, and resumes everything that waits when one ends.
 //!
-//! After an outage everything that waits (watches, drives) has waited ever longer, each by its own back-off, and would
-//! go on waiting long after the network is well. So whoever fails for the network says so here; while the API server does
-//! not answer it is asked once every second or two, by one question for all; and whoever waits goes on when it answers.
+//! During an outage each watch and each drive backs off by itself, and would keep waiting long after the API server is
+//! back. So a request that fails for the network is reported here, and starts one probe for all: `/readyz`, every
+//! second or two until it answers. Then watches and drives retry at once.
 //!
-//! Only what that question finds is an outage. A drive whose own requests fail, while the question is answered, wakes nobody
-//! and keeps its back-off: what is wrong is the drive's. And while nobody fails nothing is asked.
+//! Only a failed probe is an outage: a drive whose own requests fail while the probe succeeds keeps its back-off.
+//! Without failures there is no probe.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -14,101 +14,96 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use http::Request;
 use kube::Client;
-use kube::Error;
 use tokio::sync::{Notify, watch};
 
-use crate::informer::error_summary::words;
-use crate::informer::log_throttle::{Hearing, Said, Trouble};
+use crate::informer::api_errors::{is_unreachable, summary};
+use crate::informer::log_throttle::{FailureKind, LogLine, LogThrottle};
 
-/// Time between two questions, and up to as much again.
-const ASK_EVERY: Duration = Duration::from_secs(1);
-/// Longest wait for an answer.
-const LIMIT: Duration = Duration::from_secs(3);
-/// What says that it can serve, its database included. Everybody who is somebody may ask.
-const QUESTION: &str = "/readyz";
+/// Time between two probes, plus up to the same time as jitter.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Includes the API server's own database. Every authenticated client may read it.
+const PATH: &str = "/readyz";
 
-/// Whether the API server is reached, shared by whoever asks it for something.
 #[derive(Clone, Debug, Default)]
 pub struct ApiHealth {
-    doubt: Arc<Notify>,
-    state: Arc<watch::Sender<State>>,
+    failure: Arc<Notify>,
+    outages: Arc<watch::Sender<Outages>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
-    lasts: bool,
+struct Outages {
+    is_down: bool,
     ended: u64,
 }
 
 impl ApiHealth {
-    /// Somebody's request failed for the network.
-    pub fn doubt(&self) {
-        self.doubt.notify_one();
+    /// A request failed for the network: start to probe.
+    pub fn report_failure(&self) {
+        self.failure.notify_one();
     }
 
-    /// Whether an outage is known that lasts.
-    pub fn is_lost(&self) -> bool {
-        self.state.borrow().lasts
+    pub fn is_down(&self) -> bool {
+        self.outages.borrow().is_down
     }
 
-    /// How many outages ended so far.
-    pub fn ended(&self) -> u64 {
-        self.state.borrow().ended
+    /// Number of outages that ended so far.
+    pub fn recoveries(&self) -> u64 {
+        self.outages.borrow().ended
     }
 
-    /// Returns when more outages than that have ended.
-    pub async fn again_after(&self, ended: u64) {
-        // It fails when the sender is gone, which is here.
-        let _ = self.state.subscribe().wait_for(|state| state.ended > ended).await;
+    /// Returns when more outages than `ended` have ended.
+    pub async fn recovered_after(&self, ended: u64) {
+        // It fails only without a sender, which is `self`.
+        let _ = self.outages.subscribe().wait_for(|outages| outages.ended > ended).await;
     }
 
-    pub(super) fn ends(&self) {
-        self.state.send_modify(|state| {
-            state.lasts = false;
-            state.ended = state.ended.saturating_add(1);
+    pub(super) fn recovered(&self) {
+        self.outages.send_modify(|outages| {
+            outages.is_down = false;
+            outages.ended = outages.ended.saturating_add(1);
         });
     }
 
-    /// Asks while there is doubt, until it is dropped.
-    pub async fn watch_over(self, client: Client) {
-        let mut hearing = Hearing::default();
+    /// Probes after each failure, until it is dropped.
+    pub async fn run(self, client: Client) {
+        let mut throttle = LogThrottle::default();
         let chance = RandomState::new();
         for number in 0_u64.. {
-            self.doubt.notified().await;
-            while let Err(error) = self.ask(&client).await {
-                self.state.send_modify(|state| state.lasts = true);
-                say(hearing.failed(Trouble::Unreached, Instant::now()), &error);
-                tokio::time::sleep(jittered(ASK_EVERY, chance.hash_one((number, Instant::now())))).await;
+            self.failure.notified().await;
+            while let Err(error) = self.probe(&client).await {
+                self.outages.send_modify(|outages| outages.is_down = true);
+                log(throttle.failed(FailureKind::Unreachable, Instant::now()), &error);
+                tokio::time::sleep(jittered(PROBE_EVERY, chance.hash_one((number, Instant::now())))).await;
             }
-            if let Some(after) = hearing.heard(Instant::now()) {
+            if let Some(after) = throttle.succeeded(Instant::now()) {
                 tracing::info!(after_seconds = after.as_secs(), "the API server is reached again");
             }
-            if self.is_lost() {
-                self.ends();
+            if self.is_down() {
+                self.recovered();
             }
-            // However many doubt, and however often, it is one question in this time.
-            tokio::time::sleep(ASK_EVERY).await;
+            // At most one probe in this time, however many failures are reported.
+            tokio::time::sleep(PROBE_EVERY).await;
         }
     }
 
-    /// Any answer will do, a refusal too, but that it cannot serve.
-    async fn ask(&self, client: &Client) -> Result<(), String> {
-        // Whatever was doubted until now is what is asked.
-        let _ = self.doubt.notified().now_or_never();
-        ask(client).await
+    async fn probe(&self, client: &Client) -> Result<(), String> {
+        // This probe covers every failure that was reported before it.
+        let _ = self.failure.notified().now_or_never();
+        probe(client).await
     }
 }
 
-fn say(said: Option<Said>, error: &str) {
-    match said {
-        Some(Said::Fails { failures }) => tracing::warn!(
+fn log(line: Option<LogLine>, error: &str) {
+    match line {
+        Some(LogLine::Starts { failures }) => tracing::warn!(
             failures,
             error,
-            "the API server is not reached: what runs goes on, nothing is lost, and changes are made when it is"
+            "the API server is not reached: running workloads are not affected, and changes are applied when it answers again"
         ),
-        Some(Said::StillFails { failures, lasts }) => tracing::warn!(
+        Some(LogLine::Continues { failures, duration }) => tracing::warn!(
             failures,
-            lasts_seconds = lasts.as_secs(),
+            lasts_seconds = duration.as_secs(),
             error,
             "the API server is still not reached"
         ),
@@ -116,38 +111,24 @@ fn say(said: Option<Said>, error: &str) {
     }
 }
 
-/// Whether an error says that the API server was not reached or is too busy, and nothing of what was asked.
-pub fn is_unreached(error: &Error) -> bool {
-    match error {
-        Error::Api(status) => is_busy(status.code),
-        _ => true,
-    }
-}
-
-/// Whether an answer with this HTTP status says so.
-pub fn is_busy(code: u16) -> bool {
-    code == 429 || code >= 500
-}
-
-/// A time, and up to as much again.
+/// `time` plus up to the same time as jitter.
 pub fn jittered(time: Duration, chance: u64) -> Duration {
     time + part(time, chance)
 }
 
-/// Some part of a time.
+/// A random part of `time`.
 pub fn part(time: Duration, chance: u64) -> Duration {
     let share = u32::try_from(chance % 1_000).unwrap_or_default();
     time * share / 1_000
 }
 
-async fn ask(client: &Client) -> Result<(), String> {
-    let request = Request::get(QUESTION)
-        .body(Vec::new())
-        .map_err(|error| error.to_string())?;
-    match tokio::time::timeout(LIMIT, client.request_text(request)).await {
-        Ok(Err(error)) if is_unreached(&error) => Err(words(&error)),
+/// Every answer is a success, also a refusal, unless the server is too busy.
+async fn probe(client: &Client) -> Result<(), String> {
+    let request = Request::get(PATH).body(Vec::new()).map_err(|error| error.to_string())?;
+    match tokio::time::timeout(TIMEOUT, client.request_text(request)).await {
+        Ok(Err(error)) if is_unreachable(&error) => Err(summary(&error)),
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("no answer within {} s", LIMIT.as_secs())),
+        Err(_) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
     }
 }
 
@@ -156,26 +137,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_goes_on_when_an_outage_ends_and_not_before() {
+    async fn a_waiting_task_resumes_when_the_outage_ends_and_not_before() {
         let api_health = ApiHealth::default();
         let waiting = api_health.clone();
-        let waiter = tokio::spawn(async move { waiting.again_after(0).await });
-        api_health.state.send_modify(|state| state.lasts = true);
-        assert!(api_health.is_lost());
+        let waiter = tokio::spawn(async move { waiting.recovered_after(0).await });
+        api_health.outages.send_modify(|outages| outages.is_down = true);
+        assert!(api_health.is_down());
         assert!(!waiter.is_finished());
-        api_health.ends();
+        api_health.recovered();
         waiter.await.unwrap();
-        assert!(!api_health.is_lost());
-        assert_eq!(api_health.ended(), 1);
-    }
-
-    #[test]
-    fn a_refusal_is_an_answer_and_a_busy_server_is_none() {
-        for code in [400, 401, 403, 404, 409, 410, 422] {
-            assert!(!is_busy(code), "{code}");
-        }
-        for code in [429, 500, 502, 503, 504] {
-            assert!(is_busy(code), "{code}");
-        }
+        assert!(!api_health.is_down());
+        assert_eq!(api_health.recoveries(), 1);
     }
 }

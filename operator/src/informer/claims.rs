@@ -1,97 +1,97 @@
-//! Which drive claims which names, so that two drives never fight over one object.
+//! The names that drives claim for their children, so that two drives never write one object: the older claimant keeps
+//! the name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::informer::store::{DriveKey, Wake};
+use crate::informer::store::{DriveKey, Requeue};
 use ras_core::fetched::facts::OlderClaimant;
 use ras_core::fetched::record::ChildKey;
 
-/// Age of a drive: what decides who keeps a name. The UID settles drives of the same second.
+/// Age of a drive. The UID orders drives that were created in the same second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age {
-    /// Creation time, in RFC 3339, whose order as text is its order in time.
+    /// RFC 3339, whose order as text is the order in time.
     pub created: String,
-    /// UID.
     pub uid: String,
 }
 
-/// Names claimed by drives.
 #[derive(Debug, Default)]
 pub struct Claims {
-    inner: Mutex<Inner>,
+    inner: Mutex<ClaimIndex>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    drives: HashMap<DriveKey, Claimed>,
-    /// One entry for each drive and name, ordered so that those who claim one name stand side by side. A set for each
-    /// name would be a few hundred bytes for what is nearly always one drive.
-    claims: BTreeSet<Claim>,
+struct ClaimIndex {
+    drives: HashMap<DriveKey, DriveClaims>,
+    /// One entry for each drive and name, ordered by name. A set for each name would take a few hundred bytes for what
+    /// is nearly always one drive.
+    claims: BTreeSet<NameClaim>,
 }
 
 #[derive(Debug)]
-struct Claimed {
+struct DriveClaims {
     age: Age,
-    /// As `Kind/name`, in order.
+    /// As `Kind/name`, sorted.
     children: Box<[Arc<str>]>,
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Claim {
+struct NameClaim {
     namespace: Arc<str>,
     child: Arc<str>,
     drive: Arc<str>,
 }
 
 impl Claims {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, ClaimIndex> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the names that a drive's children have, as `Kind/name`, and tells which other drives are concerned.
-    pub fn claim(&self, drive: &DriveKey, age: Age, children: &BTreeSet<String>) -> Wake {
+    /// Sets the names that a drive claims, as `Kind/name`. Returns the other drives that claim, or claimed, one of
+    /// them.
+    pub fn claim(&self, drive: &DriveKey, age: Age, children: &BTreeSet<String>) -> Requeue {
         let mut inner = self.lock();
         if let Some(before) = inner.drives.get_mut(drive)
             && before.children.iter().map(|child| &**child).eq(children)
         {
             before.age = age;
-            return Wake::new();
+            return Requeue::new();
         }
-        let mut wake = inner.release(drive);
+        let mut requeue = inner.release(drive);
         let children: Box<[Arc<str>]> = children.iter().map(|child| child.as_str().into()).collect();
         for child in &children {
-            wake.extend(inner.claimants(&drive.namespace, child));
-            inner.claims.insert(Claim::of(drive, child));
+            requeue.extend(inner.claimants(&drive.namespace, child));
+            inner.claims.insert(NameClaim::of(drive, child));
         }
-        inner.drives.insert(drive.clone(), Claimed { age, children });
-        wake.remove(drive);
-        wake
+        inner.drives.insert(drive.clone(), DriveClaims { age, children });
+        requeue.remove(drive);
+        requeue
     }
 
-    /// Gives a drive's names free, and tells who may have waited for them.
-    pub fn release(&self, drive: &DriveKey) -> Wake {
+    /// Returns the drives that may have waited for the names.
+    pub fn release(&self, drive: &DriveKey) -> Requeue {
         self.lock().release(drive)
     }
 
-    /// Drives that claim the name of a child: whoever had it before, they may have waited for its end.
-    pub fn claimants(&self, child: &ChildKey) -> Wake {
+    /// Drives that claim the name of a deleted child: they may have waited for the deletion.
+    pub fn claimants(&self, child: &ChildKey) -> Requeue {
         let name = child.to_string().into();
         self.lock().claimants(&child.namespace, &name).collect()
     }
 
-    /// Older drives that claim a name of this one, with the names in question.
+    /// Older drives that claim a name of this drive, with those names.
     pub fn older_claimants(&self, drive: &DriveKey) -> Vec<OlderClaimant> {
         let inner = self.lock();
         let Some(claimed) = inner.drives.get(drive) else {
             return Vec::new();
         };
-        // By name: they are all of one namespace.
+        // By name, because all are in one namespace.
         let mut older_claimants: BTreeMap<Arc<str>, BTreeSet<String>> = BTreeMap::new();
         for child in &claimed.children {
             for other in inner.claimants(&drive.namespace, child) {
-                let is_elder = |other| inner.drives.get(other).is_some_and(|one| one.age < claimed.age);
-                if other != *drive && is_elder(&other) {
+                let is_older = |other| inner.drives.get(other).is_some_and(|one| one.age < claimed.age);
+                if other != *drive && is_older(&other) {
                     older_claimants.entry(other.name).or_default().insert(child.to_string());
                 }
             }
@@ -106,10 +106,9 @@ impl Claims {
     }
 }
 
-impl Inner {
-    /// Those who claim one name.
+impl ClaimIndex {
     fn claimants(&self, namespace: &Arc<str>, child: &Arc<str>) -> impl Iterator<Item = DriveKey> {
-        let first = Claim {
+        let first = NameClaim {
             namespace: Arc::clone(namespace),
             child: Arc::clone(child),
             drive: Arc::default(),
@@ -124,18 +123,18 @@ impl Inner {
             })
     }
 
-    fn release(&mut self, drive: &DriveKey) -> Wake {
-        let mut wake = Wake::new();
+    fn release(&mut self, drive: &DriveKey) -> Requeue {
+        let mut requeue = Requeue::new();
         let children = self.drives.remove(drive).map(|claimed| claimed.children);
         for child in children.unwrap_or_default() {
-            self.claims.remove(&Claim::of(drive, &child));
-            wake.extend(self.claimants(&drive.namespace, &child));
+            self.claims.remove(&NameClaim::of(drive, &child));
+            requeue.extend(self.claimants(&drive.namespace, &child));
         }
-        wake
+        requeue
     }
 }
 
-impl Claim {
+impl NameClaim {
     fn of(drive: &DriveKey, child: &Arc<str>) -> Self {
         Self {
             namespace: Arc::clone(&drive.namespace),
@@ -162,33 +161,33 @@ mod tests {
     }
 
     #[test]
-    fn the_younger_of_two_sees_the_elder_and_is_woken_when_it_goes() {
+    fn the_younger_drive_sees_the_older_claimant_and_is_requeued_when_it_is_deleted() {
         let claims = Claims::default();
         let (old, young) = (DriveKey::new("n", "a"), DriveKey::new("n", "a-b"));
         claims.claim(&young, age("2026-02"), &names(&["Deployment/a-b-c"]));
         assert_eq!(
             claims.claim(&old, age("2026-01"), &names(&["Deployment/a-b-c"])),
-            Wake::from([young.clone()])
+            Requeue::from([young.clone()])
         );
         assert_eq!(claims.older_claimants(&young)[0].name, "a");
         assert!(claims.older_claimants(&old).is_empty());
-        assert_eq!(claims.release(&old), Wake::from([young.clone()]));
+        assert_eq!(claims.release(&old), Requeue::from([young.clone()]));
         assert!(claims.older_claimants(&young).is_empty());
     }
 
     #[test]
-    fn who_claims_the_name_of_a_child_is_told_of_its_end() {
+    fn drives_that_claim_the_name_of_a_deleted_child_are_found() {
         let claims = Claims::default();
         let drive = DriveKey::new("n", "a");
         claims.claim(&drive, age("1"), &names(&["Deployment/a-b"]));
         let child = |kind, namespace| ChildKey::new(kind, namespace, "a-b");
-        assert_eq!(claims.claimants(&child(Kind::Deployment, "n")), Wake::from([drive]));
+        assert_eq!(claims.claimants(&child(Kind::Deployment, "n")), Requeue::from([drive]));
         assert!(claims.claimants(&child(Kind::Deployment, "m")).is_empty());
         assert!(claims.claimants(&child(Kind::Service, "n")).is_empty());
     }
 
     #[test]
-    fn namespaces_do_not_mix() {
+    fn claims_of_other_namespaces_do_not_count() {
         let claims = Claims::default();
         claims.claim(&DriveKey::new("m", "a"), age("1"), &names(&["Deployment/x"]));
         claims.claim(&DriveKey::new("n", "b"), age("2"), &names(&["Deployment/x"]));

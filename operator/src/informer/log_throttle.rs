@@ -1,85 +1,80 @@
-//! What is said of a watch that fails, and when. Pure: the clock is an argument.
+//! Limits the log lines about a watch that fails. Pure: the clock is an argument.
 //!
-//! In a bad network every watch fails every few seconds. A line for each failure buries the one line that matters, so
-//! one problem of one watch is said when it begins and then once a minute at most.
+//! In a bad network every watch fails every few seconds. Each kind of failure of a watch is logged when it starts, and
+//! then once a minute at most.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How often the same problem is said again.
-pub const REMIND: Duration = Duration::from_mins(1);
+/// Time between two lines about the same kind of failure.
+pub const REPEAT_AFTER: Duration = Duration::from_mins(1);
 
-/// What kind of problem it is. Problems of one kind are one problem, in whatever words.
+/// Failures of one kind are one problem, whatever their messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trouble {
-    /// The API server is not reached, or too busy to answer.
-    Unreached,
-    /// It answered no, with this HTTP status.
+pub enum FailureKind {
+    /// The API server cannot be reached, or is too busy to answer.
+    Unreachable,
+    /// It refused the request with this HTTP status.
     Refused(u16),
 }
 
-/// What is to be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// This problem begins.
-    Fails {
-        /// Failures since something was last said, this one among them.
+pub enum LogLine {
+    Starts {
+        /// Failures since the last line, including this one.
         failures: u64,
     },
-    /// It goes on.
-    StillFails {
-        /// Failures since something was last said, this one among them.
+    Continues {
+        /// Failures since the last line, including this one.
         failures: u64,
-        /// Since the first one.
-        lasts: Duration,
+        /// Time since the first failure.
+        duration: Duration,
     },
 }
 
-/// What is known of one watch.
 #[derive(Debug, Default)]
-pub struct Hearing {
-    /// Since when nothing is heard.
+pub struct LogThrottle {
+    /// Time of the first failure after the last success.
     since: Option<Instant>,
-    /// What was said since then.
-    told: BTreeSet<Trouble>,
-    /// When each problem was last said, however often the watch was heard again meanwhile.
-    said: BTreeMap<Trouble, Instant>,
-    /// Failures since something was last said.
+    /// Kinds that were logged since then.
+    logged: BTreeSet<FailureKind>,
+    /// When each kind was last logged, even if the watch has recovered since.
+    last_logged: BTreeMap<FailureKind, Instant>,
+    /// Failures since the last line.
     failures: u64,
 }
 
-impl Hearing {
-    /// Whether the last that is known of it is a failure.
-    pub fn fails(&self) -> bool {
+impl LogThrottle {
+    pub fn is_failing(&self) -> bool {
         self.since.is_some()
     }
 
-    /// Takes a failure.
-    pub fn failed(&mut self, trouble: Trouble, now: Instant) -> Option<Said> {
+    /// Records a failure. Returns the line to log, if any.
+    pub fn failed(&mut self, kind: FailureKind, now: Instant) -> Option<LogLine> {
         let since = *self.since.get_or_insert(now);
         self.failures = self.failures.saturating_add(1);
-        self.said
-            .retain(|_, said| now.saturating_duration_since(*said) < REMIND);
-        if self.said.contains_key(&trouble) {
+        self.last_logged
+            .retain(|_, logged| now.saturating_duration_since(*logged) < REPEAT_AFTER);
+        if self.last_logged.contains_key(&kind) {
             return None;
         }
-        self.said.insert(trouble, now);
+        self.last_logged.insert(kind, now);
         let failures = std::mem::take(&mut self.failures);
-        Some(if self.told.insert(trouble) {
-            Said::Fails { failures }
+        Some(if self.logged.insert(kind) {
+            LogLine::Starts { failures }
         } else {
-            Said::StillFails {
+            LogLine::Continues {
                 failures,
-                lasts: now.saturating_duration_since(since),
+                duration: now.saturating_duration_since(since),
             }
         })
     }
 
-    /// Takes that it is heard; returns after how long, when it was said that it was not.
-    pub fn heard(&mut self, now: Instant) -> Option<Duration> {
+    /// Records a success. Returns the duration of the failures, if they were logged.
+    pub fn succeeded(&mut self, now: Instant) -> Option<Duration> {
         let since = self.since.take()?;
-        let told = !std::mem::take(&mut self.told).is_empty();
-        told.then(|| now.saturating_duration_since(since))
+        let is_logged = !std::mem::take(&mut self.logged).is_empty();
+        is_logged.then(|| now.saturating_duration_since(since))
     }
 }
 
@@ -87,69 +82,69 @@ impl Hearing {
 mod tests {
     use super::*;
 
-    const FORBIDDEN: Trouble = Trouble::Refused(403);
+    const FORBIDDEN: FailureKind = FailureKind::Refused(403);
 
     fn at(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
     }
 
     #[test]
-    fn an_outage_is_said_when_it_begins_once_a_minute_and_when_it_ends() {
+    fn an_outage_is_logged_when_it_starts_then_once_a_minute_and_when_it_ends() {
         let start = Instant::now();
-        let mut hearing = Hearing::default();
-        let mut said = Vec::new();
+        let mut throttle = LogThrottle::default();
+        let mut lines = Vec::new();
         for second in 0..150 {
-            if let Some(one) = hearing.failed(Trouble::Unreached, at(start, second)) {
-                said.push(one);
+            if let Some(line) = throttle.failed(FailureKind::Unreachable, at(start, second)) {
+                lines.push(line);
             }
         }
-        let still = |lasts| Said::StillFails {
+        let continues = |seconds| LogLine::Continues {
             failures: 60,
-            lasts: Duration::from_secs(lasts),
+            duration: Duration::from_secs(seconds),
         };
-        assert_eq!(said, [Said::Fails { failures: 1 }, still(60), still(120)]);
-        assert!(hearing.fails());
-        assert_eq!(hearing.heard(at(start, 150)), Some(Duration::from_secs(150)));
-        assert!(!hearing.fails());
-        assert_eq!(hearing.heard(at(start, 151)), None, "it is said once");
+        assert_eq!(lines, [LogLine::Starts { failures: 1 }, continues(60), continues(120)]);
+        assert!(throttle.is_failing());
+        assert_eq!(throttle.succeeded(at(start, 150)), Some(Duration::from_secs(150)));
+        assert!(!throttle.is_failing());
+        assert_eq!(throttle.succeeded(at(start, 151)), None, "it is logged once");
     }
 
     #[test]
-    fn a_right_that_is_missing_is_said_at_once_in_the_middle_of_an_outage() {
+    fn a_missing_permission_is_logged_at_once_during_an_outage() {
         let start = Instant::now();
-        let mut hearing = Hearing::default();
-        hearing.failed(Trouble::Unreached, start);
-        assert_eq!(hearing.failed(Trouble::Unreached, at(start, 1)), None);
+        let mut throttle = LogThrottle::default();
+        throttle.failed(FailureKind::Unreachable, start);
+        assert_eq!(throttle.failed(FailureKind::Unreachable, at(start, 1)), None);
         assert_eq!(
-            hearing.failed(FORBIDDEN, at(start, 2)),
-            Some(Said::Fails { failures: 2 })
+            throttle.failed(FORBIDDEN, at(start, 2)),
+            Some(LogLine::Starts { failures: 2 })
         );
-        assert_eq!(hearing.failed(FORBIDDEN, at(start, 3)), None);
+        assert_eq!(throttle.failed(FORBIDDEN, at(start, 3)), None);
     }
 
     #[test]
-    fn a_watch_that_comes_and_goes_all_the_time_is_said_once_a_minute_too() {
+    fn a_watch_that_fails_and_recovers_all_the_time_is_logged_once_a_minute() {
         let start = Instant::now();
-        let mut hearing = Hearing::default();
-        let (mut fails, mut heard) = (0, 0);
+        let mut throttle = LogThrottle::default();
+        let (mut failures, mut recoveries) = (0, 0);
         for second in (0..600).step_by(2) {
-            fails += u32::from(hearing.failed(Trouble::Unreached, at(start, second)).is_some());
-            heard += u32::from(hearing.heard(at(start, second + 1)).is_some());
+            failures += u32::from(throttle.failed(FailureKind::Unreachable, at(start, second)).is_some());
+            recoveries += u32::from(throttle.succeeded(at(start, second + 1)).is_some());
         }
-        assert_eq!((fails, heard), (10, 10));
+        assert_eq!((failures, recoveries), (10, 10));
     }
 
     #[test]
-    fn failures_that_were_not_said_are_counted_in_what_is_said_next() {
+    fn failures_that_were_not_logged_are_counted_in_the_next_line() {
         let start = Instant::now();
-        let mut hearing = Hearing::default();
-        hearing.failed(Trouble::Unreached, start);
-        hearing.heard(at(start, 1));
-        assert_eq!(hearing.failed(Trouble::Unreached, at(start, 10)), None);
-        assert_eq!(hearing.heard(at(start, 11)), None, "nobody was told that it failed");
+        let mut throttle = LogThrottle::default();
+        throttle.failed(FailureKind::Unreachable, start);
+        throttle.succeeded(at(start, 1));
+        assert_eq!(throttle.failed(FailureKind::Unreachable, at(start, 10)), None);
+        assert_eq!(throttle.succeeded(at(start, 11)), None, "its failure was not logged");
         assert_eq!(
-            hearing.failed(Trouble::Unreached, at(start, 61)),
-            Some(Said::Fails { failures: 2 })
+            throttle.failed(FailureKind::Unreachable, at(start, 61)),
+            Some(LogLine::Starts { failures: 2 })
         );
     }
 }

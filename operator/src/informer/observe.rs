@@ -1,4 +1,4 @@
-//! Turns what the API server sends into a [`Record`]. Pure.
+//! Decodes an object of the API server into a [`Record`]. Pure.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,8 +14,7 @@ use serde_json::Value;
 
 use ras_crds::labels;
 
-use crate::informer::co_owners;
-use crate::informer::ownership::{applies, applies_replicas, our_entries, written_at};
+use crate::informer::managed_fields::{applies, applies_replicas, co_owners, our_entries, written_at};
 use ras_core::fetched::facts::{BackupState, ClaimFacts, ClusterStorage, ForeignState, SecretFacts, StartedBy};
 use ras_core::fetched::jobs;
 use ras_core::fetched::jobs::JobState;
@@ -26,7 +25,7 @@ use ras_core::fetched::record::{
 };
 use ras_core::kind::Kind;
 
-/// What is remembered of an object with this metadata.
+/// The record of an object's metadata. The functions below add fields of the spec and the status.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
     let touched = !our_entries(managed).is_empty();
@@ -84,7 +83,6 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
     }
 }
 
-/// What is remembered of a `StatefulSet`, whose readiness others wait for.
 pub fn stateful_set(object: &StatefulSet) -> Record {
     let mut record = record(Kind::StatefulSet, &object.metadata);
     if let Detail::StatefulSet(state) = &mut record.detail {
@@ -103,8 +101,8 @@ pub fn stateful_set(object: &StatefulSet) -> Record {
     record
 }
 
-/// By which Secrets the pods were started. Both hashes are of one version of the object: what the answer to a write says
-/// of the metadata alone would not fit the template that was known before.
+/// The hashes of the Secrets that the pods were started with. Both must come from one version of the object, so a
+/// response with metadata alone does not set them.
 fn started_by(meta: &ObjectMeta, template: Option<&PodTemplateSpec>) -> StartedBy {
     let read = |meta: Option<&ObjectMeta>, name: &str| meta?.annotations.as_ref()?.get(name).cloned();
     StartedBy {
@@ -116,7 +114,6 @@ fn started_by(meta: &ObjectMeta, template: Option<&PodTemplateSpec>) -> StartedB
     }
 }
 
-/// What is remembered of a Deployment, whose state the status needs.
 pub fn deployment(object: &Deployment) -> Record {
     let mut record = record(Kind::Deployment, &object.metadata);
     if let Detail::Deployment(state) = &mut record.detail {
@@ -146,7 +143,7 @@ pub fn deployment(object: &Deployment) -> Record {
     record
 }
 
-/// What is remembered of a `PersistentVolumeClaim`: what of it cannot change decides what is asked of it.
+/// Keeps the immutable fields of a claim, because the desired claim must repeat them.
 pub fn claim(object: &PersistentVolumeClaim) -> Record {
     let mut record = record(Kind::PersistentVolumeClaim, &object.metadata);
     if let (Detail::Claim(state), Some(spec)) = (&mut record.detail, &object.spec) {
@@ -167,7 +164,6 @@ pub fn claim(object: &PersistentVolumeClaim) -> Record {
     record
 }
 
-/// What is remembered of a Job, whose state decides what may start.
 pub fn job(object: &Job) -> Record {
     let mut record = record(Kind::Job, &object.metadata);
     if let Detail::Job(state) = &mut record.detail {
@@ -176,10 +172,10 @@ pub fn job(object: &Job) -> Record {
     record
 }
 
-/// Longest message of another operator that is kept, in characters.
+/// Longest message of another operator, in characters.
 const FOREIGN_MESSAGE: usize = 300;
 
-/// What is remembered of an object whose own operator tells how it stands in a condition `Ready`.
+/// An object whose own operator reports its state in a condition `Ready`.
 pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
     let mut record = record(kind, &object.metadata);
     let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
@@ -203,21 +199,21 @@ pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
     record
 }
 
-/// What is remembered of a `Cluster`. Its condition says only that it is not ready; why, its phase tells.
+/// The condition of a `Cluster` says only that it is not ready. The reason is in its phase.
 pub fn cluster(object: &DynamicObject) -> Record {
     let mut record = foreign(Kind::Cluster, object);
     if let Detail::Foreign(state) = &mut record.detail {
         let text = |path: &str| object.data.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (phase, reason) = (text("/status/phase"), text("/status/phaseReason"));
         if !phase.is_empty() {
-            let told = if reason.is_empty() {
+            let message = if reason.is_empty() {
                 phase.to_owned()
             } else {
                 format!("{phase}: {reason}")
             };
-            state.message = short(&told);
+            state.message = short(&message);
         }
-        // Its condition may be older than the loss of the last instance.
+        // The condition may be older than the loss of the last instance.
         if state.ready == Some(true) && object.data.pointer("/status/readyInstances").and_then(Value::as_i64) == Some(0)
         {
             state.ready = Some(false);
@@ -239,8 +235,8 @@ pub fn cluster(object: &DynamicObject) -> Record {
     record
 }
 
-/// What a `Cluster`'s status says of its backups. That changes cannot be archived is told first: without them no backup to
-/// an object store ends.
+/// Backups in the status of a `Cluster`. Failing WAL archiving is reported first, because no backup to an object store
+/// completes without it.
 fn backup(object: &DynamicObject) -> BackupState {
     let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
     let failing = |type_: &str| {
@@ -262,13 +258,13 @@ fn backup(object: &DynamicObject) -> BackupState {
     }
 }
 
-/// The first line, and not too many characters of it.
+/// The first line, up to `FOREIGN_MESSAGE`.
 fn short(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     line.chars().take(FOREIGN_MESSAGE).collect()
 }
 
-/// Image of the step that renders files, in a Deployment that has one.
+/// Image of the init container that renders files.
 fn render_image(object: &Deployment) -> Option<&str> {
     let containers = object.spec.as_ref()?.template.spec.as_ref()?.init_containers.as_ref()?;
     containers
@@ -278,7 +274,7 @@ fn render_image(object: &Deployment) -> Option<&str> {
         .as_deref()
 }
 
-/// Version of an object, in the order of its changes; 0 when it has none.
+/// The resourceVersion as a number, which grows with each change; 0 without one.
 pub fn version(meta: &ObjectMeta) -> u64 {
     meta.resource_version
         .as_deref()
@@ -286,7 +282,7 @@ pub fn version(meta: &ObjectMeta) -> u64 {
         .unwrap_or_default()
 }
 
-/// Whether all objects of a kind are watched: drives use Secrets and claims of others, too.
+/// True for kinds of which all objects are watched, because drives also use Secrets and claims that they do not own.
 pub fn is_watched_whole(kind: Kind) -> bool {
     matches!(kind, Kind::Secret | Kind::PersistentVolumeClaim)
 }
@@ -301,8 +297,8 @@ fn is_managed(meta: &ObjectMeta) -> bool {
     label.is_some_and(|manager| manager == labels::MANAGER)
 }
 
-/// Whose it is. Somebody may add an owner that does not control it to what we wrote, and it stays ours; what we never
-/// wrote belongs to whatever owner it has.
+/// An object that we wrote stays ours if another owner is added that does not control it. An object that we never wrote
+/// belongs to any owner that it has.
 fn owner(meta: &ObjectMeta, touched: bool) -> Owner {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let ours = |api: &str, kind: &str| api.starts_with("ras.dev/") && kind == "RecruitmentDrive";
@@ -333,7 +329,7 @@ fn fields(kind: Kind, managed: &[ManagedFieldsEntry]) -> Fields {
     }
 }
 
-/// Who owns which fields, without when.
+/// The managed fields without times.
 fn managers(managed: &[ManagedFieldsEntry]) -> Arc<str> {
     let entries: Vec<ManagedFieldsEntry> = managed
         .iter()
@@ -353,24 +349,24 @@ fn replicas_before_suspend(meta: &ObjectMeta) -> Option<i32> {
     stopped.or_else(|| annotations.get(labels::REPLICAS_BEFORE_SUSPEND)?.parse().ok())
 }
 
-/// Whether `managedFields` tell of what a Secret is, and not only of labels that were written after they were cleared. A
-/// tool that restores or moves objects may clear them; what is written later is told again. The first apply after that adds
-/// an entry [`BEFORE_FIRST_APPLY`] with everything that was there and the time of the apply: it tells of no write.
-fn tell_of_content(managed: &[ManagedFieldsEntry]) -> bool {
+/// True when `managedFields` cover the content of a Secret. A tool that restores or moves objects may clear them. Later
+/// writes add new entries, for instance of labels alone, and the first apply adds an entry [`BEFORE_FIRST_APPLY`] with
+/// all existing fields and the time of the apply, which stands for no write.
+fn cover_content(managed: &[ManagedFieldsEntry]) -> bool {
     let mut writers = writers(managed);
-    writers.any(|entry| owns(entry, "f:data") || owns(entry, "f:stringData")) || tell_of_creation(managed)
+    writers.any(|entry| owns(entry, "f:data") || owns(entry, "f:stringData")) || cover_creation(managed)
 }
 
-/// Whether the entry of who created the Secret is there: a create, or an update of the whole, says its type. What is not
-/// among the keys of such a Secret is not in it.
-fn tell_of_creation(managed: &[ManagedFieldsEntry]) -> bool {
+/// True when the entry of the creation exists: only a create, or an update of the whole object, owns `type`. Then the
+/// keys are complete.
+fn cover_creation(managed: &[ManagedFieldsEntry]) -> bool {
     writers(managed).any(|entry| entry.operation.as_deref() == Some("Update") && owns(entry, "f:type"))
 }
 
-/// The manager under which the API server puts all fields of an object that had no `managedFields` when it was applied.
+/// The API server's manager for all fields of an object that had no `managedFields` when it was first applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
-/// The entries of who wrote something.
+/// The entries of real writes.
 fn writers(managed: &[ManagedFieldsEntry]) -> impl Iterator<Item = &ManagedFieldsEntry> {
     managed
         .iter()
@@ -384,7 +380,7 @@ fn owns(entry: &ManagedFieldsEntry, field: &str) -> bool {
         .is_some_and(|fields| fields.0.get(field).is_some())
 }
 
-/// The metadata that people touch without writing a value.
+/// Metadata that may change without a change of a value.
 fn touch(meta: &ObjectMeta) -> String {
     let touched = (
         &meta.labels,
@@ -395,14 +391,13 @@ fn touch(meta: &ObjectMeta) -> String {
     serde_json::to_string(&touched).unwrap_or_default()
 }
 
-/// Keys of a Secret and a stamp of each, from `managedFields` alone.
+/// The keys of a Secret, each with a stamp that changes when the key is written, from `managedFields` alone.
 ///
-/// An entry's time moves when its manager changes something in the object, so a stamp changes whenever the key is
-/// written, and not when somebody else touches a label or another key. Metadata cannot tell a manager's own changes
-/// apart: who keeps labels and values, or several keys, under one name changes all their stamps at once. A label and a value
-/// look alike then, and of the two mistakes a roll-out that was not needed is the smaller one. Times have whole
-/// seconds: two writes by one manager within a second look like one, and a pod started after the first reads the
-/// second's value.
+/// The time of an entry changes when its manager changes the object, so a stamp changes when the key is written, and
+/// not when another manager writes a label or another key. Changes by one manager cannot be told apart: if it writes
+/// labels and values, or several keys, all their stamps change, and an unneeded rollout is the smaller mistake. Times
+/// have whole seconds: two writes by one manager within a second look like one, and a pod that starts after the first
+/// reads the value of the second.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
     let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
     let number = |name: &str| annotation(name).and_then(|text| text.parse().ok());
@@ -416,7 +411,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         ..SecretFacts::default()
     };
     let managed = meta.managed_fields.as_deref().unwrap_or_default();
-    if !tell_of_content(managed) {
+    if !cover_content(managed) {
         return SecretFacts {
             version: meta.resource_version.clone().unwrap_or_default(),
             touch: touch(meta),
@@ -434,7 +429,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
             entry.operation.as_deref().unwrap_or_default(),
             entry.time.as_ref().map(|time| time.0.to_string()).unwrap_or_default(),
         );
-        // Whoever applies `stringData` on the server's side owns that field and not the `data` it becomes.
+        // A manager that applies `stringData` owns that field, and not the `data` that it becomes.
         let written = ["f:data", "f:stringData"]
             .into_iter()
             .filter_map(|field| fields.get(field)?.as_object());
@@ -445,10 +440,10 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
             keys.entry(key.to_owned()).or_default().push_str(&stamp);
         }
     }
-    // The version would make every touch of a label look like news; the keys tell enough.
+    // Without the version, which changes with every label.
     SecretFacts {
         keys: Some(keys),
-        is_complete: tell_of_creation(managed),
+        is_complete: cover_creation(managed),
         ..facts
     }
 }

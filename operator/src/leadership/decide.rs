@@ -1,26 +1,23 @@
-//! What to do about the lease next. Pure.
+//! Decides what to do with the lease. Pure.
 
 use std::time::Duration;
 
-use super::record::Record;
+use super::record::LeaseRecord;
 use super::timing::Timing;
 
-/// A moment on this process's own clock, counted from some origin of its own.
+/// A time on this process's monotonic clock, from an arbitrary origin.
 pub type Moment = Duration;
 
-/// A lease as this process saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// What it said.
-    pub record: Record,
-    /// When this process first saw it say so.
+pub struct ObservedLease {
+    pub record: LeaseRecord,
+    /// When this process first saw this record.
     pub since: Moment,
 }
 
-impl Seen {
-    /// What is known after the lease was looked at `now`. A lease that says what it said before was not renewed, so the
-    /// time since then goes on.
-    pub fn after(before: Option<Self>, record: Record, now: Moment) -> Self {
+impl ObservedLease {
+    /// The observation after a read at `now`. An unchanged record was not renewed, so its time stays.
+    pub fn after(before: Option<Self>, record: LeaseRecord, now: Moment) -> Self {
         match before {
             Some(before) if before.record == record => before,
             _ => Self { record, since: now },
@@ -28,38 +25,38 @@ impl Seen {
     }
 }
 
-/// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// There is no lease: make it.
+pub enum LeaseAction {
+    /// The lease does not exist.
     Create,
-    /// It is free, or its holder was not heard of for long enough: take it.
+    /// It was released, or it expired.
     Take,
-    /// It is ours: renew it.
     Renew,
-    /// Somebody holds it, until this moment at least.
+    /// Another replica holds it.
     Wait {
-        /// When to decide anew, unless the lease changes before.
+        /// When to decide again, unless the lease changes earlier.
         until: Moment,
     },
 }
 
-/// What the replica `me` does about the lease.
-///
-/// A lease in our own name is ours even if this process has just begun: the identity is the pod's, and a pod's container
-/// starts again only after it has ended. So a restart loses no time.
-pub fn decide(seen: Option<&Seen>, me: &str, timing: &Timing, now: Moment) -> Step {
-    let Some(seen) = seen else { return Step::Create };
+/// A lease with our own name is ours even if this process has just started: the identity is the pod's, and a container
+/// restarts only after the previous one has ended. So a restart loses no time.
+pub fn decide(seen: Option<&ObservedLease>, me: &str, timing: &Timing, now: Moment) -> LeaseAction {
+    let Some(seen) = seen else { return LeaseAction::Create };
     let record = &seen.record;
     if record.holder.is_empty() {
-        return Step::Take;
+        return LeaseAction::Take;
     }
     if record.holder == me {
-        return Step::Renew;
+        return LeaseAction::Renew;
     }
-    // The holder's own promise, for it may have been started with other settings.
-    let until = seen.since.saturating_add(record.promised.unwrap_or(timing.lease()));
-    if now >= until { Step::Take } else { Step::Wait { until } }
+    // The holder's own duration, which may differ from our settings.
+    let until = seen.since.saturating_add(record.duration.unwrap_or(timing.lease()));
+    if now >= until {
+        LeaseAction::Take
+    } else {
+        LeaseAction::Wait { until }
+    }
 }
 
 #[cfg(test)]
@@ -68,46 +65,46 @@ mod tests {
 
     const NOW: Moment = Duration::from_secs(1_000);
 
-    fn seen(holder: &str, promised: Option<u64>, seconds_ago: u64) -> Seen {
-        Seen {
-            record: Record {
+    fn seen(holder: &str, duration: Option<u64>, seconds_ago: u64) -> ObservedLease {
+        ObservedLease {
+            record: LeaseRecord {
                 holder: holder.to_owned(),
-                promised: promised.map(Duration::from_secs),
-                ..Record::default()
+                duration: duration.map(Duration::from_secs),
+                ..LeaseRecord::default()
             },
             since: NOW.saturating_sub(Duration::from_secs(seconds_ago)),
         }
     }
 
-    fn step(seen: Option<&Seen>) -> Step {
+    fn action(seen: Option<&ObservedLease>) -> LeaseAction {
         decide(seen, "me", &Timing::default(), NOW)
     }
 
     #[test]
-    fn a_lease_that_is_missing_free_ours_or_run_out_is_ours_to_write() {
-        assert_eq!(step(None), Step::Create);
-        assert_eq!(step(Some(&seen("", Some(1), 0))), Step::Take);
-        assert_eq!(step(Some(&seen("me", Some(15), 100))), Step::Renew);
-        assert_eq!(step(Some(&seen("other", Some(15), 15))), Step::Take);
+    fn a_missing_released_own_or_expired_lease_is_written() {
+        assert_eq!(action(None), LeaseAction::Create);
+        assert_eq!(action(Some(&seen("", Some(1), 0))), LeaseAction::Take);
+        assert_eq!(action(Some(&seen("me", Some(15), 100))), LeaseAction::Renew);
+        assert_eq!(action(Some(&seen("other", Some(15), 15))), LeaseAction::Take);
     }
 
     #[test]
-    fn another_ones_lease_is_left_alone_for_as_long_as_it_says() {
-        for (promised, ago, left) in [(Some(15), 14, 1), (Some(60), 14, 46), (None, 14, 1)] {
+    fn another_replicas_lease_is_left_alone_for_its_duration() {
+        for (duration, ago, left) in [(Some(15), 14, 1), (Some(60), 14, 46), (None, 14, 1)] {
             let until = NOW + Duration::from_secs(left);
-            assert_eq!(step(Some(&seen("other", promised, ago))), Step::Wait { until });
+            assert_eq!(action(Some(&seen("other", duration, ago))), LeaseAction::Wait { until });
         }
     }
 
     #[test]
-    fn only_a_lease_that_says_something_else_is_waited_for_anew() {
+    fn only_a_changed_lease_starts_the_wait_again() {
         let before = seen("other", Some(15), 9);
-        let same = Seen::after(Some(before.clone()), before.record.clone(), NOW);
+        let same = ObservedLease::after(Some(before.clone()), before.record.clone(), NOW);
         assert_eq!(same.since, before.since);
-        let renewed = Record {
+        let renewed = LeaseRecord {
             renewed: "later".to_owned(),
             ..before.record.clone()
         };
-        assert_eq!(Seen::after(Some(before), renewed, NOW).since, NOW);
+        assert_eq!(ObservedLease::after(Some(before), renewed, NOW).since, NOW);
     }
 }

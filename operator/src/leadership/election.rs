@@ -1,4 +1,4 @@
-//! The loop that asks for the lease, keeps it, and gives it back.
+//! The loop that takes the lease, renews it, and releases it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,85 +9,66 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::sync::oneshot;
 
-use super::Settings;
-use super::calls::{Calls, Failed};
-use super::decide::{Seen, Step, decide};
-use super::record::{self, Record};
-use super::state::{Leadership, MachineClock, Reading};
+use super::ElectionSettings;
+use super::decide::{LeaseAction, ObservedLease, decide};
+use super::lease_api::{LeaseApi, LeaseError};
+use super::record::{self, LeaseRecord};
+use super::state::{ClockReading, Leadership, MachineClock};
 use super::timing::Timing;
 use crate::telemetry::metrics::Metrics;
 
-/// Longest time a standby follows the lease without looking at it.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// A standby watches the lease, and also reads it after this time.
+const READ_EVERY: Duration = Duration::from_secs(60);
 
-/// Lost races in a row after which a candidate pauses: somebody may write the lease all the time for no good reason.
-const RACES: u32 = 3;
+/// Lost races in a row after which a candidate backs off, in case another client writes the lease all the time.
+const MAX_RACES: u32 = 3;
 
-/// How following the lease ended.
-enum Followed {
-    /// It is there to be taken.
+/// The end of a wait for the lease.
+enum WaitResult {
+    /// It can be taken.
     Free,
-    /// It has to be looked at anew, at once.
-    Again,
-    /// The API server did not answer as it should.
+    /// Read it again at once.
+    ReadAgain,
     Failed,
 }
 
-/// How taking the lease ended.
-enum Taken {
-    /// This process leads.
-    ByMe,
-    /// Somebody else was quicker.
-    ByAnother,
-    /// The API server did not answer as it should.
+enum TakeResult {
+    Taken,
+    /// Another client wrote the lease first.
+    LostRace,
     Failed,
 }
 
-/// Why a tenure ended against its will.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// Somebody else holds the lease.
+pub enum LeaseLost {
+    /// Another replica holds the lease.
     #[error("the lease {name} was lost to {to}")]
-    Taken {
-        /// Its name.
-        name: String,
-        /// Who has it.
-        to: String,
-    },
-    /// It could not be renewed in time.
-    #[error("the lease {name} could not be renewed for {limit:?}, and another replica may lead by now: {why}")]
-    NotRenewed {
-        /// Its name.
-        name: String,
-        /// The renew deadline.
-        limit: Duration,
-        /// What was said last.
-        why: String,
-    },
+    Taken { name: String, to: String },
+    #[error("the lease {name} could not be renewed for {limit:?}, so another replica may lead by now: {why}")]
+    NotRenewed { name: String, limit: Duration, why: String },
 }
 
-/// How keeping the lease ended.
 #[derive(Debug)]
-pub enum Kept {
-    /// This process asked for it: the lease is still ours, and to be given back when the work has ended.
-    UntilAsked(Box<Election>),
-    /// It is gone, and this process has to leave.
-    Lost(Lost),
+pub enum KeepResult {
+    /// `stop` was received. The lease is still held, and has to be released.
+    Stopped(Box<Election>),
+    /// This process must end.
+    Lost(LeaseLost),
 }
 
-/// One replica's part in the election.
 pub struct Election {
-    calls: Calls,
+    lease_api: LeaseApi,
     me: String,
     timing: Timing,
-    tenure: Leadership,
+    leadership: Leadership,
     metrics: Metrics,
     lease: Option<Lease>,
-    seen: Option<Seen>,
-    /// When the renewal was sent that succeeded last.
-    renewed: Reading,
+    seen: Option<ObservedLease>,
+    /// When the last successful renewal was sent.
+    renewed: ClockReading,
     turn: u64,
-    told: String,
+    /// The last leader or error that was logged.
+    logged: String,
 }
 
 impl std::fmt::Debug for Election {
@@ -100,64 +81,63 @@ impl std::fmt::Debug for Election {
 }
 
 impl Election {
-    /// Takes part with a client that does not try again by itself.
-    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
+    /// `client` must not retry requests.
+    pub fn new(client: Client, settings: ElectionSettings, metrics: Metrics) -> Self {
         let namespace = settings
             .namespace
             .unwrap_or_else(|| client.default_namespace().to_owned());
-        let tenure = Leadership::elected(Arc::new(MachineClock::default()));
+        let leadership = Leadership::elected(Arc::new(MachineClock::default()));
         Self {
-            calls: Calls::new(client, &namespace, &settings.name, settings.timing.request()),
+            lease_api: LeaseApi::new(client, &namespace, &settings.name, settings.timing.request()),
             me: settings.identity,
             timing: settings.timing,
-            renewed: tenure.now(),
-            tenure,
+            renewed: leadership.now(),
+            leadership,
             metrics,
             lease: None,
             seen: None,
             turn: 0,
-            told: String::new(),
+            logged: String::new(),
         }
     }
 
-    /// Tells everybody who writes whether they may.
-    pub fn tenure(&self) -> Leadership {
-        self.tenure.clone()
+    pub fn leadership(&self) -> Leadership {
+        self.leadership.clone()
     }
 
-    /// Returns when this process leads, or `false` when `stop` is told before.
+    /// Returns `true` when this process leads, or `false` if `stop` comes first.
     pub async fn win(&mut self, stop: impl Future<Output = ()>) -> bool {
         let mut stop = std::pin::pin!(stop);
         let mut races = 0_u32;
         loop {
-            let followed = tokio::select! {
+            let waited = tokio::select! {
                 biased;
                 () = &mut stop => return false,
-                followed = self.until_free() => followed,
+                waited = self.until_free() => waited,
             };
-            // To the end, whoever asks: a request that is cut off may well arrive, and the lease would be in the hands of one
-            // who has left, for as long as it lasts.
-            let taken = match followed {
-                Followed::Free => self.take().await,
-                Followed::Again => {
+            // Not cancelled by `stop`: a cancelled request may still arrive, and an ended process would hold the lease
+            // until it expires.
+            let taken = match waited {
+                WaitResult::Free => self.take().await,
+                WaitResult::ReadAgain => {
                     races = 0;
                     continue;
                 }
-                Followed::Failed => Taken::Failed,
+                WaitResult::Failed => TakeResult::Failed,
             };
             match taken {
-                Taken::ByMe => {
-                    tracing::info!(lease = self.calls.name(), identity = self.me, "leads");
-                    self.metrics.leads(true);
+                TakeResult::Taken => {
+                    tracing::info!(lease = self.lease_api.name(), identity = self.me, "leads");
+                    self.metrics.set_leader(true);
                     return true;
                 }
-                // Who was quicker may give it back in a moment, so it is followed at once. A pause here, as client-go makes
-                // it, would let nobody lead for seconds when a whole Deployment is rolled.
-                Taken::ByAnother if races < RACES => {
+                // The winner may release it soon, so it is watched at once. With client-go's pause here there would be
+                // no leader for seconds during a rollout.
+                TakeResult::LostRace if races < MAX_RACES => {
                     races += 1;
                     continue;
                 }
-                Taken::ByAnother | Taken::Failed => races = 0,
+                TakeResult::LostRace | TakeResult::Failed => races = 0,
             }
             self.turn += 1;
             tokio::select! {
@@ -168,43 +148,44 @@ impl Election {
         }
     }
 
-    /// Renews the lease until it is lost, or until `stop` is told (or dropped).
-    pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) -> Kept {
+    /// Renews the lease until it is lost, or until `stop` is sent or dropped.
+    pub async fn keep(mut self, mut stop: oneshot::Receiver<()>) -> KeepResult {
         let mut why = "no answer".to_owned();
-        // From one try to the next: after one that waited for an answer in vain, another at once still comes in time.
+        // Counted from the start of an attempt: after one that timed out, the next follows at once and is still in
+        // time.
         let mut pause = self.timing.retry();
         loop {
-            // The deadline is counted anew each time: what a request took, or a pause of this whole process, has passed.
+            // Computed again each time, because a request or a pause of the process may have taken long.
             tokio::select! {
                 biased;
-                _ = &mut stop => return Kept::UntilAsked(Box::new(self)),
-                () = tokio::time::sleep(pause.min(self.left())) => {}
+                _ = &mut stop => return KeepResult::Stopped(Box::new(self)),
+                () = tokio::time::sleep(pause.min(self.time_left())) => {}
             }
             let began = tokio::time::Instant::now();
-            if self.tenure.check().is_err() {
-                return Kept::Lost(self.not_renewed(why));
+            if self.leadership.check().is_err() {
+                return KeepResult::Lost(self.not_renewed(why));
             }
-            let left = self.left();
-            let tried = tokio::select! {
+            let left = self.time_left();
+            let renewed = tokio::select! {
                 biased;
-                _ = &mut stop => return Kept::UntilAsked(Box::new(self)),
-                tried = self.renew() => tried,
-                () = tokio::time::sleep(left) => return Kept::Lost(self.not_renewed(why)),
+                _ = &mut stop => return KeepResult::Stopped(Box::new(self)),
+                renewed = self.renew() => renewed,
+                () = tokio::time::sleep(left) => return KeepResult::Lost(self.not_renewed(why)),
             };
-            match tried {
+            match renewed {
                 Ok(None) => {}
                 Ok(Some(to)) => {
-                    self.tenure.end();
-                    let name = self.calls.name().to_owned();
-                    return Kept::Lost(Lost::Taken { name, to });
+                    self.leadership.end();
+                    let name = self.lease_api.name().to_owned();
+                    return KeepResult::Lost(LeaseLost::Taken { name, to });
                 }
                 Err(failed) => {
                     self.metrics.renewal_failed();
-                    why = said(failed);
+                    why = message(failed);
                     tracing::warn!(
-                        lease = self.calls.name(),
+                        lease = self.lease_api.name(),
                         error = why,
-                        "the lease was not renewed, will be tried again"
+                        "the lease was not renewed; retrying"
                     );
                 }
             }
@@ -212,128 +193,132 @@ impl Election {
         }
     }
 
-    /// Gives the lease back, last of all: from here on nothing is written, and a standby takes over at once.
+    /// Releases the lease, after the last write, so that a standby takes over at once.
     pub async fn release(mut self) {
-        self.tenure.end();
-        self.metrics.leads(false);
+        self.leadership.end();
+        self.metrics.set_leader(false);
         let Some(lease) = self.lease.take() else { return };
-        match self.calls.replace(&record::given_back(&lease, Timestamp::now())).await {
-            Ok(_) => tracing::info!(lease = self.calls.name(), "the lease is given back"),
+        match self
+            .lease_api
+            .replace(&record::released(&lease, Timestamp::now()))
+            .await
+        {
+            Ok(_) => tracing::info!(lease = self.lease_api.name(), "released the lease"),
             Err(failed) => tracing::warn!(
-                lease = self.calls.name(),
-                error = said(failed),
-                "the lease could not be given back: a standby takes over when it has run out"
+                lease = self.lease_api.name(),
+                error = message(failed),
+                "the lease could not be released: a standby takes over when it expires"
             ),
         }
     }
 
-    /// What is left of the tenure.
-    fn left(&self) -> Duration {
-        let gone = self.tenure.now().steady.saturating_sub(self.renewed.steady);
-        self.timing.renew().saturating_sub(gone)
+    /// Time until the renew deadline.
+    fn time_left(&self) -> Duration {
+        let passed = self.leadership.now().steady.saturating_sub(self.renewed.steady);
+        self.timing.renew().saturating_sub(passed)
     }
 
-    fn not_renewed(&self, why: String) -> Lost {
-        self.tenure.end();
-        Lost::NotRenewed {
-            name: self.calls.name().to_owned(),
+    fn not_renewed(&self, why: String) -> LeaseLost {
+        self.leadership.end();
+        LeaseLost::NotRenewed {
+            name: self.lease_api.name().to_owned(),
             limit: self.timing.renew(),
             why,
         }
     }
 
-    async fn look(&mut self) -> Result<(), Failed> {
-        let lease = self.calls.get().await?;
+    async fn read(&mut self) -> Result<(), LeaseError> {
+        let lease = self.lease_api.get().await?;
         self.observe(lease);
         Ok(())
     }
 
     fn observe(&mut self, lease: Option<Lease>) {
-        let now = self.tenure.now().steady;
+        let now = self.leadership.now().steady;
         self.seen = lease
             .as_ref()
-            .map(|lease| Seen::after(self.seen.take(), record::read(lease), now));
+            .map(|lease| ObservedLease::after(self.seen.take(), record::read(lease), now));
         self.lease = lease;
-        if let Some(Seen { record, .. }) = &self.seen {
-            self.metrics.lease_changed_hands(record.transitions);
-            self.tell(record.clone());
+        if let Some(ObservedLease { record, .. }) = &self.seen {
+            self.metrics.set_lease_transitions(record.transitions);
+            self.log_leader(record.clone());
         }
     }
 
-    /// Once for each holder, not once for each renewal.
-    fn tell(&mut self, record: Record) {
-        if record.holder == self.told || record.holder == self.me {
+    /// Once for each leader, not for each renewal.
+    fn log_leader(&mut self, record: LeaseRecord) {
+        if record.holder == self.logged || record.holder == self.me {
             return;
         }
         if !record.holder.is_empty() {
-            tracing::info!(lease = self.calls.name(), leader = record.holder, "stands by");
+            tracing::info!(lease = self.lease_api.name(), leader = record.holder, "stands by");
         }
-        self.told = record.holder;
+        self.logged = record.holder;
     }
 
-    /// Returns when the lease is there to be taken, or has to be looked at anew.
-    async fn until_free(&mut self) -> Followed {
-        if let Err(failed) = self.look().await {
-            self.complain(failed);
-            return Followed::Failed;
+    /// Waits until the lease can be taken, or has to be read again.
+    async fn until_free(&mut self) -> WaitResult {
+        if let Err(failed) = self.read().await {
+            self.log_failure(failed);
+            return WaitResult::Failed;
         }
-        if let Step::Create | Step::Take | Step::Renew = self.step() {
-            return Followed::Free;
+        if let LeaseAction::Create | LeaseAction::Take | LeaseAction::Renew = self.action() {
+            return WaitResult::Free;
         }
         let version = self
             .lease
             .as_ref()
             .and_then(|lease| lease.metadata.resource_version.clone());
-        let following = self.calls.follow(version.as_deref().unwrap_or("0")).await;
-        let mut changes = match following {
+        let changes = self.lease_api.watch(version.as_deref().unwrap_or("0")).await;
+        let mut changes = match changes {
             Ok(changes) => changes.boxed(),
-            // A watch is only quicker: it is asked again and again without.
+            // Without a watch the lease is polled.
             Err(failed) => {
-                self.complain(failed);
-                return Followed::Failed;
+                self.log_failure(failed);
+                return WaitResult::Failed;
             }
         };
         let began = tokio::time::Instant::now();
-        let look = began + LOOK_EVERY;
+        let read_at = began + READ_EVERY;
         loop {
-            let Step::Wait { until } = self.step() else {
-                return Followed::Free;
+            let LeaseAction::Wait { until } = self.action() else {
+                return WaitResult::Free;
             };
-            let wait = until.saturating_sub(self.tenure.now().steady);
+            let wait = until.saturating_sub(self.leadership.now().steady);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = tokio::time::sleep_until(look) => return Followed::Again,
+                () = tokio::time::sleep_until(read_at) => return WaitResult::ReadAgain,
                 change = changes.next() => match change {
                     Some(lease) => self.observe(lease),
-                    // One that breaks as soon as it is made is not made again and again without a pause.
-                    None if began.elapsed() < self.timing.retry() => return Followed::Failed,
-                    None => return Followed::Again,
+                    // Backs off if the watch breaks at once.
+                    None if began.elapsed() < self.timing.retry() => return WaitResult::Failed,
+                    None => return WaitResult::ReadAgain,
                 },
             }
         }
     }
 
-    fn step(&self) -> Step {
-        decide(self.seen.as_ref(), &self.me, &self.timing, self.tenure.now().steady)
+    fn action(&self) -> LeaseAction {
+        decide(self.seen.as_ref(), &self.me, &self.timing, self.leadership.now().steady)
     }
 
-    async fn take(&mut self) -> Taken {
+    async fn take(&mut self) -> TakeResult {
         match self.write().await {
-            Ok(()) => Taken::ByMe,
-            Err(Failed::Conflict | Failed::Gone) => Taken::ByAnother,
+            Ok(()) => TakeResult::Taken,
+            Err(LeaseError::Conflict | LeaseError::Missing) => TakeResult::LostRace,
             Err(failed) => {
-                self.complain(failed);
-                Taken::Failed
+                self.log_failure(failed);
+                TakeResult::Failed
             }
         }
     }
 
-    /// Renews. `Some`: it is in the hands of this other one.
-    async fn renew(&mut self) -> Result<Option<String>, Failed> {
+    /// `Some`: another replica holds the lease.
+    async fn renew(&mut self) -> Result<Option<String>, LeaseError> {
         match self.write().await {
             Ok(()) => return Ok(None),
-            // Somebody wrote a label on it, or it was deleted, or an earlier renewal arrived whose answer did not.
-            Err(Failed::Conflict | Failed::Gone) => self.look().await?,
+            // It was labelled or deleted, or an earlier renewal arrived without a response.
+            Err(LeaseError::Conflict | LeaseError::Missing) => self.read().await?,
             Err(failed) => return Err(failed),
         }
         match &self.seen {
@@ -349,38 +334,42 @@ impl Election {
         }
     }
 
-    /// Writes the lease in our name, and counts the tenure from before the request was sent.
-    async fn write(&mut self) -> Result<(), Failed> {
-        let sent = self.tenure.now();
+    /// Writes the lease with our name. Leadership counts from before the request was sent.
+    async fn write(&mut self) -> Result<(), LeaseError> {
+        let sent = self.leadership.now();
         let held = |lease: &Lease| record::held(lease, &self.me, self.timing.lease(), Timestamp::now());
         let written = match &self.lease {
-            None => self.calls.create(&held(&record::fresh(self.calls.name()))).await?,
-            Some(lease) => self.calls.replace(&held(lease)).await?,
+            None => {
+                self.lease_api
+                    .create(&held(&record::unheld(self.lease_api.name())))
+                    .await?
+            }
+            Some(lease) => self.lease_api.replace(&held(lease)).await?,
         };
-        self.tenure.extend(sent, self.timing.renew());
+        self.leadership.extend(sent, self.timing.renew());
         self.renewed = sent;
         self.observe(Some(written));
         Ok(())
     }
 
-    /// Once for each trouble, not once for each try.
-    fn complain(&mut self, failed: Failed) {
-        let said = said(failed);
-        if said != self.told {
+    /// Once for each error, not for each attempt.
+    fn log_failure(&mut self, failed: LeaseError) {
+        let message = message(failed);
+        if message != self.logged {
             tracing::warn!(
-                lease = self.calls.name(),
-                error = said,
-                "cannot take part in the election, will be tried again"
+                lease = self.lease_api.name(),
+                error = message,
+                "cannot take part in the election; retrying"
             );
-            self.told = said;
+            self.logged = message;
         }
     }
 }
 
-fn said(failed: Failed) -> String {
-    match failed {
-        Failed::Conflict => "somebody else wrote it at the same time".to_owned(),
-        Failed::Gone => "somebody deleted it".to_owned(),
-        Failed::Other(sentence) => sentence,
+fn message(error: LeaseError) -> String {
+    match error {
+        LeaseError::Conflict => "another client wrote it at the same time".to_owned(),
+        LeaseError::Missing => "it was deleted".to_owned(),
+        LeaseError::Other(message) => message,
     }
 }

@@ -1,18 +1,18 @@
-//! Who leads: of several replicas one writes, the others stand by with a warm memory.
+//! Leader election: one replica writes, and the others stand by with filled caches.
 //!
-//! The rules are client-go's, so that people who know one operator know this one: a `Lease` that its holder renews, and
-//! that somebody else may take when it was not renewed for as long as it says. Time is what each replica sees pass on
-//! its own clock since it saw the lease change; no clock is compared with another.
+//! The rules are client-go's: the leader renews a `Lease`, and another replica may take it if it was not renewed for
+//! its duration. Each replica measures that time on its own clock, from the moment it saw the lease change. Clocks are
+//! not compared.
 //!
-//! - [`decide`] says what to do next. It is pure.
-//! - [`tenure`] says whether this process may write, and is asked before each write, not only in the loop: a process
-//!   that was stopped for a minute goes on in the middle of whatever it did.
-//! - [`writes`] counts the writes under way, which are finished before the lease is given back.
-//! - [`election`] is the loop that talks.
+//! - [`decide`] decides what to do with the lease. Pure.
+//! - [`state`] knows if this process may write. It is checked before each write and not only in the loop, because a
+//!   process that was paused continues in the middle of a reconcile.
+//! - [`writes`] counts the writes in flight, which are finished before the lease is released.
+//! - [`election`] is the loop that reads and writes the lease through [`lease_api`].
 
-pub mod calls;
 pub mod decide;
 pub mod election;
+pub mod lease_api;
 pub mod record;
 mod requests;
 pub mod state;
@@ -24,15 +24,12 @@ mod simulation;
 
 use timing::Timing;
 
-/// How this replica takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Namespace of the lease. Absent: the one the client talks to by default, in a pod its own.
+pub struct ElectionSettings {
+    /// Namespace of the lease. Absent: the client's default, which is the pod's namespace.
     pub namespace: Option<String>,
-    /// Name of the lease.
     pub name: String,
-    /// Name of this replica, different from that of every other one that runs.
+    /// A name that no other running replica has.
     pub identity: String,
-    /// How long what takes.
     pub timing: Timing,
 }

@@ -1,4 +1,4 @@
-//! What a `Lease` says, read and written.
+//! The fields of a `Lease`, read and written. Pure.
 
 use std::time::Duration;
 
@@ -6,27 +6,25 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 
-/// What decides: who holds the lease, and for how long it is not to be taken after a renewal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// Who holds it; empty when it was given back.
+pub struct LeaseRecord {
+    /// Empty: the lease was released.
     pub holder: String,
-    /// How long it is to be left alone after it changed. Absent: it does not say.
-    pub promised: Option<Duration>,
-    /// Differs after each renewal. Not a time to compare with: it is of another machine's clock.
+    /// `leaseDurationSeconds`: the time after a change in which no other replica may take the lease.
+    pub duration: Option<Duration>,
+    /// Differs after each renewal. Not compared with a clock, because it is from another machine's clock.
     pub renewed: String,
-    /// How often it changed hands.
+    /// Changes of the holder.
     pub transitions: i32,
 }
 
-/// What a lease says.
-pub fn read(lease: &Lease) -> Record {
+pub fn read(lease: &Lease) -> LeaseRecord {
     let Some(spec) = &lease.spec else {
-        return Record::default();
+        return LeaseRecord::default();
     };
-    Record {
+    LeaseRecord {
         holder: spec.holder_identity.clone().unwrap_or_default(),
-        promised: spec
+        duration: spec
             .lease_duration_seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0)
@@ -40,8 +38,8 @@ pub fn read(lease: &Lease) -> Record {
     }
 }
 
-/// A lease that nobody had.
-pub fn fresh(name: &str) -> Lease {
+/// A lease that was never held.
+pub fn unheld(name: &str) -> Lease {
     Lease {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
@@ -51,8 +49,8 @@ pub fn fresh(name: &str) -> Lease {
     }
 }
 
-/// The lease in the hands of `me`, renewed `now`. What others wrote beside stays, and so does its resourceVersion: a
-/// replace with it fails when somebody else was quicker.
+/// The lease held by `me` and renewed `now`. Other fields stay, including the resourceVersion, with which a replace
+/// fails if the lease has changed.
 pub fn held(lease: &Lease, me: &str, duration: Duration, now: Timestamp) -> Lease {
     let before = read(lease);
     let was_mine = before.holder == me;
@@ -69,8 +67,8 @@ pub fn held(lease: &Lease, me: &str, duration: Duration, now: Timestamp) -> Leas
     held
 }
 
-/// The lease given back. One second, as client-go writes it: there is nobody to wait for.
-pub fn given_back(lease: &Lease, now: Timestamp) -> Lease {
+/// The lease without a holder. Its duration is one second, as client-go writes it.
+pub fn released(lease: &Lease, now: Timestamp) -> Lease {
     let mut free = lease.clone();
     let spec = free.spec.get_or_insert_with(LeaseSpec::default);
     spec.holder_identity = Some(String::new());
@@ -79,7 +77,7 @@ pub fn given_back(lease: &Lease, now: Timestamp) -> Lease {
     free
 }
 
-/// Rounded up, so that nobody takes it earlier than was meant.
+/// Rounded up, so that no replica takes the lease too early.
 fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -94,8 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn transitions_count_changes_of_hands_and_not_renewals() {
-        let first = held(&fresh("l"), "a", Duration::from_secs(15), at(1));
+    fn transitions_count_changes_of_the_holder_and_not_renewals() {
+        let first = held(&unheld("l"), "a", Duration::from_secs(15), at(1));
         assert_eq!(read(&first).transitions, 0);
         let renewed = held(&first, "a", Duration::from_secs(15), at(2));
         assert_eq!(read(&renewed).transitions, 0);
@@ -103,13 +101,13 @@ mod tests {
         let taken = held(&renewed, "b", Duration::from_secs(15), at(3));
         assert_eq!(read(&taken).transitions, 1);
         assert_eq!(taken.spec.as_ref().unwrap().acquire_time.as_ref().unwrap().0, at(3));
-        let free = given_back(&taken, at(4));
+        let free = released(&taken, at(4));
         assert_eq!((read(&free).holder.as_str(), read(&free).transitions), ("", 1));
     }
 
     #[test]
-    fn what_others_wrote_on_the_lease_stays() {
-        let mut lease = fresh("l");
+    fn other_fields_of_the_lease_stay() {
+        let mut lease = unheld("l");
         lease.metadata.labels = Some([("team".to_owned(), "platform".to_owned())].into());
         lease.metadata.resource_version = Some("7".to_owned());
         let held = held(&lease, "a", Duration::from_millis(14_200), at(1));

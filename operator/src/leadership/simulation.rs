@@ -1,54 +1,53 @@
-//! Several replicas, one lease, and everything that can go wrong between them: requests and answers that take any time,
-//! processes that stand still, clocks that run at different speeds. At no moment may two of them write.
+//! Simulates several replicas with one lease: requests and responses take any time, processes pause, and clocks run at
+//! different speeds. Two replicas must never be able to write at the same time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::decide::{Moment, Seen, Step, decide};
-use super::record::Record;
+use super::decide::{LeaseAction, Moment, ObservedLease, decide};
+use super::record::LeaseRecord;
 use super::timing::Timing;
 use crate::seeds::run_of;
 
-/// What happens next, to one of the replicas.
+/// The next event of one replica.
 #[derive(Clone, Copy, Debug)]
 enum Move {
-    /// The server reads the lease for it.
+    /// The server reads the lease.
     Read,
-    /// What was read arrives.
-    Look,
-    /// It decides, and sends what it decided.
+    /// The response to the read arrives.
+    ReadResponse,
+    /// It decides and sends a write.
     Act,
-    /// What it sent arrives at the server.
+    /// The write arrives at the server.
     Arrive,
-    /// The answer arrives.
+    /// The response to the write arrives.
     Answer,
-    /// It gives the lease back.
     Release,
 }
 
 #[derive(Clone, Debug)]
-struct Flight {
-    record: Record,
+struct PendingWrite {
+    record: LeaseRecord,
     expected: Option<u64>,
     sent: Moment,
     answer: Option<Lease>,
 }
 
-/// A lease and its version, or none: what a server reads, or answers to a write that it refuses.
+/// A lease with its version. `None`: it does not exist, or the write was refused.
 #[derive(Clone, Debug)]
-struct Lease(Option<(Record, u64)>);
+struct Lease(Option<(LeaseRecord, u64)>);
 
 struct Replica {
     name: String,
-    /// Its clock's speed in thousandths, and where it begins.
+    /// Speed of its clock in thousandths, and its start.
     speed: u64,
     origin: u64,
     read: Option<Lease>,
-    seen: Option<Seen>,
+    seen: Option<ObservedLease>,
     version: Option<u64>,
-    flight: Option<Flight>,
+    pending: Option<PendingWrite>,
     until: Option<Moment>,
 }
 
@@ -62,17 +61,17 @@ impl Replica {
     }
 }
 
-struct World {
+struct Simulation {
     real: u64,
     timing: Timing,
-    /// How long a leader acts after it sent its renewal. The rule is the renew deadline; a test breaks it.
+    /// Time after a renewal in which a leader writes. The rule is the renew deadline; one test breaks it.
     acts_for: Duration,
-    lease: Option<(Record, u64)>,
+    lease: Option<(LeaseRecord, u64)>,
     versions: u64,
     replicas: Vec<Replica>,
 }
 
-impl World {
+impl Simulation {
     fn new(speeds: &[u64], timing: Timing, acts_for: Duration) -> Self {
         let replicas = speeds.iter().zip(0_u64..).map(|(speed, number)| Replica {
             name: format!("replica-{number}"),
@@ -81,7 +80,7 @@ impl World {
             read: None,
             seen: None,
             version: None,
-            flight: None,
+            pending: None,
             until: None,
         });
         Self {
@@ -102,19 +101,19 @@ impl World {
         let now = replica.now(real);
         match what {
             Move::Read => replica.read = Some(Lease(self.lease.clone())),
-            Move::Look => {
+            Move::ReadResponse => {
                 if let Some(Lease(read)) = replica.read.take() {
                     replica.version = read.as_ref().map(|(_, version)| *version);
-                    replica.seen = read.map(|(record, _)| Seen::after(replica.seen.take(), record, now));
+                    replica.seen = read.map(|(record, _)| ObservedLease::after(replica.seen.take(), record, now));
                 }
             }
-            Move::Act if replica.flight.is_none() => {
-                let step = decide(replica.seen.as_ref(), &replica.name, &self.timing, now);
-                if !matches!(step, Step::Wait { .. }) {
-                    replica.flight = Some(Flight {
-                        record: Record {
+            Move::Act if replica.pending.is_none() => {
+                let action = decide(replica.seen.as_ref(), &replica.name, &self.timing, now);
+                if !matches!(action, LeaseAction::Wait { .. }) {
+                    replica.pending = Some(PendingWrite {
+                        record: LeaseRecord {
                             holder: replica.name.clone(),
-                            promised: Some(self.timing.lease()),
+                            duration: Some(self.timing.lease()),
                             renewed: format!("{now:?} of {}", replica.name),
                             transitions: 0,
                         },
@@ -124,13 +123,13 @@ impl World {
                     });
                 }
             }
-            Move::Release if replica.flight.is_none() && replica.may_write(real) => {
+            Move::Release if replica.pending.is_none() && replica.may_write(real) => {
                 replica.until = None;
-                replica.flight = Some(Flight {
-                    record: Record {
-                        promised: Some(Duration::from_secs(1)),
+                replica.pending = Some(PendingWrite {
+                    record: LeaseRecord {
+                        duration: Some(Duration::from_secs(1)),
                         renewed: format!("{now:?} of {}", replica.name),
-                        ..Record::default()
+                        ..LeaseRecord::default()
                     },
                     expected: replica.version,
                     sent: now,
@@ -138,34 +137,34 @@ impl World {
                 });
             }
             Move::Arrive => {
-                if let Some(flight) = &mut replica.flight
-                    && flight.answer.is_none()
+                if let Some(pending) = &mut replica.pending
+                    && pending.answer.is_none()
                 {
                     let present = self.lease.as_ref().map(|(_, version)| *version);
-                    let accepted = (present == flight.expected).then(|| {
+                    let accepted = (present == pending.expected).then(|| {
                         self.versions += 1;
-                        (flight.record.clone(), self.versions)
+                        (pending.record.clone(), self.versions)
                     });
                     if let Some(written) = &accepted {
                         self.lease = Some(written.clone());
                     }
-                    flight.answer = Some(Lease(accepted));
+                    pending.answer = Some(Lease(accepted));
                 }
             }
             Move::Answer => {
-                if let Some(Flight {
+                if let Some(PendingWrite {
                     answer: Some(Lease(answer)),
                     sent,
                     ..
-                }) = replica.flight.clone()
+                }) = replica.pending.clone()
                 {
-                    replica.flight = None;
+                    replica.pending = None;
                     if let Some((record, version)) = answer {
                         if record.holder == replica.name {
                             replica.until = Some(sent + self.acts_for);
                         }
                         replica.version = Some(version);
-                        replica.seen = Some(Seen::after(replica.seen.take(), record, now));
+                        replica.seen = Some(ObservedLease::after(replica.seen.take(), record, now));
                     }
                 }
             }
@@ -178,9 +177,9 @@ impl World {
         may.map(|replica| replica.name.as_str()).collect()
     }
 
-    /// A replica goes through a whole round without delay.
+    /// One round of a replica without delays.
     fn round(&mut self, who: usize) {
-        for what in [Move::Read, Move::Look, Move::Act, Move::Arrive, Move::Answer] {
+        for what in [Move::Read, Move::ReadResponse, Move::Act, Move::Arrive, Move::Answer] {
             self.happen(0, who, what);
         }
     }
@@ -189,7 +188,7 @@ impl World {
 fn moves() -> impl Strategy<Value = Move> {
     prop_oneof![
         4 => Just(Move::Read),
-        4 => Just(Move::Look),
+        4 => Just(Move::ReadResponse),
         6 => Just(Move::Act),
         6 => Just(Move::Arrive),
         6 => Just(Move::Answer),
@@ -197,50 +196,50 @@ fn moves() -> impl Strategy<Value = Move> {
     ]
 }
 
-/// Mostly moments, now and then a pause as long as a lease.
+/// Mostly short, and sometimes as long as a lease.
 fn times() -> impl Strategy<Value = u64> {
     prop_oneof![6 => 0..400_u64, 3 => 400..3_000_u64, 1 => 3_000..20_000_u64]
 }
 
 proptest! {
-    #![proptest_config(run_of("lease::simulation", 1_000))]
+    #![proptest_config(run_of("leadership::simulation", 1_000))]
 
     #[test]
-    fn no_two_replicas_may_ever_write_at_once(
-        // A quarter slower than the quickest: five times what clocks that are kept differ by, and more.
+    fn two_replicas_never_may_write_at_once(
+        // Far more than the drift of real clocks.
         speeds in prop::collection::vec(850..1_150_u64, 2..4),
         story in prop::collection::vec((times(), 0..3_usize, moves()), 1..400),
     ) {
         let timing = Timing::default();
-        let mut world = World::new(&speeds, timing, timing.renew());
+        let mut simulation = Simulation::new(&speeds, timing, timing.renew());
         for (after, who, what) in story {
-            world.happen(after, who, what);
-            let writers = world.writers();
-            prop_assert!(writers.len() <= 1, "{writers:?} after {} ms", world.real);
+            simulation.happen(after, who, what);
+            let writers = simulation.writers();
+            prop_assert!(writers.len() <= 1, "{writers:?} after {} ms", simulation.real);
         }
     }
 
     #[test]
-    fn somebody_leads_again_within_a_lease_and_a_pause_of_any_trouble(
+    fn a_replica_leads_again_within_a_lease_and_a_pause_after_any_failure(
         speeds in prop::collection::vec(950..1_050_u64, 2..4),
         story in prop::collection::vec((times(), 0..3_usize, moves()), 0..200),
     ) {
         let timing = Timing::default();
-        let mut world = World::new(&speeds, timing, timing.renew());
+        let mut simulation = Simulation::new(&speeds, timing, timing.renew());
         for (after, who, what) in story {
-            world.happen(after, who, what);
+            simulation.happen(after, who, what);
         }
-        // From now on everybody does as the loop does, every two seconds, and what was under way has come to nothing.
-        for replica in &mut world.replicas {
-            replica.flight = None;
+        // From now on each replica runs the loop every two seconds. Requests in flight are lost.
+        for replica in &mut simulation.replicas {
+            replica.pending = None;
         }
         let mut led = BTreeMap::new();
         for second in 0..10_u64 {
-            world.real += 2_000;
-            for who in 0..world.replicas.len() {
-                world.round(who);
+            simulation.real += 2_000;
+            for who in 0..simulation.replicas.len() {
+                simulation.round(who);
             }
-            led.insert(second, world.writers().len());
+            led.insert(second, simulation.writers().len());
         }
         prop_assert_eq!(led.get(&9), Some(&1), "{:?}", led);
     }
@@ -249,31 +248,31 @@ proptest! {
 #[test]
 fn the_simulation_notices_a_leader_that_acts_for_as_long_as_its_lease_with_a_slow_clock() {
     let timing = Timing::default();
-    let mut world = World::new(&[900, 1_100], timing, timing.lease());
-    world.round(0);
-    assert_eq!(world.writers(), ["replica-0"]);
-    world.round(1);
-    world.real += 14_000;
-    world.round(1);
+    let mut simulation = Simulation::new(&[900, 1_100], timing, timing.lease());
+    simulation.round(0);
+    assert_eq!(simulation.writers(), ["replica-0"]);
+    simulation.round(1);
+    simulation.real += 14_000;
+    simulation.round(1);
     assert_eq!(
-        world.writers(),
+        simulation.writers(),
         ["replica-0", "replica-1"],
-        "or the simulation could not fail"
+        "otherwise the simulation could not fail"
     );
 }
 
 #[test]
-fn a_leader_that_was_stopped_may_not_write_when_it_goes_on_although_nobody_told_it() {
+fn a_leader_that_was_paused_may_not_write_when_it_continues() {
     let timing = Timing::default();
-    let mut world = World::new(&[1_000, 1_000], timing, timing.renew());
-    world.round(0);
-    world.round(1);
-    world.real += 16_000;
-    world.round(1);
-    assert_eq!(world.writers(), ["replica-1"]);
-    // It wakes in the middle of a renewal, which the server refuses.
+    let mut simulation = Simulation::new(&[1_000, 1_000], timing, timing.renew());
+    simulation.round(0);
+    simulation.round(1);
+    simulation.real += 16_000;
+    simulation.round(1);
+    assert_eq!(simulation.writers(), ["replica-1"]);
+    // It continues in the middle of a renewal, which the server refuses.
     for what in [Move::Act, Move::Arrive, Move::Answer] {
-        world.happen(0, 0, what);
+        simulation.happen(0, 0, what);
     }
-    assert_eq!(world.writers(), ["replica-1"]);
+    assert_eq!(simulation.writers(), ["replica-1"]);
 }

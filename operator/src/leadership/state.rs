@@ -1,20 +1,18 @@
-//! Whether this process may write. Asked before every write, wherever it is made.
+//! Knows if this process may write. Checked before every write.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::decide::Moment;
-use super::writes::{Begun, Planned, Writes};
+use super::writes::{PlannedWrite, WriteGuard, Writes};
 
-/// Tells the time.
 pub trait Clock: Send + Sync {
-    /// The time on the clock that only goes forward.
+    /// Monotonic.
     fn steady(&self) -> Moment;
-    /// The time on the wall, counted from anywhere.
+    /// Wall clock, from an arbitrary origin.
     fn wall(&self) -> Duration;
 }
 
-/// This machine's clocks.
 #[derive(Debug)]
 pub struct MachineClock {
     origin: Instant,
@@ -38,16 +36,13 @@ impl Clock for MachineClock {
     }
 }
 
-/// A moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// On the clock that only goes forward.
+pub struct ClockReading {
     pub steady: Moment,
-    /// On the wall.
     pub wall: Duration,
 }
 
-impl Reading {
+impl ClockReading {
     fn plus(self, duration: Duration) -> Self {
         Self {
             steady: self.steady.saturating_add(duration),
@@ -55,55 +50,52 @@ impl Reading {
         }
     }
 
-    /// Whether either clock has reached the other reading. The clock that only goes forward stands still while a machine
-    /// sleeps or is moved, and the wall clock tells of it; a wall clock that jumps ahead by mistake ends a tenure early,
-    /// which costs a moment and never two leaders.
+    /// True when either clock has reached `other`. The monotonic clock stops while a machine sleeps or migrates, and
+    /// the wall clock does not. A wall clock that jumps ahead ends leadership early, which costs a moment and never
+    /// makes two leaders.
     fn has_reached(self, other: Self) -> bool {
         self.steady >= other.steady || self.wall >= other.wall
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// There is no election: this process is the only one.
+enum LeaderState {
+    /// There is no election: this is the only replica.
     Alone,
-    /// Somebody else leads, or nobody.
     Standby,
-    /// This process leads, until then.
-    Until(Reading),
+    /// This process leads until then.
+    LeadsUntil(ClockReading),
 }
 
-/// Whether this process may write, shared by all who write.
 #[derive(Clone)]
 pub struct Leadership {
     clock: Arc<dyn Clock>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<LeaderState>>,
     writes: Writes,
 }
 
 impl std::fmt::Debug for Leadership {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Tenure").field(&*self.state()).finish()
+        f.debug_tuple("Leadership").field(&*self.state()).finish()
     }
 }
 
-/// Why nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this replica does not lead, so it writes nothing")]
 pub struct NotLeading;
 
 impl Leadership {
-    /// Of a process that is the only one: it may always write.
+    /// Without an election: this process may always write.
     pub fn alone() -> Self {
-        Self::with(Arc::new(MachineClock::default()), State::Alone)
+        Self::with(Arc::new(MachineClock::default()), LeaderState::Alone)
     }
 
-    /// Of a process that takes part in an election: it may write once it has won.
+    /// With an election: this process may write once it has won.
     pub fn elected(clock: Arc<dyn Clock>) -> Self {
-        Self::with(clock, State::Standby)
+        Self::with(clock, LeaderState::Standby)
     }
 
-    fn with(clock: Arc<dyn Clock>, state: State) -> Self {
+    fn with(clock: Arc<dyn Clock>, state: LeaderState) -> Self {
         Self {
             clock,
             state: Arc::new(Mutex::new(state)),
@@ -111,69 +103,66 @@ impl Leadership {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LeaderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The time.
-    pub fn now(&self) -> Reading {
-        Reading {
+    pub fn now(&self) -> ClockReading {
+        ClockReading {
             steady: self.clock.steady(),
             wall: self.clock.wall(),
         }
     }
 
-    /// Lets this process write until `duration` after `sent`, the moment **before** the renewal was sent: others count
-    /// from a later one.
-    pub fn extend(&self, sent: Reading, duration: Duration) {
-        *self.state() = State::Until(sent.plus(duration));
+    /// Allows writes until `duration` after `sent`, the time **before** the renewal was sent. Other replicas count from
+    /// a later time.
+    pub fn extend(&self, sent: ClockReading, duration: Duration) {
+        *self.state() = LeaderState::LeadsUntil(sent.plus(duration));
     }
 
-    /// Ends it: from now on nothing is written.
     pub fn end(&self) {
         let mut state = self.state();
-        if *state != State::Alone {
-            *state = State::Standby;
+        if *state != LeaderState::Alone {
+            *state = LeaderState::Standby;
         }
     }
 
-    /// Whether this process may write now.
-    ///
     /// # Errors
     /// When it may not.
     pub fn check(&self) -> Result<(), NotLeading> {
         let state = *self.state();
         match state {
-            State::Alone => Ok(()),
-            State::Until(end) if !self.now().has_reached(end) => Ok(()),
-            State::Standby | State::Until(_) => Err(NotLeading),
+            LeaderState::Alone => Ok(()),
+            LeaderState::LeadsUntil(end) if !self.now().has_reached(end) => Ok(()),
+            LeaderState::Standby | LeaderState::LeadsUntil(_) => Err(NotLeading),
         }
     }
 
-    /// Begins a write, which is under way until the answer is dropped.
+    /// Starts a write, which is in flight until the guard is dropped.
     ///
     /// # Errors
-    /// When this process may not write, or is about to give the lease back.
-    pub fn begin(&self) -> Result<Begun, NotLeading> {
-        let begun = self.writes.begin().ok_or(NotLeading)?;
+    /// When this process may not write, or is about to release the lease.
+    pub fn begin(&self) -> Result<WriteGuard, NotLeading> {
+        let guard = self.writes.begin().ok_or(NotLeading)?;
         self.check()?;
-        Ok(begun)
+        Ok(guard)
     }
 
-    /// Announces work that will write in a moment: the lease is not given back before it has.
-    pub fn plan(&self) -> Planned {
+    /// Announces a write, so that the lease is not released before it is sent.
+    pub fn plan(&self) -> PlannedWrite {
         self.writes.plan()
     }
 
-    /// The writes under way.
     pub fn writes(&self) -> &Writes {
         &self.writes
     }
 
-    /// How long it has been over without having been ended: the loop that should have ended this process hangs.
+    /// Time since leadership expired, if the loop has not ended it: then the loop hangs.
     pub fn overdue(&self) -> Option<Duration> {
         let state = *self.state();
-        let State::Until(end) = state else { return None };
+        let LeaderState::LeadsUntil(end) = state else {
+            return None;
+        };
         self.now().steady.checked_sub(end.steady)
     }
 }
@@ -196,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_from_the_first_renewal_until_either_clock_has_reached_its_end() {
+    fn leadership_lasts_from_the_first_renewal_until_either_clock_reaches_its_end() {
         let clock = Arc::new(HandClock::default());
-        let tenure = Leadership::elected(clock.clone());
-        assert_eq!(tenure.check(), Err(NotLeading));
-        let renew = |tenure: &Leadership| tenure.extend(tenure.now(), Duration::from_secs(10));
+        let leadership = Leadership::elected(clock.clone());
+        assert_eq!(leadership.check(), Err(NotLeading));
+        let renew = |leadership: &Leadership| leadership.extend(leadership.now(), Duration::from_secs(10));
         for (steady, wall, holds) in [
             (0, 0, true),
             (9, 9, true),
@@ -209,30 +198,33 @@ mod tests {
             (1, 3_600, false),
         ] {
             *clock.0.lock().unwrap() = (0, 0);
-            renew(&tenure);
+            renew(&leadership);
             *clock.0.lock().unwrap() = (steady, wall);
-            assert_eq!(tenure.check().is_ok(), holds, "{steady} {wall}");
+            assert_eq!(leadership.check().is_ok(), holds, "{steady} {wall}");
         }
         *clock.0.lock().unwrap() = (25, 25);
-        assert_eq!(tenure.overdue(), Some(Duration::from_secs(15)));
-        tenure.end();
-        assert_eq!((tenure.check(), tenure.overdue()), (Err(NotLeading), None));
+        assert_eq!(leadership.overdue(), Some(Duration::from_secs(15)));
+        leadership.end();
+        assert_eq!((leadership.check(), leadership.overdue()), (Err(NotLeading), None));
     }
 
     #[tokio::test]
-    async fn who_has_finished_begins_no_write_although_the_lease_is_still_kept() {
-        let tenure = Leadership::elected(Arc::new(HandClock::default()));
-        assert_eq!(tenure.begin().err(), Some(NotLeading));
-        tenure.extend(tenure.now(), Duration::from_secs(10));
-        assert!(tenure.begin().is_ok());
-        tenure.writes().finish().await.unwrap();
-        assert_eq!((tenure.begin().err(), tenure.check()), (Some(NotLeading), Ok(())));
+    async fn no_write_starts_after_finish_although_the_lease_is_still_held() {
+        let leadership = Leadership::elected(Arc::new(HandClock::default()));
+        assert_eq!(leadership.begin().err(), Some(NotLeading));
+        leadership.extend(leadership.now(), Duration::from_secs(10));
+        assert!(leadership.begin().is_ok());
+        leadership.writes().finish().await.unwrap();
+        assert_eq!(
+            (leadership.begin().err(), leadership.check()),
+            (Some(NotLeading), Ok(()))
+        );
     }
 
     #[test]
-    fn who_is_alone_may_always_write() {
-        let tenure = Leadership::alone();
-        tenure.end();
-        assert_eq!((tenure.check(), tenure.overdue()), (Ok(()), None));
+    fn without_an_election_a_process_may_always_write() {
+        let leadership = Leadership::alone();
+        leadership.end();
+        assert_eq!((leadership.check(), leadership.overdue()), (Ok(()), None));
     }
 }

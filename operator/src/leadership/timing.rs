@@ -1,12 +1,12 @@
-//! How long things take in an election.
+//! The durations of an election.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// Shortest time that makes sense where a lease counts in seconds.
+/// A lease counts in seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// How long things take in an election. The defaults are client-go's.
+/// The defaults are client-go's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     lease: Duration,
@@ -24,40 +24,27 @@ impl Default for Timing {
     }
 }
 
-/// Times that cannot work together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimingError {
-    /// Below a second.
     #[error("{0} is shorter than a second: a lease counts in seconds")]
     TooShort(&'static str),
-    /// The leader would still act when another one may.
     #[error(
-        "the lease duration ({lease:?}) is not longer than the renew deadline ({renew:?}), so that two could lead at once: make it half as long again, at least"
+        "the lease duration ({lease:?}) is not longer than the renew deadline ({renew:?}), so two replicas could lead at once: make it at least half as long again"
     )]
-    NoMargin {
-        /// Lease duration.
-        lease: Duration,
-        /// Renew deadline.
-        renew: Duration,
-    },
-    /// One request that fails would end the tenure.
+    NoMargin { lease: Duration, renew: Duration },
+    /// One failed request would end leadership.
     #[error(
-        "the renew deadline ({renew:?}) leaves no room for a second try every {retry:?}: make it twice the retry period, at least"
+        "the renew deadline ({renew:?}) leaves no time for a second attempt after {retry:?}: make it at least twice the retry period"
     )]
-    NoSecondTry {
-        /// Renew deadline.
-        renew: Duration,
-        /// Retry period.
-        retry: Duration,
-    },
+    NoSecondTry { renew: Duration, retry: Duration },
 }
 
 impl Timing {
-    /// Times that fit together: `lease` is how long a leader that is not heard of is waited for, `renew` how long it goes
-    /// on without a renewal, `retry` the time between two tries.
+    /// `lease`: time without a renewal after which another replica takes the lease. `renew`: time without a renewal
+    /// after which the leader stops. `retry`: time between two attempts.
     ///
     /// # Errors
-    /// When two could lead at once, or one failed request would end a tenure.
+    /// When two replicas could lead at once, or one failed request would end leadership.
     pub fn new(lease: Duration, renew: Duration, retry: Duration) -> Result<Self, TimingError> {
         for (name, duration) in [
             ("the lease duration", lease),
@@ -77,28 +64,26 @@ impl Timing {
         Ok(Self { lease, renew, retry })
     }
 
-    /// How long a leader that is not heard of is waited for.
     pub fn lease(&self) -> Duration {
         self.lease
     }
 
-    /// How long a leader acts after the moment it sent the renewal that succeeded last.
+    /// Counted from the time the last successful renewal was sent.
     pub fn renew(&self) -> Duration {
         self.renew
     }
 
-    /// Time between two tries.
     pub fn retry(&self) -> Duration {
         self.retry
     }
 
-    /// Longest time for one request: two of them fit into the renew deadline.
+    /// Time limit of one request: two fit into the renew deadline.
     pub fn request(&self) -> Duration {
         self.renew / 2
     }
 
-    /// Time until a candidate tries again: client-go's jitter, drawn from its name, so that replicas that were started
-    /// together do not ask together.
+    /// A candidate's back-off: client-go's jitter, derived from its name, so that replicas that start together do not
+    /// retry together.
     pub fn pause(&self, identity: &str, turn: u64) -> Duration {
         let mut hasher = DefaultHasher::new();
         (identity, turn).hash(&mut hasher);
@@ -120,20 +105,20 @@ mod tests {
     }
 
     #[test]
-    fn times_that_would_let_two_lead_or_one_stumble_are_refused_with_a_sentence() {
+    fn durations_that_allow_two_leaders_or_no_second_attempt_are_refused() {
         assert_eq!(seconds(15, 10, 2), Ok(Timing::default()));
         for (refused, word) in [
-            (seconds(10, 10, 2), "two could lead"),
-            (seconds(15, 3, 2), "second try"),
+            (seconds(10, 10, 2), "two replicas could lead"),
+            (seconds(15, 3, 2), "second attempt"),
             (seconds(15, 10, 0), "retry period"),
         ] {
-            let said = refused.unwrap_err().to_string();
-            assert!(said.contains(word), "{said}");
+            let message = refused.unwrap_err().to_string();
+            assert!(message.contains(word), "{message}");
         }
     }
 
     #[test]
-    fn a_candidate_waits_between_one_and_two_point_two_retry_periods() {
+    fn the_backoff_is_between_1_and_2_2_retry_periods() {
         let timing = Timing::default();
         let pauses: Vec<Duration> = (0..200).map(|turn| timing.pause("a", turn)).collect();
         assert!(

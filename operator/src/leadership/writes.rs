@@ -1,48 +1,46 @@
-//! The writes that this process has begun and not finished, so that the lease is given back only after the last of them.
+//! Counts the writes in flight, so that the lease is released after the last of them.
 //!
-//! A request that was sent arrives even if its sender gives up waiting. So whoever writes takes a [`Begun`] and keeps it until
-//! the answer is there, and work that will write in a moment (an event beside a reconcile) takes a [`Planned`] when it is
-//! spawned, not when it sends.
+//! A request that was sent may arrive even if its sender stops waiting. So each write holds a [`WriteGuard`] until its
+//! response arrives. A spawned task that will write, such as one that sends an event, holds a [`PlannedWrite`] from
+//! when it is spawned.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Longest time that planned writes may take until they begin and end.
-const PLANNED: Duration = Duration::from_secs(3);
-/// Longest time until writes that were begun are answered. Together with the former it is shorter than the time a process has
-/// to end.
-const BEGUN: Duration = Duration::from_secs(5);
+/// Time limit for planned writes.
+const PLANNED_LIMIT: Duration = Duration::from_secs(3);
+/// Time limit for responses. Both together are shorter than the pod's termination grace period.
+const IN_FLIGHT_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
     closed: bool,
     planned: usize,
-    begun: usize,
+    in_flight: usize,
 }
 
-/// The writes under way, shared by all who write.
 #[derive(Clone, Debug, Default)]
 pub struct Writes(Arc<watch::Sender<Count>>);
 
-/// A write under way, until it is dropped.
+/// A write in flight, until it is dropped.
 #[derive(Debug)]
-pub struct Begun(Writes);
+pub struct WriteGuard(Writes);
 
-/// Work that is about to write, until it is dropped.
+/// A write that is not sent yet, until it is dropped.
 #[derive(Debug)]
-pub struct Planned(Writes);
+pub struct PlannedWrite(Writes);
 
-impl Drop for Begun {
+impl Drop for WriteGuard {
     fn drop(&mut self) {
         self.0
             .0
-            .send_modify(|count| count.begun = count.begun.saturating_sub(1));
+            .send_modify(|count| count.in_flight = count.in_flight.saturating_sub(1));
     }
 }
 
-impl Drop for Planned {
+impl Drop for PlannedWrite {
     fn drop(&mut self) {
         self.0
             .0
@@ -51,42 +49,40 @@ impl Drop for Planned {
 }
 
 impl Writes {
-    /// A write begins, unless no more may. Counting and refusing are one step, so nothing slips in between.
-    pub(super) fn begin(&self) -> Option<Begun> {
-        let begun = self.0.send_if_modified(|count| {
+    /// `None` after `finish`. Checking and counting are one step, so no write starts in between.
+    pub(super) fn begin(&self) -> Option<WriteGuard> {
+        let is_open = self.0.send_if_modified(|count| {
             if !count.closed {
-                count.begun += 1;
+                count.in_flight += 1;
             }
             !count.closed
         });
-        begun.then(|| Begun(self.clone()))
+        is_open.then(|| WriteGuard(self.clone()))
     }
 
-    /// Somebody is about to write.
-    pub(super) fn plan(&self) -> Planned {
+    pub(super) fn plan(&self) -> PlannedWrite {
         self.0.send_modify(|count| count.planned += 1);
-        Planned(self.clone())
+        PlannedWrite(self.clone())
     }
 
-    /// Waits for what is planned, refuses what begins later, and waits for what was begun. Each has its own time limit, and
-    /// what is planned and does not begin in time is refused.
+    /// Waits for planned writes, refuses later ones, and waits for the responses. Both waits have a time limit.
     ///
     /// # Errors
-    /// With the number of writes that were sent and are not answered: they may still arrive.
+    /// With the number of writes without a response: they may still arrive.
     pub async fn finish(&self) -> Result<(), usize> {
-        self.finish_within(PLANNED, BEGUN).await
+        self.finish_within(PLANNED_LIMIT, IN_FLIGHT_LIMIT).await
     }
 
-    async fn finish_within(&self, planned_limit: Duration, begun_limit: Duration) -> Result<(), usize> {
+    async fn finish_within(&self, planned_limit: Duration, in_flight_limit: Duration) -> Result<(), usize> {
         let mut counts = self.0.subscribe();
         let planned = counts.wait_for(|count| count.planned == 0);
-        // The sender is here, so waiting fails only for the time.
+        // It fails only at the time limit, because `self` is the sender.
         let _ = tokio::time::timeout(planned_limit, planned).await;
         self.0.send_modify(|count| count.closed = true);
-        let begun = counts.wait_for(|count| count.begun == 0);
-        match tokio::time::timeout(begun_limit, begun).await {
+        let in_flight = counts.wait_for(|count| count.in_flight == 0);
+        match tokio::time::timeout(in_flight_limit, in_flight).await {
             Ok(_) => Ok(()),
-            Err(_) => match self.0.borrow().begun {
+            Err(_) => match self.0.borrow().in_flight {
                 0 => Ok(()),
                 left => Err(left),
             },
@@ -104,18 +100,18 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn what_is_planned_and_what_is_begun_is_waited_for_and_nothing_begins_later() {
+    async fn finish_waits_for_planned_writes_and_responses_and_no_write_starts_later() {
         let writes = Writes::default();
         let event = writes.plan();
         let child = writes.begin().unwrap();
         let others = writes.clone();
         let work = tokio::spawn(async move {
             sleep(SHORT).await;
-            let sent = others.begin().expect("what was planned may still begin");
+            let sent = others.begin().expect("a planned write may still start");
             drop(child);
             drop(event);
             sleep(SHORT).await;
-            assert!(others.begin().is_none(), "the last answer is waited for");
+            assert!(others.begin().is_none(), "only the last response is waited for");
             drop(sent);
         });
         assert_eq!(writes.finish_within(LONG, LONG).await, Ok(()));
@@ -124,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_planned_and_begins_too_late_is_refused() {
+    async fn a_planned_write_that_starts_too_late_is_refused() {
         let writes = Writes::default();
         let _never_sent = writes.plan();
         assert_eq!(writes.finish_within(SHORT, LONG).await, Ok(()));
@@ -132,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_is_never_answered_is_counted_and_not_waited_for_without_end() {
+    async fn a_write_without_a_response_is_counted_and_the_wait_is_limited() {
         let writes = Writes::default();
         let hangs = writes.begin();
         assert_eq!(writes.finish_within(LONG, SHORT).await, Err(1));

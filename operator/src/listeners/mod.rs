@@ -1,10 +1,11 @@
-//! Whether programs listen on the ports that they declare. A readiness probe asks one port; the operator connects to the others.
+//! Checks that containers listen on the ports that they declare. A readiness probe checks one port; the operator
+//! connects to the others.
 //!
-//! Each service is asked after its rollout is complete and then every few minutes, by a task of its own: it costs no request of
-//! the API server and no reconcile. A drive looks again only when an answer is another one. Answers are kept in memory alone:
-//! after a restart the drive's condition stays as it stands until the first check.
+//! One task checks each service after its rollout and then every few minutes, without requests to the API server and
+//! without reconciles. A drive is requeued only when a result changes. Results are kept in memory only: after a restart
+//! the condition stays as it is until the first check.
 
-mod knock;
+mod connect;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -26,70 +27,71 @@ use ras_core::report::listeners::speaks_of;
 
 use ras_core::plan::listeners::{Answer, Known, Port, PortFindings, Seen, Target, judge, pause, ports};
 
-/// Services that are asked at a time.
-const AT_A_TIME: usize = 32;
-/// Pods of one service that are asked.
-const MOST_PODS: usize = 100;
-/// A refusal is believed when it is repeated after this time: a second listener may start a little later than the first.
-const REPEATED_AFTER: Duration = Duration::from_secs(3);
-/// How long the news of a pod that is ready may be later than that of its Deployment.
-const PODS_WITHIN: Duration = Duration::from_secs(5);
-/// Longest time until the first check of what another process checked before.
-const SOON: Duration = Duration::from_mins(1);
+/// Services that are checked concurrently.
+const CONCURRENCY: usize = 32;
+/// Pods of one service that are checked.
+const MAX_PODS: usize = 100;
+/// A refusal counts only if it is repeated after this time: a container may open its ports one after the other.
+const REPEAT_AFTER: Duration = Duration::from_secs(3);
+/// The event of a ready pod may arrive this much later than that of its Deployment.
+const POD_EVENT_DELAY: Duration = Duration::from_secs(5);
+/// Longest time until the first check of a service that a previous process has checked.
+const FIRST_CHECK_WITHIN: Duration = Duration::from_mins(1);
 
-/// A service whose ports are asked.
+/// A service with ports to check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Generation of its Deployment: another one has other pods.
+pub struct CheckedService {
+    /// Generation of its Deployment. A new generation has new pods.
     pub generation: i64,
-    /// Whether its rollout is complete.
+    /// The rollout is complete.
     pub complete: bool,
-    /// Pods it has.
     pub pods: usize,
-    /// Its ports.
     pub ports: Vec<Port>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    wanted: Wanted,
+struct ServiceCheck {
+    wanted: CheckedService,
     found: Option<PortFindings>,
     refused_since: Option<Timestamp>,
-    /// Whether another process may have checked just this.
+    /// A previous process may have checked this generation.
     inherited: bool,
     due: Instant,
-    /// Since when its pods are waited for.
+    /// Start of the wait for events of its pods.
     waits_since: Option<Instant>,
-    under_way: bool,
+    running: bool,
 }
 
-/// The memory of what was asked. It is bounded by the services of the drives that exist.
+/// The results, bounded by the services of existing drives.
 #[derive(Debug, Default)]
-pub struct Listeners {
-    drives: Mutex<HashMap<DriveKey, BTreeMap<String, Entry>>>,
+pub struct ListenerChecks {
+    drives: Mutex<HashMap<DriveKey, BTreeMap<String, ServiceCheck>>>,
     changed: Notify,
 }
 
-/// One check that is due.
-struct Due {
+struct DueCheck {
     drive: DriveKey,
     service: String,
-    wanted: Wanted,
+    wanted: CheckedService,
 }
 
-impl Listeners {
-    fn lock(&self) -> MutexGuard<'_, HashMap<DriveKey, BTreeMap<String, Entry>>> {
+impl ListenerChecks {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DriveKey, BTreeMap<String, ServiceCheck>>> {
         self.drives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets a drive that is gone.
     pub fn forget(&self, drive: &DriveKey) {
         self.lock().remove(drive);
     }
 
-    /// Takes which services of a drive are to be asked; what is not among them is forgotten. `inherits`: the drive's status may
-    /// speak of just these.
-    fn follow(&self, drive: &DriveKey, mut wanted: BTreeMap<String, Wanted>, inherits: bool, every: Duration) {
+    /// Sets the services of a drive to check. `inherits`: the drive's status may already report their results.
+    fn set_services(
+        &self,
+        drive: &DriveKey,
+        mut wanted: BTreeMap<String, CheckedService>,
+        inherits: bool,
+        every: Duration,
+    ) {
         let mut drives = self.lock();
         if wanted.is_empty() {
             drives.remove(drive);
@@ -103,33 +105,32 @@ impl Listeners {
         for (service, entry) in entries.iter_mut() {
             let Some(wanted) = wanted.remove(service) else { continue };
             if (entry.wanted.generation, &entry.wanted.ports) != (wanted.generation, &wanted.ports) {
-                *entry = Entry::new(wanted, false, now);
+                *entry = ServiceCheck::new(wanted, false, now);
                 is_due_sooner = true;
                 continue;
             }
-            let (was_to_be_asked, was_due) = (entry.is_to_be_asked(), entry.due);
+            let (was_enabled, was_due) = (entry.is_enabled(), entry.due);
             entry.wanted = wanted;
             entry.due = entry.due.min(now + every);
-            is_due_sooner |= entry.due < was_due || entry.is_to_be_asked() && !was_to_be_asked;
+            is_due_sooner |= entry.due < was_due || entry.is_enabled() && !was_enabled;
         }
         is_due_sooner |= !wanted.is_empty();
         for (service, wanted) in wanted {
             let inherited = inherits && !is_known;
             let due = if inherited {
-                now + jitter(every.min(SOON), 1)
+                now + jitter(every.min(FIRST_CHECK_WITHIN), 1)
             } else {
                 now
             };
-            entries.insert(service, Entry::new(wanted, inherited, due));
+            entries.insert(service, ServiceCheck::new(wanted, inherited, due));
         }
-        // Whoever asks looks through all drives, so it is woken for a reason only.
+        // The task scans all drives, so it is notified only if a check is due earlier.
         if is_due_sooner {
             self.changed.notify_one();
         }
     }
 
-    /// What is known of a drive.
-    fn look(&self, drive: &DriveKey) -> Seen {
+    fn results(&self, drive: &DriveKey) -> Seen {
         let drives = self.lock();
         let entries = || drives.get(drive).into_iter().flatten();
         Seen {
@@ -141,18 +142,18 @@ impl Listeners {
         }
     }
 
-    /// The checks that are due now, and when the next one is.
-    fn due(&self) -> (Vec<Due>, Option<Instant>) {
+    /// Starts the checks that are due, and returns the time of the next one.
+    fn take_due(&self) -> (Vec<DueCheck>, Option<Instant>) {
         let now = Instant::now();
         let (mut all, mut next) = (Vec::new(), None);
         for (drive, entries) in self.lock().iter_mut() {
-            for (service, entry) in entries.iter_mut().filter(|(_, entry)| entry.is_to_be_asked()) {
+            for (service, entry) in entries.iter_mut().filter(|(_, entry)| entry.is_enabled()) {
                 if entry.due > now {
                     next = Some(next.map_or(entry.due, |next: Instant| next.min(entry.due)));
                     continue;
                 }
-                entry.under_way = true;
-                all.push(Due {
+                entry.running = true;
+                all.push(DueCheck {
                     drive: drive.clone(),
                     service: service.clone(),
                     wanted: entry.wanted.clone(),
@@ -162,22 +163,22 @@ impl Listeners {
         (all, next)
     }
 
-    /// Changes the entry that a check was of, unless it was replaced meanwhile.
-    fn of<T>(&self, check: &Due, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+    /// Changes the entry of a check, unless the service has changed meanwhile.
+    fn update<T>(&self, check: &DueCheck, change: impl FnOnce(&mut ServiceCheck) -> T) -> Option<T> {
         let mut drives = self.lock();
         let entry = drives.get_mut(&check.drive)?.get_mut(&check.service)?;
         let is_same = (entry.wanted.generation, &entry.wanted.ports) == (check.wanted.generation, &check.wanted.ports);
         is_same.then(|| change(entry))
     }
 
-    /// Whether to wait for the news of its pods. It is put off for a moment, then.
-    fn waits_for_pods(&self, check: &Due, pods: usize) -> bool {
-        let waits = self.of(check, |entry| {
+    /// True when events of its pods are still missing. The check is then delayed for a moment.
+    fn waits_for_pods(&self, check: &DueCheck, pods: usize) -> bool {
+        let waits = self.update(check, |entry| {
             let since = *entry.waits_since.get_or_insert_with(Instant::now);
-            let waits = pods < entry.wanted.pods && since.elapsed() < PODS_WITHIN;
+            let waits = pods < entry.wanted.pods && since.elapsed() < POD_EVENT_DELAY;
             if waits {
                 entry.due = Instant::now() + Duration::from_millis(250);
-                entry.under_way = false;
+                entry.running = false;
             } else {
                 entry.waits_since = None;
             }
@@ -186,10 +187,10 @@ impl Listeners {
         waits != Some(false)
     }
 
-    /// Takes what was found. Returns whether that is news.
-    fn learned(&self, check: &Due, found: PortFindings, every: Duration) -> bool {
-        let is_news = self.of(check, |entry| {
-            entry.under_way = false;
+    /// Records a result. Returns true if it is a change.
+    fn record(&self, check: &DueCheck, found: PortFindings, every: Duration) -> bool {
+        let is_change = self.update(check, |entry| {
+            entry.running = false;
             entry.due = Instant::now() + pause(&found, jitter(every, 10));
             if found.refused.is_empty() {
                 entry.refused_since = None;
@@ -197,16 +198,16 @@ impl Listeners {
                 entry.refused_since = Some(Timestamp::now());
             }
             let found = Some(found);
-            let is_news = entry.found != found;
+            let is_change = entry.found != found;
             entry.found = found;
-            is_news
+            is_change
         });
-        is_news == Some(true)
+        is_change == Some(true)
     }
 }
 
-impl Entry {
-    fn new(wanted: Wanted, inherited: bool, due: Instant) -> Self {
+impl ServiceCheck {
+    fn new(wanted: CheckedService, inherited: bool, due: Instant) -> Self {
         Self {
             wanted,
             found: None,
@@ -214,7 +215,7 @@ impl Entry {
             inherited,
             due,
             waits_since: None,
-            under_way: false,
+            running: false,
         }
     }
 
@@ -226,20 +227,20 @@ impl Entry {
         }
     }
 
-    /// While pods start, a port that does not listen yet means nothing. One that was checked is asked on: a pod that crashes
-    /// makes its service incomplete, and says nothing of the others.
-    fn is_to_be_asked(&self) -> bool {
-        !self.under_way && (self.wanted.complete || self.found.is_some())
+    /// During the first rollout a port may not listen yet. After the first check a service stays enabled, because one
+    /// crashing pod makes its rollout incomplete and the others can still be checked.
+    fn is_enabled(&self) -> bool {
+        !self.running && (self.wanted.complete || self.found.is_some())
     }
 }
 
-/// Up to a part of the time less, so that not all are asked at once.
+/// `time` minus a random share of up to `1 / part`, so that not all are checked at once.
 fn jitter(time: Duration, part: u32) -> Duration {
     let chance = u32::try_from(RandomState::new().hash_one(0) % 1_000).unwrap_or_default();
     time.saturating_sub(time / part.max(1) * chance / 1_000)
 }
 
-/// Has the services of a drive asked, and returns what is known of them. Nothing when the platform does not want that.
+/// Requests checks of a drive's services, and returns the results so far. `None` if the platform disables the checks.
 pub fn follow(
     key: &DriveKey,
     plan: &Plan<'_>,
@@ -254,7 +255,7 @@ pub fn follow(
     let wanted = plan.services.iter().filter_map(|service| {
         let (state, ports) = (deployments.get(&service.child)?, ports(service));
         let pods = usize::try_from(state.replicas).ok().filter(|pods| *pods > 0)?;
-        let wanted = Wanted {
+        let wanted = CheckedService {
             generation: state.generation,
             complete: state.is_complete(),
             pods,
@@ -264,8 +265,8 @@ pub fn follow(
     });
     let every = every(context);
     let inherits = speaks_of(before, plan.drive.generation);
-    context.listeners.follow(key, wanted.collect(), inherits, every);
-    Some(context.listeners.look(key))
+    context.listeners.set_services(key, wanted.collect(), inherits, every);
+    Some(context.listeners.results(key))
 }
 
 fn every(context: &Context) -> Duration {
@@ -273,19 +274,19 @@ fn every(context: &Context) -> Duration {
     Duration::from_secs(every.unwrap_or(300).max(1))
 }
 
-/// Asks services as they become due, until it is dropped.
-pub async fn ask(context: Arc<Context>) {
-    let at_a_time = Arc::new(Semaphore::new(AT_A_TIME));
+/// Runs checks when they are due, until it is dropped.
+pub async fn run_checks(context: Arc<Context>) {
+    let permits = Arc::new(Semaphore::new(CONCURRENCY));
     let mut checks = JoinSet::new();
     loop {
         while checks.try_join_next().is_some() {}
-        let (due, next) = context.listeners.due();
+        let (due, next) = context.listeners.take_due();
         for check in due {
-            // It is never closed.
-            let Ok(permit) = Arc::clone(&at_a_time).acquire_owned().await else {
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
                 return;
             };
-            checks.spawn(one(check, permit, Arc::clone(&at_a_time), Arc::clone(&context)));
+            checks.spawn(run_check(check, permit, Arc::clone(&permits), Arc::clone(&context)));
         }
         let wait = async {
             match next {
@@ -300,11 +301,11 @@ pub async fn ask(context: Arc<Context>) {
     }
 }
 
-async fn one(check: Due, permit: OwnedSemaphorePermit, at_a_time: Arc<Semaphore>, context: Arc<Context>) {
+async fn run_check(check: DueCheck, permit: OwnedSemaphorePermit, permits: Arc<Semaphore>, context: Arc<Context>) {
     let pods = || context.child_client.store.ready_pods(&check.drive, &check.service);
     let drive = ObjectRef::new(&check.drive.name).within(&check.drive.namespace);
     if context.drives.get(&drive).is_none() {
-        // A walk that was under way when it was deleted may have brought it back.
+        // A reconcile that ran when the drive was deleted may have added it again.
         context.listeners.forget(&check.drive);
         return;
     }
@@ -313,28 +314,28 @@ async fn one(check: Due, permit: OwnedSemaphorePermit, at_a_time: Arc<Semaphore>
         context.listeners.changed.notify_one();
         return;
     }
-    let targets = first.into_iter().take(MOST_PODS).flat_map(|(pod, address)| {
+    let targets = first.into_iter().take(MAX_PODS).flat_map(|(pod, address)| {
         let ports = check.wanted.ports.iter();
         ports.map(move |port| (Arc::clone(&pod), address, port.clone()))
     });
-    let mut answers = knock::knock(targets.collect()).await;
+    let mut answers = connect::connect_all(targets.collect()).await;
     drop(permit);
     if !judge(&answers).refused.is_empty() {
-        sleep(REPEATED_AFTER).await;
-        // A pod that went meanwhile says nothing of those that stay.
-        let stay = pods();
-        answers.retain(|((pod, address, _), _)| stay.iter().any(|(name, at)| name == pod && at == address));
+        sleep(REPEAT_AFTER).await;
+        // Pods that were deleted meanwhile do not count.
+        let remaining = pods();
+        answers.retain(|((pod, address, _), _)| remaining.iter().any(|(name, at)| name == pod && at == address));
         let is_refused = |(_, answer): &(Target, Answer)| *answer == Answer::Refused;
         let (again, kept): (Vec<_>, Vec<_>) = answers.into_iter().partition(is_refused);
-        let Ok(_permit) = at_a_time.acquire_owned().await else {
+        let Ok(_permit) = permits.acquire_owned().await else {
             return;
         };
-        answers = knock::knock(again.into_iter().map(|(target, _)| target).collect()).await;
+        answers = connect::connect_all(again.into_iter().map(|(target, _)| target).collect()).await;
         answers.extend(kept);
     }
     let found = judge(&answers);
-    tracing::debug!(drive = %check.drive, service = check.service, ?found, "ports were asked");
-    if context.listeners.learned(&check, found, every(&context)) {
+    tracing::debug!(drive = %check.drive, service = check.service, ?found, "ports were checked");
+    if context.listeners.record(&check, found, every(&context)) {
         // The queue closes only when the program ends.
         let _ = context.queue.send(check.drive.clone());
     }

@@ -1,13 +1,13 @@
-//! Logs: one line an outcome, on standard error, as JSON unless a person is watching.
+//! Logs on standard error, as JSON unless it is a terminal.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// Variable that chooses the level, in the form `info`, `debug` or `ras_operator=debug,kube=info`.
+/// The variable with the log level, such as `info`, `debug` or `ras_operator=debug,kube=info`.
 pub const LEVEL: &str = "RAS_LOG";
 
-/// Starts logging. A second call changes nothing.
+/// A second call changes nothing.
 pub fn start() {
     let level = std::env::var(LEVEL).unwrap_or_default();
     let filter = EnvFilter::try_new(filter(&level)).unwrap_or_else(|_| EnvFilter::new(filter("")));
@@ -24,20 +24,20 @@ pub fn start() {
             .with_span_list(false)
             .try_init()
     };
-    // It fails only when logging was started already, by a test for instance.
+    // It fails only if logging has already started, for instance in a test.
     drop(started);
 }
 
-/// kube's lines of each request that failed and each attempt of a watch: in a bad network some each second. All of it is
-/// returned to us as well, and said with what it means, once a minute where it repeats (`cluster::hearing`).
-const SAID_BY_US: &str = "kube_runtime::watcher=error,kube_client::client=error,kube_client::client::builder=off,\
+/// kube logs each failed request and each attempt of a watch, which is several lines a second in a bad network. We log
+/// the same errors with their meaning, and throttled (see `informer::log_throttle`).
+const QUIET_KUBE: &str = "kube_runtime::watcher=error,kube_client::client=error,kube_client::client::builder=off,\
                           kube_client::client::tls=warn";
 
-/// What is logged when a person says this. Who asks for more detail gets kube's lines, too.
+/// The filter for a level. A level with more detail includes kube's lines.
 fn filter(level: &str) -> String {
     match level {
         "" => filter("info"),
-        "info" | "warn" | "error" => format!("{level},{SAID_BY_US}"),
+        "info" | "warn" | "error" => format!("{level},{QUIET_KUBE}"),
         _ => level.to_owned(),
     }
 }
@@ -47,9 +47,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kubes_own_lines_of_each_failed_watch_are_for_who_asks_for_detail() {
-        assert_eq!(filter(""), format!("info,{SAID_BY_US}"));
-        assert_eq!(filter("warn"), format!("warn,{SAID_BY_US}"));
+    fn kubes_lines_of_each_failed_watch_are_logged_only_at_debug() {
+        assert_eq!(filter(""), format!("info,{QUIET_KUBE}"));
+        assert_eq!(filter("warn"), format!("warn,{QUIET_KUBE}"));
         for level in ["debug", "ras_operator=debug,kube=info", "off"] {
             assert_eq!(filter(level), level);
         }

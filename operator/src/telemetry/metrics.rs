@@ -1,4 +1,4 @@
-//! Metrics, in Prometheus' text format. Labels are fixed words and names, never texts of errors.
+//! Metrics in Prometheus' text format. Labels are fixed words and names, never error messages.
 
 use std::sync::Arc;
 
@@ -50,20 +50,18 @@ struct RequestLabels {
     outcome: &'static str,
 }
 
-/// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing had to be written.
+pub enum ReconcileResult {
+    /// Nothing was written.
     Unchanged,
-    /// Something was written.
     Changed,
-    /// Something is waited for, or a person has to act.
+    /// The drive waits for something, or the user has to act.
     Blocked,
-    /// The API server did not do its part; it is tried again.
+    /// It is retried.
     Failed,
 }
 
-impl Outcome {
+impl ReconcileResult {
     fn as_str(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
@@ -74,7 +72,6 @@ impl Outcome {
     }
 }
 
-/// All metrics of the program.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -102,18 +99,18 @@ impl Default for Metrics {
         registry.register("leader", "1 when this replica leads, else 0", leader.clone());
         registry.register(
             "lease_transitions",
-            "How often the lease changed hands, as it says itself",
+            "Changes of the leader, as recorded in the lease",
             lease_transitions.clone(),
         );
         registry.register(
             "lease_renewals_failed",
-            "Tries to renew the lease that failed",
+            "Failed attempts to renew the lease",
             renewals_failed.clone(),
         );
         let platform_valid = Gauge::default();
         registry.register(
             "platform_settings_valid",
-            "1 when the platform's settings are as their file says, 0 when that cannot be used and earlier ones are in force",
+            "1 when the platform settings of the file are in effect, 0 when they are invalid and earlier ones are in effect",
             platform_valid.clone(),
         );
         let reconciles = Family::default();
@@ -121,10 +118,10 @@ impl Default for Metrics {
         let writes = Family::default();
         let (drive_ready, drive_suspended) = (Family::default(), Family::default());
         let (service_ready, service_desired) = (Family::default(), Family::default());
-        registry.register("reconciles", "Reconciles by how they ended", reconciles.clone());
+        registry.register("reconciles", "Reconciles by outcome", reconciles.clone());
         registry.register_with_unit(
             "reconcile_duration",
-            "Time a reconcile takes",
+            "Duration of a reconcile",
             Unit::Seconds,
             durations.clone(),
         );
@@ -145,18 +142,14 @@ impl Default for Metrics {
         );
         registry.register(
             "service_ready_replicas",
-            "Pods that run the version asked for and are ready",
+            "Ready pods of the desired version",
             service_ready.clone(),
         );
-        registry.register(
-            "service_desired_replicas",
-            "Pods that there should be",
-            service_desired.clone(),
-        );
+        registry.register("service_desired_replicas", "Desired pods", service_desired.clone());
         let migration_failed = Family::default();
         registry.register(
             "service_migration_failed",
-            "1 when what has to run before the service's version failed, else 0",
+            "1 when the migration of the service's version failed, else 0",
             migration_failed.clone(),
         );
         let (store_requests, bucket_bytes, bucket_objects) = (Family::default(), Family::default(), Family::default());
@@ -167,12 +160,12 @@ impl Default for Metrics {
         );
         registry.register(
             "bucket_bytes",
-            "Bytes of all objects and versions, when they were last counted",
+            "Bytes of all objects and versions at the last count",
             bucket_bytes.clone(),
         );
         registry.register(
             "bucket_objects",
-            "Objects and versions, when they were last counted",
+            "Objects and versions at the last count",
             bucket_objects.clone(),
         );
         Self {
@@ -197,55 +190,49 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Tells whether this replica leads.
-    pub fn leads(&self, leads: bool) {
+    pub fn set_leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
-    /// Tells how often the lease changed hands.
-    pub fn lease_changed_hands(&self, transitions: i32) {
+    pub fn set_lease_transitions(&self, transitions: i32) {
         self.lease_transitions.set(i64::from(transitions));
     }
 
-    /// Counts a try to renew the lease that failed.
     pub fn renewal_failed(&self) {
         self.renewals_failed.inc();
     }
 
-    /// Tells whether the platform's settings are as their file says.
-    pub fn platform_settings_are_used(&self, are_used: bool) {
-        self.platform_valid.set(i64::from(are_used));
+    pub fn set_platform_settings_valid(&self, are_valid: bool) {
+        self.platform_valid.set(i64::from(are_valid));
     }
 
-    /// Counts a reconcile that took `seconds`.
-    pub fn reconciled(&self, outcome: Outcome, seconds: f64) {
+    pub fn reconciled(&self, result: ReconcileResult, seconds: f64) {
         self.reconciles
             .get_or_create(&OutcomeLabel {
-                outcome: outcome.as_str(),
+                outcome: result.as_str(),
             })
             .inc();
         self.durations.observe(seconds);
     }
 
-    /// Counts a write to the API server.
     pub fn wrote(&self, kind: &'static str, verb: &'static str) {
         self.writes.get_or_create(&WriteLabels { kind, verb }).inc();
     }
 
-    /// Shows a drive's status. `before` is what was shown last, so that services that are gone disappear.
-    pub fn show(
+    /// `before` is the previous status: metrics of services and buckets that are no longer in the status are removed.
+    pub fn update_status(
         &self,
         drive: &DriveKey,
         status: &RecruitmentDriveStatus,
         before: &RecruitmentDriveStatus,
         suspended: bool,
     ) {
-        for gone in before
+        for removed in before
             .services
             .iter()
             .filter(|old| !status.services.iter().any(|new| new.name == old.name))
         {
-            self.remove_service(drive, &gone.name);
+            self.remove_service(drive, &removed.name);
         }
         let ready = status
             .conditions
@@ -269,12 +256,12 @@ impl Metrics {
                 None => drop(self.migration_failed.remove(&labels)),
             }
         }
-        for gone in before
+        for removed in before
             .buckets
             .iter()
             .filter(|old| !status.buckets.iter().any(|new| new.name == old.name))
         {
-            self.remove_bucket(drive, &gone.name);
+            self.remove_bucket(drive, &removed.name);
         }
         for (bucket, usage) in status
             .buckets
@@ -287,7 +274,7 @@ impl Metrics {
         }
     }
 
-    /// Forgets a drive that is gone.
+    /// Removes the metrics of a deleted drive.
     pub fn forget(&self, drive: &DriveKey, status: &RecruitmentDriveStatus) {
         self.drive_ready.remove(&labels(drive));
         self.drive_suspended.remove(&labels(drive));
@@ -312,8 +299,6 @@ impl Metrics {
         self.migration_failed.remove(&labels);
     }
 
-    /// All of them as text.
-    ///
     /// # Errors
     /// Never in practice: writing to a string does not fail.
     pub fn text(&self) -> Result<String, std::fmt::Error> {

@@ -1,4 +1,4 @@
-//! What the operator tells about itself: logs, metrics, health.
+//! Logs, metrics and health.
 
 pub mod logging;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! The small HTTP server for `/metrics`, `/healthz` and `/readyz`.
+//! The HTTP server for `/metrics`, `/healthz` and `/readyz`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,77 +15,72 @@ use tokio::sync::watch;
 use crate::leadership::state::Leadership;
 use crate::telemetry::metrics::Metrics;
 
-/// How long the loop that keeps the lease may hang before the process is called dead. It ends the process itself when it
-/// does not hang.
-const HANGS: Duration = Duration::from_secs(20);
+/// Time after the lease expired at which the process counts as dead. The loop that renews the lease ends the process
+/// earlier, unless it hangs.
+const HANG_LIMIT: Duration = Duration::from_secs(20);
 
-/// How far the program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It lists what there is.
+pub enum ProcessPhase {
+    /// The first lists are not complete.
     Listing,
-    /// Everything is listed: it leads or stands by.
+    /// It leads or stands by.
     Ready,
-    /// It finishes what is under way.
+    /// It finishes running reconciles.
     Stopping,
 }
 
-/// What is told about the program's health.
 #[derive(Clone, Debug)]
 pub struct Health {
-    stage: watch::Sender<Stage>,
-    tenure: Leadership,
+    phase: watch::Sender<ProcessPhase>,
+    leadership: Leadership,
 }
 
 impl Health {
-    /// Of a program that has just begun.
-    pub fn new(tenure: Leadership) -> Self {
+    pub fn new(leadership: Leadership) -> Self {
         Self {
-            stage: watch::Sender::new(Stage::Listing),
-            tenure,
+            phase: watch::Sender::new(ProcessPhase::Listing),
+            leadership,
         }
     }
 
-    /// The program is this far.
-    pub fn reached(&self, stage: Stage) {
-        self.stage.send_replace(stage);
+    pub fn set_phase(&self, phase: ProcessPhase) {
+        self.phase.send_replace(phase);
     }
 
-    /// Waits until everything is listed.
-    pub async fn listed(&self) {
-        // The sender is here, so it is not gone.
-        let _ = self.stage.subscribe().wait_for(|stage| *stage != Stage::Listing).await;
+    pub async fn wait_until_listed(&self) {
+        // It fails only without a sender, which is `self`.
+        let _ = self
+            .phase
+            .subscribe()
+            .wait_for(|phase| *phase != ProcessPhase::Listing)
+            .await;
     }
 
     fn live(&self) -> (StatusCode, &'static str) {
-        if self.tenure.overdue().is_some_and(|over| over > HANGS) {
+        if self.leadership.overdue().is_some_and(|over| over > HANG_LIMIT) {
             return (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the lease has run out and this process has not ended\n",
+                "the lease has expired and this process has not ended\n",
             );
         }
         (StatusCode::OK, "ok\n")
     }
 
     fn ready(&self) -> (StatusCode, &'static str) {
-        match *self.stage.borrow() {
-            Stage::Ready => (StatusCode::OK, "ok\n"),
-            Stage::Listing => (StatusCode::SERVICE_UNAVAILABLE, "still listing what there is\n"),
-            Stage::Stopping => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "finishes what is under way, and ends\n",
-            ),
+        match *self.phase.borrow() {
+            ProcessPhase::Ready => (StatusCode::OK, "ok\n"),
+            ProcessPhase::Listing => (StatusCode::SERVICE_UNAVAILABLE, "the first lists are not complete\n"),
+            ProcessPhase::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         }
     }
 }
 
-/// Answers until it is dropped.
 pub async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, most likely: waiting a moment beats spinning.
+                // Probably out of file descriptors: wait instead of spinning.
                 tracing::warn!(%error, "a connection for metrics was not accepted");
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
@@ -107,10 +102,8 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
     }
 }
 
-/// Opens the port.
-///
 /// # Errors
-/// When the address is taken or not ours.
+/// When the address is in use or not local.
 pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }

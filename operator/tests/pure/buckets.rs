@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::EnvVar;
 use ras_core::bucket::request::{Encryption, LifecycleRule, Origin};
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::fetched::{BucketFacts, Fetched, SecretFacts};
 use ras_core::plan::bucket_removal::RemovalDecision;
 use ras_core::platform;
@@ -53,11 +53,11 @@ fn facts(buckets: &[(&str, bool)]) -> Fetched {
     }
 }
 
-fn built(drive: &RecruitmentDrive, fetched: &Fetched, settings: &str) -> Desired<Prepared> {
+fn built(drive: &RecruitmentDrive, fetched: &Fetched, settings: &str) -> Desired {
     build(&validate(drive, fetched, &platform(settings)).unwrap())
 }
 
-fn environment(desired: &Desired<Prepared>) -> Vec<(String, String)> {
+fn environment(desired: &Desired) -> Vec<(String, String)> {
     let pod = desired.deployments[0].spec.clone().unwrap().template.spec.unwrap();
     let value = |variable: &EnvVar| {
         variable.value.clone().unwrap_or_else(|| {

@@ -2,7 +2,7 @@
 
 use crate::planned::{build, job_of, record_of, validate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::fetched::{Apis, BackupState, Fetched, ForeignState, SecretFacts};
 use ras_core::plan::database_job::JobProgress;
 use ras_core::platform;
@@ -43,7 +43,7 @@ fn said(ready: bool, message: &str) -> ForeignState {
     }
 }
 
-fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -> Desired<Prepared> {
+fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -> Desired {
     build(&validate(drive, facts, platform).unwrap())
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{EnvVar, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::database::report::{Cause, Problem, Report};
 use ras_core::database::request::{Request, SslMode};
 use ras_core::fetched::{DatabaseFacts, Fetched, JobFacts, JobOutcome, SecretFacts, Watch};
@@ -35,7 +35,7 @@ fn valid(drive: &RecruitmentDrive, fetched: &Fetched) -> Planned {
     validate(drive, fetched, &PlatformConfig::default()).unwrap()
 }
 
-fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired<Prepared> {
+fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired {
     build(&valid(drive, fetched))
 }
 
@@ -45,11 +45,11 @@ fn problems(drive: &RecruitmentDrive) -> String {
         .to_string()
 }
 
-fn pod(desired: &Desired<Prepared>) -> PodSpec {
+fn pod(desired: &Desired) -> PodSpec {
     desired.deployments[0].spec.clone().unwrap().template.spec.unwrap()
 }
 
-fn environment(desired: &Desired<Prepared>) -> Vec<(String, String)> {
+fn environment(desired: &Desired) -> Vec<(String, String)> {
     let value = |variable: &EnvVar| {
         variable.value.clone().unwrap_or_else(|| {
             let secret = variable.value_from.clone().unwrap().secret_key_ref.unwrap();

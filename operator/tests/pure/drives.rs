@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::option::of;
 use proptest::prelude::*;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
 use ras_core::names;
 use ras_core::platform::PlatformConfig;
@@ -31,7 +31,7 @@ pub fn with_spec(spec: &str) -> RecruitmentDrive {
 }
 
 /// What is built of a drive that is valid.
-pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired<Prepared> {
+pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired {
     build(&validate(drive, fetched, &PlatformConfig::default()).unwrap())
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use proptest::prelude::*;
-use ras_core::build::{Desired, Prepared};
+use ras_core::build::Desired;
 use ras_core::database::report::Report;
 use ras_core::fetched::{Fetched, JobFacts, JobOutcome, JobPod, PodEnd, PodRun, SecretFacts};
 use ras_core::plan::migration::MigrationPhase;
@@ -102,14 +102,14 @@ impl World {
         at.and_then(|at| self.history.get(at)).unwrap_or(&self.status).clone()
     }
 
-    fn walk(&mut self) -> Desired<Prepared> {
+    fn walk(&mut self) -> Desired {
         let status = self.status.clone();
         self.walk_by(&status)
     }
 
     /// One walk: Jobs are made and removed as `apply` does it, and status is written. A Job starts only, and status is
     /// written only, when the status that this was decided by is the stored one.
-    fn walk_by(&mut self, status: &BTreeMap<String, MigrationStatus>) -> Desired<Prepared> {
+    fn walk_by(&mut self, status: &BTreeMap<String, MigrationStatus>) -> Desired {
         let valid = self.valid_by(status);
         let desired = build(&valid);
         let is_current = *status == self.status;
@@ -203,7 +203,7 @@ fn facts(job: &Job) -> JobFacts {
     }
 }
 
-fn held(desired: &Desired<Prepared>) -> Vec<&str> {
+fn held(desired: &Desired) -> Vec<&str> {
     desired.blocked.keys().map(String::as_str).collect()
 }
 
@@ -771,7 +771,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// The Jobs that migrate, and not those that prepare databases.
-fn migrations(desired: &Desired<Prepared>) -> impl Iterator<Item = &Job> {
+fn migrations(desired: &Desired) -> impl Iterator<Item = &Job> {
     let is_migration = |job: &&Job| job.metadata.labels.as_ref().unwrap()["ras.dev/job"] == "migrate";
     desired.jobs.iter().filter(is_migration)
 }

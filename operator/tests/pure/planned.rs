@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use ras_core::build::{self, Desired, Prepared};
+use ras_core::build::{self, Desired};
 use ras_core::fetched::Fetched;
 use ras_core::plan::database_job::DatabaseJob;
 use ras_core::plan::login_rotation::RotationPhase;
@@ -49,7 +49,7 @@ pub fn validate(
     })
 }
 
-pub fn build(planned: &Planned) -> Desired<Prepared> {
+pub fn build(planned: &Planned) -> Desired {
     build::build(&planned.plan())
 }
 

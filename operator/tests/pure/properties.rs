@@ -44,7 +44,7 @@ fn amount(resources: &ResourceRequirements, limit: bool, name: &str) -> Option<i
     Quantity::new(&amounts.as_ref()?.get(name)?.0).millis()
 }
 
-fn containers(desired: &ras_core::build::Desired<ras_core::build::Prepared>) -> Vec<Container> {
+fn containers(desired: &ras_core::build::Desired) -> Vec<Container> {
     let programs = desired
         .deployments
         .iter()

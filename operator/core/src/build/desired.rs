@@ -1,7 +1,6 @@
-//! What `build` gives: every object of a drive, and what the later rooms need to know about them.
+//! The result of `build`: every object of a drive, and the decisions that `apply` and `report` need about them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -14,145 +13,91 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::bucket::request::BucketRequest;
+use crate::fetched::facts::ExternalSecretsVersion;
 use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
 use crate::foreign::external_secret::ExternalSecret;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
+use crate::kind::Kind;
 use crate::plan::blocked::BlockedBy;
 use crate::plan::bucket_removal::BucketRemoval;
 use crate::plan::scales::Scale;
 use crate::valid::ValueFormat;
 
-/// State of [`Desired`] as `build` makes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prepared {}
-
-/// State of [`Desired`] once `apply` has brought all of it to the cluster: what may be reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applied {}
-
-/// Everything a drive asks for. Destructure it without `..`, so that a new kind cannot be forgotten.
+/// Everything a drive asks for. [`Desired::objects`] hands out its objects, each with its kind, so that `apply` cannot
+/// miss a field.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Desired<S> {
+pub struct Desired {
     /// Identity of the pods. It has no rights and no token.
     pub service_account: ServiceAccount,
-    /// Secrets to make if they, or keys of them, are not there.
+    /// Secrets whose missing keys are generated.
     pub credentials: Vec<Credential>,
-    /// What to take from stores outside the cluster, where the API is there.
+    /// Empty when the cluster does not serve the API.
     pub external_secrets: Vec<ExternalSecret>,
     /// Templates of services' files.
     pub config_maps: Vec<ConfigMap>,
-    /// Volumes that outlive pods.
     pub volume_claims: Vec<PersistentVolumeClaim>,
-    /// Who may connect to whom, one for each service.
     pub network_policies: Vec<NetworkPolicy>,
-    /// One for each service that listens on something.
+    /// One for each service with ports.
     pub services: Vec<Service>,
-    /// The database server, where the drive has one of its own.
+    /// The database server of a standalone database.
     pub stateful_sets: Vec<StatefulSet>,
-    /// Database servers that CloudNativePG runs, where the API is there.
+    /// Database servers that CloudNativePG runs; empty when the cluster does not serve the API.
     pub clusters: Vec<Cluster>,
-    /// When CloudNativePG copies what they hold, where the API is there.
+    /// Backup schedules of `clusters`.
     pub scheduled_backups: Vec<ScheduledBackup>,
-    /// What has to run to its end before programs that need it start. One that is there already is left as it is, for
-    /// Jobs cannot be changed: a Job that does something else has another name.
+    /// Jobs that services wait for. An existing Job is not changed, because its pod template is immutable: a Job that
+    /// does something else has another name.
     pub jobs: Vec<Job>,
-    /// One for each service.
     pub deployments: Vec<Deployment>,
     /// One for each service with autoscaling.
     pub autoscalers: Vec<HorizontalPodAutoscaler>,
     /// One for each service that may have more than one pod.
     pub disruption_budgets: Vec<PodDisruptionBudget>,
-    /// The route.
     pub ingress: Option<Ingress>,
-    /// One for each service that exports metrics, where the API is there.
+    /// One for each service that exports metrics; empty when the cluster does not serve the API.
     pub service_monitors: Vec<ServiceMonitor>,
-    /// Alerts, where the API is there.
+    /// Alerts; absent when the cluster does not serve the API.
     pub prometheus_rule: Option<PrometheusRule>,
 
-    /// Buckets, which are no objects of Kubernetes.
     pub buckets: Vec<BucketRequest>,
-    /// Buckets that the drive once asked for.
+    /// Buckets that the drive no longer asks for.
     pub bucket_removals: Vec<BucketRemoval>,
 
-    /// Deployments and database servers that must not be applied yet, by name, with what they wait for.
+    /// Deployments and database servers that must not be applied yet, by name.
     pub blocked: BTreeMap<String, BlockedBy>,
-    /// Names of Jobs that are not made, and stay, with the `ConfigMap`s of the same names, where they are there: what has ended and is evidence, and what runs and
-    /// must not be stopped half-way. Every other Job of the drive is removed.
+    /// Names of existing Jobs to keep, with the `ConfigMap`s of the same names: a finished Job is evidence, and a
+    /// running Job must not be stopped. Every other Job of the drive is deleted.
     pub kept_jobs: BTreeSet<String>,
-    /// For each Deployment that exists and whose `replicas` is not sent: the count to hand over with, if
-    /// the operator still owns the field.
+    /// For each existing Deployment whose `replicas` is not sent: the number to hand over if the operator still owns
+    /// the field.
     pub replica_handovers: BTreeMap<String, i32>,
-    /// For Deployments that are blocked and are there: another number of pods, and nothing else.
+    /// For existing Deployments in `blocked`: a change of the number of pods alone.
     pub scales: BTreeMap<String, Scale>,
-    /// [`Prepared`] or [`Applied`].
-    pub state: PhantomData<S>,
 }
 
-impl Desired<Prepared> {
-    /// The same, applied. For `apply` alone, once everything that is not blocked is in the cluster.
-    pub fn applied(self) -> Desired<Applied> {
-        let Self {
-            service_account,
-            credentials,
-            external_secrets,
-            config_maps,
-            volume_claims,
-            network_policies,
-            services,
-            stateful_sets,
-            clusters,
-            scheduled_backups,
-            jobs,
-            deployments,
-            autoscalers,
-            disruption_budgets,
-            ingress,
-            service_monitors,
-            prometheus_rule,
-            buckets,
-            bucket_removals,
-            blocked,
-            kept_jobs,
-            replica_handovers,
-            scales,
-            state: PhantomData,
-        } = self;
-        Desired {
-            service_account,
-            credentials,
-            external_secrets,
-            config_maps,
-            volume_claims,
-            network_policies,
-            services,
-            stateful_sets,
-            clusters,
-            scheduled_backups,
-            jobs,
-            deployments,
-            autoscalers,
-            disruption_budgets,
-            ingress,
-            service_monitors,
-            prometheus_rule,
-            buckets,
-            bucket_removals,
-            blocked,
-            kept_jobs,
-            replica_handovers,
-            scales,
-            state: PhantomData,
-        }
-    }
+/// One object of a drive, as JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredObject {
+    pub kind: Kind,
+    pub body: Value,
 }
 
-impl<S> Desired<S> {
-    /// Every object in the order in which it is applied, as JSON. Generated Secrets come without their
-    /// values, which are drawn when they are made.
+/// An object that cannot be written as JSON, which is a bug in `build`.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind} cannot be written as JSON: {source}")]
+pub struct NotJson {
+    pub kind: Kind,
+    pub source: serde_json::Error,
+}
+
+impl Desired {
+    /// Every object of the drive. A Secret with generated credentials has no values, because `apply` generates them.
+    ///
+    /// The fields are destructured without `..`: a new field does not compile until it is listed here.
     ///
     /// # Errors
-    /// When an object cannot be written as JSON, which would be a mistake in `build`.
-    pub fn manifests(&self) -> Result<Vec<Value>, serde_json::Error> {
+    /// When an object cannot be written as JSON, which is a bug in `build`.
+    pub fn objects(&self) -> Result<Vec<DesiredObject>, NotJson> {
         let Self {
             service_account,
             credentials,
@@ -171,67 +116,85 @@ impl<S> Desired<S> {
             ingress,
             service_monitors,
             prometheus_rule,
+            // Not objects of Kubernetes.
             buckets: _,
             bucket_removals: _,
+            // Decisions about the objects above.
             blocked: _,
             kept_jobs: _,
             replica_handovers: _,
             scales: _,
-            state: PhantomData,
         } = self;
-        let mut all = vec![serde_json::to_value(service_account)?];
-        append(credentials.iter().map(|credential| &credential.secret), &mut all)?;
-        append(external_secrets, &mut all)?;
-        append(config_maps, &mut all)?;
-        append(volume_claims, &mut all)?;
-        append(network_policies, &mut all)?;
-        append(services, &mut all)?;
-        append(stateful_sets, &mut all)?;
-        append(clusters, &mut all)?;
-        append(scheduled_backups, &mut all)?;
-        append(jobs, &mut all)?;
-        append(deployments, &mut all)?;
-        append(autoscalers, &mut all)?;
-        append(disruption_budgets, &mut all)?;
-        append(ingress, &mut all)?;
-        append(service_monitors, &mut all)?;
-        append(prometheus_rule, &mut all)?;
-        Ok(all)
+        let mut all = Objects(Vec::new());
+        all.push(Kind::ServiceAccount, [service_account])?;
+        all.push(Kind::Secret, credentials.iter().map(|credential| &credential.secret))?;
+        for external_secret in external_secrets {
+            let kind = match external_secret.version() {
+                ExternalSecretsVersion::V1 => Kind::ExternalSecret,
+                ExternalSecretsVersion::V1Beta1 => Kind::ExternalSecretBeta,
+            };
+            all.push(kind, [external_secret])?;
+        }
+        all.push(Kind::ConfigMap, config_maps)?;
+        all.push(Kind::PersistentVolumeClaim, volume_claims)?;
+        all.push(Kind::NetworkPolicy, network_policies)?;
+        all.push(Kind::Service, services)?;
+        all.push(Kind::StatefulSet, stateful_sets)?;
+        all.push(Kind::Cluster, clusters)?;
+        all.push(Kind::ScheduledBackup, scheduled_backups)?;
+        all.push(Kind::Job, jobs)?;
+        all.push(Kind::Deployment, deployments)?;
+        all.push(Kind::HorizontalPodAutoscaler, autoscalers)?;
+        all.push(Kind::PodDisruptionBudget, disruption_budgets)?;
+        all.push(Kind::Ingress, ingress)?;
+        all.push(Kind::ServiceMonitor, service_monitors)?;
+        all.push(Kind::PrometheusRule, prometheus_rule)?;
+        Ok(all.0)
+    }
+
+    /// [`Desired::objects`] without the kinds.
+    ///
+    /// # Errors
+    /// When an object cannot be written as JSON, which is a bug in `build`.
+    pub fn manifests(&self) -> Result<Vec<Value>, NotJson> {
+        Ok(self.objects()?.into_iter().map(|object| object.body).collect())
     }
 }
 
-fn append(objects: impl IntoIterator<Item = impl Serialize>, all: &mut Vec<Value>) -> Result<(), serde_json::Error> {
-    for object in objects {
-        all.push(serde_json::to_value(object)?);
+struct Objects(Vec<DesiredObject>);
+
+impl Objects {
+    fn push(&mut self, kind: Kind, objects: impl IntoIterator<Item = impl Serialize>) -> Result<(), NotJson> {
+        for object in objects {
+            let body = serde_json::to_value(object).map_err(|source| NotJson { kind, source })?;
+            self.0.push(DesiredObject { kind, body });
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// A Secret to make. Its values are drawn by `apply` and read by nobody but pods.
+/// A Secret with generated values. `apply` generates them, and only pods read them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credential {
     /// Metadata and type; never data.
     pub secret: Secret,
-    /// Keys of the spec, for which it must have values.
+    /// Keys of the spec that must have values.
     pub keys: Vec<String>,
-    /// What the values look like.
     pub value_format: ValueFormat,
-    /// Draws all values anew, though they are there.
+    /// Replaces all existing values.
     pub rotate: bool,
-    /// Notes that the rotation that drew its values is rolled back. The values stay.
+    /// Records that the rotation that generated the values is rolled back. The values stay.
     pub roll_back: bool,
-    /// Written beside new values: what asked for them, and when they were drawn if that is not the Secret's own age.
     pub notes: CredentialNotes,
 }
 
-/// What is written of new values beside them.
+/// Annotations that are written together with new values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialNotes {
-    /// Now.
     pub drawn_at: Timestamp,
-    /// The request that they answer.
+    /// The rotation request that they satisfy.
     pub request: Option<String>,
-    /// The rotation that drew them, of the password of a database login. Values of it, or of a later one, are never
-    /// drawn over.
+    /// Number of the rotation of a database login's password. Values of this rotation or a later one are never
+    /// replaced.
     pub generation: Option<u64>,
 }

@@ -31,15 +31,13 @@ mod service_monitor;
 mod stopping;
 mod volume_claim;
 
-use std::marker::PhantomData;
-
 pub use crate::names::children;
-pub use desired::{Applied, Credential, CredentialNotes, Desired, Prepared};
+pub use desired::{Credential, CredentialNotes, Desired, DesiredObject, NotJson};
 
 use crate::plan::Plan;
 
 /// Builds everything that a drive asks for.
-pub fn build(plan: &Plan<'_>) -> Desired<Prepared> {
+pub fn build(plan: &Plan<'_>) -> Desired {
     let (drive, services) = (plan.drive, &plan.services);
     let database = database::build(plan);
     Desired {
@@ -109,7 +107,6 @@ pub fn build(plan: &Plan<'_>) -> Desired<Prepared> {
             .iter()
             .filter_map(|(child, replicas)| Some((child.clone(), replicas.handover?)))
             .collect(),
-        state: PhantomData,
     }
 }
 

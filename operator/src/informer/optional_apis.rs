@@ -1,4 +1,4 @@
-//! Which optional APIs the cluster serves, noticed as soon as they come or go.
+//! The optional APIs that the cluster serves, updated as soon as one is installed or removed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 
-use crate::informer::api_health::{ApiHealth, is_unreached};
-use crate::informer::error_summary::brief;
-use crate::informer::watch_stream::Listener;
+use crate::informer::api_errors::{is_unreachable, summary_of_watch};
+use crate::informer::api_health::ApiHealth;
+use crate::informer::watch_stream::WatchStream;
 use ras_core::fetched::facts::{Apis, ExternalSecretsVersion};
 
-/// How often the cluster is asked when it does not let us watch its CustomResourceDefinitions.
-const ASK_EVERY: Duration = Duration::from_secs(55);
+/// Interval of discovery without the permission to watch CustomResourceDefinitions.
+const DISCOVER_EVERY: Duration = Duration::from_secs(55);
 
-/// When discovery is asked again after a definition of ours changed.
-const ASK_AGAIN: &[Duration] = &[
+/// Discovery lags behind a changed CustomResourceDefinition, so it is repeated after these times.
+const DISCOVER_AGAIN: &[Duration] = &[
     Duration::from_secs(1),
     Duration::from_secs(4),
     Duration::from_secs(10),
@@ -33,37 +33,37 @@ const SERVICE_MONITORS: &str = "servicemonitors.monitoring.coreos.com";
 const PROMETHEUS_RULES: &str = "prometheusrules.monitoring.coreos.com";
 const CERTIFICATES: &str = "certificates.cert-manager.io";
 
-/// Keeps `apis` at what the cluster serves, until it is dropped.
+/// Keeps `apis` up to date until it is dropped.
 ///
-/// A watch of CustomResourceDefinitions (names only) costs nothing at rest. It needs a right on cluster
-/// level, so an operator that was installed for some namespaces asks now and then instead.
+/// A watch of CustomResourceDefinitions (metadata only) sends no requests while nothing changes. It needs a
+/// ClusterRole, so an operator that is installed for some namespaces polls discovery instead.
 pub async fn follow(client: Client, apis: watch::Sender<Option<Apis>>, api_health: ApiHealth) {
     if let Err(error) = follow_by_watch(client.clone(), &apis, api_health.clone()).await {
         tracing::info!(
-            error = brief(&error),
-            "may not watch CustomResourceDefinitions, asks for optional APIs every {} s instead",
-            ASK_EVERY.as_secs()
+            error = summary_of_watch(&error),
+            "no permission to watch CustomResourceDefinitions: polls discovery for optional APIs every {} s instead",
+            DISCOVER_EVERY.as_secs()
         );
     }
     loop {
-        let ended = api_health.ended();
-        if let Ok(seen) = ask(&client).await {
-            tell(&apis, seen);
+        let recoveries = api_health.recoveries();
+        if let Ok(served) = discover(&client).await {
+            update(&apis, served);
         } else {
-            api_health.doubt();
-            // What is known stays, or an outage would make all of them gone, and every drive be told to install them.
+            api_health.report_failure();
+            // Keeps the last result: otherwise every drive would report missing APIs during an outage.
             if apis.borrow().is_none() {
-                tell(&apis, Apis::default());
+                update(&apis, Apis::default());
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(ASK_EVERY) => {}
-            () = api_health.again_after(ended) => {}
+            () = tokio::time::sleep(DISCOVER_EVERY) => {}
+            () = api_health.recovered_after(recoveries) => {}
         }
     }
 }
 
-/// Returns only when watching is not allowed.
+/// Returns only if the watch is forbidden.
 async fn follow_by_watch(
     client: Client,
     apis: &watch::Sender<Option<Apis>>,
@@ -71,22 +71,22 @@ async fn follow_by_watch(
 ) -> Result<(), watcher::Error> {
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(client.clone());
     let stream = watcher::watcher(api, watcher::Config::default()).boxed();
-    let mut listener = Listener::new("CustomResourceDefinition", None, stream, api_health);
-    let mut seen = Apis::default();
+    let mut watch = WatchStream::new("CustomResourceDefinition", None, stream, api_health);
+    let mut served = Apis::default();
     let mut listing = Apis::default();
     let mut is_listed = false;
-    // Names do not tell which version is served, and discovery follows a definition only after a while.
-    let mut asks: &[Duration] = &[];
+    // Only discovery tells the served version.
+    let mut discover_after: &[Duration] = &[];
     loop {
-        let event = match asks.split_first() {
-            None => listener.event_unless(is_forbidden).await,
+        let event = match discover_after.split_first() {
+            None => watch.next_event_or(is_forbidden).await,
             Some((wait, later)) => {
-                if let Ok(event) = tokio::time::timeout(*wait, listener.event_unless(is_forbidden)).await {
+                if let Ok(event) = tokio::time::timeout(*wait, watch.next_event_or(is_forbidden)).await {
                     event
                 } else {
-                    asks = later;
-                    seen.external_secrets = external_secrets(&client).await;
-                    tell(apis, seen);
+                    discover_after = later;
+                    served.external_secrets = external_secrets(&client).await;
+                    update(apis, served);
                     continue;
                 }
             }
@@ -103,35 +103,35 @@ async fn follow_by_watch(
             }
             Ok(Event::InitDone) => {
                 listing.external_secrets = external_secrets(&client).await;
-                seen = listing;
+                served = listing;
                 is_listed = true;
             }
             Ok(Event::Apply(definition)) => {
                 let name = definition.name_any();
-                set(&mut seen, &name, definition.metadata.deletion_timestamp.is_none());
+                set(&mut served, &name, definition.metadata.deletion_timestamp.is_none());
                 if name == EXTERNAL_SECRETS {
-                    asks = ASK_AGAIN;
-                    seen.external_secrets = external_secrets(&client).await;
+                    discover_after = DISCOVER_AGAIN;
+                    served.external_secrets = external_secrets(&client).await;
                 }
             }
             Ok(Event::Delete(definition)) => {
                 let name = definition.name_any();
-                set(&mut seen, &name, false);
+                set(&mut served, &name, false);
                 if name == EXTERNAL_SECRETS {
-                    asks = &[];
-                    seen.external_secrets = None;
+                    discover_after = &[];
+                    served.external_secrets = None;
                 }
             }
             Err(error) => return Err(error),
         }
         if is_listed {
-            tell(apis, seen);
+            update(apis, served);
         }
     }
 }
 
-fn tell(apis: &watch::Sender<Option<Apis>>, seen: Apis) {
-    apis.send_if_modified(|before| before.replace(seen) != Some(seen));
+fn update(apis: &watch::Sender<Option<Apis>>, served: Apis) {
+    apis.send_if_modified(|before| before.replace(served) != Some(served));
 }
 
 fn set(apis: &mut Apis, definition: &str, served: bool) {
@@ -153,26 +153,26 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     )
 }
 
-/// Asks discovery: first which groups there are, and then only what those have.
-async fn ask(client: &Client) -> Result<Apis, kube::Error> {
-    let served = served_versions(client).await?;
-    let monitoring = has(client, &served, "monitoring.coreos.com/v1").await?;
-    let certificates = has(client, &served, "cert-manager.io/v1").await?;
-    let cloud_native_pg = has(client, &served, "postgresql.cnpg.io/v1").await?;
+/// Reads the list of groups, and then only the groups that we use.
+async fn discover(client: &Client) -> Result<Apis, kube::Error> {
+    let versions = served_versions(client).await?;
+    let monitoring = resources(client, &versions, "monitoring.coreos.com/v1").await?;
+    let certificates = resources(client, &versions, "cert-manager.io/v1").await?;
+    let cloud_native_pg = resources(client, &versions, "postgresql.cnpg.io/v1").await?;
     Ok(Apis {
         service_monitors: monitoring.contains("servicemonitors"),
         prometheus_rules: monitoring.contains("prometheusrules"),
         certificates: certificates.contains("certificates"),
         clusters: cloud_native_pg.contains("clusters"),
         scheduled_backups: cloud_native_pg.contains("scheduledbackups"),
-        external_secrets: newest_external_secrets(client, &served).await?,
+        external_secrets: newest_external_secrets(client, &versions).await?,
     })
 }
 
-/// The newest version of `ExternalSecret` that is served. What does not answer is not served.
+/// The newest served version of `ExternalSecret`. `None` also if discovery fails.
 async fn external_secrets(client: &Client) -> Option<ExternalSecretsVersion> {
-    let served = served_versions(client).await.ok()?;
-    newest_external_secrets(client, &served).await.ok().flatten()
+    let versions = served_versions(client).await.ok()?;
+    newest_external_secrets(client, &versions).await.ok().flatten()
 }
 
 async fn newest_external_secrets(
@@ -180,7 +180,7 @@ async fn newest_external_secrets(
     served: &BTreeSet<String>,
 ) -> Result<Option<ExternalSecretsVersion>, kube::Error> {
     for version in [ExternalSecretsVersion::V1, ExternalSecretsVersion::V1Beta1] {
-        if has(client, served, version.api_version())
+        if resources(client, served, version.api_version())
             .await?
             .contains("externalsecrets")
         {
@@ -190,7 +190,7 @@ async fn newest_external_secrets(
     Ok(None)
 }
 
-/// Every `group/version` that is served.
+/// Every served `group/version`.
 async fn served_versions(client: &Client) -> Result<BTreeSet<String>, kube::Error> {
     let versions = client.list_api_groups().await?.groups.into_iter();
     Ok(versions
@@ -199,14 +199,18 @@ async fn served_versions(client: &Client) -> Result<BTreeSet<String>, kube::Erro
         .collect())
 }
 
-/// What is served of one of the versions that are. One that is being removed may be named and not answer.
-async fn has(client: &Client, served: &BTreeSet<String>, group_version: &str) -> Result<BTreeSet<String>, kube::Error> {
+/// The resources of a served version. A version that is being removed may be listed and not answer.
+async fn resources(
+    client: &Client,
+    served: &BTreeSet<String>,
+    group_version: &str,
+) -> Result<BTreeSet<String>, kube::Error> {
     if !served.contains(group_version) {
         return Ok(BTreeSet::new());
     }
     match client.list_api_group_resources(group_version).await {
         Ok(list) => Ok(list.resources.into_iter().map(|resource| resource.name).collect()),
-        Err(error) if is_unreached(&error) => Err(error),
+        Err(error) if is_unreachable(&error) => Err(error),
         Err(_) => Ok(BTreeSet::new()),
     }
 }

@@ -1,7 +1,7 @@
-//! Whether the definition in the cluster is as new as this program. The API server drops fields that it does not know
-//! without a word: a user would write one and see it vanish, and the status would lose what is recorded in it.
+//! Checks at the start that the cluster serves `RecruitmentDrive`, and that its CRD is not older than this program.
 //!
-//! It is read from discovery (`OpenAPI` v3), which every service account may read, so no right is needed for it.
+//! The API server silently drops fields that the CRD lacks: fields that a user sets, and fields of the status that the
+//! operator relies on. The schema is read from discovery (`OpenAPI` v3), which needs no extra permission.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,60 +15,56 @@ use ras_crds::schema::custom_resource_definition_json;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::informer::api_health::is_unreached;
-use crate::informer::error_summary::words;
-use crate::informer::informers::Scope;
+use crate::informer::api_errors::{is_unreachable, summary};
+use crate::informer::watches::WatchScope;
 
-/// Longest wait for the kind to be served: installers apply the CRD and the operator in any order, and the API server serves a
-/// kind some seconds after its CRD was applied.
+/// Installers apply the CRD and the operator in any order, and the API server serves a kind some seconds after its CRD
+/// was applied.
 const SERVED_WITHIN: Duration = Duration::from_secs(20);
-/// Time between two looks, and between two lines in the log.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-const SAY_EVERY: Duration = Duration::from_secs(5);
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// The API server publishes the fields of a CRD some moments after it was applied.
-const LOOKS: usize = 8;
+/// The API server publishes the schema of a CRD some moments after it was applied.
+const ATTEMPTS: usize = 8;
 const PAUSE: Duration = Duration::from_secs(2);
-/// Where it is published.
 const PATH: &str = "/openapi/v3/apis/ras.dev/v1alpha1";
-/// Fields named in the refusal; more help nobody.
+/// Fields that the error names.
 const NAMED: usize = 5;
 
-/// A definition that is older than this program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the cluster's RecruitmentDrive is older than this operator and lacks {}, which the API server would drop: upgrade the chart ras-operator-crds, or `ras-operator crd | kubectl apply --server-side -f -`, and start again",
     named(.missing)
 )]
-pub struct Older {
-    /// Paths of the fields it does not have.
+pub struct OutdatedCrd {
+    /// Paths of the missing fields.
     pub missing: BTreeSet<String>,
 }
 
-/// Waits until the API server serves the kind: `SERVED_WITHIN` at most while it answers that it does not, and as long as it
-/// takes while it does not answer at all.
+/// Waits until the API server serves the kind: up to `SERVED_WITHIN` while it answers 404, and without limit while it
+/// does not answer.
 ///
 /// # Errors
 /// When the kind is not served after that time.
-pub async fn served(client: &Client, scope: &Scope) -> Result<(), kube::Error> {
+pub async fn wait_until_served(client: &Client, scope: &WatchScope) -> Result<(), kube::Error> {
     let limit = ListParams::default().limit(1);
     let namespace = scope.namespaces.first();
     let api: Api<PartialObjectMeta<RecruitmentDrive>> =
         namespace.map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
-    wait_until_served(SERVED_WITHIN, LOOK_EVERY, async || api.list(&limit).await.map(drop)).await
+    retry_until_served(SERVED_WITHIN, RETRY_EVERY, async || api.list(&limit).await.map(drop)).await
 }
 
-async fn wait_until_served(
+async fn retry_until_served(
     limit: Duration,
     pause: Duration,
     list: impl AsyncFn() -> Result<(), kube::Error>,
 ) -> Result<(), kube::Error> {
     let mut missing_since = None;
-    let mut said: Option<Instant> = None;
+    let mut logged: Option<Instant> = None;
     loop {
         let error = match list().await {
-            Err(error) if is_missing(&error) || is_unreached(&error) => error,
-            // A missing permission, for instance, is reported by the watches, which try again until it is given.
+            Err(error) if is_missing(&error) || is_unreachable(&error) => error,
+            // The watches report other errors, such as a missing permission, and retry.
             _ => return Ok(()),
         };
         let now = Instant::now();
@@ -81,8 +77,8 @@ async fn wait_until_served(
         if waited >= limit {
             return Err(error);
         }
-        if said.is_none_or(|before| now.duration_since(before) >= SAY_EVERY) {
-            said = Some(now);
+        if logged.is_none_or(|before| now.duration_since(before) >= LOG_EVERY) {
+            logged = Some(now);
             if is_missing(&error) {
                 tracing::info!(
                     waited_seconds = waited.as_secs(),
@@ -90,7 +86,7 @@ async fn wait_until_served(
                     limit.as_secs()
                 );
             } else {
-                tracing::warn!(error = words(&error), "waits for the API server");
+                tracing::warn!(error = summary(&error), "waits for the API server");
             }
         }
         sleep(pause).await;
@@ -101,45 +97,43 @@ fn is_missing(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// Looks at the definition, some times if need be.
-///
 /// # Errors
-/// When it is older. One that cannot be read is no reason not to start.
-pub async fn require_as_new(client: &Client) -> Result<(), Older> {
+/// When the CRD is older than this program. A schema that cannot be read is only logged.
+pub async fn require_current(client: &Client) -> Result<(), OutdatedCrd> {
     let Some(ours) = ours() else { return Ok(()) };
-    let mut older = Older {
+    let mut outdated = OutdatedCrd {
         missing: BTreeSet::new(),
     };
-    for look in 0..LOOKS {
-        if look > 0 {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
             sleep(PAUSE).await;
         }
         match theirs(client).await {
             Ok(Some(theirs)) => {
-                older.missing = missing(&ours, &theirs);
-                if older.missing.is_empty() {
+                outdated.missing = missing(&ours, &theirs);
+                if outdated.missing.is_empty() {
                     return Ok(());
                 }
-                if look == 0 {
+                if attempt == 0 {
                     tracing::info!(
-                        missing = named(&older.missing),
+                        missing = named(&outdated.missing),
                         "waits for the API server to publish the CRD of this version"
                     );
                 }
             }
             Ok(None) => {}
-            Err(error) if is_unreached(&error) => {}
+            Err(error) if is_unreachable(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "the definition's version cannot be checked");
+                tracing::warn!(%error, "the version of the CRD cannot be checked");
                 return Ok(());
             }
         }
     }
-    if older.missing.is_empty() {
-        tracing::warn!("the definition's version cannot be checked: the API server does not publish it");
+    if outdated.missing.is_empty() {
+        tracing::warn!("the version of the CRD cannot be checked: the API server does not publish it");
         return Ok(());
     }
-    Err(older)
+    Err(outdated)
 }
 
 fn ours() -> Option<Value> {
@@ -168,10 +162,10 @@ fn is_drive(schema: &Value) -> bool {
         .any(|kind| kind["kind"] == "RecruitmentDrive")
 }
 
-/// The fields that `ours` has and `theirs` has not, each by its path; below a missing field nothing more is named.
+/// Paths of the fields that `ours` has and `theirs` lacks, without the fields below a missing one.
 fn missing(ours: &Value, theirs: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    // Kubernetes' own, published by reference.
+    // `metadata` is published as a reference.
     for part in ["spec", "status"] {
         match (field(ours, part), field(theirs, part)) {
             (Some(ours), Some(theirs)) => compare(part, ours, theirs, &mut found),
@@ -197,9 +191,9 @@ fn compare(path: &str, ours: &Value, theirs: &Value, found: &mut BTreeSet<String
             None => drop(found.insert(path)),
         }
     }
-    for (inner, mark) in [("items", "[]"), ("additionalProperties", ".*")] {
+    for (inner, suffix) in [("items", "[]"), ("additionalProperties", ".*")] {
         if let (Some(ours), Some(theirs)) = (ours.get(inner), theirs.get(inner)) {
-            compare(&format!("{path}{mark}"), ours, theirs, found);
+            compare(&format!("{path}{suffix}"), ours, theirs, found);
         }
     }
 }
@@ -222,7 +216,7 @@ fn named(missing: &BTreeSet<String>) -> String {
 mod tests {
     use super::*;
 
-    /// Takes a field out of a schema.
+    /// Our schema without a field.
     fn without(pointer: &str) -> Value {
         let mut schema = ours().unwrap();
         let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -237,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_that_lacks_a_field_is_older_and_the_field_is_named() {
+    fn a_crd_that_lacks_a_field_is_outdated_and_the_field_is_named() {
         let ours = ours().unwrap();
         assert_eq!(missing(&ours, &ours), BTreeSet::new());
         for (pointer, path) in [
@@ -250,7 +244,7 @@ mod tests {
         ] {
             let missing = missing(&ours, &without(pointer));
             assert_eq!(missing, [path.to_owned()].into(), "{pointer}");
-            assert!(Older { missing }.to_string().contains(path));
+            assert!(OutdatedCrd { missing }.to_string().contains(path));
         }
     }
 
@@ -258,37 +252,37 @@ mod tests {
         kube::Error::Api(Box::new(kube::core::Status::failure("no", "No").with_code(code)))
     }
 
-    /// Waits for a kind whose list is refused with these codes, one after the other, the last one for ever. Returns how often
-    /// it was asked for, too.
+    /// Waits for a kind whose list is refused with these codes in turn, and the last one from then on. Returns the
+    /// number of lists too.
     async fn waits(limit: Duration, codes: &[Option<u16>]) -> (Result<(), kube::Error>, usize) {
-        let looks = std::cell::Cell::new(0);
-        let served = wait_until_served(limit, Duration::from_millis(1), async || {
-            let code = codes.get(looks.get()).or(codes.last()).copied().flatten();
-            looks.set(looks.get() + 1);
+        let lists = std::cell::Cell::new(0);
+        let served = retry_until_served(limit, Duration::from_millis(1), async || {
+            let code = codes.get(lists.get()).or(codes.last()).copied().flatten();
+            lists.set(lists.get() + 1);
             code.map_or(Ok(()), |code| Err(refused(code)))
         });
-        (served.await, looks.get())
+        (served.await, lists.get())
     }
 
     #[tokio::test]
-    async fn a_kind_that_is_served_in_a_moment_is_waited_for_and_one_that_never_is_ends_the_wait() {
-        let (served, looks) = waits(SERVED_WITHIN, &[Some(404), Some(404), Some(404), None]).await;
-        assert!(served.is_ok() && looks == 4, "{looks}");
-        let (served, looks) = waits(Duration::from_millis(20), &[Some(404)]).await;
-        assert!(served.is_err() && looks > 1, "{looks}");
+    async fn the_wait_ends_when_the_kind_is_served_or_the_limit_is_reached() {
+        let (served, lists) = waits(SERVED_WITHIN, &[Some(404), Some(404), Some(404), None]).await;
+        assert!(served.is_ok() && lists == 4, "{lists}");
+        let (served, lists) = waits(Duration::from_millis(20), &[Some(404)]).await;
+        assert!(served.is_err() && lists > 1, "{lists}");
     }
 
     #[tokio::test]
-    async fn an_api_server_that_does_not_answer_yet_is_waited_for_and_a_missing_permission_is_not() {
+    async fn the_wait_has_no_limit_while_the_api_server_is_unreachable_and_ends_at_a_missing_permission() {
         let away = [Some(503); 30].into_iter().chain([Some(404), None]);
-        let (served, looks) = waits(Duration::from_millis(1), &away.collect::<Vec<_>>()).await;
-        assert!(served.is_ok() && looks == 32, "{looks}");
-        let (served, looks) = waits(SERVED_WITHIN, &[Some(403)]).await;
-        assert!(served.is_ok() && looks == 1, "{looks}");
+        let (served, lists) = waits(Duration::from_millis(1), &away.collect::<Vec<_>>()).await;
+        assert!(served.is_ok() && lists == 32, "{lists}");
+        let (served, lists) = waits(SERVED_WITHIN, &[Some(403)]).await;
+        assert!(served.is_ok() && lists == 1, "{lists}");
     }
 
     #[test]
-    fn a_definition_that_knows_more_or_keeps_everything_is_new_enough() {
+    fn a_crd_with_more_fields_or_that_preserves_unknown_fields_is_current() {
         let older = without("/properties/spec/properties/buckets");
         assert_eq!(missing(&older, &ours().unwrap()), BTreeSet::new());
         let mut open = older;
@@ -297,12 +291,12 @@ mod tests {
     }
 
     #[test]
-    fn of_many_missing_fields_some_are_named_and_the_rest_is_counted() {
+    fn the_error_names_some_missing_fields_and_counts_the_rest() {
         let missing = (0..7).map(|number| format!("spec.f{number}")).collect();
-        let said = Older { missing }.to_string();
+        let message = OutdatedCrd { missing }.to_string();
         assert!(
-            said.contains("spec.f0") && said.contains("spec.f4 and 2 more") && !said.contains("spec.f5"),
-            "{said}"
+            message.contains("spec.f0") && message.contains("spec.f4 and 2 more") && !message.contains("spec.f5"),
+            "{message}"
         );
     }
 }

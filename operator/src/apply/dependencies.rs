@@ -1,8 +1,8 @@
-//! Which other children a child needs or reads from.
+//! The other children that a child needs. Pure.
 //!
-//! Where one of them is somebody else's, using it would be touching it: a program would write to a stranger's volume, an
-//! autoscaler scale a stranger's programs. Where one of them could not be written, a workload would start without its
-//! `NetworkPolicy`, or roll out a version under the policy, files and ports of the one before. Pure.
+//! A child waits if one of them is an unowned object: its pods would write to an unowned volume, or an autoscaler would
+//! scale an unowned Deployment. A workload also waits if one of them could not be written: it would start without its
+//! `NetworkPolicy`, or with the policy, files and ports of the version before.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::apply::item::Item;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 
-/// Whether `kind` runs pods.
+/// True for kinds that run pods.
 pub fn is_workload(kind: Kind) -> bool {
     match kind {
         Kind::Deployment | Kind::StatefulSet | Kind::Job | Kind::Cluster => true,
@@ -33,21 +33,33 @@ pub fn is_workload(kind: Kind) -> bool {
     }
 }
 
-/// Whether a workload can do with the object as it is when a change of it is refused: what of it matters to pods is that it
-/// is there. Policies, files and ports belong to one version of the workload.
-pub fn does_as_it_is(kind: Kind) -> bool {
-    matches!(
-        kind,
+/// True for kinds whose objects pods can use even if a change to them is refused. Policies, files and ports belong to
+/// one version of a workload, so they are not among these.
+pub fn serves_as_it_is(kind: Kind) -> bool {
+    match kind {
         Kind::ServiceAccount
-            | Kind::Secret
-            | Kind::PersistentVolumeClaim
-            | Kind::ExternalSecret
-            | Kind::ExternalSecretBeta
-    )
+        | Kind::Secret
+        | Kind::PersistentVolumeClaim
+        | Kind::ExternalSecret
+        | Kind::ExternalSecretBeta => true,
+        Kind::ConfigMap
+        | Kind::NetworkPolicy
+        | Kind::Service
+        | Kind::StatefulSet
+        | Kind::Cluster
+        | Kind::ScheduledBackup
+        | Kind::Job
+        | Kind::Deployment
+        | Kind::HorizontalPodAutoscaler
+        | Kind::PodDisruptionBudget
+        | Kind::Ingress
+        | Kind::ServiceMonitor
+        | Kind::PrometheusRule => false,
+    }
 }
 
-/// What `item` needs of the others: what runs pods what its pods mount, read and run as, and the policies and Services that
-/// select them; an autoscaler its Deployment; an Ingress the Services it leads to.
+/// A workload needs the objects that its pods mount, read and run as, and the policies and Services that select them.
+/// An autoscaler needs its Deployment, and an Ingress its Services.
 pub fn needs(item: &Item, items: &[Item]) -> BTreeSet<ChildKey> {
     let mut found = uses(item);
     let pods = item.body.pointer("/spec/template/metadata/labels");
@@ -58,7 +70,7 @@ pub fn needs(item: &Item, items: &[Item]) -> BTreeSet<ChildKey> {
     found
 }
 
-/// Whether `item` is a policy or Service of pods with these labels.
+/// True when `item` is a policy or Service that selects pods with these labels.
 fn selects(item: &Item, labels: &Map<String, Value>) -> bool {
     let selector = match item.key.kind {
         Kind::NetworkPolicy => item.body.pointer("/spec/podSelector/matchLabels"),
@@ -67,21 +79,21 @@ fn selects(item: &Item, labels: &Map<String, Value>) -> bool {
     };
     match selector {
         Some(Value::Object(wanted)) => wanted.iter().all(|(key, value)| labels.get(key) == Some(value)),
-        // A policy that names no labels is one of every pod; a Service without a selector has none.
+        // A policy without labels selects every pod; a Service without a selector selects none.
         _ => item.key.kind == Kind::NetworkPolicy,
     }
 }
 
-/// What `item` names.
+/// The objects that `item` names.
 pub fn uses(item: &Item) -> BTreeSet<ChildKey> {
     let mut found = BTreeSet::new();
     if is_workload(item.key.kind) || matches!(item.key.kind, Kind::HorizontalPodAutoscaler | Kind::Ingress) {
         find(&item.body, &mut |kind, name| {
             found.insert(ChildKey::new(kind, &item.key.namespace, name));
             if kind == Kind::Secret {
-                // Where a stranger's ExternalSecret has the name, the Secret is filled with what a stranger chose.
-                for filler in [Kind::ExternalSecret, Kind::ExternalSecretBeta] {
-                    found.insert(ChildKey::new(filler, &item.key.namespace, name));
+                // An unowned ExternalSecret of the same name would choose the Secret's values.
+                for source in [Kind::ExternalSecret, Kind::ExternalSecretBeta] {
+                    found.insert(ChildKey::new(source, &item.key.namespace, name));
                 }
             }
         });
@@ -99,9 +111,9 @@ fn find(value: &Value, found: &mut impl FnMut(Kind, &str)) {
                 let reference = match field.as_str() {
                     "persistentVolumeClaim" => Some((Kind::PersistentVolumeClaim, "claimName")),
                     "configMap" | "configMapKeyRef" | "configMapRef" => Some((Kind::ConfigMap, "name")),
-                    // Where an Ingress leads to.
+                    // The backend of an Ingress.
                     "service" => Some((Kind::Service, "name")),
-                    // Of a volume, or among the sources of one.
+                    // A volume, or a source of a projected volume.
                     "secret" if inner.get("secretName").is_some() => Some((Kind::Secret, "secretName")),
                     "secretKeyRef" | "secretRef" | "secret" => Some((Kind::Secret, "name")),
                     "scaleTargetRef" => Some((Kind::Deployment, "name")),
@@ -133,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_uses_what_its_pods_mount_and_read() {
+    fn a_workload_uses_the_objects_that_its_pods_mount_and_read() {
         let pod = json!({
             "containers": [{
                 "name": "c",
@@ -161,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_a_secret_uses_what_fills_it() {
+    fn a_workload_that_reads_a_secret_uses_its_external_secret() {
         let pod = json!({"containers": [{"name": "c", "envFrom": [{"secretRef": {"name": "t"}}]}]});
         let object = json!({"metadata": {"name": "a", "namespace": "n"}, "spec": {"template": {"spec": pod}}});
         let found = needs(&Item::new(Kind::Deployment, &object).unwrap(), &[]);
@@ -171,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn an_autoscaler_uses_its_program() {
+    fn an_autoscaler_uses_its_deployment() {
         let target = json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}});
         assert_eq!(used(Kind::HorizontalPodAutoscaler, &target), ["Deployment/d"]);
     }
 
     #[test]
-    fn an_ingress_uses_the_services_it_leads_to() {
+    fn an_ingress_uses_its_services() {
         let backend = json!({"service": {"name": "d-web", "port": {"name": "http"}}});
         let rules = json!({"rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}]});
         assert_eq!(used(Kind::Ingress, &rules), ["Service/d-web"]);

@@ -1,19 +1,19 @@
-//! Fields that we apply and that other managers own, too.
+//! Fields that we apply and that other managers own too.
 //!
-//! Server-side apply removes a field that we leave out only when we are its last owner. Who applied a copy of the whole object
-//! (tools that restore or hibernate do) owns all of it with us, so what a drive no longer asks for would stay: a variable in the
-//! pods, a rule that lets traffic in. So before an apply that leaves such a field out, the other managers' ownership of it
-//! is taken off `metadata.managedFields`, which changes nothing else and restarts nothing; the apply itself then removes it. After a
-//! crash in between the apply is still to be done. What others own and we never applied stays as it is.
+//! An apply removes a field that we leave out only if no other manager owns it. A tool that applies a copy of the whole
+//! object, to restore or hibernate it, becomes a co-owner of every field, so a field that the drive no longer sets
+//! would stay: an environment variable, or a rule that allows traffic. So before an apply that leaves such a field out,
+//! the other managers' ownership is removed from `metadata.managedFields`. That changes nothing else and restarts
+//! nothing, and the apply then removes the field. Fields that others own and we never applied are not touched.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
 
-use super::ownership::names_item;
+use super::names_item;
 use ras_core::fetched::facts::FIELD_MANAGER;
 
-/// Structs that make no sense in part: what another manager has filled in beside our own fields goes with them, or the API
-/// server would refuse a volume of two types, or a probe that asks nothing.
+/// Structs that are removed as a whole, with fields of other managers. Otherwise the API server would refuse a volume
+/// with two types, or a probe without a handler.
 const WHOLE: [&str; 20] = [
     "configMap",
     "configMapKeyRef",
@@ -37,8 +37,7 @@ const WHOLE: [&str; 20] = [
     "valueFrom",
 ];
 
-/// Whether this is the entry of our server-side applies. What we write otherwise (the values of a Secret) is never left to an
-/// apply.
+/// True for the entry of our applies. Other writes of ours, such as the values of a Secret, are not part of it.
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(FIELD_MANAGER)
         && entry.operation.as_deref() == Some("Apply")
@@ -49,8 +48,8 @@ fn fields(entry: &ManagedFieldsEntry) -> Option<&Value> {
     entry.fields_v1.as_ref().map(|fields| &fields.0)
 }
 
-/// The fields that we apply and another manager owns, too, in the form of `managedFields`; nothing when there is none. What
-/// subresources own is theirs by design, such as the number of replicas that was handed over.
+/// The fields that we apply and another manager owns too, in the format of `managedFields`. Subresources do not count:
+/// replicas that were handed over have another owner on purpose.
 pub fn shared(managed: &[ManagedFieldsEntry]) -> Option<Value> {
     let ours = managed.iter().find(|entry| is_ours(entry)).and_then(fields)?;
     let others: Vec<&Value> = managed
@@ -73,7 +72,7 @@ fn common(ours: &Value, others: &[&Value]) -> Option<Value> {
         .iter()
         .filter_map(|(key, ours)| {
             let others: Vec<&Value> = others.iter().filter_map(|other| other.get(key)).collect();
-            // An item of a list stays as long as anybody owns something in it.
+            // A list item stays while any manager owns a part of it.
             let item = key.starts_with("k:") && !others.is_empty();
             let found = common(ours, &others).or_else(|| item.then(|| json!({})))?;
             Some((key.clone(), found))
@@ -86,19 +85,19 @@ fn is_leaf(node: &Value) -> bool {
     node.as_object().is_none_or(Map::is_empty)
 }
 
-/// Whether an apply of `desired` leaves out a field that others own with us.
-pub fn keep_what_is_dropped(shared: &Value, desired: &Value) -> bool {
+/// True when co-owners would keep a field that an apply of `desired` leaves out.
+pub fn block_removal(shared: &Value, desired: &Value) -> bool {
     dropped(shared, desired).is_some()
 }
 
-/// The part of `shared` that `desired` lacks.
+/// The part of `shared` that `desired` leaves out.
 fn dropped(shared: &Value, desired: &Value) -> Option<Value> {
     let mut dropped = lacking(shared, desired)?;
     let kind = desired.get("kind").and_then(Value::as_str);
     if matches!(kind, Some("Deployment" | "StatefulSet"))
         && let Some(spec) = dropped.pointer_mut("/f:spec").and_then(Value::as_object_mut)
     {
-        // Who scales keeps the number. Without one Kubernetes would fall back to one replica.
+        // An autoscaler keeps the replicas: without the field Kubernetes would default to one.
         spec.remove("f:replicas");
         if spec.is_empty()
             && let Some(all) = dropped.as_object_mut()
@@ -134,7 +133,7 @@ fn lacking(shared: &Value, desired: &Value) -> Option<Value> {
     (!found.is_empty()).then_some(Value::Object(found))
 }
 
-/// Items of lists go with all that is in them.
+/// List items are removed with everything in them.
 fn whole_items(node: &Value) -> Value {
     let Some(fields) = node.as_object() else {
         return json!({});
@@ -150,7 +149,8 @@ fn whole_items(node: &Value) -> Value {
     Value::Object(fields.collect())
 }
 
-/// The entries as they have to stand there so that an apply of `desired` removes what it leaves out; nothing when it does anyway.
+/// The `managedFields` with which an apply of `desired` removes the fields that it leaves out. `None` if it does so
+/// anyway.
 pub fn released(managed: &[ManagedFieldsEntry], desired: &Value) -> Option<Vec<ManagedFieldsEntry>> {
     let dropped = dropped(&shared(managed)?, desired)?;
     let entries = managed.iter().filter_map(|entry| {
@@ -166,7 +166,7 @@ pub fn released(managed: &[ManagedFieldsEntry], desired: &Value) -> Option<Vec<M
     Some(entries.collect())
 }
 
-/// What is left of `theirs`; nothing when nothing is.
+/// `theirs` without `dropped`. `None` if nothing remains.
 fn without(theirs: &Value, dropped: &Value) -> Option<Value> {
     let left: Map<String, Value> = theirs
         .as_object()?
@@ -174,8 +174,8 @@ fn without(theirs: &Value, dropped: &Value) -> Option<Value> {
         .filter_map(|(key, inner)| {
             let left = match dropped.get(key) {
                 None => inner.clone(),
-                Some(gone) if is_leaf(gone) || is_leaf(inner) => return None,
-                Some(gone) => without(inner, gone)?,
+                Some(dropped) if is_leaf(dropped) || is_leaf(inner) => return None,
+                Some(dropped) => without(inner, dropped)?,
             };
             Some((key.clone(), left))
         })
@@ -184,8 +184,11 @@ fn without(theirs: &Value, dropped: &Value) -> Option<Value> {
 }
 
 #[cfg(test)]
-// Literals of JSON read best as values, and a release that leaves nothing differs from no release.
-#[allow(clippy::needless_pass_by_value, clippy::option_option)]
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::option_option,
+    reason = "JSON literals are passed by value, and a release that leaves nothing differs from no release"
+)]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
 
@@ -209,8 +212,8 @@ mod tests {
         json!({"kind": "Deployment", "metadata": {"labels": {"a": "b"}}, "spec": {"template": {"spec": pod}}})
     }
 
-    /// What another manager is left with that owned `theirs` beside our `ours`; nothing when nothing has to be released.
-    fn left(ours: Value, theirs: Value, desired: &Value) -> Option<Option<Value>> {
+    /// The entry that remains of another manager's `theirs`. The outer `None`: nothing has to be released.
+    fn remaining(ours: Value, theirs: Value, desired: &Value) -> Option<Option<Value>> {
         let entries = [
             entry(FIELD_MANAGER, "Apply", None, ours.clone()),
             entry("x", "Apply", None, theirs),
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_a_copy_owns_too_is_released_and_what_the_copier_added_stays() {
+    fn a_shared_variable_is_released_and_a_variable_of_the_co_owner_stays() {
         let variable = json!({".": {}, "f:name": {}, "f:value": {}});
         let ours = container(json!({".": {}, "f:name": {}, "f:image": {}, "f:env": {
             "k:{\"name\":\"A\"}": variable, "k:{\"name\":\"B\"}": variable}}));
@@ -245,29 +248,33 @@ mod tests {
         env.as_object_mut().unwrap().remove("k:{\"name\":\"B\"}");
         let asked = |env: Value| desired(json!({"containers": [{"name": "web", "image": "i", "env": env}]}));
         let one = asked(json!([{"name": "A", "value": "1"}]));
-        assert_eq!(left(ours.clone(), theirs.clone(), &one), Some(Some(expected)));
+        assert_eq!(remaining(ours.clone(), theirs.clone(), &one), Some(Some(expected)));
         let both = asked(json!([{"name": "A", "value": "2"}, {"name": "B", "value": "3"}]));
-        assert_eq!(left(ours, theirs, &both), None, "another value is a matter of force");
+        assert_eq!(remaining(ours, theirs, &both), None, "another value needs no release");
     }
 
     #[test]
-    fn a_container_goes_with_all_that_others_put_into_it() {
+    fn a_removed_container_is_released_with_fields_of_the_co_owner() {
         let ours = container(json!({".": {}, "f:name": {}, "f:image": {}}));
         let theirs = container(json!({"f:env": {".": {}, "k:{\"name\":\"T\"}": {".": {}, "f:name": {}}}}));
         let none = desired(json!({"containers": []}));
-        assert_eq!(left(ours.clone(), theirs.clone(), &none), Some(None));
+        assert_eq!(remaining(ours.clone(), theirs.clone(), &none), Some(None));
         let same = desired(json!({"containers": [{"name": "web", "image": "i"}]}));
-        assert_eq!(left(ours, theirs, &same), None, "what is only theirs is theirs");
+        assert_eq!(
+            remaining(ours, theirs, &same),
+            None,
+            "a field that only they own is theirs"
+        );
     }
 
     #[test]
-    fn a_volume_of_another_type_and_a_probe_leave_no_default_of_the_copy_behind() {
+    fn a_replaced_volume_and_a_removed_probe_leave_no_field_of_the_co_owner() {
         let volume = |inner: Value| pod(json!({"f:volumes": {"k:{\"name\":\"v\"}": inner}}));
         let ours = volume(json!({".": {}, "f:name": {}, "f:secret": {"f:secretName": {}}}));
         let theirs = volume(json!({".": {}, "f:name": {}, "f:secret": {"f:secretName": {}, "f:defaultMode": {}}}));
         let empty = desired(json!({"volumes": [{"name": "v", "emptyDir": {}}]}));
         let expected = volume(json!({".": {}, "f:name": {}}));
-        assert_eq!(left(ours, theirs, &empty), Some(Some(expected)));
+        assert_eq!(remaining(ours, theirs, &empty), Some(Some(expected)));
 
         let ours =
             container(json!({".": {}, "f:name": {}, "f:livenessProbe": {"f:httpGet": {"f:path": {}, "f:port": {}}}}));
@@ -275,22 +282,22 @@ mod tests {
             json!({"f:livenessProbe": {"f:httpGet": {"f:path": {}, "f:scheme": {}}, "f:timeoutSeconds": {}}}),
         );
         let none = desired(json!({"containers": [{"name": "web"}]}));
-        assert_eq!(left(ours, theirs, &none), Some(None));
+        assert_eq!(remaining(ours, theirs, &none), Some(None));
     }
 
     #[test]
-    fn additions_to_our_structs_and_maps_stay_when_ours_go() {
+    fn fields_of_the_co_owner_in_our_structs_and_maps_stay() {
         let ours =
             container(json!({".": {}, "f:name": {}, "f:resources": {"f:limits": {"f:cpu": {}, "f:memory": {}}}}));
         let theirs = container(json!({"f:resources": {"f:limits": {"f:cpu": {}}, "f:requests": {"f:cpu": {}}}}));
         let none = desired(json!({"containers": [{"name": "web"}]}));
         let expected = container(json!({"f:resources": {"f:requests": {"f:cpu": {}}}}));
-        assert_eq!(left(ours, theirs, &none), Some(Some(expected)));
+        assert_eq!(remaining(ours, theirs, &none), Some(Some(expected)));
 
         let labels = |inner: Value| json!({"f:metadata": {"f:labels": inner}});
         let asked = desired(json!({}));
         assert_eq!(
-            left(
+            remaining(
                 labels(json!({"f:a": {}, "f:gone": {}})),
                 labels(json!({"f:gone": {}, "f:theirs": {}})),
                 &asked
@@ -304,34 +311,34 @@ mod tests {
         let policy = json!({"f:spec": {"f:ingress": {}, "f:podSelector": {}}});
         let asked = json!({"kind": "NetworkPolicy", "spec": {"podSelector": {}}});
         let expected = json!({"f:spec": {"f:podSelector": {}}});
-        assert_eq!(left(policy.clone(), policy, &asked), Some(Some(expected)));
+        assert_eq!(remaining(policy.clone(), policy, &asked), Some(Some(expected)));
 
         let data = json!({"f:data": {"f:a": {}, "f:b": {}}});
         let asked = json!({"kind": "ConfigMap", "data": {"a": "1"}});
         assert_eq!(
-            left(data.clone(), data, &asked),
+            remaining(data.clone(), data, &asked),
             Some(Some(json!({"f:data": {"f:a": {}}})))
         );
 
         let owners = json!({"f:metadata": {"f:ownerReferences": {"k:{\"uid\":\"1\"}": {}}}});
         let asked = json!({"kind": "PersistentVolumeClaim", "metadata": {"name": "p"}});
-        assert_eq!(left(owners.clone(), owners, &asked), Some(None));
+        assert_eq!(remaining(owners.clone(), owners, &asked), Some(None));
 
         let port = |protocol: &str| format!("k:{{\"port\":80,\"protocol\":\"{protocol}\"}}");
         let ports = json!({"f:spec": {"f:ports": {(port("TCP")): {".": {}, "f:port": {}}, (port("UDP")): {".": {}, "f:port": {}}}}});
         let asked = json!({"kind": "Service", "spec": {"ports": [{"port": 80}]}});
         let expected = json!({"f:spec": {"f:ports": {(port("TCP")): {".": {}, "f:port": {}}}}});
         assert_eq!(
-            left(ports.clone(), ports, &asked),
+            remaining(ports.clone(), ports, &asked),
             Some(Some(expected)),
-            "TCP is meant without a word"
+            "the default protocol is TCP"
         );
     }
 
     #[test]
-    fn the_number_of_replicas_and_what_subresources_own_are_never_released() {
+    fn replicas_and_fields_of_subresources_are_never_released() {
         let replicas = json!({"f:spec": {"f:replicas": {}}});
-        assert_eq!(left(replicas.clone(), replicas.clone(), &desired(json!({}))), None);
+        assert_eq!(remaining(replicas.clone(), replicas.clone(), &desired(json!({}))), None);
         let entries = [
             entry(FIELD_MANAGER, "Apply", None, replicas.clone()),
             entry("kube-controller-manager", "Update", Some("scale"), replicas),
@@ -340,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_webhook_wrote_in_our_own_name_is_released_and_a_secrets_values_are_not() {
+    fn a_field_that_a_webhook_wrote_as_our_manager_is_released_and_a_secrets_values_are_not() {
         let labels = json!({"f:metadata": {"f:labels": {"f:gone": {}}}});
         let entries = [
             entry(FIELD_MANAGER, "Apply", None, labels),

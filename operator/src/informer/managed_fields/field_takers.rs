@@ -1,13 +1,14 @@
-//! Who took a field that we apply, and which. Pure.
+//! Fields that we apply and another manager took. Pure.
 //!
-//! Whoever changes a field takes its ownership, so it stands in their entry of `metadata.managedFields` and no longer in ours.
+//! A manager that changes a field takes its ownership: the field moves from our entry in `metadata.managedFields` to
+//! theirs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
 use ras_core::applied::Taken;
 
-use super::ownership::{descend, names_item, our_entries};
+use super::{descend, names_item, our_entries};
 use ras_core::fetched::facts::FIELD_MANAGER;
 
 /// The fields of `desired` that we do not own.
@@ -44,7 +45,7 @@ pub fn taken(managed: &[ManagedFieldsEntry], desired: &Value) -> Vec<Taken> {
     found
 }
 
-/// What another manager owns at a place.
+/// A node in the entry of another manager.
 #[derive(Clone)]
 struct Owned<'a> {
     name: String,
@@ -90,7 +91,7 @@ fn compare(path: &str, desired: &Value, ours: &[&Value], others: &[Owned<'_>], f
                         })
                     })
                     .collect();
-                compare(&format!("{path}[{}]", called(item)), item, &ours, &others, found);
+                compare(&format!("{path}[{}]", item_name(item)), item, &ours, &others, found);
             }
         }
         _ if ours.is_empty() => found.push(Taken {
@@ -114,8 +115,8 @@ fn inside<'a>(node: &'a Value, item: &'a Value) -> impl Iterator<Item = &'a Valu
     fields.filter(|(key, _)| names_item(key, item)).map(|(_, inner)| inner)
 }
 
-/// An item of a list in a word.
-fn called(item: &Value) -> String {
+/// A short name of a list item.
+fn item_name(item: &Value) -> String {
     let key = ["name", "mountPath", "containerPort", "port", "uid"];
     match key.iter().find_map(|key| item.get(key)).unwrap_or(item) {
         Value::String(text) => text.clone(),
@@ -141,14 +142,14 @@ mod tests {
         }
     }
 
-    fn told(managed: &[ManagedFieldsEntry], desired: &Value) -> Vec<String> {
+    fn described(managed: &[ManagedFieldsEntry], desired: &Value) -> Vec<String> {
         let all = taken(managed, desired).into_iter();
         all.map(|one| format!("{} by {}", one.field, one.managers.join("+")))
             .collect()
     }
 
     #[test]
-    fn the_autoscaler_that_took_the_number_is_named_and_what_is_ours_is_not() {
+    fn an_autoscaler_that_took_the_replicas_is_named_and_our_fields_are_not() {
         let desired = json!({"kind": "Deployment", "metadata": {"name": "d", "labels": {"a": "b"}}, "spec": {"replicas": 1, "paused": false}});
         let entries = [
             entry(
@@ -168,13 +169,13 @@ mod tests {
             ),
         ];
         assert_eq!(
-            told(&entries, &desired),
+            described(&entries, &desired),
             ["spec.replicas by kube-controller-manager (scale)"]
         );
     }
 
     #[test]
-    fn fields_of_containers_labels_and_what_somebody_removed_have_their_paths() {
+    fn taken_and_removed_fields_have_their_paths() {
         let desired = json!({
             "metadata": {"labels": {"example.com/team": "a", "x": "y"}},
             "spec": {"template": {"spec": {"containers": [
@@ -188,7 +189,7 @@ mod tests {
             "f:spec": {"f:template": {"f:spec": {"f:containers": {(web): {"f:image": {}}}}}}});
         let entries = [entry(FIELD_MANAGER, None, ours), entry("cost-tool", None, theirs)];
         assert_eq!(
-            told(&entries, &desired),
+            described(&entries, &desired),
             [
                 "metadata.labels[example.com/team] by cost-tool",
                 "spec.template.spec.containers[web].env[B].name by ",
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_are_one_value_and_sets_are_compared_as_such() {
+    fn atomic_lists_and_sets_are_compared_as_such() {
         let desired = json!({"spec": {"ingress": [{"ports": [{"port": 80}]}], "keys": ["a", "b"]}});
         let entries = [
             entry(FIELD_MANAGER, None, json!({"f:spec": {"f:keys": {"v:\"a\"": {}}}})),
@@ -209,6 +210,9 @@ mod tests {
                 json!({"f:spec": {"f:ingress": {}, "f:keys": {"v:\"b\"": {}}}}),
             ),
         ];
-        assert_eq!(told(&entries, &desired), ["spec.ingress by x", "spec.keys[b] by x"]);
+        assert_eq!(
+            described(&entries, &desired),
+            ["spec.ingress by x", "spec.keys[b] by x"]
+        );
     }
 }

@@ -1,8 +1,11 @@
-//! Tells drift from metadata alone, without reading a value.
+//! Finds drift from metadata alone, without reading a value.
 //!
-//! Whoever changes a field takes its ownership, so the field leaves our entry in `metadata.managedFields`
-//! (Kubernetes' documentation, "Server-Side Apply"). An object is as we left it exactly when our annotation
-//! carries the hash of what we would apply now and our entries still cover every field of it.
+//! A manager that changes a field takes its ownership, so the field leaves our entry in `metadata.managedFields` (see
+//! "Server-Side Apply" in Kubernetes' documentation). An object is as we applied it exactly if our annotation has the
+//! hash of the desired object and our entries cover every field of it.
+
+pub mod co_owners;
+pub mod field_takers;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
@@ -10,9 +13,7 @@ use serde_json::Value;
 
 use ras_core::fetched::facts::FIELD_MANAGER;
 
-/// The entries that say which fields of the main resource are ours.
-///
-/// Both operations count: server-side apply makes an `Apply` entry, creating a Secret makes an `Update` one.
+/// Our fields, without those of subresources. An apply makes an `Apply` entry, and creating a Secret an `Update` entry.
 pub fn our_entries(managed: &[ManagedFieldsEntry]) -> Vec<&Value> {
     managed
         .iter()
@@ -21,7 +22,7 @@ pub fn our_entries(managed: &[ManagedFieldsEntry]) -> Vec<&Value> {
         .collect()
 }
 
-/// When we last changed something of the main resource. The API server leaves the time as it is when nothing changes.
+/// The time of our last change. The API server does not update it for a write that changes nothing.
 pub fn written_at(managed: &[ManagedFieldsEntry]) -> Option<Timestamp> {
     managed
         .iter()
@@ -30,13 +31,13 @@ pub fn written_at(managed: &[ManagedFieldsEntry]) -> Option<Timestamp> {
         .max()
 }
 
-/// Whether our server-side applied entry holds `spec.replicas`: leaving the field out of the next apply would
-/// then remove it, and Kubernetes would fall back to one replica.
+/// True when our `Apply` entry has `spec.replicas`: an apply without the field would remove it, and Kubernetes would
+/// default to one replica.
 pub fn applies_replicas(managed: &[ManagedFieldsEntry]) -> bool {
     applies(managed, "/f:spec/f:replicas")
 }
 
-/// Whether our server-side applied entry holds the field at this JSON pointer into `managedFields`.
+/// True when our `Apply` entry has the field at this JSON pointer into `managedFields`.
 pub fn applies(managed: &[ManagedFieldsEntry], pointer: &str) -> bool {
     managed
         .iter()
@@ -49,11 +50,11 @@ pub fn applies(managed: &[ManagedFieldsEntry], pointer: &str) -> bool {
         .any(|fields| fields.0.pointer(pointer).is_some())
 }
 
-/// Whether `entries` own every field that `desired` sets.
+/// True when `entries` own every field that `desired` sets.
 pub fn covers(desired: &Value, entries: &[&Value]) -> bool {
     let Value::Object(object) = desired else { return false };
     object.iter().all(|(key, value)| match key.as_str() {
-        // Identity is not a field anybody can own.
+        // Managers do not own these.
         "apiVersion" | "kind" => true,
         "metadata" => covers_metadata(value, &descend(entries, key)),
         _ => covered(value, &descend(entries, key)),
@@ -67,13 +68,13 @@ fn covers_metadata(metadata: &Value, nodes: &[&Value]) -> bool {
         .all(|(key, value)| covered(value, &descend(nodes, key)))
 }
 
-/// The places in our entries that stand for a field.
+/// The nodes of a field.
 pub(super) fn descend<'a>(nodes: &[&'a Value], field: &str) -> Vec<&'a Value> {
     let name = format!("f:{field}");
     nodes.iter().filter_map(|node| node.get(&name)).collect()
 }
 
-/// `nodes` are the places in our entries that stand for this value. An empty node is a leaf: it owns all below.
+/// `nodes` are the nodes of this value in our entries. An empty node is a leaf, which owns everything below.
 fn covered(desired: &Value, nodes: &[&Value]) -> bool {
     if nodes.is_empty() {
         return desired.is_null();
@@ -103,7 +104,7 @@ fn covered_item(item: &Value, nodes: &[&Value]) -> bool {
     covered(item, &children)
 }
 
-/// Whether the key of an item in `managedFields` means this item.
+/// True when a key in `managedFields` identifies this list item.
 pub(super) fn names_item(key: &str, item: &Value) -> bool {
     if let Some(value) = key.strip_prefix("v:") {
         return serde_json::from_str::<Value>(value).is_ok_and(|value| value == *item);
@@ -111,7 +112,7 @@ pub(super) fn names_item(key: &str, item: &Value) -> bool {
     let Some(Ok(Value::Object(parts))) = key.strip_prefix("k:").map(serde_json::from_str) else {
         return false;
     };
-    // A part of the key that we do not send is one that the API server fills in.
+    // The API server fills in parts of the key that we do not send.
     parts.iter().all(|(name, value)| match item.get(name) {
         Some(sent) => sent == value,
         None => name != "protocol" || value == "TCP",
@@ -142,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_server_recorded_for_our_apply_covers_it() {
+    fn the_entry_of_our_apply_covers_the_object() {
         assert!(covers(&desired(), &[&fields()]));
     }
 
     #[test]
-    fn a_field_somebody_else_took_is_seen() {
+    fn a_taken_field_is_not_covered() {
         for pointer in [
             "/f:metadata/f:labels",
             "/f:spec/f:template/f:spec/f:containers/k:{\"name\":\"c\"}",
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn no_entry_of_ours_covers_nothing() {
+    fn without_an_entry_nothing_is_covered() {
         assert!(!covers(&desired(), &[]));
     }
 
