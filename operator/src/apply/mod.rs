@@ -9,21 +9,21 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | generate the values of missing credentials | [`credentials`], [`random`] |
-//! | turn each object into JSON with its hash | [`item`] |
-//! | group the objects by kind, in the order of writing | [`stage`] |
-//! | leave objects as they are while a migration runs, or while data is being deleted | [`deferred`], [`frozen`] |
-//! | hold back objects that need one that could not be written | [`blockers`], [`dependencies`] |
-//! | keep the running render image, add one pod at a time, leave replicas to an autoscaler | [`adjust`], [`pace`] |
-//! | compare an object with its record and decide | [`decide`] |
-//! | limit repairs of fields that another manager writes too | [`conflicts`] |
-//! | write one object | [`write`], [`child_client`] |
-//! | change the replicas of a held Deployment | [`scale`] |
-//! | delete children that are no longer desired | [`prune`] |
-//! | request buckets | [`buckets`] |
-//! | collect the results | [`result`] |
+//! | generate the values of missing credentials | `credentials`, `random` |
+//! | turn each object into JSON with its hash | `item` |
+//! | group the objects by kind, in the order of writing | `stage` |
+//! | leave objects as they are while a migration runs, or while data is being deleted | `deferred`, `frozen` |
+//! | hold back objects that need one that could not be written | `blockers`, `dependencies` |
+//! | keep the running render image, add one pod at a time, leave replicas to an autoscaler | `adjust`, `pace` |
+//! | compare an object with its record and decide | `decide` |
+//! | limit repairs of fields that another manager writes too | `conflicts` |
+//! | write one object | `write`, `child_client` |
+//! | change the replicas of a held Deployment | `scale` |
+//! | delete children that are no longer desired | `prune` |
+//! | request buckets | `buckets` |
+//! | collect the results | `result` |
 //!
-//! A new kind cannot be forgotten: [`Desired::objects`] hands out every object with its kind, and [`stage`] does not
+//! A new kind cannot be forgotten: [`Desired::objects`] hands out every object with its kind, and `stage` does not
 //! compile without a stage for each kind.
 
 mod adjust;

@@ -205,7 +205,7 @@ proptest! {
     #![proptest_config(run_of("leadership::simulation", 1_000))]
 
     #[test]
-    fn two_replicas_never_may_write_at_once(
+    fn no_two_replicas_may_ever_write_at_once(
         // Far more than the drift of real clocks.
         speeds in prop::collection::vec(850..1_150_u64, 2..4),
         story in prop::collection::vec((times(), 0..3_usize, moves()), 1..400),

@@ -66,7 +66,7 @@ async fn a_drive_is_ready_soon_after_an_outage_of_which_little_was_said() -> Res
     assert!((1..=2).contains(&questions), "{questions}");
 
     for kind in ["\"Deployment\"", "\"Pod\"", "\"RecruitmentDrive\""] {
-        logged(&test_env, 1, &["watch is heard again", kind]).await?;
+        logged(&test_env, 1, &["watch recovered", kind]).await?;
         assert_eq!(lines(&test_env, &["watch fails", "nothing is lost", kind]), 1, "{kind}");
         assert_eq!(lines(&test_env, &["watch still fails", kind]), 0, "{kind}");
     }
