@@ -259,7 +259,10 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
     replace(&path, &settings("two"));
     classes(&test_env, "two").await?;
     replace(&path, "ingress: {clasName: three}\n");
-    test_env.operator.logs(PATIENCE, "those before stay in force").await?;
+    test_env
+        .operator
+        .logs(PATIENCE, "the previous ones stay in effect")
+        .await?;
     assert!(test_env.operator.log().contains("clasName"), "the field is named");
     assert!(
         test_env
@@ -288,7 +291,7 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
     );
     test_env
         .operator
-        .logs(PATIENCE, "but for objectStore: restart the operator")
+        .logs(PATIENCE, "except objectStore: restart the operator")
         .await?;
     classes(&test_env, "five").await
 }

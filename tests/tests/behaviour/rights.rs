@@ -309,7 +309,11 @@ async fn a_missing_right_is_named_once_however_often_it_is_tried_and_found_when_
         .filter(|line| line.contains("cannot list resource") && line.contains("configmaps"))
         .collect();
     assert_eq!(named.len(), 1, "{named:#?}");
-    assert!(named[0].contains("give the operator's role the right"), "{}", named[0]);
+    assert!(
+        named[0].contains("give the operator's role the permission"),
+        "{}",
+        named[0]
+    );
     test_env.apply(MISSING).await?;
     test_env.operator.logs(PATIENCE, "watch recovered").await?;
     test_env.operator.logs(PATIENCE, r#""message":"ready""#).await
