@@ -17,6 +17,7 @@ pub mod parameters;
 pub mod port;
 pub mod probe;
 pub mod replicas;
+pub mod resources;
 pub mod rotation;
 pub mod secret;
 pub mod security;
@@ -29,7 +30,7 @@ pub use bucket::{
     Expiry, HttpMethod, LockMode, ObjectLock, Uses,
 };
 pub use cache::{Cache, CacheKey, WhenFull};
-pub use container::{PullPolicy, Resources, Sidecar};
+pub use container::{PullPolicy, Sidecar};
 pub use database::{
     Database, DatabaseCredentials, DatabaseKey, DatabaseKeyRef, DatabaseProvider, LogicalDatabase, ManagedDatabase,
 };
@@ -43,6 +44,7 @@ pub use monitoring::{Alerts, Metrics, Monitoring};
 pub use port::{EgressRule, Port, Protocol};
 pub use probe::Probe;
 pub use replicas::{Autoscaling, RolloutStrategy};
+pub use resources::Resources;
 pub use rotation::{Freeze, Rotation};
 pub use secret::{DeletionPolicy, ExistingSecret, Format, Generate, SecretSource};
 pub use security::{PodSecurity, Scheduling, Toleration, TolerationEffect, TolerationOperator};

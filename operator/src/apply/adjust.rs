@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::apply::applier::Applier;
 use crate::apply::item::Item;
-use crate::apply::{Applier, pace};
+use crate::apply::pace;
 use crate::informer::store::DriveKey;
 use ras_core::fetched::pods::PodFailure;
 use ras_core::fetched::record::{Detail, Record};

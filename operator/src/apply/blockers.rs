@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::apply::applier::Applier;
 use crate::apply::decide::is_usable;
 use crate::apply::item::Item;
 use crate::apply::result::ChildResult;
-use crate::apply::{Applier, adjust, dependencies};
+use crate::apply::{adjust, dependencies};
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ras_crds::{BucketState, BucketStatus};
 
-use crate::apply::Applier;
+use crate::apply::applier::Applier;
 use crate::apply::child_client::ChildClient;
 use crate::informer::store::DriveKey;
 use ras_core::applied::{Buckets, Known};

@@ -8,13 +8,14 @@ use serde_json::{Map, Value, json};
 
 use ras_crds::labels::{LOGIN_GENERATION, LOGIN_ROLLED_BACK, ROTATED_AT, ROTATED_FOR};
 
+use crate::apply::applier::{Applier, MAX_ATTEMPTS, run_all};
 use crate::apply::child_client::is_conflict;
 use crate::apply::conflicts::ConflictDecision;
 use crate::apply::decide::{ChildAction, decide, may_prune};
 use crate::apply::item::{Item, ItemError};
+use crate::apply::random;
 use crate::apply::result::ChildResult;
 use crate::apply::write::decide_repair;
-use crate::apply::{Applier, MAX_ATTEMPTS, random, run_all};
 use ras_core::applied::Taken;
 use ras_core::build::{Credential, CredentialNotes, Desired};
 use ras_core::fetched::record::{ChildKey, Detail, Record};

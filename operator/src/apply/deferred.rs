@@ -8,7 +8,7 @@ use crate::apply::decide::{DriveId, may_prune};
 use crate::apply::item::Item;
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
-use ras_core::plan::blocked::BlockedBy;
+use ras_core::plan::blocked_by::BlockedBy;
 
 /// A held workload is not written. While a migration runs or has failed, the running version needs the ports, files and
 /// rules that it was started with, so existing ones are not written either, nor the Ingress if the ports would change.

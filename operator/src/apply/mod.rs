@@ -27,6 +27,7 @@
 //! compile without a stage for each kind.
 
 mod adjust;
+mod applier;
 mod blockers;
 pub mod buckets;
 pub mod child_client;
@@ -46,52 +47,24 @@ mod stage;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use futures::StreamExt;
-
-use crate::informer::store::DriveKey;
 use ras_core::applied::Outcome;
 use ras_core::build::Desired;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::plan::data::Data;
 
+pub use applier::Applier;
+use applier::run_all;
 use blockers::Blockers;
 use buckets::RecordedBuckets;
-use child_client::ChildClient;
-use decide::DriveId;
 use item::{Item, ItemError};
 use result::ChildResult;
 
 pub use credentials::AppliedCredentials;
 
-/// Concurrent requests for one drive.
-const CONCURRENCY: usize = 8;
-/// Attempts to write a child that changes at the same time.
-const MAX_ATTEMPTS: usize = 5;
-
-/// Writes the children of one drive.
-#[derive(Clone, Copy)]
-pub struct Applier<'a> {
-    pub child_client: &'a ChildClient,
-    pub drive: &'a DriveKey,
-    pub uid: &'a str,
-}
-
 impl Applier<'_> {
-    fn id(&self) -> DriveId<'_> {
-        DriveId {
-            name: &self.drive.name,
-            uid: self.uid,
-        }
-    }
-
-    fn child(&self, kind: Kind, name: &str) -> ChildKey {
-        ChildKey::new(kind, &self.drive.namespace, name)
-    }
-
     /// Writes the generated credentials. They come first, because pods are stamped with a hash of them.
     pub async fn credentials(&self, desired: &Desired, data: &Data) -> Result<AppliedCredentials, ItemError> {
         credentials::apply(*self, desired, &data.frozen_children(&self.drive.namespace)).await
@@ -173,24 +146,4 @@ fn items(desired: &Desired, written: &BTreeSet<ChildKey>) -> Result<Vec<Item>, I
         }
     }
     Ok(items)
-}
-
-/// Runs writes concurrently. None starts once the namespace accepts no new objects.
-async fn run_all(work: Vec<impl Future<Output = ChildResult>>) -> Vec<ChildResult> {
-    let closed = AtomicBool::new(false);
-    let closed = &closed;
-    let work = work.into_iter().map(|write| async move {
-        if closed.load(Ordering::Relaxed) {
-            return ChildResult::Skipped;
-        }
-        let result = write.await;
-        if result.is_final() {
-            closed.store(true, Ordering::Relaxed);
-        }
-        result
-    });
-    futures::stream::iter(work)
-        .buffer_unordered(CONCURRENCY)
-        .collect()
-        .await
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::apply::applier::{Applier, run_all};
 use crate::apply::child_client::is_conflict;
 use crate::apply::decide::may_prune;
 use crate::apply::result::ChildResult;
-use crate::apply::{Applier, run_all};
 use ras_core::fetched::record::{ChildKey, Record};
 use ras_core::kind::Kind;
 

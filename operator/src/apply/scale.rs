@@ -1,7 +1,7 @@
 //! Changes the replicas of a held Deployment: stops the running version, or starts it again, while the desired version
 //! waits for a migration.
 
-use crate::apply::Applier;
+use crate::apply::applier::Applier;
 use crate::apply::child_client::is_conflict;
 use crate::apply::decide::may_prune;
 use crate::apply::result::ChildResult;

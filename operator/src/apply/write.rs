@@ -6,12 +6,13 @@ use std::time::Instant;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use ras_crds::Reason;
 
+use crate::apply::applier::{Applier, MAX_ATTEMPTS};
 use crate::apply::child_client::is_conflict;
 use crate::apply::conflicts::ConflictDecision;
 use crate::apply::decide::{ChildAction, decide, has_instance_label};
 use crate::apply::item::Item;
 use crate::apply::result::ChildResult;
-use crate::apply::{Applier, MAX_ATTEMPTS, adjust, prune};
+use crate::apply::{adjust, prune};
 use crate::informer::managed_fields::field_takers;
 use ras_core::applied::{Blocked, Taken};
 use ras_core::build::labels::APPLIED;

@@ -10,8 +10,8 @@ use ras_crds::labels::BUCKETS_FINALIZER;
 use ras_crds::spec::BucketDeletionPolicy;
 use serde_json::json;
 
-use super::Error;
 use super::context::Context;
+use crate::controller::reconcile_error::Error;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
 use ras_core::bucket::request::{Origin, Settings};

@@ -17,11 +17,12 @@ use kube::core::DynamicObject;
 use ras_crds::labels::DRIVE;
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 
-use super::Error;
 use super::context::Context;
-use super::requeue::keeps_the_record;
+use super::read;
+use super::record::keeps_the_record;
 use super::scope::Scope;
 use crate::apply::child_client::ChildClient;
+use crate::controller::reconcile_error::Error;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
 use ras_core::build::Desired;
@@ -118,7 +119,7 @@ async fn is_current(
     before: &RecruitmentDriveStatus,
     context: &Context,
 ) -> Result<bool, Error> {
-    let Some(live) = read(key, context).await? else {
+    let Some(live) = read::read(key, context).await? else {
         return Ok(false);
     };
     if live.metadata.uid != drive.metadata.uid {
@@ -131,14 +132,6 @@ async fn is_current(
         context.cache.learned(key, uid, status, version(&live.metadata));
     }
     Ok(is_recorded && removal_requests(&live) == removal_requests(drive))
-}
-
-/// The drive as the API server has it now.
-pub async fn read(key: &DriveKey, context: &Context) -> Result<Option<RecruitmentDrive>, Error> {
-    let api: Api<RecruitmentDrive> = Api::namespaced(context.child_client.client.clone(), &key.namespace);
-    api.get_opt(&key.name)
-        .await
-        .map_err(|error| Error::Read(Box::new(error)))
 }
 
 /// Whether the API server has a newer version of a child of this kind than the informers told of.

@@ -16,9 +16,10 @@ use ras_core::{backoff, build, plan};
 use crate::apply::AppliedCredentials;
 use crate::controller::context::Context;
 use crate::controller::drive_watch::{self, Stored};
+use crate::controller::reconcile_error::{Error, LIMIT};
 use crate::controller::scope::Scope;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
-use crate::controller::{Error, LIMIT, cleanup, events, finalizer, live_read, outage_requeue, requeue};
+use crate::controller::{cleanup, events, finalizer, live_read, outage_requeue, requeue};
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::ReconcileResult;
 
@@ -72,7 +73,7 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Rec
     }
     let valid = match validated {
         Ok(valid) => valid,
-        Err(errors) => return scope.report_only(&ReconcileOutcome::Invalid(&errors)).await,
+        Err(errors) => return report_only(&scope, &ReconcileOutcome::Invalid(&errors)).await,
     };
     let plan = plan(&valid, &fetched);
     if !finalizer::set(key, &drive.metadata, finalizer::is_needed(&plan), context).await? {
@@ -146,7 +147,15 @@ async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(Reconcile
     if let Some(buckets) = &scope.context.child_client.bucket_controller {
         buckets.forget(scope.key);
     }
-    scope.report_only(&ReconcileOutcome::Paused(plan)).await
+    report_only(scope, &ReconcileOutcome::Paused(plan)).await
+}
+
+/// Reports a drive of which nothing is applied. It is reconciled again when time alone changes what is reported.
+async fn report_only(scope: &Scope<'_>, outcome: &ReconcileOutcome<'_>) -> Result<(ReconcileResult, Action), Error> {
+    let observed = scope.observe(outcome.plan());
+    scope.update_status(scope.status(&observed, outcome)).await?;
+    let changes_at = observed.changes_at(&scope.drive, outcome.plan(), scope.now.0);
+    Ok((ReconcileResult::Blocked, requeue::at(changes_at, scope.now.0)))
 }
 
 /// The stored object does not decode.

@@ -9,13 +9,14 @@ use kube::runtime::controller::Action;
 use ras_core::applied::Outcome;
 use ras_core::backoff;
 use ras_core::fetched::record::DeploymentState;
-use ras_core::plan::{Plan, database_job, listeners, secret_rotation};
+use ras_core::plan::{Plan, listeners, secret_rotation};
 use ras_core::report::Observed;
 use ras_core::retry::Retry;
-use ras_crds::{ConditionType, DatabaseState, RecruitmentDriveStatus};
+use ras_crds::{ConditionType, RecruitmentDriveStatus};
 
 use crate::controller::context::Context;
 use crate::controller::outage_requeue;
+use crate::controller::record::keeps_the_record;
 use crate::controller::scope::Scope;
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::ReconcileResult;
@@ -59,32 +60,6 @@ fn has_just_stopped(observed: &Observed, before: &RecruitmentDriveStatus) -> boo
     let name = ConditionType::DatabaseReady.as_str();
     let was_there = before.conditions.iter().any(|one| one.type_ == name && one.is_true());
     was_there && observed.server.as_ref().is_some_and(|server| server.ready == 0)
-}
-
-/// Whether two statuses differ at most in what is there for people to read: everything else is a record that later steps
-/// rely on, and is never put off.
-pub fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveStatus) -> bool {
-    let migrations = |status: &RecruitmentDriveStatus| -> Vec<_> {
-        let services = status.services.iter();
-        services
-            .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
-            .collect()
-    };
-    // That a server does not answer is nothing to rely on.
-    let database = |status: &RecruitmentDriveStatus| {
-        let mut database = status.database.clone()?;
-        for line in &mut database.databases {
-            if line.message.as_deref() == Some(database_job::SERVER_DOWN) {
-                line.message = None;
-                line.state = DatabaseState::Ready;
-            }
-        }
-        Some(database)
-    };
-    before.buckets == status.buckets
-        && database(before) == database(status)
-        && before.secrets == status.secrets
-        && migrations(before) == migrations(status)
 }
 
 /// When a drive that was applied is reconciled again. `changes_at` is when time alone changes what is reported.

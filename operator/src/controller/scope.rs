@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::controller::Action;
 use ras_core::cache;
 use ras_core::fetched::Fetched;
 use ras_core::plan::Plan;
@@ -17,10 +16,9 @@ use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::apply::Applier;
 use crate::controller::context::Context;
+use crate::controller::reconcile_error::Error;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
-use crate::controller::{Error, requeue};
 use crate::informer::store::DriveKey;
-use crate::telemetry::metrics::ReconcileResult;
 use crate::{fetch, listeners};
 
 /// One reconcile of one drive.
@@ -109,13 +107,5 @@ impl<'a> Scope<'a> {
             patched: Patched::Apply,
         };
         update.write(status, self.context).await
-    }
-
-    /// Reports a drive of which nothing is applied. It is reconciled again when time alone changes what is reported.
-    pub async fn report_only(&self, outcome: &ReconcileOutcome<'_>) -> Result<(ReconcileResult, Action), Error> {
-        let observed = self.observe(outcome.plan());
-        self.update_status(self.status(&observed, outcome)).await?;
-        let changes_at = observed.changes_at(&self.drive, outcome.plan(), self.now.0);
-        Ok((ReconcileResult::Blocked, requeue::at(changes_at, self.now.0)))
     }
 }

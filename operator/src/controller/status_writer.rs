@@ -9,7 +9,8 @@ use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::{Value, json};
 
 use crate::controller::context::Context;
-use crate::controller::{Error, events, live_read};
+use crate::controller::reconcile_error::Error;
+use crate::controller::{events, read};
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
 
@@ -145,7 +146,7 @@ enum Answer {
 
 /// The drive changed since it was read: remembers the status that it has now, and requeues it.
 async fn read_again(key: &DriveKey, uid: &str, context: &Context) -> Result<(), Error> {
-    if let Some(live) = live_read::read(key, context).await?
+    if let Some(live) = read::read(key, context).await?
         && live.metadata.uid.as_deref() == Some(uid)
     {
         let now = version(&live.metadata);

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{
     SecretProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use super::unless_empty;
+use crate::build::lists::unless_empty;
 use crate::valid::{ValidBinding, ValidService};
 use crate::validate::bindings::ROOT;
 

@@ -9,7 +9,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use ras_crds::spec::PodSecurity;
 
-use super::{bindings, pod_volumes, probe, unless_empty};
+use super::{bindings, pod_volumes, probe};
+use crate::build::lists::unless_empty;
 use crate::names;
 use crate::valid::{EnvSource, ValidContainer, ValidDrive, ValidService};
 

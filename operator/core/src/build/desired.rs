@@ -18,7 +18,7 @@ use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
 use crate::foreign::external_secret::ExternalSecret;
 use crate::foreign::{PrometheusRule, ServiceMonitor};
 use crate::kind::Kind;
-use crate::plan::blocked::BlockedBy;
+use crate::plan::blocked_by::BlockedBy;
 use crate::plan::bucket_removal::BucketRemoval;
 use crate::plan::scales::Scale;
 use crate::valid::ValueFormat;

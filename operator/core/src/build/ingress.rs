@@ -8,7 +8,8 @@ use k8s_openapi::api::networking::v1::{
 };
 use ras_crds::spec::IssuerKind;
 
-use super::{metadata, unless_empty};
+use super::metadata;
+use crate::build::lists::unless_empty;
 use crate::names;
 use crate::valid::{ValidDrive, ValidExposure, ValidTls};
 

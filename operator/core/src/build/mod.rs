@@ -16,6 +16,7 @@ mod external_secret;
 mod ingress;
 mod job;
 pub mod labels;
+mod lists;
 mod metadata;
 pub mod migration;
 mod network_policy;
@@ -108,10 +109,4 @@ pub fn build(plan: &Plan<'_>) -> Desired {
             .filter_map(|(child, replicas)| Some((child.clone(), replicas.handover?)))
             .collect(),
     }
-}
-
-/// The list, unless it is empty: an empty list that is sent is a field that is owned.
-fn unless_empty<T>(list: impl IntoIterator<Item = T>) -> Option<Vec<T>> {
-    let list: Vec<T> = list.into_iter().collect();
-    if list.is_empty() { None } else { Some(list) }
 }

@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::{EgressRule, Protocol};
 
-use super::{labels, metadata, unless_empty};
+use super::{labels, metadata};
+use crate::build::lists::unless_empty;
 use crate::fetched::OwnPods;
 use crate::plan::Plan;
 use crate::plan::listeners::ports as listeners;

@@ -12,7 +12,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ras_crds::spec::{PodSecurity, TolerationEffect, TolerationOperator};
 
-use super::{bindings, config_map, container, labels, pod_volumes, stopping, unless_empty};
+use super::{bindings, config_map, container, labels, pod_volumes, stopping};
+use crate::build::lists::unless_empty;
 use crate::names;
 use crate::plan::Plan;
 use crate::valid::{ValidDrive, ValidService};

@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Credential, CredentialNotes, labels, metadata};
+use super::{labels, metadata};
+use crate::build::desired::{Credential, CredentialNotes};
 use crate::plan::Plan;
 use crate::plan::secret_rotation::RotationSchedule;
 use crate::valid::GeneratedSecret;

@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 
-use super::{labels, metadata, unless_empty};
+use super::{labels, metadata};
+use crate::build::lists::unless_empty;
 use crate::valid::{ValidDrive, ValidService};
 
 pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<Service> {

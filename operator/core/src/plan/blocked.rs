@@ -8,23 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ras_crds::{ConditionType, DatabaseState, Reason};
 
 use crate::fetched::facts::PASSWORD;
+use crate::plan::blocked_by::BlockedBy;
 use crate::plan::database_job::DatabaseJob;
 use crate::plan::external_secret;
 use crate::plan::input::{DatabaseInput, Input};
 use crate::plan::login_rotation;
 use crate::plan::migration::{self, MigrationPlan};
 use crate::valid::{DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidService};
-
-/// What something waits for. A value, not an error: nothing went wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockedBy {
-    /// Condition that tells it.
-    pub condition: ConditionType,
-    /// Why, in one word.
-    pub reason: Reason,
-    /// Which object, and the next step.
-    pub message: String,
-}
 
 /// What each Deployment and database server that must not be applied yet waits for, by its name.
 pub fn blocked(

@@ -14,7 +14,7 @@ use crate::fetched::facts::PASSWORD;
 use crate::fetched::jobs::PREPARE;
 use crate::fetched::{JobOutcome, PodRun};
 use crate::names;
-use crate::plan::blocked::BlockedBy;
+use crate::plan::blocked_by::BlockedBy;
 use crate::plan::input::DatabaseInput;
 use crate::plan::login_rotation;
 use crate::url;

@@ -17,7 +17,7 @@ use ras_crds::{ConditionType, LogicalDatabaseStatus, Migrated, MigrationStatus, 
 use crate::fetched::jobs::MIGRATE;
 use crate::fetched::{JobFacts, JobOutcome, PodEnd, PodRun};
 use crate::names;
-use crate::plan::blocked::BlockedBy;
+use crate::plan::blocked_by::BlockedBy;
 use crate::plan::input::Input;
 use crate::valid::{EnvSource, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
 

@@ -17,6 +17,7 @@
 //! | [`external_secret`] | what is in the way of a secret from a store |
 
 pub mod blocked;
+pub mod blocked_by;
 pub mod bucket_removal;
 pub mod data;
 pub mod database_job;
@@ -40,7 +41,7 @@ use ras_crds::{DatabaseStatus, LogicalDatabaseStatus};
 use crate::fetched::{Fetched, OwnPods};
 use crate::valid::{DatabaseServer, ValidDrive, ValidService};
 
-use blocked::BlockedBy;
+use blocked_by::BlockedBy;
 use bucket_removal::BucketRemoval;
 use database_job::DatabaseJob;
 use input::{DatabaseInput, Input};

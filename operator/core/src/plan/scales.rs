@@ -6,7 +6,7 @@ use ras_crds::ConditionType;
 use ras_crds::spec::RolloutStrategy;
 
 use crate::fetched::DeploymentFacts;
-use crate::plan::blocked::BlockedBy;
+use crate::plan::blocked_by::BlockedBy;
 use crate::plan::input::Input;
 use crate::valid::{Replicas as Asked, ValidService};
 

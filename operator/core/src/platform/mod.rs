@@ -1,20 +1,19 @@
 //! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
 
+mod error;
 mod object_store;
 mod resources;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use ras_crds::Duration;
 use ras_crds::spec::{IssuerKind, StoreKind};
 use serde::{Deserialize, Serialize};
 
+use error::unusable;
+pub use error::{API_VERSION, PlatformError};
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
-
-/// The version of the settings that this program reads.
-pub const API_VERSION: &str = "ras.dev/platform/v1";
 
 /// Settings of the cluster's platform team, read from one YAML file. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,27 +189,6 @@ struct Stated {
     api_version: Option<String>,
 }
 
-/// Why the platform's settings could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    /// A file of another version.
-    #[error(
-        "the platform's settings are of the version {0:?}, and this operator reads {API_VERSION}: write them with the Terraform modules or the chart of the operator's own release"
-    )]
-    OtherVersion(String),
-    /// Not YAML, an unknown field or a value of the wrong type.
-    #[error("the platform's settings cannot be read: {0}")]
-    Unreadable(#[from] serde_yaml::Error),
-    /// A value that cannot work.
-    #[error("the platform's settings cannot be used: {field} {problem}")]
-    Unusable {
-        /// Path of the field.
-        field: &'static str,
-        /// What is wrong with it.
-        problem: Cow<'static, str>,
-    },
-}
-
 /// Reads the platform's settings. An empty text gives the defaults.
 ///
 /// # Errors
@@ -296,12 +274,6 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         object_store::check(store)?;
     }
     Ok(config)
-}
-
-/// A value that cannot work.
-fn unusable<T>(field: &'static str, problem: impl Into<Cow<'static, str>>) -> Result<T, PlatformError> {
-    let problem = problem.into();
-    Err(PlatformError::Unusable { field, problem })
 }
 
 /// Whether a namespace can have this name.

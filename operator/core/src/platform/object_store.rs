@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ras_crds::Duration;
 use serde::{Deserialize, Serialize};
 
-use super::{PlatformError, unusable};
+use super::error::{PlatformError, unusable};
 use crate::cidr;
 
 /// Region of S3-compatible servers that know none, and of AWS when nothing is said.

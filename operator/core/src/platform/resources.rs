@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use ras_crds::Quantity;
 use serde::{Deserialize, Serialize};
 
-use super::{PlatformConfig, PlatformError, unusable};
+use super::PlatformConfig;
+use super::error::{PlatformError, unusable};
 
 /// Containers that the operator adds to drives.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

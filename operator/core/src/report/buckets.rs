@@ -6,7 +6,7 @@ use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::ConditionUpdate;
+use super::condition_update::ConditionUpdate;
 use crate::applied::Known;
 use crate::applied::Outcome;
 use crate::bucket::request::Origin;

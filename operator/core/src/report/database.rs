@@ -3,7 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{ConditionType, DatabaseState, Reason, RecruitmentDriveStatus};
 
-use super::{ConditionUpdate, Observed};
+use super::condition_update::ConditionUpdate;
+use super::observed::Observed;
 use crate::applied::{Blocked, Outcome};
 use crate::fetched::pods::worst;
 use crate::fetched::record::ChildKey;

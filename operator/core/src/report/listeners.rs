@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::{Condition, ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
-use super::ConditionUpdate;
+use super::condition_update::ConditionUpdate;
 use crate::fetched::pods::{PodFailureKind, after};
 use crate::plan::listeners::{Known, Port, PortFindings, Seen};
 

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::labels::RUN_MIGRATION;
 use ras_crds::{ConditionType, MigrationState, MigrationStatus, Reason};
 
-use super::ConditionUpdate;
+use super::condition_update::ConditionUpdate;
 use crate::applied::Outcome;
 use crate::kind::Kind;
 use crate::plan::Plan;

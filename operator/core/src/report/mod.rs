@@ -1,14 +1,15 @@
 //! Step 6, `report`: the status of a drive. Pure: it renders what `plan` decided and what `apply` did. The controller sends it.
 
 pub mod buckets;
+pub mod condition_update;
 pub mod database;
 pub mod listeners;
 pub mod migrations;
+pub mod observed;
+pub mod outcome;
 pub mod parts;
 pub mod secrets;
 pub mod services;
-
-use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -16,149 +17,12 @@ use ras_crds::{
     BucketStatus, Condition, ConditionType, DataStatus, Phase, Reason, RecruitmentDrive, RecruitmentDriveStatus,
 };
 
+pub use condition_update::ConditionUpdate;
+pub use observed::Observed;
+pub use outcome::ReconcileOutcome;
+
 use crate::applied::{Blocked, Outcome};
-use crate::fetched::pods::PodFailure;
-use crate::fetched::record::{ChildKey, DeploymentState, StatefulSetState};
-use crate::kind::Kind;
 use crate::names;
-use crate::plan::Plan;
-use crate::plan::data::Data;
-use crate::plan::listeners::Seen;
-use crate::validate::FieldErrorList;
-
-/// What was observed of a drive's programs.
-#[derive(Clone, Debug, Default)]
-pub struct Observed {
-    /// Its Deployments, by their name in Kubernetes.
-    pub deployments: BTreeMap<String, DeploymentState>,
-    /// What is wrong with its pods.
-    pub pod_failures: Vec<PodFailure>,
-    /// Whether the data that it uses is still there.
-    pub data: Data,
-    /// Its own database server, where the operator runs one.
-    pub server: Option<StatefulSetState>,
-    /// When events are read next of a part that has no pod.
-    pub reads_at: Option<Timestamp>,
-    /// What of a paused drive exists and stays, of the kinds whose presence a condition claims.
-    pub children: BTreeSet<ChildKey>,
-    /// What is known of the ports of its services. Absent: they are not checked.
-    pub listeners: Option<Seen>,
-    /// Since when status says that a port refuses connections.
-    pub refused_before: Option<Timestamp>,
-}
-
-impl Observed {
-    /// When what is reported changes next although nothing else does: a start takes too long, or waiting did not help.
-    pub fn changes_at(&self, drive: &RecruitmentDrive, plan: Option<&Plan<'_>>, now: Timestamp) -> Option<Timestamp> {
-        let name = drive.metadata.name.as_deref().unwrap_or_default();
-        let pods = self.pod_failures.iter().filter_map(|trouble| {
-            let changed = if trouble.service == crate::plan::database_job::OF {
-                self.server.as_ref().and_then(|server| server.written_at)
-            } else {
-                let child = names::of_service(name, &trouble.service);
-                self.deployments.get(&child).and_then(|state| state.written_at)
-            };
-            trouble.changes_at(changed, now)
-        });
-        let refused = self.deployments.values().filter_map(services::refused_for_good_at);
-        let jobs = plan.into_iter().flat_map(|plan| plan.fetched.jobs.values());
-        let jobs = jobs.filter_map(|job| job.trouble.as_ref()?.changes_at(None, now));
-        let listeners = self.listeners.as_ref();
-        let listeners = listeners.and_then(|seen| listeners::stalls_at(seen, self.refused_before));
-        pods.chain(refused)
-            .chain(jobs)
-            .chain(listeners)
-            .chain(self.reads_at)
-            .filter(|at| *at > now)
-            .min()
-    }
-
-    /// Kinds whose presence a condition claims though nothing more of them is watched.
-    pub const KINDS: [Kind; 4] = [Kind::Service, Kind::Ingress, Kind::ServiceMonitor, Kind::PrometheusRule];
-
-    /// Whether this child exists and stays.
-    pub fn has(&self, kind: Kind, name: &str) -> bool {
-        let mut children = self.children.iter();
-        children.any(|child| child.kind == kind && *child.name == *name)
-    }
-}
-
-/// How far the reconcile came.
-#[derive(Debug)]
-pub enum ReconcileOutcome<'a> {
-    /// All that can be is applied.
-    Applied {
-        /// What was decided.
-        plan: &'a Plan<'a>,
-        /// What came of it.
-        outcome: &'a Outcome,
-    },
-    /// `spec.paused`: nothing was touched. The plan is absent when the drive is invalid.
-    Paused(Option<&'a Plan<'a>>),
-    /// The spec asks for something impossible: nothing was touched.
-    Invalid(&'a FieldErrorList),
-}
-
-impl<'a> ReconcileOutcome<'a> {
-    /// What was decided, when the drive is valid.
-    pub fn plan(&self) -> Option<&'a Plan<'a>> {
-        match self {
-            Self::Applied { plan, .. } => Some(plan),
-            Self::Paused(plan) => *plan,
-            Self::Invalid(_) => None,
-        }
-    }
-
-    /// What came of it, when something was applied.
-    fn applied(&self) -> Option<&'a Outcome> {
-        match self {
-            Self::Applied { outcome, .. } => Some(outcome),
-            Self::Paused(_) | Self::Invalid(_) => None,
-        }
-    }
-}
-
-/// One condition before it has its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConditionUpdate {
-    /// What it speaks of.
-    pub type_: ConditionType,
-    /// Whether it is so.
-    pub status: bool,
-    /// Whether that is not known. `status` is false then.
-    pub unknown: bool,
-    /// Why.
-    pub reason: Reason,
-    /// Why, for people.
-    pub message: String,
-    /// Whether it stays so until a person changes something.
-    pub stalls: bool,
-}
-
-impl ConditionUpdate {
-    fn new(type_: ConditionType, status: bool, reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            type_,
-            status,
-            unknown: false,
-            reason,
-            message: message.into(),
-            stalls: false,
-        }
-    }
-
-    fn unknown(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            unknown: true,
-            ..Self::new(type_, false, reason, message)
-        }
-    }
-
-    /// The same; `stalls` tells whether it stays so until a person changes something.
-    fn stalling(self, stalls: bool) -> Self {
-        Self { stalls, ..self }
-    }
-}
 
 /// The status to show, given what was shown before.
 pub fn status(

@@ -2,7 +2,8 @@
 
 use ras_crds::{ConditionType, Reason};
 
-use super::{ConditionUpdate, Observed};
+use super::condition_update::ConditionUpdate;
+use super::observed::Observed;
 use crate::applied::{Blocked, Outcome};
 use crate::kind::Kind;
 use crate::names;

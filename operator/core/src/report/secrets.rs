@@ -4,12 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason, SecretStatus};
 
-use super::ConditionUpdate;
+use super::condition_update::ConditionUpdate;
 use crate::applied::Blocked;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
 use crate::plan::Plan;
-use crate::plan::blocked::BlockedBy;
+use crate::plan::blocked_by::BlockedBy;
 use crate::plan::external_secret;
 use crate::plan::secret_rotation::RotationSchedule;
 use crate::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};

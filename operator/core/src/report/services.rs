@@ -4,7 +4,10 @@ use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::{Service, Volume};
 use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus, ServiceStatus, VolumeStatus};
 
-use super::{ConditionUpdate, Observed, ReconcileOutcome, migrations};
+use super::condition_update::ConditionUpdate;
+use super::migrations;
+use super::observed::Observed;
+use super::outcome::ReconcileOutcome;
 use crate::fetched::pods;
 use crate::fetched::pods::{PodFailure, PodFailureKind, worst};
 use crate::fetched::record::DeploymentState;

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use ras_crds::spec::{Binding, OnChange, Uses};
 
+use super::field_errors::FieldErrors;
 use super::labels;
-use super::{FieldErrors, Sources, mounts, secrets};
+use super::sources::Sources;
+use super::{mounts, secrets};
 use crate::valid::{EnvSource, SecretOrigin, UsedSecret, ValidBinding, ValidEnv};
 
 /// Folder of all bindings; each has one in it (Service Binding Specification, "Workload Projection").

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use ras_crds::spec::{Bucket, BucketKey, CorsRule, LockMode};
 use ras_crds::{Duration, RecruitmentDrive};
 
+use super::field_errors::FieldErrors;
 use super::labels;
-use super::{FieldErrors, quantity};
+use super::quantity;
 use crate::bucket::request;
 use crate::bucket::request::{BucketRequest, Encryption, LifecycleRule, Origin, Owner, Settings};
 use crate::fetched::Fetched;

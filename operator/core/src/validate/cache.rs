@@ -3,7 +3,8 @@
 use ras_crds::RecruitmentDrive;
 use ras_crds::spec::{CacheKey, EnvVar, Uses};
 
-use super::{FieldErrors, quantity};
+use super::field_errors::FieldErrors;
+use super::quantity;
 use crate::cache::{NAME, PASSWORD, PORT};
 use crate::names as child;
 use crate::valid::{EnvSource, SecretOrigin, UsedSecret, ValidEnv};

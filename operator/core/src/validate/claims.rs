@@ -4,7 +4,7 @@
 use ras_crds::Quantity;
 use ras_crds::spec::AccessMode;
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 use crate::fetched::{ClusterStorage, LiveClaim};
 
 /// The storage class to ask for. `asked` is the drive's own, `default` the platform's, which is for new volumes alone.

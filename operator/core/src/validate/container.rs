@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar, Uses};
 
+use super::field_errors::FieldErrors;
 use super::labels;
 use super::quantity::{self, PROGRAM, SIDECAR};
-use super::{FieldErrors, Sources, bindings, cache};
+use super::sources::Sources;
+use super::{bindings, cache};
 use crate::names::RENDER_CONTAINER;
 use crate::valid::{EnvSource, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
 

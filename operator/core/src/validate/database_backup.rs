@@ -2,7 +2,7 @@
 
 use ras_crds::spec::{DatabaseBackup, ManagedDatabase};
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 use crate::valid::{BackupPlace, ValidBackup};
 
 /// A field of a schedule: its name, the numbers it may hold, and words for them.

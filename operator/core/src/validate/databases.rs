@@ -7,8 +7,9 @@ use ras_crds::labels::{PREPARE_DATABASE, ROTATE_DATABASE};
 use ras_crds::spec::parameters::parameter;
 use ras_crds::spec::{Database, DatabaseCredentials, DatabaseKey, DatabaseProvider, EnvVar, ManagedDatabase};
 
+use super::field_errors::FieldErrors;
 use super::quantity::Defaults;
-use super::{FieldErrors, claims, database_backup, quantity, rotation};
+use super::{claims, database_backup, quantity, rotation};
 use crate::fetched::Fetched;
 use crate::fetched::facts::PASSWORD;
 use crate::names as child;

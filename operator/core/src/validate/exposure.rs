@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ras_crds::RecruitmentDriveSpec;
 use ras_crds::spec::Tls;
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 use crate::platform::PlatformConfig;
 use crate::valid::{ValidExposure, ValidTls};
 

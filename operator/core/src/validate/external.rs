@@ -2,8 +2,9 @@
 
 use ras_crds::spec::ExternalSecret;
 
+use super::field_errors::FieldErrors;
 use super::labels;
-use super::{FieldErrors, secrets};
+use super::secrets;
 use crate::names as child;
 use crate::platform::PlatformConfig;
 use crate::valid::{ExternalSource, ValidExternal};

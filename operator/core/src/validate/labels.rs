@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ras_crds::{MAX_DRIVE_NAME, RecruitmentDrive};
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 use crate::fetched::Fetched;
 use crate::names::{children, claims, is_label};
 

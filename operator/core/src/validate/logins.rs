@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use ras_crds::RecruitmentDrive;
 use ras_crds::spec::{EnvVar, Service};
 
-use super::FieldErrors;
 use super::databases::LONGEST;
+use super::field_errors::FieldErrors;
 use super::service::used_databases;
 use crate::fetched::Fetched;
 use crate::valid::{SUFFIX, ValidDatabase, ValidLogicalDatabase};

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use ras_crds::labels::RUN_MIGRATION;
 use ras_crds::spec::{EnvVar, Migrate, Service, Uses};
 
+use super::field_errors::FieldErrors;
 use super::quantity::{self, PROGRAM};
 use super::service::{used_buckets, used_databases, with_store};
-use super::{FieldErrors, Sources, bindings, container};
+use super::sources::Sources;
+use super::{bindings, container};
 use crate::fetched::jobs::MIGRATE;
 use crate::valid::{ValidContainer, ValidEnv, ValidMigration};
 

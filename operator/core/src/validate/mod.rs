@@ -24,11 +24,12 @@ mod quantity;
 mod rotation;
 mod secrets;
 mod service;
+mod sources;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ras_crds::RecruitmentDrive;
 
@@ -36,22 +37,10 @@ use field_errors::FieldErrors;
 pub use field_errors::{FieldError, FieldErrorList};
 
 use super::cache::expanded;
-use super::fetched::{Fetched, LiveClaim};
-use super::valid::{RemovalRequests, ValidBinding, ValidDrive};
+use super::fetched::Fetched;
+use super::valid::{RemovalRequests, ValidDrive};
 use crate::platform::PlatformConfig;
-
-/// What a service may name in its environment.
-#[derive(Clone, Copy)]
-struct Sources<'a> {
-    secrets: &'a secrets::Secrets<'a>,
-    buckets: &'a buckets::Buckets<'a>,
-    databases: &'a databases::Databases,
-    cache: Option<&'a cache::Cache>,
-    /// Volumes that exist.
-    claims: &'a BTreeMap<String, LiveClaim>,
-    /// Those of the service that is read.
-    bindings: &'a [ValidBinding],
-}
+use sources::Sources;
 
 /// Checks a drive, fills in defaults and merges the platform's settings.
 ///

@@ -2,7 +2,8 @@
 
 use ras_crds::RecruitmentDriveSpec;
 
-use super::{FieldErrors, quantity};
+use super::field_errors::FieldErrors;
+use super::quantity;
 use crate::platform::PlatformConfig;
 use crate::valid::ValidMonitoring;
 

@@ -2,7 +2,7 @@
 
 use ras_crds::spec::Service;
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 
 /// A `ConfigMap` holds at most 1 MiB, keys and metadata included.
 const MAX_FILES: usize = 900 * 1024;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ras_crds::spec::Resources;
 use ras_crds::{Duration, Quantity};
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 use crate::platform::Amounts;
 use crate::valid::ValidResources;
 

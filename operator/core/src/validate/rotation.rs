@@ -6,7 +6,7 @@ use ras_crds::RecruitmentDrive;
 use ras_crds::labels::ROTATE;
 use ras_crds::spec::Rotation;
 
-use super::FieldErrors;
+use super::field_errors::FieldErrors;
 use super::labels;
 use crate::valid::{Freeze, Policy};
 

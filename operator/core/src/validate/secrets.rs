@@ -6,8 +6,9 @@ use ras_crds::RecruitmentDrive;
 use ras_crds::labels::{ROTATE, ROTATE_DATABASE};
 use ras_crds::spec::{Format, Generate, SecretSource};
 
+use super::field_errors::FieldErrors;
 use super::labels;
-use super::{FieldErrors, external, rotation};
+use super::{external, rotation};
 use crate::fetched::Fetched;
 use crate::names as child;
 use crate::platform::PlatformConfig;

@@ -7,8 +7,10 @@ use ras_crds::spec::{
     Volume,
 };
 
+use super::field_errors::FieldErrors;
 use super::labels;
-use super::{FieldErrors, Sources, bindings, claims, container, migration, mounts, quantity};
+use super::sources::Sources;
+use super::{bindings, claims, container, migration, mounts, quantity};
 use crate::cidr;
 use crate::names as child;
 use crate::names::RENDER_CONTAINER;

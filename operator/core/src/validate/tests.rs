@@ -2,7 +2,8 @@
 
 use ras_crds::{Reason, RecruitmentDrive, RecruitmentDriveSpec};
 
-use super::{FieldError, validate};
+use super::field_errors::FieldError;
+use super::validate;
 use crate::fetched::{Fetched, OlderClaimant, SecretFacts};
 use crate::platform::PlatformConfig;
 

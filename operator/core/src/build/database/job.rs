@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{
 };
 use ras_crds::spec::PodSecurity;
 
-use super::PORT;
+use super::constants::PORT;
 use crate::build::job;
 use crate::build::job::Task;
 use crate::build::{container, labels, metadata, pod};

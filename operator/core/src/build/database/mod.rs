@@ -2,6 +2,7 @@
 
 mod backup;
 mod cluster;
+mod constants;
 mod job;
 mod network_policy;
 mod server;
@@ -14,18 +15,14 @@ use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use ras_crds::spec::DeletionPolicy;
 
-use super::{Credential, secret};
+use super::secret;
+use crate::build::desired::Credential;
 use crate::fetched::facts::PASSWORD;
 use crate::foreign::cloud_native_pg::{Cluster, ScheduledBackup};
 use crate::plan::{DatabasePlan, Plan};
 use crate::valid::{DatabaseServer, GeneratedSecret, Policy, UsedSecret, ValidDatabase, ValidStandalone, ValueFormat};
+use constants::SERVICE;
 
-/// Service of the drive that the server counts as, in labels: no other service can have this name.
-pub(super) const SERVICE: &str = "database";
-/// Port of the server.
-const PORT: i32 = 5432;
-/// Name of that port.
-const PORT_NAME: &str = "postgres";
 /// Characters of a password: 190 bits.
 const PASSWORD_LENGTH: usize = 32;
 

@@ -5,7 +5,7 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{PORT, SERVICE};
+use super::constants::{PORT, SERVICE};
 use crate::build::{labels, metadata};
 use crate::fetched::jobs::MIGRATE;
 use crate::fetched::jobs::PREPARE;

@@ -17,8 +17,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ras_crds::spec::PodSecurity;
 
-use super::{PORT, PORT_NAME, SERVICE};
-use crate::build::{container, labels, metadata, pod, unless_empty};
+use super::constants::{PORT, PORT_NAME, SERVICE};
+use crate::build::lists::unless_empty;
+use crate::build::{container, labels, metadata, pod};
 use crate::fetched::facts::PASSWORD;
 use crate::plan::Plan;
 use crate::plan::restarts::Hashes;

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 
-use super::{PORT, PORT_NAME, SERVICE};
+use super::constants::{PORT, PORT_NAME, SERVICE};
 use crate::build::{labels, metadata};
 use crate::valid::{ValidDatabase, ValidDrive};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::SERVICE;
+use super::constants::SERVICE;
 use crate::build::{labels, metadata};
 use crate::valid::{ValidDrive, ValidStandalone};
 

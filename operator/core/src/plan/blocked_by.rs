@@ -1,0 +1,14 @@
+//! What something waits for.
+
+use ras_crds::{ConditionType, Reason};
+
+/// What something waits for. A value, not an error: nothing went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedBy {
+    /// Condition that tells it.
+    pub condition: ConditionType,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// Which object, and the next step.
+    pub message: String,
+}

@@ -1,0 +1,16 @@
+//! The drive as the API server has it now.
+
+use kube::Api;
+use ras_crds::RecruitmentDrive;
+
+use crate::controller::context::Context;
+use crate::controller::reconcile_error::Error;
+use crate::informer::store::DriveKey;
+
+/// The drive as the API server has it now.
+pub async fn read(key: &DriveKey, context: &Context) -> Result<Option<RecruitmentDrive>, Error> {
+    let api: Api<RecruitmentDrive> = Api::namespaced(context.child_client.client.clone(), &key.namespace);
+    api.get_opt(&key.name)
+        .await
+        .map_err(|error| Error::Read(Box::new(error)))
+}

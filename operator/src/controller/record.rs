@@ -1,0 +1,30 @@
+//! The part of a status that is a record: later reconciles decide by it.
+
+use ras_core::plan::database_job;
+use ras_crds::{DatabaseState, RecruitmentDriveStatus};
+
+/// Whether two statuses differ at most in what is there for people to read: everything else is a record that later steps
+/// rely on, and is never put off.
+pub fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveStatus) -> bool {
+    let migrations = |status: &RecruitmentDriveStatus| -> Vec<_> {
+        let services = status.services.iter();
+        services
+            .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
+            .collect()
+    };
+    // That a server does not answer is nothing to rely on.
+    let database = |status: &RecruitmentDriveStatus| {
+        let mut database = status.database.clone()?;
+        for line in &mut database.databases {
+            if line.message.as_deref() == Some(database_job::SERVER_DOWN) {
+                line.message = None;
+                line.state = DatabaseState::Ready;
+            }
+        }
+        Some(database)
+    };
+    before.buckets == status.buckets
+        && database(before) == database(status)
+        && before.secrets == status.secrets
+        && migrations(before) == migrations(status)
+}
