@@ -19,7 +19,12 @@ pub(crate) async fn install(client: &Client) -> Result<(), Error> {
                 *name = format!("tests.{name}");
             }
         }
-        replace(&mut document, "/spec/matchConditions", "operator", "request.userInfo.username.endsWith(':ras-operator')");
+        replace(
+            &mut document,
+            "/spec/matchConditions",
+            "operator",
+            "request.userInfo.username.endsWith(':ras-operator')",
+        );
         let own = "request.userInfo.username.split(':')[2]";
         replace(&mut document, "/spec/variables", "ownNamespace", own);
         apply_document(client, "default", document).await?;

@@ -178,7 +178,8 @@ pub fn departing(removal: &BucketRemoval, state: Option<&State>, key: &DriveKey,
                 Some(number) => format!("{number} objects"),
                 None => "all its objects".to_owned(),
             };
-            let note = format!("bucket {bucket} was deleted with {objects}: only a copy outside of it brings them back");
+            let note =
+                format!("bucket {bucket} was deleted with {objects}: only a copy outside of it brings them back");
             ("BucketDeleted", note)
         }
         Some(_) if bucket_removal::is_under_way(recorded) => return,
@@ -191,7 +192,15 @@ pub fn departing(removal: &BucketRemoval, state: Option<&State>, key: &DriveKey,
             ("BucketDeleting", note)
         }
     };
-    warn(reason, "Delete", note, Some(reference_to_bucket(&recorded.name)), meta, key, context);
+    warn(
+        reason,
+        "Delete",
+        note,
+        Some(reference_to_bucket(&recorded.name)),
+        meta,
+        key,
+        context,
+    );
 }
 
 /// Tells which buckets stay behind when a drive goes.

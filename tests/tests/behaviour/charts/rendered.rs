@@ -161,16 +161,24 @@ async fn the_policy_of_the_operator_covers_every_right_to_write() -> Result<(), 
             .flat_map(|group| words("resources").map(move |resource| (group.clone(), resource)))
             .collect()
     };
-    let covered = policy.unwrap()["spec"]["matchConstraints"]["resourceRules"].as_array().unwrap();
+    let covered = policy.unwrap()["spec"]["matchConstraints"]["resourceRules"]
+        .as_array()
+        .unwrap();
     let covered: BTreeSet<_> = covered.iter().flat_map(pairs).collect();
     let writes = ["create", "update", "patch", "delete", "deletecollection"];
-    let rules: Vec<Value> = ["operator.yaml", "leader-election.yaml"].into_iter().flat_map(rules).collect();
+    let rules: Vec<Value> = ["operator.yaml", "leader-election.yaml"]
+        .into_iter()
+        .flat_map(rules)
+        .collect();
     let may_write = rules.iter().filter(|rule| {
         let verbs = rule["verbs"].as_array().unwrap();
         verbs.iter().any(|verb| writes.contains(&verb.as_str().unwrap()))
     });
     let needed: BTreeSet<_> = may_write.flat_map(pairs).collect();
-    assert_eq!(covered, needed, "charts/ras-operator/templates/policies.yaml lists what deploy/rbac lets it write");
+    assert_eq!(
+        covered, needed,
+        "charts/ras-operator/templates/policies.yaml lists what deploy/rbac lets it write"
+    );
     Ok(())
 }
 

@@ -372,11 +372,17 @@ async fn deletion_was_reported(storage: &Storage, bucket: &str) -> Result<(), Er
         ];
         eventually(PATIENCE, &format!("the event {reason}"), async || {
             let notes = kubectl(&storage.test_env, &arguments).await?;
-            if notes.contains(bucket) { Ok(()) } else { Err(notes.into()) }
+            if notes.contains(bucket) {
+                Ok(())
+            } else {
+                Err(notes.into())
+            }
         })
         .await?;
         let log = storage.test_env.operator.log();
-        let mut lines = log.lines().filter(|line| line.contains(reason) && line.contains(bucket));
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains(reason) && line.contains(bucket));
         assert!(lines.next().is_some_and(|line| line.contains("WARN")), "{log}");
     }
     Ok(())
@@ -389,7 +395,11 @@ async fn a_bucket_of_a_living_drive_does_not_go_in_silence(kind: StoreKind) -> R
     let bucket = storage.ready("resumes").await?;
     look::put(&storage.client, &bucket, "a.pdf", "one").await?;
     let patch = json!({"metadata": {"annotations": {(CONFIRM_DELETE): bucket}}, "spec": {"buckets": null}}).to_string();
-    kubectl(&storage.test_env, &["patch", "drive", "d", "--type=merge", "--patch", &patch]).await?;
+    kubectl(
+        &storage.test_env,
+        &["patch", "drive", "d", "--type=merge", "--patch", &patch],
+    )
+    .await?;
     eventually(PATIENCE, "the bucket to be gone", async || {
         if look::exists(&storage.client, &bucket).await? {
             return Err("still there".into());
