@@ -47,6 +47,7 @@ fn job(pod: &str) -> String {
 }
 
 /// What a stolen token is used for, and a part of the sentence that refuses it.
+#[allow(clippy::too_many_lines, reason = "a table: one row an attack")]
 fn attacks() -> Vec<(&'static str, String, &'static str)> {
     let of_account = "metadata: {name: attack, annotations: {kubernetes.io/service-account.name: default}, \
         labels: {app.kubernetes.io/managed-by: ras-operator, ras.dev/drive: d}}";
@@ -262,6 +263,7 @@ fn service(image: &str, rest: &str) -> String {
 const IMAGE: &str = "registry.example.com/spo/web:1";
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table: one row a limit")]
 async fn a_drive_stays_within_the_limits_of_its_namespace() -> Result<(), Error> {
     let cluster = cluster().await?;
     cluster.install_crd().await?;
