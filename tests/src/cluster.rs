@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::{
     AuditLog, Error, TestNamespace,
     control_plane::{Description, Fate, KubernetesVersion, Order, Tools, client_config},
+    policies,
     workspace::program_beside,
 };
 
@@ -65,9 +66,12 @@ impl Words {
 }
 
 impl Cluster {
-    /// Starts one more control plane, which is stopped when the value is dropped. Tests share [`cluster()`] instead.
+    /// Starts one more control plane with the shipped admission policies, which is stopped when the value is dropped. Tests
+    /// share [`cluster()`] instead.
     pub async fn start() -> Result<Self, Error> {
-        Self::start_with(&[]).await
+        let cluster = Self::start_with(&[]).await?;
+        policies::install(&cluster.client()?).await?;
+        Ok(cluster)
     }
 
     /// Starts one on which pods really run; see [`node`](crate::node). It needs root.

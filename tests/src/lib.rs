@@ -38,6 +38,7 @@ pub mod node;
 pub mod object_store;
 mod operator;
 mod operator_rights;
+mod policies;
 mod ports;
 pub mod postgres;
 mod process_guard;

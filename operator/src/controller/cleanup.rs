@@ -58,8 +58,7 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
     let mut settled = if is_paused {
         paused(key, bucket_removals, context)
     } else {
-        let uid = meta.uid.as_deref().unwrap_or_default();
-        settle_all(key, uid, &bucket_removals, asking, context)
+        settle_all(key, meta, &bucket_removals, asking, context)
     };
     if settled.open == 0 {
         // Told first: nobody can be told anything of an object that is gone.
@@ -133,14 +132,16 @@ fn paused(key: &DriveKey, bucket_removals: Vec<BucketRemoval>, context: &Context
 
 fn settle_all(
     key: &DriveKey,
-    uid: &str,
+    meta: &ObjectMeta,
     bucket_removals: &[BucketRemoval],
     asking: Asking<'_>,
     context: &Context,
 ) -> Settled {
     let mut settled = Settled::default();
+    let uid = meta.uid.as_deref().unwrap_or_default();
     for bucket_removal in bucket_removals {
         let known = depart(&context.child_client, key, uid, bucket_removal);
+        events::departing(bucket_removal, known.state(), key, meta, context);
         let (progress, line) = settle(bucket_removal, known.state(), asking);
         match progress {
             RemovalProgress::Gone => continue,

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
 use kube::runtime::events::{Event, EventType};
+use ras_crds::labels::{CONFIRM_DELETE, KEEP_BUCKETS};
 use ras_crds::{
     BucketStatus, Condition, ConditionType, DataKind, DataStatus, DatabaseRollbackStatus, Reason, RecruitmentDrive,
     RecruitmentDriveStatus,
@@ -14,9 +15,10 @@ use crate::informer::store::DriveKey;
 use ras_core::applied::Known;
 use ras_core::applied::Taken;
 use ras_core::applied::{Changes, Outcome};
-use ras_core::bucket::state::BucketChangeKind;
+use ras_core::bucket::state::{BucketChangeKind, Removal, State};
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
+use ras_core::plan::bucket_removal::{self, BucketRemoval, RemovalDecision};
 use ras_core::plan::data::{child_kind, reason};
 use ras_core::plan::login_record::after_rollback;
 use ras_core::report::buckets::is_lost;
@@ -159,6 +161,46 @@ fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context:
         let bucket = Some(reference_to_bucket(name));
         publish(type_, reason, "Store", note, bucket, meta, key, context);
     }
+}
+
+/// Warns when a bucket begins to be deleted with its objects, and when that is done: nobody can undo it, and the drive that shows it
+/// in its status may be gone a moment later.
+pub fn departing(removal: &BucketRemoval, state: Option<&State>, key: &DriveKey, meta: &ObjectMeta, context: &Context) {
+    if removal.fate != RemovalDecision::Removed {
+        return;
+    }
+    let (recorded, bucket) = (&removal.recorded, &removal.recorded.bucket);
+    let (reason, note) = match state {
+        None => return,
+        Some(State::Removed(Removal::Gone)) => {
+            let objects = match recorded.removed {
+                Some(1) => "1 object".to_owned(),
+                Some(number) => format!("{number} objects"),
+                None => "all its objects".to_owned(),
+            };
+            let note =
+                format!("bucket {bucket} was deleted with {objects}: only a copy outside of it brings them back");
+            ("BucketDeleted", note)
+        }
+        Some(_) if bucket_removal::is_under_way(recorded) => return,
+        Some(_) => {
+            let (namespace, drive) = (&key.namespace, &key.name);
+            let note = format!(
+                "bucket {bucket} is being deleted with all its objects, because the annotation {CONFIRM_DELETE} names it: nobody can undo \
+                 that. To stop it: kubectl -n {namespace} annotate drive {drive} --overwrite {KEEP_BUCKETS}={bucket}"
+            );
+            ("BucketDeleting", note)
+        }
+    };
+    warn(
+        reason,
+        "Delete",
+        note,
+        Some(reference_to_bucket(&recorded.name)),
+        meta,
+        key,
+        context,
+    );
 }
 
 /// Tells which buckets stay behind when a drive goes.

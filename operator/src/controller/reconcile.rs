@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
+use ras_core::applied::Known;
 use ras_core::plan::{Plan, plan};
 use ras_core::report::{self, ReconcileOutcome};
 use ras_core::validate::validate;
@@ -117,6 +118,11 @@ async fn apply_and_report(
         .await?;
     context.cache.closes(key, uid, outcome.is_final());
     events::applied(&outcome, &scope.before, key, &scope.drive, context);
+    for removal in &plan.bucket_removals {
+        let known = outcome.buckets.departing.get(&removal.recorded.name);
+        let state = known.and_then(Known::state);
+        events::departing(removal, state, key, &scope.drive.metadata, context);
+    }
     let observed = scope.observe(Some(plan));
     let result = ReconcileOutcome::Applied {
         plan,

@@ -35,6 +35,7 @@ mod network;
 mod object_stores;
 mod optional_apis;
 mod passwords;
+mod policies;
 mod postgres;
 mod readiness;
 mod removal;

@@ -14,6 +14,10 @@ use crate::fetched::Fetched;
 use crate::names;
 use crate::valid::{RemovalRequests, ValidDrive};
 
+/// Messages in status of a bucket whose removal is under way.
+const REMOVING: &str = "it is being removed";
+const EMPTYING: &str = "it is being emptied";
+
 /// Tells settings apart, in status.
 pub fn settings_hash(settings: &Settings) -> String {
     names::hash(&[&format!("{settings:?}")], 10)
@@ -167,7 +171,7 @@ pub fn settle(
             ),
         ),
         (_, Some(State::Removing { removed })) => {
-            let mut line = line(BucketState::Removing, Some("it is being emptied".to_owned()));
+            let mut line = line(BucketState::Removing, Some(EMPTYING.to_owned()));
             line.removed = more(*removed).or(line.removed);
             (RemovalProgress::Going, line)
         }
@@ -182,9 +186,15 @@ pub fn settle(
             ),
         ) => (
             RemovalProgress::Going,
-            line(BucketState::Removing, Some("it is being removed".to_owned())),
+            line(BucketState::Removing, Some(REMOVING.to_owned())),
         ),
     }
+}
+
+/// Whether status says that the bucket is being removed, as opposed to waiting for something.
+pub fn is_under_way(recorded: &BucketStatus) -> bool {
+    let message = recorded.message.as_deref().unwrap_or_default();
+    recorded.state == BucketState::Removing && [REMOVING, EMPTYING].contains(&message)
 }
 
 fn more(removed: u64) -> Option<i64> {

@@ -1,12 +1,12 @@
 //! What the charts render.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use ras_core::platform;
 use ras_tests::{Error, ForeignProject, Helm, cluster, documents, repository};
 use serde_json::{Value, json};
 
-use super::{CRDS, OPERATOR, VALUES, of_kind, restricted, template, values};
+use super::{CRDS, OPERATOR, VALUES, of_kind, restricted, rules, template, values};
 
 #[tokio::test]
 async fn both_charts_pass_helms_lint_with_all_values() -> Result<(), Error> {
@@ -116,28 +116,68 @@ fn charts_are_of_the_programs_version() {
 }
 
 const DEPLOY: &str = "deploy/operator.yaml";
+const POLICIES: &str = "deploy/policies.yaml";
 const HEADER: &str = "# What the chart ras-operator makes of its own values, without its roles, which stand in rbac/.\n\
     # Made by `UPDATE_GOLDEN=1 cargo test -p ras-tests charts::rendered`: change the chart instead.\n";
 
 #[tokio::test]
 async fn deploy_is_what_the_chart_makes() -> Result<(), Error> {
-    let mut text = HEADER.to_owned();
+    let (mut operator, mut policies) = (HEADER.to_owned(), HEADER.to_owned());
     for mut object in documents(&template("ras-operator", "ras-system", "").await?)? {
-        if matches!(object["kind"].as_str(), Some("Role" | "ClusterRole")) {
-            continue;
-        }
+        let text = match object["kind"].as_str() {
+            Some("Role" | "ClusterRole") => continue,
+            Some(kind) if kind.starts_with("ValidatingAdmissionPolicy") => &mut policies,
+            _ => &mut operator,
+        };
         strip(&mut object);
         text.push_str("---\n");
         text.push_str(&serde_yaml::to_string(&object).unwrap());
     }
-    let path = repository().join(DEPLOY);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&path, &text).unwrap();
+    for (name, text) in [(DEPLOY, operator), (POLICIES, policies)] {
+        let path = repository().join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let now = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            now == text,
+            "{name} is stale: run this test with UPDATE_GOLDEN=1 and commit the result"
+        );
     }
-    let now = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        now == text,
-        "{DEPLOY} is stale: run this test with UPDATE_GOLDEN=1 and commit the result"
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_policy_of_the_operator_covers_every_right_to_write() -> Result<(), Error> {
+    let made = documents(&template("ras-operator", "ras-system", "").await?)?;
+    let mut policies = of_kind(&made, "ValidatingAdmissionPolicy");
+    let policy = policies.find(|policy| policy["metadata"]["name"] == "ras-operator.ras-system.operator");
+    let pairs = |rule: &Value| -> Vec<(String, String)> {
+        let words = |field: &str| {
+            let words = rule[field].as_array().cloned().unwrap_or_default();
+            words.into_iter().map(|word| word.as_str().unwrap().to_owned())
+        };
+        words("apiGroups")
+            .flat_map(|group| words("resources").map(move |resource| (group.clone(), resource)))
+            .collect()
+    };
+    let covered = policy.unwrap()["spec"]["matchConstraints"]["resourceRules"]
+        .as_array()
+        .unwrap();
+    let covered: BTreeSet<_> = covered.iter().flat_map(pairs).collect();
+    let writes = ["create", "update", "patch", "delete", "deletecollection"];
+    let rules: Vec<Value> = ["operator.yaml", "leader-election.yaml"]
+        .into_iter()
+        .flat_map(rules)
+        .collect();
+    let may_write = rules.iter().filter(|rule| {
+        let verbs = rule["verbs"].as_array().unwrap();
+        verbs.iter().any(|verb| writes.contains(&verb.as_str().unwrap()))
+    });
+    let needed: BTreeSet<_> = may_write.flat_map(pairs).collect();
+    assert_eq!(
+        covered, needed,
+        "charts/ras-operator/templates/policies.yaml lists what deploy/rbac lets it write"
     );
     Ok(())
 }

@@ -10,9 +10,10 @@ use ras_crds::{
     labels::{CONFIRM_DELETE, KEEP_BUCKETS},
 };
 use ras_tests::{AuditEvent, Error, eventually, object_store::StoreKind};
+use serde_json::json;
 
 use super::{PATIENCE, Storage, look};
-use crate::seen::{look as look_at, mark, restart_operator};
+use crate::seen::{kubectl, look as look_at, mark, restart_operator};
 
 /// A bucket with everything that a store may be able to do.
 pub const EVERYTHING: &str = "{name: resumes, versioned: true, expireOldVersionsAfter: 90d, \
@@ -357,7 +358,56 @@ async fn a_bucket_is_emptied_only_after_its_very_name_was_confirmed(kind: StoreK
     storage.annotate(CONFIRM_DELETE, Some(&bucket)).await?;
     storage.gone().await?;
     assert!(!look::exists(&storage.client, &bucket).await?);
+    deletion_was_reported(&storage, &bucket).await
+}
+
+/// Both by Warning events and in the log, because the status goes with the drive.
+async fn deletion_was_reported(storage: &Storage, bucket: &str) -> Result<(), Error> {
+    for reason in ["BucketDeleting", "BucketDeleted"] {
+        let arguments = [
+            "get",
+            "events",
+            &format!("--field-selector=reason={reason},type=Warning"),
+            "--output=jsonpath={.items[*].message}",
+        ];
+        eventually(PATIENCE, &format!("the event {reason}"), async || {
+            let notes = kubectl(&storage.test_env, &arguments).await?;
+            if notes.contains(bucket) {
+                Ok(())
+            } else {
+                Err(notes.into())
+            }
+        })
+        .await?;
+        let log = storage.test_env.operator.log();
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains(reason) && line.contains(bucket));
+        assert!(lines.next().is_some_and(|line| line.contains("WARN")), "{log}");
+    }
     Ok(())
+}
+
+/// One request with the confirmation and the bucket's removal.
+async fn a_bucket_of_a_living_drive_does_not_go_in_silence(kind: StoreKind) -> Result<(), Error> {
+    let storage = Storage::start(kind, "one-patch", "").await?;
+    storage.drive("{name: resumes, deletionPolicy: Delete}").await?;
+    let bucket = storage.ready("resumes").await?;
+    look::put(&storage.client, &bucket, "a.pdf", "one").await?;
+    let patch = json!({"metadata": {"annotations": {(CONFIRM_DELETE): bucket}}, "spec": {"buckets": null}}).to_string();
+    kubectl(
+        &storage.test_env,
+        &["patch", "drive", "d", "--type=merge", "--patch", &patch],
+    )
+    .await?;
+    eventually(PATIENCE, "the bucket to be gone", async || {
+        if look::exists(&storage.client, &bucket).await? {
+            return Err("still there".into());
+        }
+        Ok(())
+    })
+    .await?;
+    deletion_was_reported(&storage, &bucket).await
 }
 
 async fn a_blocked_deletion_can_be_let_go(kind: StoreKind) -> Result<(), Error> {
@@ -439,6 +489,7 @@ on_every_store!(
     a_bucket_stays_with_all_that_is_in_it_unless_the_drive_says_otherwise,
     an_empty_bucket_goes_and_a_full_one_stays_under_delete_if_empty,
     a_bucket_is_emptied_only_after_its_very_name_was_confirmed,
+    a_bucket_of_a_living_drive_does_not_go_in_silence,
     a_blocked_deletion_can_be_let_go,
     a_drive_at_rest_asks_nothing_of_the_store_and_a_restarted_operator_neither,
 );
