@@ -208,7 +208,7 @@ pub struct Service {
     pub sidecars: Vec<Sidecar>,
 
     /// The only addresses outside the drive that pods may open connections to, beside the cluster's DNS.
-    /// Absent: not restricted. An empty list: none.
+    /// Absent: all but those that the platform blocks. An empty list: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub egress: Option<Vec<EgressRule>>,

@@ -1,5 +1,6 @@
 //! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
 
+mod network;
 mod object_store;
 mod resources;
 
@@ -10,6 +11,7 @@ use ras_crds::Duration;
 use ras_crds::spec::{IssuerKind, StoreKind};
 use serde::{Deserialize, Serialize};
 
+pub use network::{DnsConfig, NetworkConfig};
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
 
@@ -49,6 +51,8 @@ pub struct PlatformConfig {
     pub cache: CacheConfig,
     /// How the ports of services are checked.
     pub listener_checks: ListenerChecksConfig,
+    /// What pods of drives may connect to.
+    pub network: NetworkConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -68,6 +72,7 @@ impl Default for PlatformConfig {
             secrets: SecretsConfig::default(),
             cache: CacheConfig::default(),
             listener_checks: ListenerChecksConfig::default(),
+            network: NetworkConfig::default(),
             object_store: None,
         }
     }
@@ -291,6 +296,7 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
             );
         }
     }
+    network::check(&config.network)?;
     resources::check(&config)?;
     if let Some(store) = &config.object_store {
         object_store::check(store)?;
@@ -401,6 +407,24 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(field), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn the_network_of_drives_is_checked_before_every_network_policy_is_refused() {
+        for (text, field) in [
+            ("network: {dns: {namespace: Kube}}", "network.dns.namespace"),
+            ("network: {dns: {podLabels: {}}}", "network.dns.podLabels"),
+            ("network: {dns: {cidrs: [10.96.0.10]}}", "network.dns.cidrs"),
+            ("network: {blockedCidrs: [10.0.0.5/8]}", "network.blockedCidrs"),
+            ("network: {blockedCidrs: [0.0.0.0/0]}", "network.blockedCidrs"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(field), "{text}: {error}");
+        }
+        assert_eq!(
+            parse("network: {dns: {cidrs: []}}").unwrap().network.dns.namespace,
+            "kube-system"
+        );
     }
 
     #[test]

@@ -127,6 +127,7 @@ pub fn validate(
         operator_image: platform.operator_image.clone(),
         operator_resources: quantity::given(platform.operator_containers.amounts()),
         listener_checks: platform.listener_checks.enabled,
+        network: platform.network.clone(),
         migration_requests: migration::requests(drive.metadata.annotations.as_ref()),
         name,
     };
