@@ -149,7 +149,7 @@ async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(Reconcile
     scope.report_only(&ReconcileOutcome::Paused(plan)).await
 }
 
-/// The stored object does not decode.
+/// The stored object does not decode, or is too large to be kept.
 async fn undecodable(
     key: &DriveKey,
     invalid: &InvalidObject,
@@ -168,7 +168,11 @@ async fn undecodable(
         suspended: false,
         patched: Patched::Merge,
     };
-    let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
+    let generation = invalid.metadata.generation;
+    let status = match drive_watch::is_too_large(invalid) {
+        Some(why) => report::too_large(why, generation, &before, &now),
+        None => report::undecodable(&invalid.error, generation, &before, &now),
+    };
     update.write(status, context).await?;
     Ok((ReconcileResult::Blocked, Action::await_change()))
 }

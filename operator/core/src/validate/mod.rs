@@ -24,6 +24,7 @@ mod quantity;
 mod rotation;
 mod secrets;
 mod service;
+pub mod size;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,9 @@ pub fn validate(
     platform: &PlatformConfig,
 ) -> Result<ValidDrive, FieldErrorList> {
     let mut found = FieldErrors::default();
+    if let Some(why) = size::too_large(&drive.spec) {
+        return Err(FieldErrorList::one("spec", why));
+    }
     let cache = cache::Cache::read(drive, &mut found);
     let drive = &*expanded(drive, &platform.cache);
     let spec = &drive.spec;
