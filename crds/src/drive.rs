@@ -31,75 +31,24 @@ use crate::status::RecruitmentDriveStatus;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
+// Whether a name that a service uses is an entry of `secrets`, `buckets`, `database` or `cache` is checked by the operator alone
+// (`operator/core/src/validate`): rules over services and their variables cost the API server more than all others together,
+// with each write of the status once more.
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.exposure) || self.services.exists(s, (has(s.ports) && s.ports.exists(p, has(p.path))) || (has(s.sidecars) && s.sidecars.exists(c, has(c.ports) && c.ports.exists(p, has(p.path)))))")
     .message("exposure needs at least one port with a path: set services[].ports[].path on what people should reach")
     .field_path(".exposure"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || sets.contains(has(self.secrets) ? self.secrets.map(x, x.name) : [], s.env.filter(e, has(e.secret)).map(e, e.secret.name)))")
-    .message("services[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.envFrom) || s.envFrom.all(e, has(self.secrets) && self.secrets.exists(x, x.name == e.secret)))")
-    .message("services[].envFrom[].secret must be the name of an entry in spec.secrets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || sets.contains(has(self.secrets) ? self.secrets.map(x, x.name) : [], c.env.filter(e, has(e.secret)).map(e, e.secret.name))))")
-    .message("services[].sidecars[].env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || sets.contains(has(self.secrets) ? self.secrets.map(x, x.name) : [], s.migrate.env.filter(e, has(e.secret)).map(e, e.secret.name)))")
-    .message("services[].migrate.env[].secret.name must be the name of an entry in spec.secrets: add the entry, or correct the name")
-    .field_path(".services"))]
 #[x_kube(validation = Rule::new("self.services.all(s, !has(s.ports) || self.services.all(t, s.name == t.name || !has(t.ports) || !sets.intersects(s.ports.filter(p, has(p.path)).map(p, p.path), t.ports.filter(p, has(p.path)).map(p, p.path))))")
     .message("services[].ports[].path leads to one port alone: two services have the same path, so change one of them")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.exposure) || !has(self.exposure.tls) || !has(self.exposure.tls.issuer) || !has(self.secrets) || !self.secrets.exists(x, x.name == 'tls' && !has(x.existing))")
     .message("secrets[].name of a secret that is made may not be tls while exposure.tls.issuer is set, for the certificate goes into the Secret <drive>-tls: choose another name")
     .field_path(".secrets"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.buckets) || s.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
-    .message("services[].uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || sets.contains(has(self.buckets) ? self.buckets.map(x, x.name) : [], s.env.filter(e, has(e.bucket)).map(e, e.bucket.name)))")
-    .message("services[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || sets.contains(has(self.buckets) ? self.buckets.map(x, x.name) : [], c.env.filter(e, has(e.bucket)).map(e, e.bucket.name))))")
-    .message("services[].sidecars[].env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.databases) || s.uses.databases.all(d, has(self.database) && self.database.databases.exists(x, x.name == d)))")
-    .message("services[].uses.databases[] must be the name of an entry in spec.database.databases: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.env) || sets.contains(has(self.database) ? self.database.databases.map(x, x.name) : [], s.env.filter(e, has(e.database)).map(e, e.database.name)))")
-    .message("services[].env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.sidecars) || s.sidecars.all(c, !has(c.env) || sets.contains(has(self.database) ? self.database.databases.map(x, x.name) : [], c.env.filter(e, has(e.database)).map(e, e.database.name))))")
-    .message("services[].sidecars[].env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
-    .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.database) || !self.services.exists(s, s.name == 'database' && has(s.files) && s.files.size() > 0)")
     .message("services[].files of a service named database have no place beside spec.database, which has a ConfigMap of that name: choose another name for the service")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.database) || !has(self.database.managed) || !self.services.exists(s, s.name == 'database')")
     .message("services[].name may not be database while database.managed is set, for its server has that name: choose another name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.buckets) || s.migrate.uses.buckets.all(b, has(self.buckets) && self.buckets.exists(x, x.name == b)))")
-    .message("services[].migrate.uses.buckets[] must be the name of an entry in spec.buckets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || sets.contains(has(self.buckets) ? self.buckets.map(x, x.name) : [], s.migrate.env.filter(e, has(e.bucket)).map(e, e.bucket.name)))")
-    .message("services[].migrate.env[].bucket.name must be the name of an entry in spec.buckets: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.databases) || s.migrate.uses.databases.all(d, has(self.database) && self.database.databases.exists(x, x.name == d)))")
-    .message("services[].migrate.uses.databases[] must be the name of an entry in spec.database.databases: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.env) || sets.contains(has(self.database) ? self.database.databases.map(x, x.name) : [], s.migrate.env.filter(e, has(e.database)).map(e, e.database.name)))")
-    .message("services[].migrate.env[].database.name must be the name of an entry in spec.database.databases: add the entry, or correct the name")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.uses) || !has(s.uses.bindings) || s.uses.bindings.all(b, has(b.secretName) || (has(self.secrets) && self.secrets.exists(x, x.name == b.name))))")
-    .message("services[].uses.bindings[] needs a secretName, or an entry in spec.secrets that has its name: set one of them")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("has(self.cache) || self.services.all(s, !(has(s.uses) && has(s.uses.cache) && s.uses.cache) && (!has(s.env) || s.env.all(e, !has(e.cache))) && (!has(s.sidecars) || s.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.cache)))))")
-    .message("services[].uses.cache and env[].cache need a cache: add `cache: {}` to the spec, or remove them")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("has(self.cache) || self.services.all(s, !has(s.migrate) || (!(has(s.migrate.uses) && has(s.migrate.uses.cache) && s.migrate.uses.cache) && (!has(s.migrate.env) || s.migrate.env.all(e, !has(e.cache)))))")
-    .message("services[].migrate.uses.cache and migrate.env[].cache need a cache: add `cache: {}` to the spec, or remove them")
-    .field_path(".services"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.migrate) || !has(s.migrate.uses) || !has(s.migrate.uses.bindings) || s.migrate.uses.bindings.all(b, has(b.secretName) || (has(self.secrets) && self.secrets.exists(x, x.name == b.name))))")
-    .message("services[].migrate.uses.bindings[] needs a secretName, or an entry in spec.secrets that has its name: set one of them")
     .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.cache) || (self.services.all(s, s.name != 'cache') && (!has(self.secrets) || self.secrets.all(x, x.name != 'cache')))")
     .message("spec.cache makes a service and a secret named cache: give yours another name")

@@ -61,7 +61,7 @@ start_operator() {
     # As the pod would run it, but for where its file is and where it answers.
     local arguments
     mapfile -t arguments < <(kubectl -n ras-system get deployment ras-operator -o 'jsonpath={range .spec.template.spec.containers[0].args[*]}{@}{"\n"}{end}' \
-        | sed -e "s|^--platform-config=.*|--platform-config=$WORK/platform.yaml|" -e 's|^--metrics-address=.*|--metrics-address=127.0.0.1:0|')
+        | sed -e "s|^--platform-config=.*|--platform-config=$WORK/platform.yaml|" -e 's/^--\(metrics\|probes\)-address=.*/--\1-address=127.0.0.1:0/')
     [ "${arguments[0]}" = run ] || { echo "the Deployment has no arguments: ${arguments[*]}"; return 1; }
     POD_NAME=stand-in POD_NAMESPACE=ras-system KUBECONFIG=$WORK/operator.kubeconfig "$OPERATOR" "${arguments[@]}" >"$WORK/operator.log" 2>&1 &
     echo $! >"$WORK/operator.pid"

@@ -154,7 +154,9 @@ impl Operator {
         if !cluster_wide {
             command.extend(["--namespace".to_owned(), namespace.name().to_owned()]);
         }
-        command.extend(["--metrics-address".to_owned(), "127.0.0.1:0".to_owned()]);
+        for flag in ["--metrics-address", "--probes-address"] {
+            command.extend([flag.to_owned(), "127.0.0.1:0".to_owned()]);
+        }
         match elected {
             None => command.push("--leader-election=false".to_owned()),
             Some(identity) => command.extend(["--identity".to_owned(), identity.clone()]),
@@ -205,15 +207,28 @@ impl Operator {
         .await
     }
 
-    /// Where it serves metrics and health: the first address of this machine that its log names.
+    /// Where it serves metrics.
     pub async fn metrics_address(&mut self, limit: Duration) -> Result<SocketAddr, Error> {
-        self.wait_for_log(limit, "its metrics address in its log", local_address)
-            .await
+        self.wait_for_log(limit, "its metrics address in its log", |log| {
+            address_beside(log, "answers /metrics")
+        })
+        .await
+    }
+
+    /// Where it answers probes.
+    pub async fn probes_address(&mut self, limit: Duration) -> Result<SocketAddr, Error> {
+        self.wait_for_log(limit, "its probes address in its log", |log| {
+            address_beside(log, "answers /healthz")
+        })
+        .await
     }
 
     /// Asks it for `path` (`/metrics`, `/readyz`), and returns the status code and the body.
     pub async fn get(&mut self, path: &str) -> Result<(u16, String), Error> {
-        let address = self.metrics_address(ANSWER_LIMIT).await?;
+        let address = match path {
+            "/healthz" | "/readyz" => self.probes_address(ANSWER_LIMIT).await?,
+            _ => self.metrics_address(ANSWER_LIMIT).await?,
+        };
         let asking = format!("asking the operator for {path}");
         let answer = timeout(ANSWER_LIMIT, http_get(address, path)).await;
         let text = answer
@@ -279,6 +294,11 @@ impl Drop for Operator {
             let _ = writeln!(std::io::stderr(), "the end of the log of {}:\n{end}", self.user);
         }
     }
+}
+
+/// The address of this machine in the line of the log that has these words.
+fn address_beside(log: &str, words: &str) -> Option<SocketAddr> {
+    log.lines().filter(|line| line.contains(words)).find_map(local_address)
 }
 
 fn local_address(log: &str) -> Option<SocketAddr> {

@@ -18,7 +18,7 @@ pub struct EnvVar {
 
     /// Value of the variable; `$(VAR)` refers to a variable above, `$$(VAR)` stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32768))]
+    #[schemars(length(max = 8192))]
     pub value: Option<String>,
 
     /// Takes the value from a secret of this drive. The pod reads it; the operator never does.

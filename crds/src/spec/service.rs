@@ -50,21 +50,6 @@ use super::{
 #[x_kube(validation = Rule::new("!has(self.autoscaling) || !has(self.autoscaling.targetMemoryUtilization) || !has(self.resources) || !has(self.resources.requests) || 'memory' in self.resources.requests")
     .message("autoscaling by targetMemoryUtilization is a share of the memory request: set resources.requests.memory, or leave resources.requests out for the default")
     .field_path(".autoscaling"))]
-#[x_kube(validation = Rule::new("!has(self.env) || self.env.all(e, !has(e.binding) || (has(self.uses) && has(self.uses.bindings) && self.uses.bindings.exists(b, b.name == e.binding.name)))")
-    .message("env[].binding.name must be the name of an entry in this service's uses.bindings: add the entry, or correct the name")
-    .field_path(".env"))]
-#[x_kube(validation = Rule::new("!has(self.sidecars) || self.sidecars.all(c, !has(c.env) || c.env.all(e, !has(e.binding) || (has(self.uses) && has(self.uses.bindings) && self.uses.bindings.exists(b, b.name == e.binding.name))))")
-    .message("sidecars[].env[].binding.name must be the name of an entry in this service's uses.bindings: add the entry, or correct the name")
-    .field_path(".sidecars"))]
-#[x_kube(validation = Rule::new("!has(self.migrate) || !has(self.migrate.env) || self.migrate.env.all(e, !has(e.binding) || (has(self.migrate.uses) ? (has(self.migrate.uses.bindings) && self.migrate.uses.bindings.exists(b, b.name == e.binding.name)) : (has(self.uses) && has(self.uses.bindings) && self.uses.bindings.exists(b, b.name == e.binding.name))))")
-    .message("migrate.env[].binding.name must be the name of an entry in migrate.uses.bindings, or in this service's uses.bindings where migrate has no uses: add the entry, or correct the name")
-    .field_path(".migrate"))]
-#[x_kube(validation = Rule::new("!has(self.uses) || !has(self.uses.bindings) || self.uses.bindings.size() == 0 || !has(self.env) || self.env.all(e, e.name != 'SERVICE_BINDING_ROOT')")
-    .message("env[].name may not be SERVICE_BINDING_ROOT beside uses.bindings, which sets it: remove the variable")
-    .field_path(".env"))]
-#[x_kube(validation = Rule::new("!has(self.migrate) || !(has(self.migrate.uses) ? has(self.migrate.uses.bindings) && self.migrate.uses.bindings.size() > 0 : has(self.uses) && has(self.uses.bindings) && self.uses.bindings.size() > 0) || ((!has(self.migrate.env) || self.migrate.env.all(e, e.name != 'SERVICE_BINDING_ROOT')) && (!has(self.env) || self.env.all(e, e.name != 'SERVICE_BINDING_ROOT')))")
-    .message("migrate uses bindings, which set SERVICE_BINDING_ROOT in its environment: remove the variable from migrate.env and env")
-    .field_path(".migrate"))]
 #[x_kube(validation = Rule::new("!has(self.uses) || !has(self.uses.bindings) || ((!has(self.volumes) || self.volumes.all(v, v.path != '/bindings' && !v.path.startsWith('/bindings/'))) && (!has(self.files) || self.files.all(f, f.path != '/bindings' && !f.path.startsWith('/bindings/'))))")
     .message("volumes[].path and files[].path may not be /bindings or below it beside uses.bindings, whose files are there: choose another path")
     .field_path(".uses"))]
@@ -208,7 +193,7 @@ pub struct Service {
     pub sidecars: Vec<Sidecar>,
 
     /// The only addresses outside the drive that pods may open connections to, beside the cluster's DNS.
-    /// Absent: not restricted. An empty list: none.
+    /// Absent: all but those that the platform blocks. An empty list: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub egress: Option<Vec<EgressRule>>,

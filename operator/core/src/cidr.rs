@@ -50,6 +50,18 @@ pub fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether every address of `inner` is in `outer`. False if one of them is no range.
+pub fn contains(outer: &str, inner: &str) -> bool {
+    let parse = |text: &str| {
+        let (address, length) = text.split_once('/')?;
+        Some((address.parse::<IpAddr>().ok()?, length.parse::<u8>().ok()?))
+    };
+    let (Some((outer, shorter)), Some((inner, longer))) = (parse(outer), parse(inner)) else {
+        return false;
+    };
+    outer.is_ipv4() == inner.is_ipv4() && shorter <= longer && network(inner, shorter) == network(outer, shorter)
+}
+
 const EXAMPLE: &str = "write it like 203.0.113.0/24, or 203.0.113.5/32 for one address";
 
 fn no_range() -> String {
@@ -86,6 +98,22 @@ fn network(address: IpAddr, length: u8) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_contains_itself_and_what_is_smaller() {
+        for (outer, inner, expected) in [
+            ("0.0.0.0/0", "169.254.169.254/32", true),
+            ("169.254.0.0/16", "169.254.169.254/32", true),
+            ("169.254.169.254/32", "169.254.169.254/32", true),
+            ("169.254.169.254/32", "169.254.0.0/16", false),
+            ("169.254.170.0/24", "169.254.169.254/32", false),
+            ("::/0", "169.254.169.254/32", false),
+            ("fd00::/8", "fd00:ec2::254/128", true),
+            ("", "10.0.0.0/8", false),
+        ] {
+            assert_eq!(contains(outer, inner), expected, "{outer} {inner}");
+        }
+    }
 
     #[test]
     fn a_range_that_a_network_policy_takes_is_taken() {

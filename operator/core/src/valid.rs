@@ -13,6 +13,7 @@ use ras_crds::spec::{
 };
 
 use crate::bucket::request::BucketRequest;
+use crate::platform::NetworkConfig;
 
 pub use removal_requests::RemovalRequests;
 pub use rotation::{Freeze, Policy};
@@ -60,6 +61,8 @@ pub struct ValidDrive {
     pub image_pull_secrets: Vec<String>,
     /// Whether the platform has the ports of services checked.
     pub listener_checks: bool,
+    /// What its pods may connect to, whatever it asks for.
+    pub network: NetworkConfig,
     /// Image of the step that renders files.
     pub operator_image: String,
     /// CPU and memory of the containers with that image.

@@ -41,9 +41,12 @@ enum Command {
         /// File with the platform's settings for all drives (YAML). Absent: the defaults.
         #[arg(long, value_name = "FILE")]
         platform_config: Option<PathBuf>,
-        /// Where to answer /metrics, /healthz and /readyz.
+        /// Where to answer /metrics.
         #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
         metrics_address: SocketAddr,
+        /// Where to answer /healthz and /readyz: another port, so that requests for metrics cannot delay them.
+        #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+        probes_address: SocketAddr,
         /// How many drives are worked on at a time.
         #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
         concurrency: u16,
@@ -153,6 +156,7 @@ impl Cli {
                 namespaces,
                 platform_config,
                 metrics_address,
+                probes_address,
                 concurrency,
                 pod_labels,
                 election,
@@ -160,7 +164,10 @@ impl Cli {
                 logging::start();
                 let pod_namespace = std::env::var("POD_NAMESPACE").ok();
                 match OwnPods::read(pod_namespace.as_deref(), pod_labels.as_deref()) {
-                    Ok(own) => operate(namespaces, platform_config, metrics_address, concurrency, own, election).await,
+                    Ok(own) => {
+                        let addresses = (metrics_address, probes_address);
+                        operate(namespaces, platform_config, addresses, concurrency, own, election).await
+                    }
                     Err(error) => Err(error),
                 }
             }
@@ -200,7 +207,7 @@ impl Cli {
 async fn operate(
     namespaces: Vec<String>,
     platform_config: Option<PathBuf>,
-    metrics_address: SocketAddr,
+    (metrics_address, probes_address): (SocketAddr, SocketAddr),
     concurrency: u16,
     own_pods: Option<OwnPods>,
     election: ElectionFlags,
@@ -215,6 +222,7 @@ async fn operate(
         platform,
         platform_file: platform_config,
         metrics_address,
+        probes_address,
         concurrency,
         own_pods,
         election,

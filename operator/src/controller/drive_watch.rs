@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
@@ -18,6 +19,10 @@ use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::names;
 use ras_core::plan::data;
+use ras_core::validate::size::too_large;
+
+/// What `kubectl apply` without `--server-side` writes: the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A drive as it is stored, whether it decodes or not.
 pub type Stored = DeserializeGuard<RecruitmentDrive>;
@@ -27,9 +32,36 @@ pub fn key(drive: &Stored) -> DriveKey {
     DriveKey::new(&drive.namespace().unwrap_or_default(), &drive.name_any())
 }
 
+/// Begins the error of a drive that decoded and is not kept for its size.
+const TOO_LARGE: &str = "too large: ";
+
+/// Why a drive is kept without its spec, if that is for its size.
+pub fn is_too_large(invalid: &InvalidObject) -> Option<&str> {
+    invalid.error.strip_prefix(TOO_LARGE)
+}
+
+/// Drops what nobody here reads, so that a drive at rest takes no more memory than its spec: managed fields, what
+/// `kubectl apply` remembers, and the spec of a drive that is refused for its size.
+fn slim(drive: &mut Stored) {
+    let meta = drive.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+    if let Ok(decoded) = &mut drive.0
+        && let Some(why) = too_large(&decoded.spec)
+    {
+        let metadata = std::mem::take(&mut decoded.metadata);
+        drive.0 = Err(InvalidObject {
+            error: format!("{TOO_LARGE}{why}"),
+            metadata,
+        });
+    }
+}
+
 /// Takes one event.
 pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, sink: &EventSink, context: &Context) {
-    let event = event.modify(|drive| drive.managed_fields_mut().clear());
+    let event = event.modify(slim);
     let requeue = match &event {
         Event::Init => Requeue::new(),
         Event::InitApply(drive) => {

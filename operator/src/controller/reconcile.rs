@@ -164,7 +164,7 @@ async fn report_only(scope: &Scope<'_>, outcome: &ReconcileOutcome<'_>) -> Resul
     Ok((ReconcileResult::Blocked, requeue::at(changes_at, scope.now.0)))
 }
 
-/// The stored object does not decode.
+/// The stored object does not decode, or is too large to be kept.
 async fn undecodable(
     key: &DriveKey,
     invalid: &InvalidObject,
@@ -183,7 +183,11 @@ async fn undecodable(
         suspended: false,
         patched: Patched::Merge,
     };
-    let status = report::undecodable(&invalid.error, invalid.metadata.generation, &before, &now);
+    let generation = invalid.metadata.generation;
+    let status = match drive_watch::is_too_large(invalid) {
+        Some(why) => report::too_large(why, generation, &before, &now),
+        None => report::undecodable(&invalid.error, generation, &before, &now),
+    };
     update.write(status, context).await?;
     Ok((ReconcileResult::Blocked, Action::await_change()))
 }

@@ -19,7 +19,7 @@ use crate::controller::context::Context;
 use crate::controller::drive_watch;
 use crate::informer::store::{DriveKey, Requeue};
 use crate::informer::watch_stream::WatchStream;
-use crate::informer::watches::{EventSink, WatchScope, everything, watch_children, watch_pods};
+use crate::informer::watches::{self, EventSink, WatchScope, watch_children, watch_pods};
 use crate::platform_reload::{self, Change};
 use crate::telemetry::server::{Health, ProcessPhase};
 use ras_core::fetched::Apis;
@@ -163,7 +163,7 @@ pub(super) async fn follow_drives(
         let api: Api<DeserializeGuard<RecruitmentDrive>> = part
             .as_deref()
             .map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
-        let stream = watcher::watcher(api, everything()).boxed();
+        let stream = watcher::watcher(api, watches::drives()).boxed();
         WatchStream::new("RecruitmentDrive", part, stream, sink.api_health.clone()).into_stream()
     });
     // A reflector takes one list, so the first lists of all namespaces are merged into one. A later list follows a

@@ -13,6 +13,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self as kube_controller, ReconcileReason, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -51,6 +52,7 @@ pub struct RunSettings {
     /// The file of `platform`, which is reloaded when it changes. Absent: the defaults.
     pub platform_file: Option<PathBuf>,
     pub metrics_address: SocketAddr,
+    pub probes_address: SocketAddr,
     /// Concurrent reconciles.
     pub concurrency: u16,
     /// Absent: the ports of services are not checked, because no NetworkPolicy would allow it.
@@ -65,9 +67,10 @@ pub enum RunError {
     Connect(#[from] ClientError),
     #[error(transparent)]
     ObjectStore(#[from] ConnectError),
-    #[error("cannot listen on {address}: {source}. Choose another address with --metrics-address")]
+    #[error("cannot listen on {address}: {source}. Choose another address with {flag}")]
     Listen {
         address: SocketAddr,
+        flag: &'static str,
         source: std::io::Error,
     },
     #[error(
@@ -96,14 +99,13 @@ struct Started {
 pub async fn run(settings: RunSettings) -> Result<(), RunError> {
     let stop = Stop::listen();
     let metrics = Metrics::default();
-    let listener = server::listen(settings.metrics_address)
-        .await
-        .map_err(|source| RunError::Listen {
-            address: settings.metrics_address,
-            source,
-        })?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "answers /metrics, /healthz and /readyz");
+    let scrapes = listen(settings.metrics_address, "--metrics-address")?;
+    if let Ok(address) = scrapes.local_addr() {
+        tracing::info!(%address, "answers /metrics");
+    }
+    let probes = listen(settings.probes_address, "--probes-address")?;
+    if let Ok(address) = probes.local_addr() {
+        tracing::info!(%address, "answers /healthz and /readyz");
     }
     let election = match &settings.election {
         Some(settings) => Some(Election::new(
@@ -116,7 +118,8 @@ pub async fn run(settings: RunSettings) -> Result<(), RunError> {
     let leadership = election.as_ref().map_or_else(Leadership::alone, Election::leadership);
     let health = Health::new(leadership.clone());
     let mut tasks = JoinSet::new();
-    tasks.spawn(server::serve(listener, metrics.clone(), health.clone()));
+    tasks.spawn(server::serve_metrics(scrapes, metrics.clone()));
+    tasks.spawn(server::serve_probes(probes, health.clone()));
 
     let started = tokio::select! {
         biased;
@@ -128,6 +131,10 @@ pub async fn run(settings: RunSettings) -> Result<(), RunError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, RunError> {
+    server::listen(address).map_err(|source| RunError::Listen { address, flag, source })
 }
 
 /// Starts all watches and returns after the first lists of children.

@@ -1,18 +1,16 @@
-//! The HTTP server for `/metrics`, `/healthz` and `/readyz`.
+//! What is answered over HTTP: `/metrics` on one port, `/healthz` and `/readyz` on another.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode, header};
+use http::{Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::body::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::leadership::state::Leadership;
+use crate::telemetry::connections;
+pub use crate::telemetry::connections::listen;
 use crate::telemetry::metrics::Metrics;
 
 /// Time after the lease expired at which the process counts as dead. The loop that renews the lease ends the process
@@ -75,69 +73,48 @@ impl Health {
     }
 }
 
-pub async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Probably out of file descriptors: wait instead of spinning.
-                tracing::warn!(%error, "a connection for metrics was not accepted");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
+/// Answers `/metrics`.
+pub async fn serve_metrics(listener: TcpListener, metrics: Metrics) {
+    connections::serve(listener, move |request| match request.uri().path() {
+        "/metrics" => scrape(&metrics),
+        _ => text(StatusCode::NOT_FOUND, "try /metrics\n"),
+    })
+    .await;
+}
+
+/// Answers `/healthz` and `/readyz`, on a listener of its own: whoever keeps the other one busy makes no pod restart.
+pub async fn serve_probes(listener: TcpListener, health: Health) {
+    connections::serve(listener, move |request| {
+        let (status, words) = match request.uri().path() {
+            "/healthz" => health.live(),
+            "/readyz" => health.ready(),
+            _ => (StatusCode::NOT_FOUND, "try /healthz or /readyz\n"),
         };
-        let (metrics, health) = (metrics.clone(), health.clone());
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let answer = answer(&request, &metrics, &health);
-                async move { Ok::<_, Infallible>(answer) }
-            });
-            let served = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "a connection for metrics broke");
-            }
-        });
+        text(status, words)
+    })
+    .await;
+}
+
+fn scrape(metrics: &Metrics) -> Response<Full<Bytes>> {
+    match metrics.text() {
+        Ok(text) => response(
+            StatusCode::OK,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Bytes::from(text),
+        ),
+        Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written\n"),
     }
 }
 
-/// # Errors
-/// When the address is in use or not local.
-pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+fn text(status: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
+    response(status, "text/plain", Bytes::from_static(words.as_bytes()))
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics, health: &Health) -> Response<Full<Bytes>> {
-    let (status, kind, text) = match request.uri().path() {
-        "/metrics" => match metrics.text() {
-            Ok(text) => (
-                StatusCode::OK,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                text,
-            ),
-            Err(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "text/plain",
-                "metrics cannot be written\n".to_owned(),
-            ),
-        },
-        "/healthz" => plain(health.live()),
-        "/readyz" => plain(health.ready()),
-        _ => (
-            StatusCode::NOT_FOUND,
-            "text/plain",
-            "try /metrics, /healthz or /readyz\n".to_owned(),
-        ),
-    };
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
     response
-}
-
-fn plain((status, text): (StatusCode, &str)) -> (StatusCode, &'static str, String) {
-    (status, "text/plain", text.to_owned())
 }

@@ -253,8 +253,11 @@ fn a_service_that_restricts_its_egress_still_reaches_its_buckets() {
         let peers = rules.into_iter().flat_map(|rule| rule.to.unwrap_or_default());
         peers.filter_map(|peer| Some(peer.ip_block?.cidr)).collect::<Vec<_>>()
     };
-    assert_eq!(cidrs(MINIO), ["10.1.0.0/16"]);
-    assert_eq!(cidrs("objectStore: {}"), ["169.254.170.23/32", "fd00:ec2::23/128"]);
+    assert_eq!(cidrs(MINIO), ["169.254.20.10/32", "10.1.0.0/16"]);
+    assert_eq!(
+        cidrs("objectStore: {}"),
+        ["169.254.20.10/32", "169.254.170.23/32", "fd00:ec2::23/128"]
+    );
 }
 
 #[test]

@@ -102,7 +102,6 @@ fn only_ports_with_a_path_are_open_to_the_ingress_controller_and_metrics_to_prom
         json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}})
     );
     assert_eq!(ports(2), [9100]);
-    assert_eq!(policy["policyTypes"], json!(["Ingress"]));
 }
 
 #[test]
@@ -118,7 +117,7 @@ fn where_the_platform_names_no_namespaces_any_source_may_come() {
 #[test]
 fn nothing_connects_to_a_service_without_ports() {
     let policy = policy("d-worker", "");
-    assert_eq!(policy["policyTypes"], json!(["Ingress"]));
+    assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(policy.get("ingress"), None);
 }
 
@@ -133,10 +132,86 @@ fn an_empty_egress_leaves_the_cluster_dns_and_the_drive_itself() {
     assert_eq!(
         policy["egress"],
         json!([
-            {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
+            dns(),
             {"to": [{"podSelector": {"matchLabels": {"ras.dev/drive": "d"}}}]},
         ])
     );
+}
+
+/// Port 53 of the cluster's DNS server, and of no other address.
+fn dns() -> Value {
+    json!({
+        "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+        "to": [
+            {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+                "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+            },
+            {"ipBlock": {"cidr": "169.254.20.10/32"}},
+        ],
+    })
+}
+
+#[test]
+fn without_egress_everything_is_reached_but_the_metadata_addresses_of_clouds() {
+    let policy = policy("d-worker", "");
+    let any = json!({"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "Exists"}]});
+    let v4 = [
+        "169.254.169.254/32",
+        "168.63.129.16/32",
+        "192.0.0.192/32",
+        "100.100.100.200/32",
+    ];
+    let v6 = ["fd00:ec2::254/128", "fd20:ce::254/128"];
+    assert_eq!(
+        policy["egress"],
+        json!([
+            dns(),
+            {"to": [
+                {"namespaceSelector": any},
+                {"ipBlock": {"cidr": "0.0.0.0/0", "except": v4}},
+                {"ipBlock": {"cidr": "::/0", "except": v6}},
+            ]},
+        ])
+    );
+}
+
+#[test]
+fn a_platform_that_blocks_nothing_restricts_no_service_without_egress() {
+    let policy = policy("d-worker", "network: {blockedCidrs: []}");
+    assert_eq!(policy["policyTypes"], json!(["Ingress"]));
+    assert_eq!(policy.get("egress"), None);
+}
+
+#[test]
+fn a_range_in_egress_never_opens_what_the_platform_blocks() {
+    let drive = |cidr: &str| {
+        with_spec(&format!(
+            "services: [{{name: s, image: portal:1, migrate: {{command: [a]}}, egress: [{{cidr: '{cidr}'}}]}}]"
+        ))
+    };
+    let platform = platform::PlatformConfig::default();
+    for (cidr, except) in [
+        ("169.254.0.0/16", json!(["169.254.169.254/32"])),
+        ("fd00::/8", json!(["fd00:ec2::254/128", "fd20:ce::254/128"])),
+        ("10.0.0.0/8", Value::Null),
+    ] {
+        let valid = validate(&drive(cidr), &Fetched::default(), &platform).unwrap();
+        // The service's and that of its migration.
+        for policy in build(&valid).network_policies {
+            let policy = serde_json::to_value(policy.spec).unwrap();
+            assert_eq!(policy["egress"][2]["to"][0]["ipBlock"]["except"], except, "{cidr}");
+        }
+    }
+    let refused = validate(&drive("169.254.169.254/32"), &Fetched::default(), &platform).unwrap_err();
+    let said = refused.to_string();
+    for words in [
+        "spec.services[0].egress[0].cidr",
+        "network.blockedCidrs",
+        "remove the entry",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-# The operator makes buckets and sets them up. It cannot read what is in them, and cannot leave its prefix.
+# The operator makes buckets and sets them up. It cannot read what is in them, whatever a bucket's policy says, and cannot
+# leave its prefix. It may write the policies of its buckets: see SECURITY.md for what that means.
 
 locals {
   # One file says what the operator needs, for Terraform and for those who write their roles by hand. What it calls

@@ -8,7 +8,8 @@ import { runSimulation } from '@cloud-copilot/iam-simulate'
 const account = '111122223333'
 const { operator_policy, drives_policy } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
 
-const ask = async (policy, action, resource, tags, owner = account) => {
+// With `opened`, the bucket's own policy lets everybody do everything, as one who may write it could have arranged.
+const ask = async (policy, action, resource, tags, owner = account, opened = owner !== account) => {
   const answer = await runSimulation({
     request: {
       action,
@@ -23,7 +24,7 @@ const ask = async (policy, action, resource, tags, owner = account) => {
     serviceControlPolicies: [],
     resourceControlPolicies: [],
     // Another account that wants in would open its bucket with a policy of its own.
-    resourcePolicy: owner === account ? undefined : {
+    resourcePolicy: !opened ? undefined : {
       Version: '2012-10-17',
       Statement: [{ Effect: 'Allow', Principal: '*', Action: 's3:*', Resource: ['arn:aws:s3:::*', 'arn:aws:s3:::*/*'] }],
     },
@@ -58,11 +59,15 @@ const promises = [
   ['the operator deletes no backup', operator_policy, 's3:DeleteObject', 'campus-backup-111122223333/dump', {}, false],
   ['the operator reads no object', operator_policy, 's3:GetObject', `${own}/cv.pdf`, {}, false],
   ['the operator writes no object', operator_policy, 's3:PutObject', `${own}/cv.pdf`, {}, false],
+  ['the operator reads no object whatever a bucket policy says', operator_policy, 's3:GetObject', `${own}/cv.pdf`, {}, false, account, true],
+  ['the operator reads no old version whatever a bucket policy says', operator_policy, 's3:GetObjectVersion', `${own}/cv.pdf`, {}, false, account, true],
+  ['the operator writes no object whatever a bucket policy says', operator_policy, 's3:PutObject', `${own}/cv.pdf`, {}, false, account, true],
+  ['the operator sends no objects elsewhere whatever a bucket policy says', operator_policy, 's3:PutReplicationConfiguration', own, {}, false, account, true],
 ]
 
 let broken = 0
-for (const [promise, policy, action, resource, tags, wanted, owner] of promises) {
-  if (await ask(policy, action, resource, tags, owner) !== wanted) {
+for (const [promise, policy, action, resource, tags, wanted, owner, opened] of promises) {
+  if (await ask(policy, action, resource, tags, owner, opened) !== wanted) {
     broken += 1
     console.log(`  broken: ${promise}: ${action} on ${resource} is ${wanted ? 'not allowed' : 'allowed'}`)
   }

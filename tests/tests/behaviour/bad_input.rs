@@ -91,6 +91,66 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     Ok(())
 }
 
+#[tokio::test]
+async fn a_drive_that_is_too_large_is_reported_and_harms_no_other() -> Result<(), Error> {
+    let test_env = TestEnv::start("large").await?;
+    let drive = |name: &str, image: &str, files: usize| {
+        let files: Vec<Value> = (0..files)
+            .map(|number| json!({"path": format!("/etc/portal/{number}"), "content": "x".repeat(50_000)}))
+            .collect();
+        json!({
+            "apiVersion": "ras.dev/v1alpha1",
+            "kind": "RecruitmentDrive",
+            "metadata": {"name": name},
+            "spec": {"services": [{"name": "web", "image": format!("registry.example.com/web:{image}"), "files": files}]},
+        })
+        .to_string()
+    };
+    test_env.apply(&drive("grown", "1", 1)).await?;
+    test_env.ready("grown").await?;
+
+    // It grew, and stays as it was.
+    test_env.apply(&drive("grown", "2", 6)).await?;
+    let ready = ready_of_any(&test_env, "grown", "InvalidSpec").await?;
+    let message = ready["message"].as_str().unwrap_or_default();
+    for words in [
+        "spec: is larger than 256 KiB",
+        "split the drive",
+        "what runs goes on running",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+    assert_eq!(
+        of_deployment(&test_env, "grown-web", IMAGE).await?,
+        "registry.example.com/web:1"
+    );
+
+    // Thirty more of them take no memory while they are at rest.
+    let before = test_env.operator.memory()?;
+    for number in 0..30 {
+        test_env.apply(&drive(&format!("large-{number}"), "1", 12)).await?;
+    }
+    for number in 0..30 {
+        ready_of_any(&test_env, &format!("large-{number}"), "InvalidSpec").await?;
+    }
+    let after = test_env.operator.memory()?;
+    println!(
+        "30 drives of 600 KB: {} KiB before, {} KiB after",
+        before.own, after.own
+    );
+    assert!(after.own < before.own + 16 * 1024, "{before:?} {after:?}");
+    test_env.apply(&drive("well", "1", 1)).await?;
+    test_env.ready("well").await?;
+
+    test_env.apply(&drive("grown", "2", 1)).await?;
+    test_env.ready("grown").await?;
+    assert_eq!(
+        of_deployment(&test_env, "grown-web", IMAGE).await?,
+        "registry.example.com/web:2"
+    );
+    Ok(())
+}
+
 const OLDER: &str = "
 apiVersion: ras.dev/v1alpha1
 kind: RecruitmentDrive

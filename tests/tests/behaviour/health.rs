@@ -1,14 +1,18 @@
 //! What the program tells of itself: health, metrics, how it ends, and why it does not begin.
 
-use std::{io::Write as _, net::TcpListener, time::Instant};
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
-use futures::future::join_all;
+use futures::{StreamExt as _, future::join_all};
 use k8s_openapi::api::{apps::v1::Deployment, networking::v1::Ingress};
 use ras_tests::{
     Cluster, Error, FakeKubelet, Operator, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually,
     program_beside,
 };
-use tokio::{process::Command, time::timeout};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, process::Command, time::timeout};
 
 use crate::seen::{kubectl, look, restart_operator};
 
@@ -128,12 +132,67 @@ async fn sigterm_ends_it_with_success() -> Result<(), Error> {
     Ok(())
 }
 
+/// Opens connections with requests that never end: the first half of a head, or a head with more than anybody needs.
+async fn unfinished(address: std::net::SocketAddr, count: usize, filler: usize) -> Vec<TcpStream> {
+    let head = format!("GET /metrics HTTP/1.1\r\nhost: a\r\nfiller: {}", "a".repeat(filler));
+    futures::stream::iter(0..count)
+        .map(|_| async {
+            let mut stream = TcpStream::connect(address).await.ok()?;
+            // What is too long is answered and closed while it is sent.
+            let _ = timeout(Duration::from_secs(2), stream.write_all(head.as_bytes())).await;
+            Some(stream)
+        })
+        .buffer_unordered(100)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+#[tokio::test]
+async fn thousands_of_unfinished_requests_cost_no_memory_and_keep_no_probe_waiting() -> Result<(), Error> {
+    let mut test_env = TestEnv::start("flood").await?;
+    test_env.apply(DRIVE).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(test_env.operator.get("/metrics").await?.0, 200);
+    let before = test_env.operator.memory()?;
+    let metrics = test_env.operator.metrics_address(PATIENCE).await?;
+    let probes = test_env.operator.probes_address(PATIENCE).await?;
+
+    let mut held = unfinished(metrics, 2000, 10).await;
+    held.extend(unfinished(metrics, 900, 400 * 1024).await);
+    held.extend(unfinished(probes, 2000, 10).await);
+    assert!(held.len() > 4000, "only {} connections were opened", held.len());
+    for _ in 0..20 {
+        let began = Instant::now();
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(test_env.operator.get(path).await?.0, 200, "{path}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+    let after = test_env.operator.memory()?;
+    let grown = after.highest.saturating_sub(before.highest);
+    println!(
+        "{} connections: at most {grown} KiB more than {} KiB",
+        held.len(),
+        before.highest
+    );
+    assert!(grown < 16 * 1024, "{grown} KiB more: {before:?}, {after:?}");
+    // The work goes on.
+    test_env.apply(&DRIVE.replace("web:1", "web:2")).await?;
+    test_env.ready("spring").await.map(drop)
+}
+
 /// Runs the program where it cannot go on: it must end by itself, without success. Returns what it said.
 async fn refusal(arguments: &[&str], kubeconfig: &str) -> String {
     let mut command = Command::new(program_beside("ras-operator").unwrap());
     command
         .arg("run")
         .args(arguments)
+        .args([ANY_PORT, ANY_PROBES_PORT].iter().filter(|any| {
+            !arguments
+                .iter()
+                .any(|given| given.split('=').next() == any.split('=').next())
+        }))
         .env("KUBECONFIG", kubeconfig)
         .kill_on_drop(true);
     let output = timeout(PATIENCE, command.output())
@@ -146,6 +205,7 @@ async fn refusal(arguments: &[&str], kubeconfig: &str) -> String {
 }
 
 const ANY_PORT: &str = "--metrics-address=127.0.0.1:0";
+const ANY_PROBES_PORT: &str = "--probes-address=127.0.0.1:0";
 
 #[tokio::test]
 async fn a_missing_definition_is_told_with_what_to_do() -> Result<(), Error> {
@@ -300,8 +360,10 @@ async fn changed_platform_settings_are_in_force_without_a_restart_and_wrong_ones
 async fn a_port_in_use_is_told() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = refusal(&[&format!("--metrics-address={address}")], "/nowhere").await;
-    assert!(said.contains(&address) && said.contains("--metrics-address"), "{said}");
+    for flag in ["--metrics-address", "--probes-address"] {
+        let said = refusal(&[&format!("{flag}={address}")], "/nowhere").await;
+        assert!(said.contains(&address) && said.contains(flag), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! `NetworkPolicy`: who may connect to a service, and, where the drive says so, what it may connect to.
+//! `NetworkPolicy`: who may connect to a service, and what it may connect to: what the drive lists, or everything but what the
+//! platform blocks.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use ras_crds::spec::{EgressRule, Protocol};
 
 use super::{labels, metadata};
 use crate::build::lists::unless_empty;
+use crate::cidr;
 use crate::fetched::OwnPods;
 use crate::plan::Plan;
 use crate::plan::listeners::ports as listeners;
@@ -22,16 +24,12 @@ const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 pub(super) fn build(plan: &Plan<'_>, service: &ValidService) -> NetworkPolicy {
     let drive = plan.drive;
-    let egress = service.egress.as_ref().map(|rules| egress(drive, rules));
-    let mut policy_types = vec!["Ingress".to_owned()];
-    if egress.is_some() {
-        policy_types.push("Egress".to_owned());
-    }
+    let egress = egress(drive, service.egress.as_deref());
     NetworkPolicy {
         metadata: metadata::of_service(drive, service),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels::select_service(drive, &service.name)),
-            policy_types: Some(policy_types),
+            policy_types: Some(policy_types(egress.as_ref())),
             // Without any rule nothing may come in, which is right for a service that listens on nothing.
             ingress: unless_empty(ingress(plan, service)),
             egress,
@@ -46,13 +44,12 @@ pub(super) fn of_job(
     selector: LabelSelector,
     asked: Option<&[EgressRule]>,
 ) -> NetworkPolicy {
-    let egress = asked.map(|rules| egress(drive, rules));
-    let types = std::iter::once("Ingress").chain(egress.is_some().then_some("Egress"));
+    let egress = egress(drive, asked);
     NetworkPolicy {
         metadata,
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(selector),
-            policy_types: Some(types.map(str::to_owned).collect()),
+            policy_types: Some(policy_types(egress.as_ref())),
             ingress: None,
             egress,
         }),
@@ -115,14 +112,19 @@ fn operators(operator: &OwnPods) -> NetworkPolicyPeer {
     }
 }
 
-fn egress(drive: &ValidDrive, asked: &[EgressRule]) -> Vec<NetworkPolicyEgressRule> {
-    let dns = [Protocol::Udp, Protocol::Tcp].map(|protocol| number(53, protocol));
-    // Names are looked up in the cluster's DNS, wherever that runs.
+fn policy_types(egress: Option<&Vec<NetworkPolicyEgressRule>>) -> Vec<String> {
+    let types = std::iter::once("Ingress").chain(egress.is_some().then_some("Egress"));
+    types.map(str::to_owned).collect()
+}
+
+/// What pods may connect to: `asked`, or everything; never what the platform blocks. Absent: not restricted.
+fn egress(drive: &ValidDrive, asked: Option<&[EgressRule]>) -> Option<Vec<NetworkPolicyEgressRule>> {
+    let blocked = &drive.network.blocked_cidrs;
+    let Some(asked) = asked else {
+        return (!blocked.is_empty()).then(|| vec![dns(drive), everything(blocked)]);
+    };
     let mut rules = vec![
-        NetworkPolicyEgressRule {
-            ports: Some(dns.to_vec()),
-            to: None,
-        },
+        dns(drive),
         NetworkPolicyEgressRule {
             ports: None,
             to: Some(vec![pods_of(drive)]),
@@ -133,16 +135,54 @@ fn egress(drive: &ValidDrive, asked: &[EgressRule]) -> Vec<NetworkPolicyEgressRu
             ports: rule
                 .port
                 .map(|port| vec![number(port, rule.protocol.unwrap_or_default())]),
-            to: Some(vec![NetworkPolicyPeer {
-                ip_block: Some(IPBlock {
-                    cidr: rule.cidr.clone(),
-                    except: None,
-                }),
-                ..NetworkPolicyPeer::default()
-            }]),
+            to: Some(vec![range(&rule.cidr, blocked)]),
         }
     }));
-    rules
+    Some(rules)
+}
+
+/// Port 53 of the cluster's DNS and of nothing else: an open port 53 is a way out for data and for any protocol.
+fn dns(drive: &ValidDrive) -> NetworkPolicyEgressRule {
+    let dns = &drive.network.dns;
+    let pods = NetworkPolicyPeer {
+        pod_selector: Some(LabelSelector {
+            match_labels: Some(dns.pod_labels.clone()),
+            ..LabelSelector::default()
+        }),
+        ..namespace(&dns.namespace)
+    };
+    let ports = [Protocol::Udp, Protocol::Tcp].map(|protocol| number(53, protocol));
+    let outside = dns.cidrs.iter().map(|cidr| range(cidr, &[]));
+    NetworkPolicyEgressRule {
+        ports: Some(ports.to_vec()),
+        to: Some(std::iter::once(pods).chain(outside).collect()),
+    }
+}
+
+/// Every pod and every address but for those that are blocked. Pods are named as well as addresses, because some network
+/// plugins know pods by their labels only.
+fn everything(blocked: &[String]) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        ports: None,
+        to: Some(vec![
+            any_namespace(),
+            range("0.0.0.0/0", blocked),
+            range("::/0", blocked),
+        ]),
+    }
+}
+
+/// A range without the blocked ones in it. A blocked range that is all of it, or more, cannot be taken out: `validate`
+/// refuses it in a drive, and what the platform itself asks for is left.
+fn range(cidr: &str, blocked: &[String]) -> NetworkPolicyPeer {
+    let inside = |range: &&String| cidr::contains(cidr, range) && !cidr::contains(range, cidr);
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: cidr.to_owned(),
+            except: unless_empty(blocked.iter().filter(inside).cloned()),
+        }),
+        ..NetworkPolicyPeer::default()
+    }
 }
 
 fn port(port: &ValidPort) -> NetworkPolicyPort {

@@ -1,6 +1,7 @@
 //! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
 
 mod error;
+mod network;
 mod object_store;
 mod resources;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use error::unusable;
 pub use error::{API_VERSION, PlatformError};
+pub use network::{DnsConfig, NetworkConfig};
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
 
@@ -48,6 +50,8 @@ pub struct PlatformConfig {
     pub cache: CacheConfig,
     /// How the ports of services are checked.
     pub listener_checks: ListenerChecksConfig,
+    /// What pods of drives may connect to.
+    pub network: NetworkConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -67,6 +71,7 @@ impl Default for PlatformConfig {
             secrets: SecretsConfig::default(),
             cache: CacheConfig::default(),
             listener_checks: ListenerChecksConfig::default(),
+            network: NetworkConfig::default(),
             object_store: None,
         }
     }
@@ -269,6 +274,7 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
             );
         }
     }
+    network::check(&config.network)?;
     resources::check(&config)?;
     if let Some(store) = &config.object_store {
         object_store::check(store)?;
@@ -373,6 +379,24 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(field), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn the_network_of_drives_is_checked_before_every_network_policy_is_refused() {
+        for (text, field) in [
+            ("network: {dns: {namespace: Kube}}", "network.dns.namespace"),
+            ("network: {dns: {podLabels: {}}}", "network.dns.podLabels"),
+            ("network: {dns: {cidrs: [10.96.0.10]}}", "network.dns.cidrs"),
+            ("network: {blockedCidrs: [10.0.0.5/8]}", "network.blockedCidrs"),
+            ("network: {blockedCidrs: [0.0.0.0/0]}", "network.blockedCidrs"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(field), "{text}: {error}");
+        }
+        assert_eq!(
+            parse("network: {dns: {cidrs: []}}").unwrap().network.dns.namespace,
+            "kube-system"
+        );
     }
 
     #[test]

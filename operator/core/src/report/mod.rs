@@ -113,6 +113,27 @@ pub fn undecodable(
     }
 }
 
+/// The status of a drive that is too large to be kept in memory: `why` continues a sentence about its spec.
+pub fn too_large(
+    why: &str,
+    generation: Option<i64>,
+    before: &RecruitmentDriveStatus,
+    now: &Time,
+) -> RecruitmentDriveStatus {
+    let message = format!("spec: {why}; what runs goes on running");
+    let update = |kind, is_true| ConditionUpdate::new(kind, is_true, Reason::InvalidSpec, &message);
+    let updates = vec![
+        update(ConditionType::Ready, false),
+        update(ConditionType::Reconciling, false),
+        update(ConditionType::Stalled, true),
+    ];
+    RecruitmentDriveStatus {
+        observed_generation: generation,
+        conditions: conditions(updates, generation, before, now),
+        ..before.clone()
+    }
+}
+
 /// The status of a drive that is being deleted and has buckets to be removed first.
 pub fn deleting(
     before: &RecruitmentDriveStatus,

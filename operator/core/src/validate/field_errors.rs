@@ -26,6 +26,13 @@ impl fmt::Display for FieldError {
 pub struct FieldErrorList(Vec<FieldError>);
 
 impl FieldErrorList {
+    /// The only problem of a spec that is looked into no further.
+    pub(super) fn one(field: &str, message: String) -> Self {
+        let mut found = FieldErrors::default();
+        found.invalid(field, message);
+        Self(found.0)
+    }
+
     /// Every problem.
     pub fn iter(&self) -> impl Iterator<Item = &FieldError> {
         self.0.iter()

@@ -25,6 +25,7 @@ mod rotation;
 mod secrets;
 mod service;
 mod sources;
+pub mod size;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,9 @@ pub fn validate(
     platform: &PlatformConfig,
 ) -> Result<ValidDrive, FieldErrorList> {
     let mut found = FieldErrors::default();
+    if let Some(why) = size::too_large(&drive.spec) {
+        return Err(FieldErrorList::one("spec", why));
+    }
     let cache = cache::Cache::read(drive, &mut found);
     let drive = &*expanded(drive, &platform.cache);
     let spec = &drive.spec;
@@ -116,6 +120,7 @@ pub fn validate(
         operator_image: platform.operator_image.clone(),
         operator_resources: quantity::given(platform.operator_containers.amounts()),
         listener_checks: platform.listener_checks.enabled,
+        network: platform.network.clone(),
         migration_requests: migration::requests(drive.metadata.annotations.as_ref()),
         name,
     };

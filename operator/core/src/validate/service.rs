@@ -80,7 +80,7 @@ pub(super) fn read(
             format!("{grace} is out of range: 0 to 86400"),
         );
     }
-    egress(&field, service, found);
+    egress(&field, service, platform, found);
     let buckets = used_buckets(service.uses.as_ref(), &service.env, &service.sidecars);
     let databases = used_databases(service.uses.as_ref(), &service.env, &service.sidecars);
     security(&field, service, found);
@@ -368,12 +368,22 @@ fn tcp_port(field: &str, name: &str, ports: &[ValidPort], found: &mut FieldError
     port.cloned()
 }
 
-fn egress(field: &str, service: &Service, found: &mut FieldErrors) {
+fn egress(field: &str, service: &Service, platform: &PlatformConfig, found: &mut FieldErrors) {
     for (index, rule) in service.egress.iter().flatten().enumerate() {
         if let Err(why) = cidr::check(&rule.cidr) {
             found.invalid(
                 format!("{field}.egress[{index}].cidr"),
                 format!("{:?} {why}", rule.cidr),
+            );
+        }
+        let blocked = platform.network.blocked_cidrs.iter();
+        if let Some(range) = blocked.filter(|range| cidr::contains(range, &rule.cidr)).next() {
+            found.invalid(
+                format!("{field}.egress[{index}].cidr"),
+                format!(
+                    "{} is in {range}, which the platform lets no drive connect to (network.blockedCidrs): remove the entry",
+                    rule.cidr
+                ),
             );
         }
         if rule.port.is_some_and(|port| !(1..=65_535).contains(&port)) {

@@ -25,6 +25,25 @@ fn service(said: &str) -> String {
 }
 
 #[test]
+fn a_drive_over_the_bound_is_refused_and_one_below_it_is_not() {
+    let files = |count: usize| {
+        let files: Vec<String> = (0..count)
+            .map(|number| format!("{{path: /etc/{number}, content: {}}}", "x".repeat(50_000)))
+            .collect();
+        drive(&service(&format!("files: [{}]", files.join(", "))))
+    };
+    assert_eq!(problems(&files(5), &Fetched::default()), []);
+    let refused = problems(&files(6), &Fetched::default());
+    let [problem] = refused.as_slice() else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(problem.field, "spec");
+    for words in ["larger than 256 KiB", "split the drive"] {
+        assert!(problem.message.contains(words), "{problem}");
+    }
+}
+
+#[test]
 #[allow(clippy::too_many_lines)] // One table: every mistake beside the field that is named for it.
 fn mistakes_are_named_with_their_field() {
     let long = "x".repeat(1_000_000);

@@ -32,8 +32,12 @@ run "another_prefix_is_carried_into_every_right" {
 
 run "the_operator_reads_no_object" {
   assert {
-    condition     = !anytrue([for action in flatten([for statement in jsondecode(aws_iam_role_policy.operator.policy).Statement : statement.Action]) : contains(["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], action)])
+    condition     = !anytrue([for action in flatten([for statement in jsondecode(aws_iam_role_policy.operator.policy).Statement : statement.Action if statement.Effect == "Allow"]) : contains(["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], action)])
     error_message = "the operator could read or write what is in a bucket"
+  }
+  assert {
+    condition     = alltrue([for action in ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"] : contains(flatten([for statement in jsondecode(aws_iam_role_policy.operator.policy).Statement : statement.Action if statement.Effect == "Deny"]), action)])
+    error_message = "a bucket policy could let the operator read or write objects"
   }
 }
 

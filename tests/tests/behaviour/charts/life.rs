@@ -61,7 +61,7 @@ async fn knows_url(cluster: &Cluster) -> Result<bool, Error> {
 async fn refusal(cluster: &Cluster) -> String {
     let mut command = tokio::process::Command::new(program_beside("ras-operator").unwrap());
     command
-        .args(["run", "--metrics-address=127.0.0.1:0"])
+        .args(["run", "--metrics-address=127.0.0.1:0", "--probes-address=127.0.0.1:0"])
         .env("KUBECONFIG", &cluster.description().kubeconfig)
         .kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await;

@@ -5,7 +5,7 @@ use ras_tests::{Error, Helm};
 use super::{OPERATOR, values};
 
 /// Values, and what the refusal has to name.
-const REFUSED: [(&str, &[&str]); 17] = [
+const REFUSED: [(&str, &[&str]); 19] = [
     ("replica: 3", &["replica"]),
     ("replicas: two", &["/replicas", "integer"]),
     ("replicas: -1", &["/replicas"]),
@@ -32,6 +32,15 @@ const REFUSED: [(&str, &[&str]); 17] = [
     (
         "leaderElection: {enabled: false}",
         &["replicas is 2", "set replicas to 1"],
+    ),
+    ("probes: {port: 8080}", &["metrics.port and probes.port", "8080"]),
+    (
+        "metrics: {serviceMonitor: {enabled: true}}",
+        &[
+            "metrics.serviceMonitor.enabled",
+            "platform.monitoring.namespace",
+            "networkPolicy.metricsFrom",
+        ],
     ),
     (
         "serviceAccount: {create: false}",

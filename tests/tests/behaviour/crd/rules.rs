@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{a_good_drive, cluster_with_drives, drives, tried};
 use kube::api::{DeleteParams, DynamicObject, PostParams};
+use ras_core::{
+    fetched::Fetched,
+    platform::{ObjectStoreConfig, PlatformConfig},
+};
 use ras_tests::{Error, repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +28,32 @@ struct Row {
     field: String,
     #[serde(default)]
     says: String,
+    #[serde(default)]
+    by: By,
+}
+
+/// Who refuses.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+enum By {
+    #[default]
+    ApiServer,
+    /// The rule would cost the API server too much, so the operator alone reports it.
+    Operator,
+}
+
+/// What the operator reports about a drive that the API server took.
+fn reported(drive: Value) -> String {
+    let drive = serde_json::from_value(drive).unwrap();
+    let found = ras_core::validate::validate(
+        &drive,
+        &Fetched::default(),
+        &PlatformConfig {
+            object_store: Some(ObjectStoreConfig::default()),
+            ..PlatformConfig::default()
+        },
+    );
+    found.err().map(|problems| problems.to_string()).unwrap_or_default()
 }
 
 /// One change of the good drive, or several of which each is tried by itself.
@@ -145,6 +175,7 @@ async fn every_promise_of_the_definition_is_kept_by_the_api_server() -> Result<(
         refused,
         field,
         says,
+        by,
     } in &promises
     {
         if let Some(before) = before {
@@ -157,6 +188,17 @@ async fn every_promise_of_the_definition_is_kept_by_the_api_server() -> Result<(
         }
         for change in refused.iter() {
             match tried(&drives, &change.drive()).await {
+                Ok(()) if *by == By::Operator => {
+                    let reported = reported(change.drive());
+                    if !reported.contains(field) || !reported.contains(says) {
+                        broken.push(format!("{promise}: {change:?} is reported as {reported}"));
+                    }
+                }
+                Err(refusal) if *by == By::Operator => {
+                    broken.push(format!(
+                        "{promise}: {change:?} was refused by the API server: {refusal}"
+                    ));
+                }
                 Ok(()) => broken.push(format!("{promise}: {change:?} was accepted")),
                 // `spec.services[0].files` and not `spec.services[0].files[0]`, unless that was meant.
                 Err(refusal) if !names(&refusal, field) || !refusal.contains(says) => {

@@ -230,6 +230,64 @@ async fn nothing_beyond_the_prefix_is_allowed(kind: StoreKind) -> Result<(), Err
     Ok(())
 }
 
+/// What the operator could gain by writing a bucket's policy, which it may.
+async fn a_bucket_policy_gives_the_operator_no_object(kind: StoreKind) -> Result<(), Error> {
+    let enforcing = enforcing(kind).await?;
+    let (access_key, secret_key) = enforcing.keys(None);
+    let operator = enforcing.store.client_as(access_key, secret_key);
+    let root = enforcing.store.client();
+    let bucket = format!("ras-widened-d-resumes-{}", kind.to_string().to_lowercase());
+    let made = root.create_bucket().bucket(&bucket).send().await;
+    made.map_err(|error| look::failed("CreateBucket", &error))?;
+    look::put(&root, &bucket, "cv.pdf", "data").await?;
+    let everybody = format!(
+        r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Principal": {{"AWS": ["*"]}},
+            "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::{bucket}/*"]}}]}}"#
+    );
+    let written = operator
+        .put_bucket_policy()
+        .bucket(&bucket)
+        .policy(everybody)
+        .send()
+        .await;
+    written.map_err(|error| look::failed("PutBucketPolicy", &error))?;
+    let refused = [
+        look::get(&operator, &bucket, "cv.pdf").await.err(),
+        look::put(&operator, &bucket, "cv.pdf", "forged").await.err(),
+    ];
+    for error in refused {
+        let error = error.map(|error| error.to_string());
+        assert!(
+            error.as_ref().is_some_and(|error| error.contains("AccessDenied")),
+            "{error:?}"
+        );
+    }
+    assert_eq!(look::get(&root, &bucket, "cv.pdf").await?.as_deref(), Some("data"));
+    Ok(())
+}
+
+#[test]
+fn what_the_operator_is_denied_is_every_way_to_an_object_and_nothing_that_it_needs() {
+    for kind in ENFORCING {
+        let policy = Policy::shipped(kind);
+        let denied = policy.denied();
+        for action in [
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            "s3:PutObject",
+            "s3:PutReplicationConfiguration",
+        ] {
+            assert!(denied.iter().any(|one| one == action), "{kind}: {action}");
+        }
+        let both: Vec<_> = policy
+            .actions()
+            .into_iter()
+            .filter(|action| denied.contains(action))
+            .collect();
+        assert_eq!(both, Vec::<String>::new(), "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn programs_may_use_objects_of_their_own_namespace_and_change_no_setting() -> Result<(), Error> {
     let store = &enforcing(StoreKind::Minio).await?.store;
@@ -300,6 +358,8 @@ macro_rules! on_every_store_that_enforces {
 }
 
 on_every_store_that_enforces!(
-    minio Minio: an_operator_with_the_shipped_policy_is_refused_nothing nothing_beyond_the_prefix_is_allowed;
-    moto Moto: an_operator_with_the_shipped_policy_is_refused_nothing nothing_beyond_the_prefix_is_allowed;
+    minio Minio: an_operator_with_the_shipped_policy_is_refused_nothing nothing_beyond_the_prefix_is_allowed
+        a_bucket_policy_gives_the_operator_no_object;
+    moto Moto: an_operator_with_the_shipped_policy_is_refused_nothing nothing_beyond_the_prefix_is_allowed
+        a_bucket_policy_gives_the_operator_no_object;
 );

@@ -43,10 +43,18 @@ impl Policy {
 
     /// Every right that it gives.
     pub fn actions(&self) -> Vec<String> {
+        self.with_effect("Allow")
+    }
+
+    /// Every right that it denies, whatever else gives it.
+    pub fn denied(&self) -> Vec<String> {
+        self.with_effect("Deny")
+    }
+
+    fn with_effect(&self, effect: &str) -> Vec<String> {
         let statements = self.0["Statement"].as_array().expect("statements");
-        let actions = statements
-            .iter()
-            .flat_map(|statement| statement["Action"].as_array().expect("a list of actions"));
+        let allowed = statements.iter().filter(|statement| statement["Effect"] == effect);
+        let actions = allowed.flat_map(|statement| statement["Action"].as_array().expect("a list of actions"));
         actions
             .map(|action| action.as_str().expect("a text").to_owned())
             .collect()
@@ -65,7 +73,7 @@ impl Policy {
     /// The same without one of its rights.
     fn without(mut self, action: Option<&str>) -> Self {
         let statements = self.0["Statement"].as_array_mut().expect("statements");
-        for statement in &mut *statements {
+        for statement in statements.iter_mut().filter(|statement| statement["Effect"] == "Allow") {
             let actions = statement["Action"].as_array_mut().expect("a list of actions");
             actions.retain(|one| one.as_str() != action);
         }
@@ -97,9 +105,14 @@ impl Enforcing {
         Ok(Self { store, users })
     }
 
+    /// The keys of the user who has all rights but this one.
+    pub fn keys(&self, without: Option<&str>) -> &(String, String) {
+        &self.users[&without.map(str::to_owned)]
+    }
+
     /// Writes the keys of the user who has all rights but this one, as they are mounted into the operator's pod.
     pub fn write_keys(&self, without: Option<&str>, folder: &Path) {
-        let (access_key, secret_key) = &self.users[&without.map(str::to_owned)];
+        let (access_key, secret_key) = self.keys(without);
         write(&folder.join("AWS_ACCESS_KEY_ID"), access_key);
         write(&folder.join("AWS_SECRET_ACCESS_KEY"), secret_key);
     }
