@@ -17,6 +17,7 @@ use ras_core::applied::{Changes, Outcome};
 use ras_core::bucket::state::BucketChangeKind;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
+use ras_core::plain_text::plain;
 use ras_core::plan::data::{child_kind, reason};
 use ras_core::plan::login_record::after_rollback;
 use ras_core::report::buckets::is_lost;
@@ -419,7 +420,7 @@ fn publish(
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(cut(note)),
+        note: Some(cut(plain(&note, MOST))),
         action: action.to_owned(),
         secondary,
     };

@@ -21,6 +21,7 @@ use crate::fetched::pods::PodFailure;
 use crate::fetched::record::{ChildKey, DeploymentState, StatefulSetState};
 use crate::kind::Kind;
 use crate::names;
+use crate::plain_text::{LONGEST_MESSAGE, plain};
 use crate::plan::Plan;
 use crate::plan::data::Data;
 use crate::plan::listeners::Seen;
@@ -142,7 +143,8 @@ impl ConditionUpdate {
             status,
             unknown: false,
             reason,
-            message: message.into(),
+            // What is quoted in it may be anybody's words.
+            message: plain(&message.into(), LONGEST_MESSAGE),
             stalls: false,
         }
     }

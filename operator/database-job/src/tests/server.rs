@@ -49,6 +49,7 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
             let asked = request.databases.iter().find(|asked| asked.name == *database);
             let made = Database {
                 owner: owner.clone(),
+                owner_comment: observed.roles.get(owner).and_then(|role| role.comment.clone()),
                 comment: None,
                 inside: Some(Inside {
                     extensions: BTreeSet::new(),
