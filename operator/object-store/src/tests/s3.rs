@@ -313,7 +313,7 @@ async fn endless(head: &'static [u8], more: &'static [u8]) -> (String, Arc<Atomi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_never_ends_is_not_kept() {
-    let heads = [
+    let heads: [(&'static [u8], &'static [u8]); 4] = [
         (
             &b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult>"[..],
             &b"<Contents><Key>k</Key></Contents>"[..],
