@@ -346,6 +346,9 @@ pub struct DatabaseStatus {
     /// What is not as asked, when something is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What is weak in how the server is reached, for instance that its certificate is not verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// Which login programs have. Absent: the passwords neither rotate nor ever did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<DatabaseLoginStatus>,

@@ -17,13 +17,21 @@ impl Stop {
     /// process.
     pub fn listen() -> Self {
         let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
+        let end = async move {
             signalled().await;
             sender.send_replace(true);
             tokio::time::sleep(EXIT_AFTER).await;
             tracing::warn!("running reconciles did not end within {} s", EXIT_AFTER.as_secs());
             std::process::exit(0);
-        });
+        };
+        // On a thread of its own, so that the process ends in time also if something keeps all threads of the runtime busy.
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => drop(std::thread::spawn(move || runtime.block_on(end))),
+            Err(error) => {
+                tracing::warn!(%error, "signals share the threads of everything else");
+                tokio::spawn(end);
+            }
+        }
         Self(receiver)
     }
 

@@ -41,8 +41,8 @@ pub struct Database {
     pub managed: Option<ManagedDatabase>,
 
     /// A server that somebody else keeps, such as RDS: a Secret of this namespace with the keys `host`, `username`
-    /// and `password` and, where they are needed, `port`, `sslmode` and `ca` (certificates, PEM). Without `sslmode` TLS is
-    /// required, and with `ca` the server has to be the one it says. The user must be allowed to make roles and databases.
+    /// and `password` and, where they are needed, `port`, `sslmode` and `ca` (certificates, PEM). Without `sslmode` the
+    /// Job verifies the server's certificate, by `ca` or by public authorities. The user must be allowed to make roles and databases.
     /// The operator does not read the Secret; pods do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExistingSecret>,

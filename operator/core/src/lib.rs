@@ -21,6 +21,7 @@ pub mod fetched;
 pub mod foreign;
 pub mod kind;
 pub mod names;
+pub mod plain_text;
 pub mod plan;
 pub mod platform;
 pub mod redaction;

@@ -3,6 +3,8 @@
 //! What a program says as it fails is the fastest help there is, and now and then it says its password, too. Nobody can
 //! tell credentials from words for certain, so this errs on the side of taking out too much.
 
+use crate::plain_text::plain;
+
 /// Stands for what was taken out.
 pub const TAKEN_OUT: &str = "[redacted]";
 
@@ -11,7 +13,10 @@ const NAMES: &[&str] = &[
     "passw",
     "passphrase",
     "passwd",
+    "passcode",
     "pwd",
+    "pword",
+    "pw",
     "pass",
     "secret",
     "token",
@@ -40,6 +45,9 @@ const NAMES: &[&str] = &[
     "cookie",
     "session",
     "dsn",
+    "connectionstring",
+    "connection string",
+    "connection_string",
     "identified by",
     "salt",
     "signature",
@@ -48,11 +56,88 @@ const NAMES: &[&str] = &[
 /// Shortest run of letters and digits that may be a credential by its looks alone.
 const SHORTEST: usize = 16;
 
-/// The text without whatever looks like a credential.
+/// Short flags whose value is a password: `mysql -phunter2`, `sqlcmd -P hunter2`, `-W hunter2`.
+const SHORT_FLAGS: &[&str] = &["-p", "-P", "-W"];
+
+/// Flags whose value is `user:password`.
+const USER_FLAGS: &[&str] = &["-u", "--user", "-U", "--proxy-user"];
+
+/// How tokens of well-known services begin.
+const PREFIXES: &[&str] = &[
+    "AKIA",
+    "ASIA",
+    "AGPA",
+    "AIDA",
+    "AROA",
+    "ANPA",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "xoxb-",
+    "xoxp-",
+    "sk-",
+    "sk_live_",
+    "rk_live_",
+    "eyJ",
+    "hvs.",
+    "dckr_pat_",
+    "npm_",
+    "AIza",
+];
+
+/// What the lines after a line are to it.
+#[derive(Clone, Copy)]
+enum After {
+    /// Nothing.
+    Free,
+    /// The next line is a value: a prompt, or a name whose value was moved to the next line.
+    Value { indent: usize },
+    /// A line that is indented deeper goes on with a value.
+    Block { indent: usize },
+}
+
+/// The text without whatever looks like a credential, and [plain](crate::plain_text::plain).
 pub fn redacted(text: &str) -> String {
-    let text = without_keys(text);
-    let lines: Vec<String> = text.lines().map(line).collect();
+    let text = without_keys(&plain(text, usize::MAX));
+    let mut lines: Vec<String> = Vec::new();
+    let mut after = After::Free;
+    for one in text.lines() {
+        let bare = one.trim();
+        let indent = one.len() - one.trim_start().len();
+        let (is_value, block) = match after {
+            _ if bare.is_empty() => (false, after),
+            After::Value { indent: of } => (true, After::Block { indent: of }),
+            After::Block { indent: of } if indent > of => (true, after),
+            After::Free | After::Block { .. } => (false, After::Free),
+        };
+        lines.push(if is_value { TAKEN_OUT.to_owned() } else { line(one) });
+        after = if bare.is_empty() || is_value && !asks(bare) {
+            block
+        } else if asks(bare) {
+            After::Value { indent }
+        } else if named(one).is_some() {
+            After::Block { indent }
+        } else {
+            After::Free
+        };
+    }
+    lines.dedup_by(|next, one| next == TAKEN_OUT && one == TAKEN_OUT);
     lines.join("\n")
+}
+
+/// The line ends where a value should follow: `Password:`, `PGPASSWORD=`, `"token":`, `--password`, `secret \\`, `password: |`.
+fn asks(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    let end = lower.trim_end_matches(['"', '\'', '`', '\\', ' ', '|', '>', '-', '+', '{', '[']);
+    let last = end.rsplit(char::is_whitespace).next().unwrap_or_default();
+    let is_flag = last.starts_with('-') && NAMES.iter().any(|name| last.contains(name)) && !last.contains(['=', ':']);
+    let is_open = end.ends_with([':', '=']) || is_flag;
+    is_open && NAMES.iter().any(|name| end.contains(name))
+        || SHORT_FLAGS.iter().any(|flag| line.ends_with(&format!(" {flag}")))
 }
 
 /// The last lines of what a program said, without credentials, at most `most` characters.
@@ -116,7 +201,7 @@ fn line(line: &str) -> String {
         Some(at) => (line.get(..at).unwrap_or_default(), true),
         None => (line, false),
     };
-    let mut text = runs(&addresses(kept));
+    let mut text = runs(&words(&addresses(&without_scheme(kept))));
     if cut {
         text.push_str(TAKEN_OUT);
     }
@@ -126,7 +211,27 @@ fn line(line: &str) -> String {
 /// Where a credential begins that its name tells, as in `password=…`, `"token": "…"`, `--secret …` or `PASSWORD '…'`.
 fn named(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
-    NAMES.iter().filter_map(|name| after_name(&lower, name)).min()
+    let named = NAMES.iter().filter_map(|name| after_name(&lower, name)).min();
+    [named, prompted(&lower), identified(&lower)]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+/// `Password for user app: …`.
+fn prompted(lower: &str) -> Option<usize> {
+    let begins = ["password for", "password of", "passphrase for", "passphrase of"];
+    let begin = begins.into_iter().filter_map(|words| lower.find(words)).min()?;
+    let colon = lower.get(begin..)?.find([':', '='])?;
+    let value = begin + colon + 1;
+    (!lower.get(value..)?.trim().is_empty()).then_some(value)
+}
+
+/// `IDENTIFIED WITH mysql_native_password BY …`.
+fn identified(lower: &str) -> Option<usize> {
+    let begin = lower.find("identified with")?;
+    let by = lower.get(begin..)?.find(" by ")?;
+    Some(begin + by + " by ".len())
 }
 
 fn after_name(lower: &str, name: &str) -> Option<usize> {
@@ -194,6 +299,103 @@ fn addresses(line: &str) -> String {
     text
 }
 
+/// Takes user and password out of addresses without a scheme, as in Go's `user:password@tcp(host)/db` and Oracle's
+/// `user/password@host`.
+fn without_scheme(line: &str) -> String {
+    if line.contains("://") {
+        return line.to_owned();
+    }
+    let is_open = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '=' | ',');
+    // A password may hold a blank or a quote, so all up to the address itself is taken out.
+    let of_go = ["@tcp(", "@tcp6(", "@udp(", "@unix(", "@("];
+    if let Some(end) = of_go.into_iter().filter_map(|words| line.rfind(words)).max() {
+        let before = line.get(..end).unwrap_or_default();
+        let mut at = 0;
+        for token in before.split_inclusive(is_open) {
+            let bare = token.trim_end_matches(is_open);
+            if bare.contains(':') && !bare.ends_with(':') {
+                let kept = before.get(..at).unwrap_or_default();
+                return format!("{kept}{TAKEN_OUT}{}", line.get(end..).unwrap_or_default());
+            }
+            at += token.len();
+        }
+    }
+    let mut text = String::with_capacity(line.len());
+    for token in line.split_inclusive(is_open) {
+        match token.rsplit_once('@') {
+            Some((user, host)) if is_user(user, host) => {
+                text.push_str(TAKEN_OUT);
+                text.push('@');
+                text.push_str(host);
+            }
+            _ => text.push_str(token),
+        }
+    }
+    text
+}
+
+fn is_user(user: &str, host: &str) -> bool {
+    // `image:1.0@sha256:…` is no user, and neither is `package/name@1.0`.
+    if host.starts_with("sha256:")
+        || !host.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '[' | '/' | '('))
+    {
+        return false;
+    }
+    let with_colon = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+    let with_slash = user
+        .split_once('/')
+        .is_some_and(|(name, password)| !name.is_empty() && !password.is_empty() && !name.contains(['.', '@']));
+    with_colon || with_slash && !host.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Takes out the values of short flags, those after `Basic`, and tokens that begin as those of well-known services.
+fn words(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut before: &str = "";
+    for token in line.split_inclusive(char::is_whitespace) {
+        let word = token.trim_end();
+        let space = token.get(word.len()..).unwrap_or_default();
+        let bare = word.trim_start_matches(['"', '\'', '`', '(', '[', '{', ',', '=']);
+        let attached = SHORT_FLAGS
+            .iter()
+            .find(|flag| bare.starts_with(**flag) && bare.len() > flag.len());
+        let is_value = SHORT_FLAGS.contains(&before) && !word.starts_with('-')
+            || USER_FLAGS.contains(&before) && word.contains(':')
+            || matches!(before.to_ascii_lowercase().as_str(), "basic" | "negotiate" | "digest") && is_encoded(word);
+        let is_token = PREFIXES.iter().any(|prefix| {
+            bare.strip_prefix(prefix)
+                .is_some_and(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).count() >= 12)
+        });
+        match attached {
+            _ if word.is_empty() => {}
+            _ if is_value || is_token => text.push_str(TAKEN_OUT),
+            Some(flag) => {
+                text.push_str(flag);
+                text.push_str(TAKEN_OUT);
+            }
+            None => text.push_str(word),
+        }
+        text.push_str(space);
+        // `-p 'two words'`: what follows an open quote is of the value.
+        let opens = |quote: char| word.matches(quote).count() % 2 == 1;
+        if (is_value || attached.is_some()) && (opens('\'') || opens('"')) {
+            return text;
+        }
+        if !word.is_empty() {
+            before = bare;
+        }
+    }
+    text
+}
+
+fn is_encoded(word: &str) -> bool {
+    word.len() >= 8
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "+/=_-".contains(c))
+        && word
+            .chars()
+            .any(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '=')
+}
+
 /// Takes out long runs of letters and digits that no word looks like.
 fn runs(line: &str) -> String {
     let is_of_run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
@@ -228,7 +430,10 @@ fn looks_random(run: &str) -> bool {
         .windows(2)
         .filter(|pair| pair.first().map(class) != pair.last().map(class))
         .count();
-    changes * 10 >= (plain.len() - 1) * 3
+    // A secret key of AWS has 40 characters.
+    let has_both = plain.iter().any(char::is_ascii_uppercase) && plain.iter().any(char::is_ascii_lowercase);
+    plain.len() >= 36 && has_digit && has_both && changes * 10 >= plain.len() - 1
+        || changes * 10 >= (plain.len() - 1) * 3
 }
 
 #[cfg(test)]
@@ -247,6 +452,11 @@ mod tests {
             "java.lang.IllegalArgumentException: bad column",
             "see https://example.edu/docs/migrations#failed for help",
             "permission denied for schema public",
+            "mail to admin@example.edu was not sent",
+            "pull registry.example.com/portal:1.0@sha256:0 failed",
+            "git@github.com:org/repo.git: not found",
+            "ERROR: syntax error\n  at or near \"x\"\n  LINE 1",
+            "node_modules/@angular/core@17.0.1 is missing",
         ] {
             assert_eq!(redacted(text), text);
         }
@@ -285,6 +495,51 @@ mod tests {
             ),
             ("a\n-----BEGIN PRIVATE KEY-----\nMIIE", "a\n[redacted]"),
             ("MIIE\nabc\n-----END PRIVATE KEY-----\nb", "[redacted]\nb"),
+            (
+                "dial app:hunter2@tcp(db:3306)/x: refused",
+                "dial [redacted]@tcp(db:3306)/x: refused",
+            ),
+            (
+                "error: app:hun ter@2@tcp(db:3306)/x",
+                "error: [redacted]@tcp(db:3306)/x",
+            ),
+            ("connect app:hunter2@db:5432/x", "connect [redacted]@db:5432/x"),
+            ("sqlplus scott/hunter2@orcl", "sqlplus [redacted]@orcl"),
+            ("Password:\nhunter2\nwrong", "Password:\n[redacted]\nwrong"),
+            (
+                "Password for user app:\n\nhunter2",
+                "Password for user app:\n\n[redacted]",
+            ),
+            ("Password for user app: hunter2", "Password for user app:[redacted]"),
+            ("Password:\nPassword:\nhunter2", "Password:\n[redacted]"),
+            ("PGPASSWORD=\nhunter2", "PGPASSWORD=\n[redacted]"),
+            (
+                "psql --password \\\n  hunter2 db\nx",
+                "psql --password [redacted]\n[redacted]\nx",
+            ),
+            (
+                "password: |\n  hunter2\n  more\nuser: x",
+                "password:[redacted]\n[redacted]\nuser: x",
+            ),
+            (
+                "{\n \"credentials\": {\n  \"value\": \"hunter2\"\n },\n \"a\": 1",
+                "{\n \"credentials\":[redacted]\n[redacted]\n },\n \"a\": 1",
+            ),
+            ("mysql -uroot -phunter2 app", "mysql -uroot -p[redacted] app"),
+            ("mysql -p hunter2 app", "mysql -p [redacted] app"),
+            ("mysql -p'two words' app", "mysql -p[redacted] "),
+            ("psql -W hunter2 app", "psql -W [redacted] app"),
+            ("psql -W\nhunter2", "psql -W\n[redacted]"),
+            ("curl -u app:hunter2 x", "curl -u [redacted] x"),
+            ("sent Basic YXBwOmh1bnRlcjI= to x", "sent Basic [redacted] to x"),
+            ("id AKIAIOSFODNN7EXAMPLE denied", "id [redacted] denied"),
+            ("got wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "got [redacted]"),
+            (
+                "IDENTIFIED WITH mysql_native_password BY 'hunter2'",
+                "IDENTIFIED WITH mysql_native_password BY [redacted]",
+            ),
+            ("pass\u{200b}word=hunter2", "password=[redacted]"),
+            ("\u{1b}[1mPassword\u{1b}[0m: hunter2", "Password:[redacted]"),
         ] {
             assert_eq!(redacted(text), kept, "{text}");
         }
@@ -330,6 +585,29 @@ mod tests {
         ) {
             prop_assume!(!before.contains(&password) && !host.contains(&password));
             let shown = redacted(&format!("{before} {scheme}://{user}:{password}@{host}:5432/db"));
+            prop_assert!(!shown.contains(&password), "{shown}");
+        }
+
+        #[test]
+        fn no_value_on_the_line_after_its_name_is_shown(
+            before in "[ -~]{0,40}",
+            name in prop::sample::select(vec!["Password:", "PGPASSWORD=", "Enter the secret:", "--password", "\"token\":", "api_key = "]),
+            blank in prop::sample::select(vec!["\n", "\r\n", "\n\n", "\n    "]),
+            value in value(),
+        ) {
+            prop_assume!(!before.contains(&value));
+            let shown = redacted(&format!("{before} {name}{blank}{value}\nlast"));
+            prop_assert!(!shown.contains(&value), "{shown}");
+        }
+
+        #[test]
+        fn no_password_of_a_dsn_without_scheme_is_shown(
+            user in "[a-z]{1,8}",
+            password in "[!-~&&[^\"'`<=,]]{6,20}",
+            host in prop::sample::select(vec!["tcp(db:3306)/x", "unix(/s)/x", "db.example.edu:5432/x"]),
+        ) {
+            prop_assume!(!host.contains(&password));
+            let shown = redacted(&format!("dial {user}:{password}@{host}: refused"));
             prop_assert!(!shown.contains(&password), "{shown}");
         }
 

@@ -2,6 +2,7 @@
 //!
 //! Codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
+use crate::statement::STRANGER;
 use crate::step::Step;
 use ras_core::database::report::{Cause, Problem};
 
@@ -19,6 +20,8 @@ pub enum Fault {
     /// The connection ended before the answer did.
     Closed,
     TlsUnsupported,
+    /// The server did not prove who it is and asked for the password in a way that gives it away, and how.
+    Unsafe(String),
     /// The server's certificate is not trusted, and why.
     Certificate(String),
     /// Another TLS error.
@@ -77,6 +80,7 @@ fn cause(fault: &Fault, action: Action<'_>) -> Cause {
         Fault::Answer { code, message } => (code.as_str(), message.as_str()),
         Fault::NoConnection(_) | Fault::TimedOut | Fault::Closed => return Cause::Unreachable,
         Fault::TlsUnsupported => return Cause::TlsRefused,
+        Fault::Unsafe(_) => return Cause::UnsafeAuthentication,
         Fault::Certificate(_) => return Cause::CertificateRefused,
         Fault::Tls(_) | Fault::Other(_) => return Cause::Refused,
     };
@@ -98,6 +102,7 @@ fn cause(fault: &Fault, action: Action<'_>) -> Cause {
         // The first three: another run created it at the same time, which the next observation shows.
         "42710" | "42P04" | "23505" | "55P03" | "55006" | "40001" | "40P01" | "57014" => Cause::Busy,
         "XX000" if message.contains("concurrently") => Cause::Busy,
+        STRANGER => Cause::NotOurs,
         "42501" => Cause::MissingRight,
         "58P01" | "0A000"
             if matches!(
@@ -133,12 +138,17 @@ fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
         ),
         Cause::Busy => format!("{attempt} did not succeed, for the server was busy ({said}); it is tried again"),
         Cause::TlsRefused => format!(
-            "the database server {server} does not speak TLS, which sslmode asks for: turn `ssl` on there, or set sslmode to \
-             `prefer` where the network is trusted"
+            "the database server {server} does not speak TLS, which sslmode asks for (verify-full where the Secret has no such \
+             key): turn `ssl` on there, or set sslmode to `prefer` where the network is trusted"
         ),
         Cause::TlsRequired => format!(
             "the database server {server} lets nobody in without TLS ({said}): set sslmode to `require`, or to `verify-full` \
              with the server's authority in `ca`"
+        ),
+        Cause::UnsafeAuthentication => format!(
+            "the password was not given to the database server {server}, which has not proved who it is ({said}): remove `sslmode` \
+             or set it to `verify-full`, with the CA certificate in `ca` unless a public authority signed the server's, or let the \
+             server use scram-sha-256 (password_encryption, and the method in pg_hba.conf) and set the passwords again"
         ),
         Cause::CertificateRefused => format!(
             "the certificate of the database server {server} is not trusted ({said}): put the CA certificate that signed it, or \
@@ -165,6 +175,10 @@ fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
             ),
             _ => format!("{attempt} is not allowed ({said}): give the administrator the right to connect to it"),
         },
+        Cause::NotOurs => format!(
+            "{attempt} is not safe ({said}), for its script would run as an administrator and find what that role puts there: let an \
+             administrator take that right away and own the schema (REVOKE CREATE, ALTER SCHEMA … OWNER TO), or make the extension"
+        ),
         Cause::ExtensionMissing => {
             format!("{attempt} did not succeed ({said}): install it on the server, or take it off the list")
         }
@@ -201,7 +215,11 @@ fn infinitive(step: &Step) -> String {
 fn said(fault: &Fault) -> String {
     match fault {
         Fault::Answer { code, message } => format!("{message}, code {code}"),
-        Fault::NoConnection(text) | Fault::Certificate(text) | Fault::Tls(text) | Fault::Other(text) => text.clone(),
+        Fault::NoConnection(text)
+        | Fault::Unsafe(text)
+        | Fault::Certificate(text)
+        | Fault::Tls(text)
+        | Fault::Other(text) => text.clone(),
         Fault::TimedOut => "it did not answer in time".to_owned(),
         Fault::Closed => "the connection was closed".to_owned(),
         Fault::TlsUnsupported => "it does not speak TLS".to_owned(),

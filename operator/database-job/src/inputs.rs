@@ -54,6 +54,8 @@ pub struct Admin {
     pub password: Password,
     pub database: String,
     pub sslmode: SslMode,
+    /// The server is the drive's own, and runs beside it: the only one that is asked for without TLS by the operator itself.
+    pub is_own_server: bool,
     /// Trusted CA certificates, as PEM.
     pub ca: Option<Vec<u8>>,
 }
@@ -105,8 +107,7 @@ impl Admin {
                     "is none of disable, allow, prefer, require, verify-ca and verify-full",
                 )
             })?,
-            (None, None) if ca.is_some() => SslMode::VerifyFull,
-            (None, None) => SslMode::Prefer,
+            (None, None) => SslMode::VerifyFull,
         };
         Ok(Self {
             host,
@@ -115,8 +116,26 @@ impl Admin {
             password: Password::new(password),
             database: database.unwrap_or_else(|| "postgres".to_owned()),
             sslmode,
+            is_own_server: request.sslmode == Some(SslMode::Disable),
             ca,
         })
+    }
+
+    /// What is weak in how the server is reached, if anything is.
+    pub fn warning(&self) -> Option<String> {
+        let weak = match self.sslmode {
+            SslMode::VerifyFull => return None,
+            _ if self.is_own_server => return None,
+            SslMode::Disable => "sends everything unencrypted",
+            SslMode::Prefer => "sends everything unencrypted to whoever says that it has no TLS",
+            SslMode::Require if self.ca.is_none() => "trusts any certificate",
+            SslMode::Require | SslMode::VerifyCa => "trusts a certificate for any name",
+        };
+        let mode = SslMode::ALL.into_iter().find(|(_, mode)| *mode == self.sslmode);
+        Some(format!(
+            "sslmode {} in the administrator's Secret {weak}, so another server may pass for this one: set it to verify-full",
+            mode.map_or("", |(word, _)| word)
+        ))
     }
 
     /// `host:port`.
@@ -283,20 +302,35 @@ mod tests {
     fn an_administrators_secret_is_read_as_people_write_it() {
         let admin = read(&[], None).expect("whole");
         assert_eq!(admin.server(), "db.example.edu:6432");
-        assert_eq!((admin.database.as_str(), admin.sslmode), ("postgres", SslMode::Prefer));
+        assert_eq!(
+            (admin.database.as_str(), admin.sslmode),
+            ("postgres", SslMode::VerifyFull)
+        );
         assert_eq!(format!("{admin:?}").find("s3cret"), None);
         assert_eq!(read(&[("port", "-")], None).expect("a default").port, 5432);
     }
 
     #[test]
-    fn a_secret_with_an_authority_is_verified_unless_something_else_is_said() {
+    fn a_server_is_verified_unless_something_else_is_said() {
         let mode = |files: &[(&str, &str)], asked| read(files, asked).expect("whole").sslmode;
         assert_eq!(mode(&[("ca", "pem")], None), SslMode::VerifyFull);
+        assert_eq!(mode(&[], None), SslMode::VerifyFull);
         assert_eq!(mode(&[("ca", "pem"), ("sslmode", "require")], None), SslMode::Require);
         assert_eq!(
             mode(&[("sslmode", "require")], Some(SslMode::Disable)),
             SslMode::Disable
         );
+    }
+
+    #[test]
+    fn a_weak_mode_is_told_and_that_of_the_drives_own_server_is_not() {
+        let warning = |files: &[(&str, &str)], asked| read(files, asked).expect("whole").warning();
+        assert_eq!(warning(&[], None), None);
+        assert_eq!(warning(&[], Some(SslMode::Disable)), None);
+        for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+            let told = warning(&[("sslmode", mode)], None).expect("a warning");
+            assert!(told.contains("verify-full") && told.contains("Secret"), "{told}");
+        }
     }
 
     #[test]

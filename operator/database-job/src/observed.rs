@@ -33,6 +33,9 @@ pub struct Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Database {
     pub owner: String,
+    /// The comment on the role that owns it.
+    pub owner_comment: Option<String>,
+    /// Its owner may write anything there.
     pub comment: Option<String>,
     /// Absent: not read.
     pub inside: Option<Inside>,

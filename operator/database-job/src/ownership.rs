@@ -1,4 +1,7 @@
 //! The owner of a role or database, recorded in its comment, which administrators see, too (`\du+`, `\l+`). Pure.
+//!
+//! The comment on a role proves something, because writing it takes CREATEROLE. That on a database does not: its owner may write
+//! it, so nothing is decided by it alone.
 
 use ras_core::database::request::Drive;
 

@@ -43,9 +43,7 @@ pub fn plan(request: &Request, observed: &Observed) -> Plan {
     planner.plan.no_longer_managed = observed
         .databases
         .iter()
-        .filter(|(name, seen)| {
-            !asked.contains(name) && ownership(seen.comment.as_deref(), &request.drive) == Ownership::Ours
-        })
+        .filter(|(name, seen)| !asked.contains(name) && planner.was_ours(seen))
         .map(|(name, _)| name.clone())
         .collect();
     planner.plan
@@ -259,6 +257,13 @@ impl<'a> Planner<'a> {
                 admin: self.observed.admin.clone(),
             });
         }
+    }
+
+    /// This drive created the database. The comment on a database is its owner's to write, that on the owner's role is not: it
+    /// takes CREATEROLE. So another drive's owner cannot pass its database off as one of this drive.
+    fn was_ours(&self, seen: &SeenDatabase) -> bool {
+        let is_ours = |comment: Option<&str>| ownership(comment, &self.request.drive) == Ownership::Ours;
+        is_ours(seen.comment.as_deref()) && (is_ours(seen.owner_comment.as_deref()) || self.is_proven(&seen.owner))
     }
 
     /// This drive created the role, or is about to.

@@ -48,6 +48,10 @@ pub async fn run(options: Options) -> ExitCode {
             "the program was told to stop before it was done; the next run carries on".to_owned(),
         )),
     }
+    let report = report.plain();
+    if let Some(warning) = &report.warning {
+        tracing::warn!("{warning}");
+    }
     for problem in &report.problems {
         tracing::error!(cause = ?problem.cause, database = problem.database, role = problem.role, "{}", problem.message);
     }
@@ -71,6 +75,7 @@ async fn prepare(options: &Options, report: &mut Report) {
             return;
         }
     };
+    report.warning = admin.warning();
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {

@@ -13,6 +13,35 @@ const ROWS: &str = "SELECT, INSERT, UPDATE, DELETE";
 /// Privileges on a sequence.
 const NUMBERS: &str = "USAGE, SELECT";
 
+/// The schema of extensions, in which only administrators may create.
+const EXTENSIONS: &str = "ras_extensions";
+
+/// Fails if somebody else may create in a schema of the extension, and adds the schema to the path of the database.
+const CHECK_EXTENSION: &str = "DECLARE place text; stranger text; path text;
+    change text := pg_catalog.format('ALTER DATABASE %I SET search_path FROM CURRENT', pg_catalog.current_database());
+    BEGIN
+    FOR place IN SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = 'ras_extensions' OR nspname <> 'pg_catalog' AND nspname IN
+        (SELECT schema FROM pg_catalog.pg_available_extension_versions WHERE name = pg_catalog.current_setting('ras.extension'))
+    LOOP
+        SELECT rolname INTO stranger FROM pg_catalog.pg_roles WHERE NOT rolsuper AND NOT pg_catalog.pg_has_role(oid, current_user,
+            'MEMBER') AND pg_catalog.has_schema_privilege(oid, place, 'CREATE') LIMIT 1;
+        IF FOUND THEN
+            RAISE EXCEPTION 'role % may create in the schema %', stranger, place USING ERRCODE = 'RAS01';
+        END IF;
+    END LOOP;
+    SELECT pg_catalog.substr(setting, 13) INTO path FROM pg_catalog.pg_db_role_setting, pg_catalog.unnest(setconfig) AS setting
+        WHERE setrole = 0 AND setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+        AND setting LIKE 'search_path=%';
+    path := coalesce(nullif(path, ''), '\"$user\", public');
+    IF pg_catalog.strpos(path, 'ras_extensions') = 0 THEN
+        PERFORM pg_catalog.set_config('search_path', path || ', ras_extensions', true);
+        EXECUTE change;
+    END IF;
+    END";
+
+/// SQLSTATE of our own: somebody else may create in the schema of an extension.
+pub const STRANGER: &str = "RAS01";
+
 /// A quoted identifier.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -73,16 +102,28 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
                  GRANT {ROWS} ON TABLES TO {user}; {later} GRANT {NUMBERS} ON SEQUENCES TO {user}"
             )
         }
-        // An extension is created in the first schema of the path. The path is short, because a database's owner may have put
-        // objects into others to trip a superuser.
-        Step::CreateExtension { extension, .. } => format!(
-            "SET search_path = public; CREATE EXTENSION IF NOT EXISTS {}; SET search_path = pg_catalog",
-            identifier(extension)
-        ),
+        Step::CreateExtension { extension, .. } => create_extension(extension),
         Step::SetPassword { role } => {
             format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(role), literal(verifier))
         }
     }
+}
+
+/// The script of an extension runs as the administrator, or as the server's superuser where the extension is trusted, and finds
+/// functions and operators by the schema that it is created in. So that is one in which only administrators may create, and not
+/// `public`, where the database's owner may put functions of the same name. Extensions that name a schema of their own are
+/// created there, unless it is there already and somebody else's.
+///
+/// The schema is added to the path of the database, so that programs find what is in it. The owner may have written the path, so
+/// it goes through `set_config` and never into a statement. Names are qualified, for the path is the owner's in between.
+fn create_extension(extension: &str) -> String {
+    format!(
+        "CREATE SCHEMA IF NOT EXISTS {EXTENSIONS}; GRANT USAGE ON SCHEMA {EXTENSIONS} TO PUBLIC; SELECT \
+         set_config('ras.extension', {name}, true); DO $ras$ {CHECK_EXTENSION} $ras$; SET LOCAL search_path = {EXTENSIONS}, pg_temp; \
+         CREATE EXTENSION IF NOT EXISTS {extension}; SET LOCAL search_path = pg_catalog, pg_temp",
+        name = literal(extension).trim_start(),
+        extension = identifier(extension),
+    )
 }
 
 #[cfg(test)]

@@ -18,7 +18,11 @@ use ras_core::applied::{Changes, Outcome};
 use ras_core::bucket::state::{BucketChangeKind, Removal, State};
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
+<<<<<<< HEAD
 use ras_core::plan::bucket_removal::{self, BucketRemoval, RemovalDecision};
+=======
+use ras_core::plain_text::plain;
+>>>>>>> hostile
 use ras_core::plan::data::{child_kind, reason};
 use ras_core::plan::login_record::after_rollback;
 use ras_core::report::buckets::is_lost;
@@ -461,7 +465,7 @@ fn publish(
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(cut(note)),
+        note: Some(cut(plain(&note, MOST))),
         action: action.to_owned(),
         secondary,
     };

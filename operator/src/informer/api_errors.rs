@@ -2,6 +2,7 @@
 
 use kube::Error;
 use kube::runtime::watcher;
+use ras_core::plain_text::plain_line;
 
 /// True when the API server was not reached or is too busy, so that the error says nothing about the request.
 pub fn is_unreachable(error: &Error) -> bool {
@@ -10,6 +11,9 @@ pub fn is_unreachable(error: &Error) -> bool {
         _ => true,
     }
 }
+
+/// Longest message that is kept, in characters.
+const LONGEST: usize = 2_000;
 
 /// True for the HTTP statuses of a server that is too busy.
 pub fn is_busy(code: u16) -> bool {
@@ -22,15 +26,20 @@ pub fn summary_of_watch(error: &watcher::Error) -> String {
         watcher::Error::InitialListFailed(source) => format!("the list failed: {}", summary(source)),
         watcher::Error::WatchStartFailed(source) => format!("the watch did not start: {}", summary(source)),
         watcher::Error::WatchFailed(source) => format!("the watch broke: {}", summary(source)),
-        watcher::Error::WatchError(status) => format!("the API server ended the watch: {}", status.message),
+        watcher::Error::WatchError(status) => {
+            format!(
+                "the API server ended the watch: {}",
+                plain_line(&status.message, LONGEST)
+            )
+        }
         watcher::Error::NoResourceVersion => error.to_string(),
     }
 }
 
 pub fn summary(error: &Error) -> String {
     match error {
-        Error::Api(status) => format!("{} ({})", status.message, status.code),
-        other => other.to_string(),
+        Error::Api(status) => format!("{} ({})", plain_line(&status.message, LONGEST), status.code),
+        other => plain_line(&other.to_string(), LONGEST),
     }
 }
 

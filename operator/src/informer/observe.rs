@@ -24,6 +24,7 @@ use ras_core::fetched::record::{
     ClaimState, DeploymentState, Detail, Fields, Marks, Owner, Record, StatefulSetState, stopped,
 };
 use ras_core::kind::Kind;
+use ras_core::plain_text::plain;
 
 /// The record of an object's metadata. The functions below add fields of the spec and the status.
 pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
@@ -129,7 +130,7 @@ pub fn deployment(object: &Deployment) -> Record {
             state.available = status.available_replicas.unwrap_or_default();
             state.terminating = status.terminating_replicas.unwrap_or_default();
             for condition in status.conditions.iter().flatten() {
-                let message = || Some(condition.message.as_deref().unwrap_or_default().into());
+                let message = || Some(plain(condition.message.as_deref().unwrap_or_default(), 2_000).into());
                 if condition.type_ == "Progressing" && condition.reason.as_deref() == Some("ProgressDeadlineExceeded") {
                     state.stuck = message();
                 }
@@ -191,7 +192,7 @@ pub fn foreign(kind: Kind, object: &DynamicObject) -> Record {
                 "False" => Some(false),
                 _ => None,
             },
-            reason: text("reason").to_owned(),
+            reason: short(text("reason")),
             message: short(text("message")),
             ..ForeignState::default()
         });
@@ -261,7 +262,7 @@ fn backup(object: &DynamicObject) -> BackupState {
 /// The first line, up to `FOREIGN_MESSAGE`.
 fn short(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    line.chars().take(FOREIGN_MESSAGE).collect()
+    plain(&line.chars().take(FOREIGN_MESSAGE).collect::<String>(), FOREIGN_MESSAGE)
 }
 
 /// Image of the init container that renders files.

@@ -471,7 +471,7 @@ fn the_job_is_told_everything_but_secrets() {
     let desired = built(&drive, &facts_for(&drive));
     let text = desired.config_maps[0].data.clone().unwrap()["request.json"].clone();
     let request = Request::parse(&text).unwrap();
-    assert_eq!(request.sslmode, Some(SslMode::Require));
+    assert_eq!(request.sslmode, Some(SslMode::VerifyFull));
     assert_eq!(request.drive.uid, "uid-1");
     let databases: Vec<_> = request
         .databases

@@ -50,6 +50,8 @@ impl Preparation {
             ("port", &server.port().to_string()),
             ("username", ADMIN),
             ("password", server.password()),
+            // Many servers of the tests speak no TLS, and the default is to verify the certificate.
+            ("sslmode", "prefer"),
         ] {
             this.admin(key, value)?;
         }

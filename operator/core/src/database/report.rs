@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plain_text::plain_line;
+
 /// Longest termination message that the kubelet keeps, in bytes:
 /// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>.
 pub const LONGEST: usize = 4096;
@@ -38,6 +40,9 @@ pub struct Report {
     /// What is not as asked. Empty: all databases are there and all logins work.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What is weak in how the server is reached, though everything works: a sentence with the next step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
     /// How many more of `problems` there were.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub problems_more: usize,
@@ -81,6 +86,8 @@ pub enum Cause {
     TlsRefused,
     /// The server lets nobody in without encryption.
     TlsRequired,
+    /// The server asks for the password in a way that gives it away, and did not prove who it is.
+    UnsafeAuthentication,
     /// The server's certificate is not signed by the authority, is for another host, or has expired.
     CertificateRefused,
     /// The administrator's user name or password is wrong.
@@ -109,7 +116,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Unreachable,
         Self::Starting,
         Self::TooManyConnections,
@@ -117,6 +124,7 @@ impl Cause {
         Self::Busy,
         Self::TlsRefused,
         Self::TlsRequired,
+        Self::UnsafeAuthentication,
         Self::CertificateRefused,
         Self::WrongPassword,
         Self::NotLetIn,
@@ -183,7 +191,22 @@ impl Report {
 
     /// Reads a termination message. Absent: it is none of ours, for instance because the container was killed.
     pub fn parse(message: &str) -> Option<Self> {
-        serde_json::from_str(message).ok()
+        serde_json::from_str(message).ok().map(Self::plain)
+    }
+
+    /// Everything that a server may have had a say in is safe to show.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        let lines = |lines: &mut Vec<String>| lines.iter_mut().for_each(|line| *line = plain_line(line, LONGEST));
+        lines(&mut self.done);
+        lines(&mut self.no_longer_managed);
+        self.server_version = self.server_version.map(|version| plain_line(&version, 100));
+        self.system_identifier = self.system_identifier.map(|identifier| plain_line(&identifier, 100));
+        self.warning = self.warning.map(|warning| plain_line(&warning, 400));
+        for problem in &mut self.problems {
+            problem.message = plain_line(&problem.message, LONGEST);
+        }
+        self
     }
 
     /// The termination message: JSON of at most [`LONGEST`] bytes. What is left out is counted; problems are kept

@@ -21,7 +21,7 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_version: Option<u16>,
     /// How the connection is secured. Absent: what the file `sslmode` of the administrator's folder says, and without
-    /// that `verify-full` when there is a file `ca` and else `prefer`, as PostgreSQL's own clients do.
+    /// that `verify-full`, by the system's authorities when there is no file `ca`. `disable` is for the drive's own server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sslmode: Option<SslMode>,
     /// No program gets the server's host in a URL, so it may be an address that would have to stand in brackets there.

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::fetched::facts::PASSWORD;
+use crate::plain_text::plain;
 use crate::redaction::last_words;
 
 /// What is wrong with one pod.
@@ -391,7 +392,8 @@ fn was_short(ended: &ContainerStateTerminated) -> bool {
 
 /// Long runtime errors fill a terminal; their first line says what is wrong.
 fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(240).collect()
+    let line = message.lines().next().unwrap_or_default();
+    plain(&line.chars().take(240).collect::<String>(), 240)
 }
 
 /// Names of the Secrets of which a pod takes the password.

@@ -165,10 +165,8 @@ fn request(at: &DatabaseInput<'_>) -> Request {
         sslmode: match &at.database.server {
             DatabaseServer::Standalone(_) => Some(SslMode::Disable),
             DatabaseServer::External(external) if external.has_sslmode => None,
-            // As programs are told: see `validate::databases`.
-            DatabaseServer::External(external) if external.has_ca => Some(SslMode::VerifyFull),
-            DatabaseServer::CloudNativePG(_) => Some(SslMode::VerifyFull),
-            DatabaseServer::External(_) => Some(SslMode::Require),
+            // The administrator's password is at stake. Programs without `ca` have `require`: see `validate::databases`.
+            DatabaseServer::External(_) | DatabaseServer::CloudNativePG(_) => Some(SslMode::VerifyFull),
         },
         host_in_no_url: match &at.database.server {
             DatabaseServer::External(external) => !url::contains(at.services, &external.secret.secret_name, "host"),
@@ -510,7 +508,9 @@ pub fn reason(cause: Cause) -> Reason {
         Cause::Unreachable | Cause::Starting | Cause::TooManyConnections | Cause::ReadOnly | Cause::Busy => {
             Reason::DatabaseUnreachable
         }
-        Cause::TlsRefused | Cause::TlsRequired | Cause::CertificateRefused => Reason::DatabaseTlsFailed,
+        Cause::TlsRefused | Cause::TlsRequired | Cause::UnsafeAuthentication | Cause::CertificateRefused => {
+            Reason::DatabaseTlsFailed
+        }
         Cause::WrongPassword | Cause::NotLetIn | Cause::MissingRight => Reason::DatabaseDenied,
         Cause::WrongVersion => Reason::WrongDatabaseVersion,
         Cause::MissingKey => Reason::SecretKeyMissing,

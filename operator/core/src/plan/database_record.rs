@@ -48,6 +48,7 @@ pub fn record(at: &DatabaseInput<'_>, preparation: &DatabaseJob, login: Option<D
             status.failed = None;
             status.message = None;
             status.done = done(report);
+            status.warning = report.warning.as_ref().map(|warning| with_secret(warning, at));
         }
         JobProgress::Failed { report, .. } => {
             status.failed = Some(preparation.work.clone());

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlatformError, is_namespace, unusable};
+use super::error::{PlatformError, unusable};
+use super::is_namespace;
 use crate::cidr;
 
 /// What pods of drives may connect to, whatever a drive asks for.

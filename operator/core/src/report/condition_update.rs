@@ -2,6 +2,8 @@
 
 use ras_crds::{ConditionType, Reason};
 
+use crate::plain_text::{LONGEST_MESSAGE, plain};
+
 /// One condition before it has its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionUpdate {
@@ -26,7 +28,8 @@ impl ConditionUpdate {
             status,
             unknown: false,
             reason,
-            message: message.into(),
+            // What is quoted in it may be anybody's words.
+            message: plain(&message.into(), LONGEST_MESSAGE),
             stalls: false,
         }
     }

@@ -128,6 +128,10 @@ fn available(at: &DatabaseInput<'_>, decided: &DatabasePlan, checked_at: Option<
         message.push_str("; passwords: ");
         message.push_str(more);
     }
+    if let Some(warning) = &decided.record.warning {
+        message.push_str("; warning: ");
+        message.push_str(warning);
+    }
     if let Some(trouble) = backup(at).and_then(|backup| backup.message) {
         message.push_str("; ");
         message.push_str(&trouble);

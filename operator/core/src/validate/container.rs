@@ -10,6 +10,7 @@ use super::quantity::{self, PROGRAM, SIDECAR};
 use super::sources::Sources;
 use super::{bindings, cache};
 use crate::names::RENDER_CONTAINER;
+use crate::plain_text::plain_line;
 use crate::valid::{EnvSource, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
 
 /// The program of a service.
@@ -87,10 +88,13 @@ fn helper(
 }
 
 fn image(field: &str, image: &str, found: &mut FieldErrors) {
-    if image.is_empty() || image.contains(char::is_whitespace) {
+    if image.is_empty() || !image.chars().all(|c| c.is_ascii_graphic()) {
         found.invalid(
             format!("{field}.image"),
-            format!("{image:?} is no image: write it like registry.example.com/portal:1.0"),
+            format!(
+                "{:?} is no image: write it like registry.example.com/portal:1.0, in ASCII letters, digits and . _ - / : @",
+                plain_line(image, 120)
+            ),
         );
     }
 }

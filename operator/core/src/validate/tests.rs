@@ -50,6 +50,16 @@ fn mistakes_are_named_with_their_field() {
     for (spec, field, words) in [
         ("services: []", "spec.services", "at least one"),
         (
+            "services: [{name: s, image: \"portal:1\\e[2J\"}]",
+            "spec.services[0].image",
+            "ASCII",
+        ),
+        (
+            "services: [{name: s, image: \"portal\\u202e:1\"}]",
+            "spec.services[0].image",
+            "ASCII",
+        ),
+        (
             &service("ports: [{name: a, port: 0}]"),
             "spec.services[0].ports[0].port",
             "1 to 65535",

@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode as ClientMode;
 use tokio_postgres::{Client, Config};
 
-use super::errors::fault;
+use super::errors::{fault, of_system};
+use super::guard::Guard;
 use super::tls::Tls;
 use crate::failure::Fault;
 use crate::inputs::{Admin, Password};
@@ -22,7 +24,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(330);
 
 /// First statements of every connection of the administrator. The path excludes functions that a database's owner may have put
 /// into `public` for a superuser to call (CVE-2018-1058). The keepalives release a lock whose holder's node died.
-const SETTINGS: &str = "SET search_path = pg_catalog; SET lock_timeout = '60s'; SET statement_timeout = '300s'; \
+const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp; SET lock_timeout = '60s'; SET statement_timeout = '300s'; \
      SET client_min_messages = warning; SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; \
      SET tcp_keepalives_count = 3";
 
@@ -87,18 +89,28 @@ impl<'a> Server<'a> {
     async fn attempt(&self, credentials: &Credentials<'_>, mode: ClientMode) -> Result<Client, Fault> {
         let mut config = Config::new();
         config
-            .host(self.admin.host.as_str())
-            .port(self.admin.port)
             .user(credentials.user)
             .password(credentials.password.reveal())
             .dbname(credentials.database)
             .application_name("ras-operator prepare-database")
-            .ssl_mode(mode)
-            .connect_timeout(CONNECT_LIMIT);
-        let (client, connection) = timeout(CONNECT_LIMIT, config.connect(self.tls.clone()))
+            .ssl_mode(mode);
+        timeout(CONNECT_LIMIT, self.log_in(&config, mode))
             .await
             .map_err(|_| Fault::TimedOut)?
-            .map_err(|error| fault(&error))?;
+    }
+
+    async fn log_in(&self, config: &Config, mode: ClientMode) -> Result<Client, Fault> {
+        let stream = TcpStream::connect((self.admin.host.as_str(), self.admin.port))
+            .await
+            .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
+            .map_err(|error| of_system(&error))?;
+        let stream = if self.admin.is_own_server {
+            Guard::free(stream)
+        } else {
+            Guard::watching(stream, mode != ClientMode::Disable)
+        };
+        let connecting = config.connect_raw(stream, self.tls.clone());
+        let (client, connection) = connecting.await.map_err(|error| fault(&error))?;
         // It ends with the client. Any other end is an error of the next request.
         tokio::spawn(connection);
         Ok(client)
@@ -111,7 +123,12 @@ fn depends_on_tls(fault: &Fault) -> bool {
         Fault::Certificate(_) | Fault::Tls(_) => true,
         // pg_hba.conf may have rules for connections without TLS only.
         Fault::Answer { code, .. } => code == "28000",
-        Fault::NoConnection(_) | Fault::TimedOut | Fault::Closed | Fault::TlsUnsupported | Fault::Other(_) => false,
+        Fault::Unsafe(_)
+        | Fault::NoConnection(_)
+        | Fault::TimedOut
+        | Fault::Closed
+        | Fault::TlsUnsupported
+        | Fault::Other(_) => false,
     }
 }
 

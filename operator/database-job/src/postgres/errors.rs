@@ -7,13 +7,18 @@ use rustls::CertificateError;
 use tokio_postgres::Error;
 
 use super::certificate::Untrusted;
+use super::guard::Refused;
 use crate::failure::Fault;
+use ras_core::plain_text::plain_line;
+
+/// Longest message of a server that is kept, in characters.
+const LONGEST: usize = 600;
 
 pub fn fault(error: &Error) -> Fault {
     if let Some(answer) = error.as_db_error() {
         return Fault::Answer {
-            code: answer.code().code().to_owned(),
-            message: answer.message().to_owned(),
+            code: plain_line(answer.code().code(), 5),
+            message: plain_line(answer.message(), LONGEST),
         };
     }
     if error.is_closed() {
@@ -29,15 +34,18 @@ pub fn fault(error: &Error) -> Fault {
     if source.to_string().contains("server does not support TLS") {
         return Fault::TlsUnsupported;
     }
-    Fault::Other(format!("{error}: {source}"))
+    Fault::Other(plain_line(&format!("{error}: {source}"), LONGEST))
 }
 
-fn of_system(error: &io::Error) -> Fault {
+pub fn of_system(error: &io::Error) -> Fault {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return match tls {
             rustls::Error::InvalidCertificate(why) => Fault::Certificate(of_certificate(why)),
             other => Fault::Tls(of_tls(other)),
         };
+    }
+    if let Some(why) = error.get_ref().and_then(|inner| inner.downcast_ref::<Refused>()) {
+        return Fault::Unsafe(why.to_string());
     }
     match error.kind() {
         ErrorKind::TimedOut => Fault::TimedOut,

@@ -3,11 +3,13 @@
 mod certificate;
 mod connection;
 mod errors;
+mod guard;
 mod observe;
 mod tls;
 mod x509;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
@@ -21,10 +23,23 @@ use connection::{Credentials, Server, with_timeout};
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::Request;
 
-/// Advisory lock, because two runs at a time would only block each other. The number is arbitrary.
+/// Advisory lock, because two runs at a time would only block each other. The number is arbitrary. Every login can take it, so
+/// it counts only if an administrator has it.
 const LOCK: i64 = 0x7261_735f_6462;
 
-/// One connection as the administrator, which holds the lock.
+const LOCK_LIMIT: Duration = Duration::from_secs(60);
+const LOCK_PAUSE: Duration = Duration::from_millis(250);
+
+/// Who has the lock.
+enum Lock {
+    Ours,
+    /// Another run, or somebody else who may create roles.
+    Administrator,
+    /// A login that may not create roles.
+    Stranger(String),
+}
+
+/// One connection as the administrator, which holds the lock if it could be had.
 pub struct Postgres<'a> {
     server: Server<'a>,
     request: &'a Request,
@@ -116,14 +131,29 @@ impl<'a> Postgres<'a> {
             };
             return Err(self.query_problem(&fault));
         }
-        let lock = format!("SELECT pg_advisory_lock({LOCK})");
-        match with_timeout(self.client.batch_execute(&lock)).await {
-            Ok(()) => Ok(()),
-            Err(Fault::Answer { code, .. }) if code == "55P03" => Err(problem(
-                Cause::Busy,
-                format!("somebody else has been preparing databases on {server} for a minute; it is tried again"),
-            )),
-            Err(fault) => Err(self.query_problem(&fault)),
+        let began = Instant::now();
+        loop {
+            match observe::lock(&self.client, LOCK).await {
+                Ok(Lock::Ours) => return Ok(()),
+                // Several runs at once only slow each other down, so nobody else can keep this one from working.
+                Ok(Lock::Stranger(role)) => {
+                    tracing::warn!(
+                        role,
+                        "a login that prepares no databases holds the lock of those who do; it is ignored"
+                    );
+                    return Ok(());
+                }
+                Ok(Lock::Administrator) if began.elapsed() < LOCK_LIMIT => tokio::time::sleep(LOCK_PAUSE).await,
+                Ok(Lock::Administrator) => {
+                    return Err(problem(
+                        Cause::Busy,
+                        format!(
+                            "somebody else has been preparing databases on {server} for a minute; it is tried again"
+                        ),
+                    ));
+                }
+                Err(fault) => return Err(self.query_problem(&fault)),
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::connection::with_timeout;
-use super::{Facts, Postgres};
+use super::{Facts, Lock, Postgres};
 use crate::failure::{Action, Fault, classify};
 use crate::observed::{Database, Inside, Observed, Role};
 use crate::ownership::{Ownership, ownership};
@@ -37,6 +37,29 @@ pub async fn facts(client: &Client) -> Result<Facts, Fault> {
         is_read_only: get(row, 4)?,
         is_utf8: get(row, 5)?,
     })
+}
+
+/// Takes the advisory lock `key` if it is free, and otherwise tells who has it.
+pub(super) async fn lock(client: &Client, key: i64) -> Result<Lock, Fault> {
+    let taken = query(client, "SELECT pg_try_advisory_lock($1)", &[(&key, Type::INT8)]).await?;
+    if taken.first().map_or(Ok(false), |row| get(row, 0))? {
+        return Ok(Lock::Ours);
+    }
+    // `usesysid` is the role that logged in, which `SET ROLE` does not change.
+    let rows = query(
+        client,
+        "SELECT coalesce(rolname::text, '?'), coalesce(rolname = session_user OR rolsuper OR rolcreaterole, true) FROM pg_locks \
+         JOIN pg_stat_activity USING (pid) LEFT JOIN pg_roles ON pg_roles.oid = usesysid WHERE locktype = 'advisory' AND granted AND \
+         pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 1 AND \
+         (classid::int8 << 32) | objid::int8 = $1",
+        &[(&key, Type::INT8)],
+    )
+    .await?;
+    match rows.first() {
+        Some(row) if !get::<bool>(row, 1)? => Ok(Lock::Stranger(get(row, 0)?)),
+        // Nobody has it any more, or nobody tells.
+        _ => Ok(Lock::Administrator),
+    }
 }
 
 /// Returns also what could not be read.
@@ -116,7 +139,8 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
         .collect();
     let rows = query(
         &postgres.client,
-        "SELECT datname::text, pg_get_userbyid(datdba)::text, shobj_description(oid, 'pg_database') FROM pg_database",
+        "SELECT datname::text, pg_get_userbyid(datdba)::text, shobj_description(oid, 'pg_database'), shobj_description(datdba, \
+         'pg_authid') FROM pg_database",
         &[],
     )
     .await?;
@@ -127,6 +151,7 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
         if asked.contains(name.as_str()) || ownership(comment.as_deref(), &postgres.request.drive) == Ownership::Ours {
             let seen = Database {
                 owner: get(row, 1)?,
+                owner_comment: get(row, 3)?,
                 comment,
                 inside: None,
             };

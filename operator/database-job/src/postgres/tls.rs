@@ -19,6 +19,7 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::TlsConnector;
 
 use super::certificate::{Untrusted, check_chain, check_name};
+use super::guard::Guard;
 use super::x509::Certificate;
 use crate::inputs::Admin;
 use ras_core::database::report::{Cause, Problem};
@@ -28,6 +29,8 @@ use ras_core::database::request::SslMode;
 pub struct Tls {
     config: Arc<ClientConfig>,
     host: ServerName<'static>,
+    /// Only a server whose certificate was verified for its name may ask for the password in any way.
+    is_proven: bool,
 }
 
 impl Tls {
@@ -79,6 +82,7 @@ impl Tls {
         Ok(Self {
             config: Arc::new(config),
             host,
+            is_proven: admin.sslmode == SslMode::VerifyFull || admin.is_own_server,
         })
     }
 }
@@ -206,15 +210,17 @@ where
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
-            TlsConnector::from(self.config)
-                .connect(self.host, stream)
-                .await
-                .map(Stream)
+            let stream = TlsConnector::from(self.config).connect(self.host, stream).await?;
+            Ok(Stream(if self.is_proven {
+                Guard::free(stream)
+            } else {
+                Guard::watching(stream, false)
+            }))
         })
     }
 }
 
-pub struct Stream<S>(tokio_rustls::client::TlsStream<S>);
+pub struct Stream<S>(Guard<tokio_rustls::client::TlsStream<S>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Stream<S> {
     fn channel_binding(&self) -> ChannelBinding {

@@ -158,6 +158,7 @@ fn any_database() -> impl Strategy<Value = SeenDatabase> {
         .prop_map(
             |(owner, comment, extensions, available, (owner_may_create, user_may_use), is_seen)| SeenDatabase {
                 owner: owner.to_owned(),
+                owner_comment: None,
                 comment,
                 inside: is_seen.then_some(Inside {
                     extensions,
@@ -416,6 +417,21 @@ fn a_database_that_is_not_asked_for_any_more_is_kept_and_named() {
         (plan.steps, plan.no_longer_managed),
         (Vec::new(), vec!["old".to_owned()])
     );
+}
+
+#[test]
+fn an_owner_cannot_pass_its_database_off_as_another_drives() {
+    let mut server = empty_server(true);
+    let theirs = SeenDatabase {
+        owner: "attacker".to_owned(),
+        owner_comment: Some(ownership_comment(&drive("summer", "3"))),
+        // `COMMENT ON DATABASE`, which its owner may run.
+        comment: Some(ownership_comment(&drive("spring", "1"))),
+        inside: None,
+    };
+    server.databases.insert("forged".to_owned(), theirs);
+    let plan = plan(&request(Vec::new(), Vec::new()), &server);
+    assert_eq!(plan.no_longer_managed, Vec::<String>::new());
 }
 
 #[test]

@@ -29,7 +29,14 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
             observed.roles.insert(role.clone(), made);
         }
         Step::ClaimRole { role } => {
-            observed.roles.get_mut(role).ok_or_else(|| missing(role))?.comment = Some(ours);
+            observed.roles.get_mut(role).ok_or_else(|| missing(role))?.comment = Some(ours.clone());
+            for database in observed
+                .databases
+                .values_mut()
+                .filter(|database| database.owner == *role)
+            {
+                database.owner_comment = Some(ours.clone());
+            }
         }
         Step::JoinOwner { role, .. } => observed.roles.get_mut(role).ok_or_else(|| missing(role))?.is_member = true,
         Step::BecomeOwner { role, owner } => {
@@ -49,6 +56,7 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
             let asked = request.databases.iter().find(|asked| asked.name == *database);
             let made = Database {
                 owner: owner.clone(),
+                owner_comment: observed.roles.get(owner).and_then(|role| role.comment.clone()),
                 comment: None,
                 inside: Some(Inside {
                     extensions: BTreeSet::new(),

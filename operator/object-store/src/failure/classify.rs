@@ -1,5 +1,6 @@
 use crate::failure::kind::{Answer, Kind, Transport};
 use crate::operation::Operation;
+use ras_core::plain_text::plain_line;
 
 /// Most characters of a store's message that are shown.
 const LONGEST: usize = 300;
@@ -108,6 +109,7 @@ fn is_lock(code: &str, message: &str) -> bool {
 
 /// A store's message on one line, truncated, and without anything that looks like a key or a signature.
 pub(super) fn redacted(message: &str) -> String {
+    let message = plain_line(message, 4 * LONGEST);
     let mut said = String::new();
     for word in message.split_whitespace() {
         if !said.is_empty() {

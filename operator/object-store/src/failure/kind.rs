@@ -32,6 +32,8 @@ pub enum Transport {
     UnknownAuthority,
     /// Another TLS error.
     Tls(String),
+    /// The answer is longer than any of S3.
+    TooLong,
     /// The answer is not S3.
     NotS3,
     /// No credentials to sign with, and why.

@@ -29,6 +29,9 @@ impl Facts {
                 "the object store's certificate is signed by an authority that the operator does not trust".to_owned()
             }
             Kind::Transport(Transport::Tls(why)) => format!("no TLS connection with the object store ({why})"),
+            Kind::Transport(Transport::TooLong) => format!(
+                "the object store's answer to {operation} is longer than 16 MiB, which no answer of S3 is, and was not read on"
+            ),
             Kind::Transport(Transport::NotS3) => {
                 format!("what answers {operation} at the object store's address does not speak S3")
             }
@@ -68,7 +71,7 @@ impl Facts {
                 ": see that `objectStore.endpoint` names the host of its certificate, and a port that speaks TLS"
                     .to_owned()
             }
-            Kind::Transport(Transport::NotS3) => {
+            Kind::Transport(Transport::TooLong | Transport::NotS3) => {
                 ": see that `objectStore.endpoint` is its address and not that of its console or a proxy's error page"
                     .to_owned()
             }

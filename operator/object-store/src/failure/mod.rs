@@ -12,7 +12,11 @@ pub use self::kind::{Answer, Transport};
 use self::kind::{Facts, Kind};
 use crate::operation::Operation;
 use ras_core::bucket::state::StoreError;
+use ras_core::plain_text::plain_line;
 use ras_core::retry::Retry;
+
+/// Longest code or region of a store that is kept, in characters.
+const LONGEST_CODE: usize = 100;
 
 /// A failed request, or a decision not to touch a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ impl Failure {
     pub fn answered(operation: Operation, bucket: &str, answer: Answer) -> Self {
         let answer = Answer {
             message: answer.message.map(|message| classify::redacted(&message)),
+            code: answer.code.map(|code| plain_line(&code, LONGEST_CODE)),
+            region: answer.region.map(|region| plain_line(&region, LONGEST_CODE)),
             ..answer
         };
         Self(Box::new(Facts {

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::rate_limiter::{Counter, RateLimiter};
 use crate::s3::S3Store;
+use crate::s3::answer_limit::AnswerLimit;
 use crate::s3::credentials::{DefaultChain, Directory};
 use crate::s3::web_page::NoWebPage;
 use ras_core::platform::ObjectStoreConfig;
@@ -57,6 +58,7 @@ impl S3Store {
             // Many servers do not support the checksums that the SDK adds by default.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .interceptor(AnswerLimit)
             .interceptor(NoWebPage)
             .credentials_provider(credentials(config, region, &http))
             .http_client(http);

@@ -8,12 +8,17 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use crate::failure::{Answer, Failure, Transport};
 use crate::operation::Operation;
+use crate::s3::answer_limit::is_too_long;
+use ras_core::plain_text::plain_line;
 
 pub(super) fn failure<E>(operation: Operation, bucket: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let unanswered = |transport| Failure::unanswered(operation, bucket, transport);
+    if is_too_long(error) {
+        return unanswered(Transport::TooLong);
+    }
     if let Some(response) = error.raw_response() {
         let status = response.status().as_u16();
         let body = response.body().bytes().unwrap_or_default();
@@ -68,7 +73,7 @@ where
 fn by_words(chain: &str) -> Transport {
     let words = chain.to_ascii_lowercase();
     let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
-    let last = || chain.rsplit(": ").next().unwrap_or(chain).to_owned();
+    let last = || plain_line(chain.rsplit(": ").next().unwrap_or(chain), 300);
     if has(&["unknownissuer", "unknown issuer", "selfsigned", "self-signed"]) {
         Transport::UnknownAuthority
     } else if has(&["certificate", "tls", "handshake", "corrupt message"]) {
@@ -97,7 +102,10 @@ fn no_credentials(error: &(dyn Error + 'static)) -> Option<String> {
     while let Some(error) = at {
         if let Some(error) = error.downcast_ref::<CredentialsError>() {
             // The outer error has no details.
-            return Some(error.source().map_or_else(|| error.to_string(), ToString::to_string));
+            return Some(plain_line(
+                &error.source().map_or_else(|| error.to_string(), ToString::to_string),
+                600,
+            ));
         }
         at = error.source();
     }

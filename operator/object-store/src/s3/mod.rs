@@ -3,6 +3,7 @@
 //! One call is one request, or two if the connection ended before the answer. The SDK's own retries are off, because every
 //! request needs a permit of the rate limiter, and because the caller knows better when to retry.
 
+mod answer_limit;
 mod connect;
 mod convert;
 mod credentials;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -23,13 +25,16 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 pub use self::connect::ConnectError;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Transport};
 use crate::observed::Observed;
 use crate::operation::Operation;
 use crate::plan::Step;
 use crate::rate_limiter::{Counter, RateLimiter};
 use crate::store::{Deleted, Entry, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::Feature;
+
+/// For a request with its whole answer, whatever the timers of the SDK do: more than the longest of those.
+const LONGEST_REQUEST: Duration = Duration::from_secs(75);
 
 /// Clones share one connection pool.
 #[derive(Clone)]
@@ -102,9 +107,11 @@ impl S3Store {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let permit = self.rate_limiter.acquire().await;
-        let result = request
-            .await
-            .map_err(|error| errors::failure(operation, bucket, &error));
+        // The SDK's own timers are polled after the body, so an answer that never pauses keeps them from firing.
+        let result = match tokio::time::timeout(LONGEST_REQUEST, request).await {
+            Ok(result) => result.map_err(|error| errors::failure(operation, bucket, &error)),
+            Err(_) => Err(Failure::unanswered(operation, bucket, Transport::TimedOut)),
+        };
         drop(permit);
         let outcome = match &result {
             Ok(_) => "ok",

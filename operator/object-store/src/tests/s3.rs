@@ -1,6 +1,7 @@
 //! The S3 client against faulty servers.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::observed::Seen;
 use crate::plan::Step;
 use crate::rate_limiter::{Counter, RateLimiter};
 use crate::s3::S3Store;
-use crate::store::ObjectStore;
+use crate::store::{Listing, ObjectStore};
 use ras_core::bucket::request::Feature;
 use ras_core::platform::ObjectStoreConfig;
 use ras_crds::Reason;
@@ -285,4 +286,74 @@ async fn the_rate_is_halved_after_a_throttle() {
         rate_limiter.acquire().await;
     }
     assert!(start.elapsed() >= Duration::from_millis(150), "{:?}", start.elapsed());
+}
+
+/// A server that begins every answer with `head` and then never stops sending `more`. Also how many bytes it could send.
+async fn endless(head: &'static [u8], more: &'static [u8]) -> (String, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&sent);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let mut request = vec![0; 8_192];
+                let _ = connection.read(&mut request).await;
+                let _ = connection.write_all(head).await;
+                let chunk = more.repeat(65_536 / more.len());
+                while connection.write_all(&chunk).await.is_ok() {
+                    count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    (address, sent)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_never_ends_is_not_kept() {
+    let heads: [(&'static [u8], &'static [u8]); 4] = [
+        (
+            &b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<ListBucketResult>"[..],
+            &b"<Contents><Key>k</Key></Contents>"[..],
+        ),
+        (
+            b"HTTP/1.1 500 Oh\r\nConnection: close\r\n\r\n<Error><Message>",
+            b"word ",
+        ),
+        (
+            b"HTTP/1.1 403 No\r\nContent-Length: 99999999999\r\n\r\n<Error>",
+            b"<Code>A</Code>",
+        ),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<html>", b"<p>"),
+    ];
+    for (head, more) in heads {
+        let folder = credentials();
+        let (address, sent) = endless(head, more).await;
+        let (store, _) = store(address, &folder);
+        let began = Instant::now();
+        let failures = [
+            store
+                .observe("portal", &BTreeSet::from([Feature::Tags]))
+                .await
+                .map(drop),
+            store
+                .observe("portal", &BTreeSet::from([Feature::Policy]))
+                .await
+                .map(drop),
+            store.list("portal", Listing::Versions, None).await.map(drop),
+            store.execute("portal", &Step::Versioning(true)).await,
+            store.delete_bucket("portal").await,
+        ];
+        for failure in failures {
+            let failure = failure.unwrap_err();
+            assert!(failure.is_unreachable(), "{}", failure.message());
+            assert!(failure.message().contains("16 MiB"), "{}", failure.message());
+        }
+        let sent = sent.load(Ordering::Relaxed);
+        // What the kernel's buffers take in addition.
+        assert!(sent < 5 * (24 << 20), "{sent}");
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    }
 }

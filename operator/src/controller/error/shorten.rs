@@ -1,6 +1,7 @@
 //! What the API server said, for people: the field and the reason, without the Go structures that it prints beside them. Pure.
 
 use kube::core::Status;
+use ras_core::plain_text::plain;
 
 /// Longest text that is shown of one refusal, in characters.
 const LONGEST: usize = 600;
@@ -20,7 +21,7 @@ pub fn status(status: &Status) -> String {
     } else {
         fields.join("; ")
     };
-    cut(told)
+    cut(plain(&told, 4 * LONGEST))
 }
 
 /// `spec.template: field is immutable`.

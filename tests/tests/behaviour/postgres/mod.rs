@@ -3,6 +3,7 @@
 mod administrator;
 mod bad_input;
 mod given;
+mod hostile;
 mod killed;
 mod preparing;
 mod rights;

@@ -219,8 +219,17 @@ async fn every_way_to_secure_a_connection_that_should_work_does() -> Result<(), 
     .await?;
     let request = five("tls");
     let preparation = request.mounted(&server)?;
-    // Nothing said: encrypted, because the server can.
-    assert_done(&preparation.run().await?);
+    let prepared = preparation.run().await?;
+    assert_done(&prepared);
+    let warning = prepared.report["warning"].as_str().expect("a warning");
+    assert!(
+        warning.contains("sslmode prefer") && warning.contains("verify-full"),
+        "{warning}"
+    );
+    // Nothing said: verified, and the system's authorities do not know this server's.
+    preparation.without_admin("sslmode")?;
+    let (cause, message) = super::given::problem(&preparation.run().await?, 3);
+    assert!(cause == "CertificateRefused" || cause == "BadValue", "{message}");
     let authority = std::fs::read_to_string(server.authority().expect("with TLS")).expect("can be read");
     preparation.admin("sslmode", "require")?;
     assert_done(&preparation.run().await?);
@@ -231,6 +240,8 @@ async fn every_way_to_secure_a_connection_that_should_work_does() -> Result<(), 
     }
     preparation.without_admin("sslmode")?;
     preparation.admin("host", "localhost")?;
-    assert_done(&preparation.run().await?);
+    let prepared = preparation.run().await?;
+    assert_done(&prepared);
+    assert_eq!(prepared.report["warning"], serde_json::Value::Null);
     Ok(())
 }
