@@ -2,6 +2,7 @@
 
 mod object_store;
 mod resources;
+mod tenancy;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
+pub use tenancy::{TenancyConfig, is_of_control_plane};
 
 /// The version of the settings that this program reads.
 pub const API_VERSION: &str = "ras.dev/platform/v1";
@@ -49,6 +51,8 @@ pub struct PlatformConfig {
     pub cache: CacheConfig,
     /// How the ports of services are checked.
     pub listener_checks: ListenerChecksConfig,
+    /// What drives may use of what they share with other namespaces.
+    pub tenancy: TenancyConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -68,6 +72,7 @@ impl Default for PlatformConfig {
             secrets: SecretsConfig::default(),
             cache: CacheConfig::default(),
             listener_checks: ListenerChecksConfig::default(),
+            tenancy: TenancyConfig::default(),
             object_store: None,
         }
     }
@@ -80,7 +85,7 @@ pub struct IngressConfig {
     /// Ingress class of drives that name none. Absent: the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_name: Option<String>,
-    /// Annotations of every Ingress. A drive's own win over them.
+    /// Annotations of every Ingress. They win over a drive's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Namespace of the ingress controller: only its pods may then reach ports with a path. Absent: any
@@ -292,6 +297,7 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         }
     }
     resources::check(&config)?;
+    tenancy::check(&config.tenancy)?;
     if let Some(store) = &config.object_store {
         object_store::check(store)?;
     }

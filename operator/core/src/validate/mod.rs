@@ -22,6 +22,7 @@ mod monitoring;
 mod mounts;
 mod quantity;
 mod rotation;
+mod scheduling;
 mod secrets;
 mod service;
 
@@ -90,7 +91,7 @@ pub fn validate(
     if services.is_empty() {
         found.invalid("spec.services", "a drive needs at least one service");
     }
-    let exposure = exposure::read(&name, spec, platform, &mut found);
+    let exposure = exposure::read(drive, fetched, platform, &mut found);
     let monitoring = monitoring::read(spec, platform, &mut found);
 
     let mut seen = BTreeSet::new();

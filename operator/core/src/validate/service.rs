@@ -8,7 +8,7 @@ use ras_crds::spec::{
 };
 
 use super::labels;
-use super::{FieldErrors, Sources, bindings, claims, container, migration, mounts, quantity};
+use super::{FieldErrors, Sources, bindings, claims, container, migration, mounts, quantity, scheduling};
 use crate::cidr;
 use crate::names as child;
 use crate::names::RENDER_CONTAINER;
@@ -95,7 +95,7 @@ pub(super) fn read(
             .and_then(|metrics| read_metrics(&field, metrics, &program.ports, found)),
         termination_grace_period_seconds: grace.clamp(0, 86_400),
         pre_stop_sleep_seconds: pre_stop_sleep(&field, service, grace, found),
-        scheduling: service.scheduling.clone().unwrap_or_default(),
+        scheduling: scheduling::read(&field, service, &platform.tenancy, found),
         pod_security: service.pod_security.clone().unwrap_or_default(),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,
@@ -276,6 +276,7 @@ fn read_volume(
             let access_mode = volume.access_mode.unwrap_or_default();
             claims::access_mode(field, access_mode, live, found);
             let (asked, default) = (volume.storage_class_name.as_ref(), platform.storage.class_name.as_ref());
+            claims::allowed(field, asked, platform, found);
             VolumeSource::Claim {
                 size: claims::size(field, size, live, found),
                 storage_class: claims::class(field, asked, default, live, found),
