@@ -333,7 +333,9 @@ fn classes_and_extensions_are_those_that_the_platform_allows() {
             None,
         ),
         (
-            with("database: {managed: {version: 17, size: 1Gi, storageClassName: other}, databases: [{name: a}]}"),
+            with(
+                "database: {managed: {provider: Standalone, version: 17, size: 1Gi, storageClassName: other}, databases: [{name: a}]}",
+            ),
             "tenancy: {storageClasses: [fast]}",
             Some(("spec.database.managed.storageClassName", "tenancy.storageClasses")),
         ),
