@@ -208,6 +208,8 @@ words! {
         QuotaExceeded,
         /// A bucket's name is taken by somebody else, or the bucket belongs to another drive.
         BucketNotOurs,
+        /// The platform does not let the drive's namespace use an existing bucket that the drive names.
+        BucketNotPermitted,
         /// An existing bucket that the drive names is not there.
         BucketMissing,
         /// A bucket that was there is gone, or another one has its name. It is not made again, and services that use it are not
@@ -246,6 +248,8 @@ words! {
         Undecodable,
         /// Another, older drive makes objects of the same names.
         NameTaken,
+        /// Another drive has the host, for a longer time.
+        HostTaken,
         /// An object of the same name is there and was not made by this drive.
         ForeignObject,
         /// Another manager keeps writing a field that the drive sets.
@@ -318,6 +322,7 @@ impl Reason {
             | Self::VolumeLost
             | Self::QuotaExceeded
             | Self::BucketNotOurs
+            | Self::BucketNotPermitted
             | Self::BucketMissing
             | Self::BucketLost
             | Self::WrongRegion
@@ -332,6 +337,7 @@ impl Reason {
             | Self::InvalidSpec
             | Self::Undecodable
             | Self::NameTaken
+            | Self::HostTaken
             | Self::ForeignObject
             | Self::Refused
             | Self::Forbidden => true,

@@ -17,6 +17,8 @@ pub const WORK: &str = "ras.dev/work";
 pub const DRIVE_UID: &str = "ras.dev/drive-uid";
 /// Namespace of the drive: a tag of buckets, which have no namespace of their own.
 pub const NAMESPACE: &str = "ras.dev/namespace";
+/// On a bucket that somebody else made: namespaces (separated by spaces) whose drives may use it. A tag of buckets, never written.
+pub const ALLOWED_NAMESPACE: &str = "ras.dev/allowed-namespace";
 /// Name of the bucket in the drive: a tag of buckets.
 pub const BUCKET: &str = "ras.dev/bucket";
 /// Which bucket it is among those that had its name, one after the other: a tag of buckets, random, written when one is made.

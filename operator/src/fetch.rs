@@ -105,6 +105,30 @@ fn external_of(
         .collect()
 }
 
+/// Whose the Secret is into which cert-manager would write, unless cert-manager made it for this drive's `Certificate`, which has
+/// the Secret's name.
+fn certificate_unowned(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> Option<String> {
+    let tls = drive.spec.exposure.as_ref()?.tls.as_ref()?;
+    tls.issuer.as_ref()?;
+    let name = names::tls_secret(&key.name);
+    let store = &context.child_client.store;
+    let secret = store.get(&ChildKey::new(Kind::Secret, &key.namespace, &name))?;
+    let certificate = match &secret.detail {
+        Detail::Secret(facts) => facts.certificate.as_deref(),
+        _ => None,
+    };
+    match (secret.owner, secret.drive) {
+        (Owner::Other { who }, _) if *who == *format!("Certificate/{name}") => None,
+        (Owner::Other { who }, _) => Some(format!("belongs to {who}")),
+        (Owner::Drive { name, .. }, _) | (Owner::Nobody, Some(name)) => Some(format!("was made for the drive {name}")),
+        (Owner::Nobody, None) if certificate == Some(&name) => None,
+        (Owner::Nobody, None) => Some(match certificate {
+            Some(other) => format!("holds the certificate of the Certificate {other}"),
+            None => "was made by somebody else".to_owned(),
+        }),
+    }
+}
+
 /// Buckets that status names, with what the object store said of them last.
 fn buckets_of(
     key: &DriveKey,
@@ -417,6 +441,8 @@ pub fn fetch(
             .filter_map(|service| Some((service.name.clone(), service.migration.clone()?)))
             .collect(),
         older_claimants: context.claims.older_claimants(key),
+        host_taken_by: context.claims.host_taken_by(key),
+        certificate_unowned: certificate_unowned(key, drive, context),
         operator_pods: context.own_pods.clone(),
         apis,
         external: external_of(key, drive, apis, context),

@@ -15,5 +15,5 @@ async fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed before");
     }
-    Cli::parse().run().await
+    Box::pin(Cli::parse().run()).await
 }

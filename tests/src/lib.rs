@@ -68,7 +68,7 @@ pub use kubectl::KubectlOutput;
 pub use leadership::{is_lease, lease_taken_after, never_two_at_once};
 pub use memory::Memory;
 pub use namespace::TestNamespace;
-pub use operator::{Operator, OperatorOptions};
+pub use operator::{Operator, OperatorOptions, TENANCY};
 pub use process_guard::{ProcessGuard, Signal};
 pub use processor::processor_time;
 pub use recording_proxy::RecordingProxy;

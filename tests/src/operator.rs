@@ -27,6 +27,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(15);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// What it takes to be one of several.
 const ELECTION_ROLES: &str = "deploy/rbac/leader-election.yaml";
+/// What the platform lets the drives of tests do, as a part of its settings. Their namespaces have random names, so what is theirs in
+/// a store is listed. An operator whose settings a test does not write itself has these.
+pub const TENANCY: &str =
+    "tenancy: {existingBuckets: ['*'], secretKeys: ['spo/*'], ingressAnnotations: ['example.com/*']}\n";
 static STARTED: AtomicUsize = AtomicUsize::new(0);
 
 /// How to run the operator.
@@ -160,6 +164,14 @@ impl Operator {
         match elected {
             None => command.push("--leader-election=false".to_owned()),
             Some(identity) => command.extend(["--identity".to_owned(), identity.clone()]),
+        }
+        if !arguments
+            .iter()
+            .any(|argument| argument.starts_with("--platform-config"))
+        {
+            let platform = folder.join("platform.yaml");
+            fs::write(&platform, TENANCY).map_err(Error::io(format!("writing {}", platform.display())))?;
+            command.push(format!("--platform-config={}", platform.display()));
         }
         command.extend(arguments.iter().cloned());
         let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];

@@ -35,8 +35,8 @@ pub struct Exposure {
     )]
     pub ingress_class_name: Option<String>,
 
-    /// Annotations for the ingress controller, added to the platform's. Those that inject configuration
-    /// (`…-snippet`) are refused, for they would let a drive take over the controller.
+    /// Annotations for the ingress controller, added to the platform's, which win over them. Allowed are those that change nothing
+    /// but the drive's own route, such as timeouts and sizes, and those that the platform lists (`tenancy.ingressAnnotations`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "string", "maxLength": 4096}))]
     #[x_kube(validation = Rule::new("self.all(k, !k.contains('snippet'))")

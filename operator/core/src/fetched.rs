@@ -16,6 +16,7 @@ pub use crate::fetched::facts::{
     OlderClaimant, PodEnd, PodRun, SecretFacts, StartedBy,
 };
 
+use crate::drive_key::DriveKey;
 pub use crate::fetched::own_pods::OwnPods;
 
 /// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
@@ -36,6 +37,11 @@ pub struct Fetched {
     pub migrations: BTreeMap<String, MigrationStatus>,
     /// Names that older drives of the same namespace give to their children.
     pub older_claimants: Vec<OlderClaimant>,
+    /// The drive that has the host of this one, or a host that overlaps with it.
+    pub host_taken_by: Option<DriveKey>,
+    /// Whose the Secret is into which cert-manager would write the drive's certificate, as a part of a sentence, when there is one
+    /// that cert-manager did not make for it.
+    pub certificate_unowned: Option<String>,
     /// The operator's own pods, where it knows them.
     pub operator_pods: Option<OwnPods>,
     /// Which optional APIs the cluster serves.

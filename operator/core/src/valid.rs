@@ -520,7 +520,7 @@ pub struct ValidExposure {
     pub tls: Option<ValidTls>,
     /// Ingress class; absent: the cluster's default.
     pub class_name: Option<String>,
-    /// The platform's annotations with the drive's over them.
+    /// The drive's annotations with the platform's over them.
     pub annotations: BTreeMap<String, String>,
     /// Namespace of the ingress controller; absent: unknown.
     pub controller_namespace: Option<String>,

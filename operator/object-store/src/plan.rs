@@ -151,6 +151,8 @@ pub fn plan(input: PlanInput<'_>, observed: &Observed) -> Result<Vec<Step>, Fail
         }
     } else if let Some(whose) = of_another_namespace(request, observed) {
         return Err(Failure::not_ours(&request.bucket, whose));
+    } else if !request.permitted && !is_permitted_by_tags(request, observed) {
+        return Err(Failure::not_permitted(&request.bucket, &request.owner.namespace));
     }
     Ok(settings(input, observed))
 }
@@ -164,6 +166,19 @@ fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<
     let is_ours = tags.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER);
     (is_ours && *namespace != request.owner.namespace)
         .then(|| format!("its tags say that it belongs to a drive of the namespace {namespace}"))
+}
+
+/// Whoever keeps the bucket let the drive's namespace use it, or the operator made it for a drive of that namespace. Without tags
+/// nothing says so.
+fn is_permitted_by_tags(request: &BucketRequest, observed: &Observed) -> bool {
+    let Some(tags) = observed.tags.known() else {
+        return false;
+    };
+    let namespace = &request.owner.namespace;
+    let is_ours = tags.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER);
+    let allowed = tags.get(labels::ALLOWED_NAMESPACE);
+    (is_ours && tags.get(labels::NAMESPACE) == Some(namespace))
+        || allowed.is_some_and(|allowed| allowed.split_whitespace().any(|one| one == namespace))
 }
 
 /// A new bucket in a store that sets no defaults.

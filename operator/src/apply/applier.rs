@@ -24,7 +24,7 @@ pub struct Applier<'a> {
     pub uid: &'a str,
 }
 
-impl<'a> Applier<'a> {
+impl Applier<'_> {
     pub(super) fn id(&self) -> DriveId<'_> {
         DriveId {
             name: &self.drive.name,

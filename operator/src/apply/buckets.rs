@@ -119,6 +119,8 @@ pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_remo
                 bucket: recorded.bucket.clone(),
                 owner,
                 origin: Origin::Existing,
+                // What the drive itself wrote is removed from it, and nothing is set.
+                permitted: true,
                 settings: Settings::default(),
             };
             return Known::View(bucket_controller.ensure(key, &request, state::Recorded::default()));

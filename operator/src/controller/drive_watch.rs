@@ -116,7 +116,14 @@ fn learn(drive: &Stored, sink: &EventSink, context: &Context) -> Requeue {
             .unwrap_or_default(),
         uid: drive.uid().unwrap_or_default(),
     };
-    context.claims.claim(&key, age, &names::children(decoded))
+    let host = decoded.spec.exposure.as_ref().map(|exposure| exposure.host.as_str());
+    // The address in the status is the one that was applied last, so it tells whether the route is there.
+    let url = decoded.status.as_ref().and_then(|status| status.url.as_deref());
+    let served = url.and_then(|url| url.split_once("://")).map(|(_, served)| served);
+    let has_route = host.is_some() && served == host;
+    let mut requeue = context.claims.claim_host(&key, age.clone(), host, has_route);
+    requeue.extend(context.claims.claim(&key, age, &names::children(decoded)));
+    requeue
 }
 
 /// Whether a drive has to look again. Our own writes of its status come back here and are no news.

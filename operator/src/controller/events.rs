@@ -18,11 +18,8 @@ use ras_core::applied::{Changes, Outcome};
 use ras_core::bucket::state::{BucketChangeKind, Removal, State};
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
-<<<<<<< HEAD
-use ras_core::plan::bucket_removal::{self, BucketRemoval, RemovalDecision};
-=======
 use ras_core::plain_text::plain;
->>>>>>> hostile
+use ras_core::plan::bucket_removal::{self, BucketRemoval, RemovalDecision};
 use ras_core::plan::data::{child_kind, reason};
 use ras_core::plan::login_record::after_rollback;
 use ras_core::report::buckets::is_lost;
@@ -99,7 +96,7 @@ fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context:
                 EventType::Normal,
                 reason,
                 action,
-                note,
+                &note,
                 child,
                 &drive.metadata,
                 key,
@@ -163,7 +160,7 @@ fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context:
         // Events of one reason are counted as one; naming the bucket keeps those of different buckets apart.
         let meta = &drive.metadata;
         let bucket = Some(reference_to_bucket(name));
-        publish(type_, reason, "Store", note, bucket, meta, key, context);
+        publish(type_, reason, "Store", &note, bucket, meta, key, context);
     }
 }
 
@@ -217,7 +214,7 @@ pub fn retained(buckets: &[BucketStatus], key: &DriveKey, meta: &ObjectMeta, con
             EventType::Normal,
             "BucketRetained",
             "Delete",
-            note,
+            &note,
             Some(reference_to_bucket(&bucket.name)),
             meta,
             key,
@@ -381,7 +378,7 @@ fn logins(
     );
     tracing::info!(drive = %key, outcome = "DatabaseLoginsRotated", "{note}");
     let type_ = EventType::Normal;
-    publish(type_, "DatabaseLoginsRotated", "Rotate", note, None, meta, key, context);
+    publish(type_, "DatabaseLoginsRotated", "Rotate", &note, None, meta, key, context);
 }
 
 /// Tells that a database is another than the one that was there: what was in it is not in this one.
@@ -444,7 +441,7 @@ fn warn(
     context: &Context,
 ) {
     tracing::warn!(drive = %key, outcome = reason, "{note}");
-    publish(EventType::Warning, reason, action, note, secondary, meta, key, context);
+    publish(EventType::Warning, reason, action, &note, secondary, meta, key, context);
 }
 
 #[allow(clippy::too_many_arguments)] // One place that sends; a struct would only name the same eight things again.
@@ -452,7 +449,7 @@ fn publish(
     type_: EventType,
     reason: &str,
     action: &str,
-    note: String,
+    note: &str,
     secondary: Option<ObjectReference>,
     meta: &ObjectMeta,
     key: &DriveKey,
@@ -465,7 +462,7 @@ fn publish(
     let event = Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(cut(plain(&note, MOST))),
+        note: Some(cut(plain(note, MOST))),
         action: action.to_owned(),
         secondary,
     };

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::informer::host_claims::HostClaims;
 use crate::informer::store::{DriveKey, Requeue};
 use ras_core::fetched::facts::OlderClaimant;
 use ras_core::fetched::record::ChildKey;
@@ -19,6 +20,7 @@ pub struct Age {
 #[derive(Debug, Default)]
 pub struct Claims {
     inner: Mutex<ClaimIndex>,
+    hosts: Mutex<HostClaims>,
 }
 
 #[derive(Debug, Default)]
@@ -69,9 +71,26 @@ impl Claims {
         requeue
     }
 
-    /// Returns the drives that may have waited for the names.
+    fn hosts(&self) -> MutexGuard<'_, HostClaims> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the host that a drive claims; `has_route` when its route with this host is there. Returns the other drives that may win
+    /// or lose by it.
+    pub fn claim_host(&self, drive: &DriveKey, age: Age, host: Option<&str>, has_route: bool) -> Requeue {
+        self.hosts().claim(drive, age, host, has_route)
+    }
+
+    /// The drive that has this drive's host.
+    pub fn host_taken_by(&self, drive: &DriveKey) -> Option<DriveKey> {
+        self.hosts().taken_by(drive)
+    }
+
+    /// Returns the drives that may have waited for the names, or for the host.
     pub fn release(&self, drive: &DriveKey) -> Requeue {
-        self.lock().release(drive)
+        let mut requeue = self.lock().release(drive);
+        requeue.extend(self.hosts().release(drive));
+        requeue
     }
 
     /// Drives that claim the name of a deleted child: they may have waited for the deletion.

@@ -38,6 +38,7 @@ pub mod api_errors;
 pub mod api_health;
 pub mod claims;
 pub mod crd;
+mod host_claims;
 pub mod log_throttle;
 pub mod managed_fields;
 pub mod observe;

@@ -400,6 +400,8 @@ fn touch(meta: &ObjectMeta) -> String {
 /// have whole seconds: two writes by one manager within a second look like one, and a pod that starts after the first
 /// reads the value of the second.
 pub fn secret(meta: &ObjectMeta) -> SecretFacts {
+    /// On a Secret, written by cert-manager: name of the `Certificate` that it is for.
+    const CERTIFICATE: &str = "cert-manager.io/certificate-name";
     let annotation = |name: &str| meta.annotations.as_ref()?.get(name);
     let number = |name: &str| annotation(name).and_then(|text| text.parse().ok());
     let facts = SecretFacts {
@@ -409,6 +411,7 @@ pub fn secret(meta: &ObjectMeta) -> SecretFacts {
         rotated_for: annotation(labels::ROTATED_FOR).cloned(),
         generation: number(labels::LOGIN_GENERATION),
         rolled_back: number(labels::LOGIN_ROLLED_BACK),
+        certificate: annotation(CERTIFICATE).cloned(),
         ..SecretFacts::default()
     };
     let managed = meta.managed_fields.as_deref().unwrap_or_default();

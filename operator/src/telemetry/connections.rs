@@ -127,7 +127,7 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    async fn opened(peers: impl Iterator<Item = u8>) -> Open {
+    fn opened(peers: impl Iterator<Item = u8>) -> Open {
         let mut open = Open::default();
         for peer in peers {
             open.make_room(address(peer));
@@ -139,17 +139,17 @@ mod tests {
 
     #[tokio::test]
     async fn one_peer_closes_its_own_connections_and_nobody_elses() {
-        let open = opened([1].into_iter().chain(std::iter::repeat_n(2, 1000))).await;
+        let open = opened([1].into_iter().chain(std::iter::repeat_n(2, 1000)));
         assert_eq!(open.of(address(1)), 1);
         assert_eq!(open.of(address(2)), MOST_OF_A_PEER);
     }
 
     #[tokio::test]
     async fn many_peers_share_what_there_is_and_a_new_one_is_served() {
-        let open = opened((1..=200).chain([7, 7, 7]).chain([250])).await;
+        let open = opened((1..=200).chain([7, 7, 7]).chain([250]));
         assert_eq!(open.connections.len(), MOST);
         assert_eq!(open.of(address(250)), 1);
-        let mut greedy = opened((1..=4).flat_map(|peer| std::iter::repeat_n(peer, 100))).await;
+        let mut greedy = opened((1..=4).flat_map(|peer| std::iter::repeat_n(peer, 100)));
         greedy.make_room(address(9));
         assert_eq!(greedy.connections.len(), MOST - 1, "room for the new one");
     }

@@ -406,7 +406,12 @@ fn exposure() -> impl Strategy<Value = Exposure> {
         secret_name,
         issuer_kind: None,
     });
-    let annotations = prop::collection::btree_map("[a-z]{1,8}/[a-z]{1,8}", any::<String>(), 0..2);
+    let names = [
+        "nginx.ingress.kubernetes.io/proxy-body-size",
+        "nginx.ingress.kubernetes.io/proxy-read-timeout",
+    ];
+    let name = prop::sample::select(names.to_vec()).prop_map(str::to_owned).boxed();
+    let annotations = prop::collection::btree_map(wild(name), wild("[a-z0-9]{0,6}"), 0..2);
     (wild("[a-z]{1,8}\\.example\\.edu"), of(tls), annotations).prop_map(|(host, tls, annotations)| Exposure {
         host,
         tls,

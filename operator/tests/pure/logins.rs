@@ -265,6 +265,7 @@ impl World {
             _ => {
                 self.drawn += 1;
                 let facts = SecretFacts {
+                    certificate: None,
                     touch: String::new(),
                     keys,
                     version: String::new(),

@@ -40,3 +40,5 @@ mod routes_and_policies;
 mod secrets;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod tenancy;

@@ -58,11 +58,11 @@ fn the_longest_path_comes_first() {
 }
 
 #[test]
-fn a_drives_annotations_win_over_the_platforms() {
+fn the_platforms_annotations_stand_beside_those_that_a_drive_may_set() {
     let mut drive = with_spec(DRIVE);
-    drive.spec.exposure.as_mut().unwrap().annotations = [("a/size".to_owned(), "drive".to_owned())].into();
+    drive.spec.exposure.as_mut().unwrap().annotations = [("b/size".to_owned(), "drive".to_owned())].into();
     let settings = platform::parse(
-        "ingress: {className: nginx, annotations: {a/size: platform, a/time: platform}, issuerKind: Issuer}",
+        "{ingress: {className: nginx, annotations: {a/time: platform}, issuerKind: Issuer}, tenancy: {ingressAnnotations: [b/size]}}",
     )
     .unwrap();
     let ingress = build(&validate(&drive, &Fetched::default(), &settings).unwrap())
@@ -70,7 +70,7 @@ fn a_drives_annotations_win_over_the_platforms() {
         .unwrap();
     assert_eq!(
         serde_json::to_value(ingress.metadata.annotations).unwrap(),
-        json!({"a/size": "drive", "a/time": "platform", "cert-manager.io/issuer": "letsencrypt"})
+        json!({"a/time": "platform", "b/size": "drive", "cert-manager.io/issuer": "letsencrypt"})
     );
     assert_eq!(ingress.spec.unwrap().ingress_class_name.as_deref(), Some("nginx"));
 }

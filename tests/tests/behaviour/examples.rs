@@ -65,7 +65,10 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     let mut applied = Vec::new();
     for (example, text) in examples() {
         let namespace = cluster.namespace(&example).await?;
-        let text = text.replace("namespace: spo", &format!("namespace: {}", namespace.name()));
+        // A host belongs to one drive of the cluster, and each example is written as if it were alone.
+        let text = text
+            .replace("namespace: spo", &format!("namespace: {}", namespace.name()))
+            .replace("placement.example.edu", &format!("{example}.example.edu"));
         for drive in documents(&text)? {
             namespace.apply(&what_it_needs(&drive, server).join("---\n")).await?;
             applied.push((example.clone(), namespace.name().to_owned(), name_of(&drive)));

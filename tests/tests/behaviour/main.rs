@@ -48,6 +48,7 @@ mod secrets;
 mod seen;
 mod storage;
 mod suspend_and_pause;
+mod tenancy;
 mod undecodable;
 mod unowned_objects;
 mod upgrade;

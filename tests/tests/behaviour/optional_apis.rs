@@ -37,11 +37,11 @@ spec:
   exposure: {host: spring.example.edu, tls: {issuer: letsencrypt}}
 ";
 
-/// What is in `tls.crt` concerns nobody here: whether a Secret is there is all that is looked at.
+/// As cert-manager makes it. What is in `tls.crt` concerns nobody here: whether a Secret is there is all that is looked at.
 const CERTIFICATE: &str = "
 apiVersion: v1
 kind: Secret
-metadata: {name: exposed-tls}
+metadata: {name: exposed-tls, annotations: {cert-manager.io/certificate-name: exposed-tls}}
 type: kubernetes.io/tls
 stringData: {tls.crt: '', tls.key: ''}
 ";

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::api::{ListParams, Patch, PatchParams};
-use ras_tests::{Error, Operator, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
+use ras_tests::{Error, Operator, OperatorOptions, PATIENCE, ROLES, TENANCY, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::{
@@ -175,7 +175,7 @@ async fn a_job_that_cannot_pull_a_wrong_operator_image_is_made_again_with_the_co
 /// How an operator of a version runs: its chart names its own image as the one that renders files.
 fn version(image: &str) -> (tempfile::NamedTempFile, OperatorOptions) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    writeln!(file, "operatorImage: {image}").unwrap();
+    writeln!(file, "{TENANCY}operatorImage: {image}").unwrap();
     let options = OperatorOptions::with_roles(ROLES)
         .argument("--platform-config")
         .argument(file.path().display().to_string());

@@ -13,6 +13,9 @@ pub struct BucketRequest {
     pub owner: Owner,
     /// Whether it is made, or was there before.
     pub origin: Origin,
+    /// Whether the platform's settings let the drive's namespace use it. Otherwise a tag of a bucket of [`Origin::Existing`] has to
+    /// ([`ras_crds::labels::ALLOWED_NAMESPACE`]).
+    pub permitted: bool,
     /// How it should be set up.
     pub settings: Settings,
 }

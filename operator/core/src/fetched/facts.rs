@@ -32,6 +32,8 @@ pub struct SecretFacts {
     pub generation: Option<u64>,
     /// The rotation that was rolled back because pods crashed with this password.
     pub rolled_back: Option<u64>,
+    /// The cert-manager `Certificate` that the Secret was made for.
+    pub certificate: Option<String>,
     /// Whether a key that is not in `keys` is certainly not there. It may be where `managedFields` were cleared.
     pub is_complete: bool,
 }

@@ -4,6 +4,7 @@ mod error;
 mod network;
 mod object_store;
 mod resources;
+mod tenancy;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub use error::{API_VERSION, PlatformError};
 pub use network::{DnsConfig, NetworkConfig};
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
+pub use tenancy::{TenancyConfig, is_of_control_plane};
 
 /// Settings of the cluster's platform team, read from one YAML file. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub struct PlatformConfig {
     pub listener_checks: ListenerChecksConfig,
     /// What pods of drives may connect to.
     pub network: NetworkConfig,
+    /// What drives may use of what they share with other namespaces.
+    pub tenancy: TenancyConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object_store: Option<ObjectStoreConfig>,
@@ -72,6 +76,7 @@ impl Default for PlatformConfig {
             cache: CacheConfig::default(),
             listener_checks: ListenerChecksConfig::default(),
             network: NetworkConfig::default(),
+            tenancy: TenancyConfig::default(),
             object_store: None,
         }
     }
@@ -84,7 +89,7 @@ pub struct IngressConfig {
     /// Ingress class of drives that name none. Absent: the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_name: Option<String>,
-    /// Annotations of every Ingress. A drive's own win over them.
+    /// Annotations of every Ingress. They win over a drive's own.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
     /// Namespace of the ingress controller: only its pods may then reach ports with a path. Absent: any
@@ -276,6 +281,7 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
     }
     network::check(&config.network)?;
     resources::check(&config)?;
+    tenancy::check(&config.tenancy)?;
     if let Some(store) = &config.object_store {
         object_store::check(store)?;
     }

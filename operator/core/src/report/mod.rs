@@ -62,10 +62,13 @@ pub fn status(
         },
         secrets,
         data: data(observed, verdict, before),
-        url: drive.spec.exposure.as_ref().map(|exposure| {
-            let scheme = if exposure.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{}", exposure.host)
-        }),
+        // Of what was applied: a drive that only asks for a host does not have it.
+        url: match verdict {
+            ReconcileOutcome::Applied { plan, .. } => {
+                plan.drive.exposure.as_ref().map(crate::valid::ValidExposure::url)
+            }
+            ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.url.clone(),
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use crate::bucket::request;
 use crate::bucket::request::{BucketRequest, Encryption, LifecycleRule, Origin, Owner, Settings};
 use crate::fetched::Fetched;
 use crate::names as child;
-use crate::platform::{ObjectStoreConfig, PlatformConfig};
+use crate::platform::{ObjectStoreConfig, PlatformConfig, TenancyConfig};
 use crate::valid::{EnvSource, SecretOrigin, UsedSecret, ValidBucket, ValidEnv};
 
 /// Days after which unfinished uploads go, when the spec says nothing: nobody can read them, and everybody pays.
@@ -46,7 +46,7 @@ impl<'a> Buckets<'a> {
         for (index, bucket) in drive.spec.buckets.iter().enumerate() {
             let field = format!("spec.buckets[{index}]");
             labels::label(&format!("{field}.name"), &bucket.name, found);
-            let valid = read(drive, &field, bucket, fetched, &store, found);
+            let valid = read(drive, &field, bucket, fetched, &store, &platform.tenancy, found);
             by_name.insert(bucket.name.as_str(), (bucket, valid));
         }
         Self { by_name, store }
@@ -219,6 +219,7 @@ fn read(
     spec: &Bucket,
     fetched: &Fetched,
     store: &ObjectStoreConfig,
+    tenancy: &TenancyConfig,
     found: &mut FieldErrors,
 ) -> ValidBucket {
     let meta = &drive.metadata;
@@ -261,12 +262,14 @@ fn read(
         );
         (Origin::Made, name)
     };
+    let permits = tenancy.allows_bucket(&owner.namespace, &bucket);
     ValidBucket {
         name: spec.name.clone(),
         request: BucketRequest {
             bucket,
             owner,
             origin,
+            permitted: origin == Origin::Made || permits,
             settings: settings(field, spec, origin, store, found),
         },
         quota_bytes,

@@ -6,6 +6,7 @@ use ras_crds::spec::AccessMode;
 
 use super::field_errors::FieldErrors;
 use crate::fetched::{ClusterStorage, LiveClaim};
+use crate::platform::PlatformConfig;
 
 /// The storage class to ask for. `asked` is the drive's own, `default` the platform's, which is for new volumes alone.
 pub(super) fn class(
@@ -41,6 +42,22 @@ pub(super) fn cluster_class(
     };
     differs(field, asked, live.class.as_ref(), found);
     live.class.clone()
+}
+
+/// Complains about a class that the platform lets no drive name. Its own needs no list.
+pub(super) fn allowed(field: &str, asked: Option<&String>, platform: &PlatformConfig, found: &mut FieldErrors) {
+    let Some(asked) = asked.filter(|asked| Some(*asked) != platform.storage.class_name.as_ref()) else {
+        return;
+    };
+    if !platform.tenancy.allows_storage_class(asked) {
+        found.invalid(
+            format!("{field}.storageClassName"),
+            format!(
+                "{asked:?} is not among the platform's tenancy.storageClasses: name one of them, remove the field, or ask the platform \
+                 team to add it"
+            ),
+        );
+    }
 }
 
 fn differs(field: &str, asked: Option<&String>, class: Option<&String>, found: &mut FieldErrors) {

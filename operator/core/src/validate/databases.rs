@@ -13,7 +13,7 @@ use super::{claims, database_backup, quantity, rotation};
 use crate::fetched::Fetched;
 use crate::fetched::facts::PASSWORD;
 use crate::names as child;
-use crate::platform::PlatformConfig;
+use crate::platform::{PlatformConfig, TenancyConfig};
 use crate::valid::{
     CA, CA_FILE, CLUSTER_ADMIN, DatabaseLogin, DatabaseServer, EnvSource, ExternalServer, LoginRotation, SUFFIX,
     SecretOrigin, UsedSecret, ValidAuthority, ValidCluster, ValidDatabase, ValidEnv, ValidLogicalDatabase,
@@ -332,7 +332,7 @@ fn read(
     found: &mut FieldErrors,
 ) -> Option<ValidDatabase> {
     let name = drive.metadata.name.as_deref().unwrap_or_default();
-    let databases = databases(spec, found);
+    let databases = databases(spec, &platform.tenancy, found);
     let server = match (&spec.managed, &spec.external) {
         (Some(managed), None) if managed.provider == DatabaseProvider::CloudNativePG => {
             cluster(name, spec, managed, fetched, platform, found)
@@ -426,6 +426,7 @@ fn standalone(
         managed.storage_class_name.as_ref(),
         platform.storage.class_name.as_ref(),
     );
+    claims::allowed(field, asked, platform, found);
     DatabaseServer::Standalone(ValidStandalone {
         image: format!("{}:{}", platform.database.image, managed.version),
         version: managed.version,
@@ -511,6 +512,7 @@ fn cluster(
         managed.storage_class_name.as_ref(),
         platform.storage.class_name.as_ref(),
     );
+    claims::allowed(field, asked, platform, found);
     DatabaseServer::CloudNativePG(ValidCluster {
         image: format!("{}:{}", platform.database.cloud_native_pg_image, managed.version),
         instances: managed.instances.unwrap_or(1),
@@ -525,7 +527,7 @@ fn cluster(
     })
 }
 
-fn databases(spec: &Database, found: &mut FieldErrors) -> Vec<ValidLogicalDatabase> {
+fn databases(spec: &Database, tenancy: &TenancyConfig, found: &mut FieldErrors) -> Vec<ValidLogicalDatabase> {
     if spec.databases.is_empty() {
         found.invalid("spec.database.databases", "name at least one database");
     }
@@ -557,6 +559,14 @@ fn databases(spec: &Database, found: &mut FieldErrors) -> Vec<ValidLogicalDataba
                 found.invalid(
                     format!("{field}.extensions"),
                     format!("{extension:?} is no extension: write it like pg_trgm"),
+                );
+            } else if !tenancy.allows_extension(extension) {
+                found.invalid(
+                    format!("{field}.extensions"),
+                    format!(
+                        "{extension:?} is none that PostgreSQL trusts to any database's owner, and could reach other databases of the \
+                         server: remove it, or ask the platform team to list it in tenancy.databaseExtensions"
+                    ),
                 );
             }
         }

@@ -1,6 +1,6 @@
 //! One secret that comes from a store outside the cluster.
 
-use ras_crds::spec::ExternalSecret;
+use ras_crds::spec::{ExternalSecret, StoreKind};
 
 use super::field_errors::FieldErrors;
 use super::labels;
@@ -14,7 +14,7 @@ const REFRESH: &str = "1h";
 
 /// Reads `spec.secrets[].external`.
 pub(super) fn read(
-    drive: &str,
+    (namespace, drive): (&str, &str),
     field: &str,
     name: &str,
     asked: &ExternalSecret,
@@ -69,15 +69,75 @@ pub(super) fn read(
             format!("{}s", seconds.unwrap_or_default())
         }
     };
+    let store_kind = asked.store_kind.unwrap_or(own.store_kind);
+    tenancy(field, namespace, (&store, store_kind), &source, platform, found);
     let secret_name = child::secret(drive, name);
     Some(ValidExternal {
         name: name.to_owned(),
         secret_name,
         store,
-        store_kind: asked.store_kind.unwrap_or(own.store_kind),
+        store_kind,
         source,
         refresh_interval,
     })
+}
+
+/// Complains about a store, or a place in it, that belongs to others. A store of the whole cluster reads with the rights of the
+/// platform, whoever asks.
+fn tenancy(
+    field: &str,
+    namespace: &str,
+    (store, kind): (&str, StoreKind),
+    source: &ExternalSource,
+    platform: &PlatformConfig,
+    found: &mut FieldErrors,
+) {
+    let tenancy = &platform.tenancy;
+    if platform.secrets.store.as_deref() != Some(store) && !tenancy.allows_store(store) {
+        found.invalid(
+            format!("{field}.store"),
+            format!(
+                "{store:?} is not among the platform's tenancy.secretStores: name one of them, or ask the platform team to add it"
+            ),
+        );
+    }
+    let places: Vec<(String, &str)> = match source {
+        ExternalSource::Whole(key) => vec![(format!("{field}.key"), key)],
+        ExternalSource::Keys(keys) => {
+            let keys = keys.iter().enumerate();
+            keys.map(|(index, key)| (format!("{field}.keys[{index}].key"), key.key.as_str()))
+                .collect()
+        }
+    };
+    if kind != StoreKind::ClusterSecretStore {
+        return;
+    }
+    for (field, place) in places {
+        if !is_plain(place) {
+            found.invalid(
+                field,
+                format!("{place:?} is no plain place in a ClusterSecretStore: write it without empty parts, '.', '..', '%', '?', '#', '\\' \
+                         and blanks, like {namespace}/mail"),
+            );
+        } else if !tenancy.allows_secret_key(namespace, place) {
+            let patterns: Vec<String> = tenancy.secret_key_patterns(namespace).collect();
+            found.invalid(
+                field,
+                format!(
+                    "{place:?} may belong to another namespace: the platform lets drives of this one read {} in a ClusterSecretStore; \
+                     move the value there, name a SecretStore of the namespace, or ask the platform team to add it to \
+                     tenancy.secretKeys",
+                    if patterns.is_empty() { "nothing".to_owned() } else { patterns.join(", ") }
+                ),
+            );
+        }
+    }
+}
+
+/// Whether a store reads the place as it is written, so that its beginning tells whose it is.
+fn is_plain(place: &str) -> bool {
+    let is_legal = |c: char| c.is_ascii_graphic() && !matches!(c, '%' | '?' | '#' | '\\');
+    place.chars().all(is_legal) && !place.split('/').any(|part| matches!(part, "" | "." | ".."))
 }
 
 /// Complains about a key that is not among those that are taken. Where everything at a place is taken, only the store knows.

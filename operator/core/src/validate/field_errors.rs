@@ -11,7 +11,7 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong and what to do, in a sentence without a full stop.
     pub message: String,
-    /// [`Reason::InvalidSpec`] or [`Reason::NameTaken`].
+    /// [`Reason::InvalidSpec`], [`Reason::HostTaken`], [`Reason::ForeignObject`] or [`Reason::NameTaken`].
     pub reason: Reason,
 }
 
@@ -41,11 +41,9 @@ impl FieldErrorList {
     /// The reason to show: a mistake in the spec before a name that is taken, because its owner can mend
     /// the one alone.
     pub fn reason(&self) -> Reason {
-        if self.0.iter().any(|problem| problem.reason == Reason::InvalidSpec) {
-            Reason::InvalidSpec
-        } else {
-            Reason::NameTaken
-        }
+        let reasons = [Reason::InvalidSpec, Reason::HostTaken, Reason::ForeignObject];
+        let is_told = |reason: &Reason| self.0.iter().any(|problem| problem.reason == *reason);
+        reasons.into_iter().find(is_told).unwrap_or(Reason::NameTaken)
     }
 }
 
@@ -83,6 +81,15 @@ impl FieldErrors {
             field: field.into(),
             message: message.into(),
             reason: Reason::NameTaken,
+        });
+    }
+
+    /// Something else than the spec is in the way.
+    pub(super) fn in_the_way(&mut self, field: impl Into<String>, reason: Reason, message: impl Into<String>) {
+        self.0.push(FieldError {
+            field: field.into(),
+            message: message.into(),
+            reason,
         });
     }
 

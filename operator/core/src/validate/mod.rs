@@ -22,10 +22,11 @@ mod monitoring;
 mod mounts;
 mod quantity;
 mod rotation;
+mod scheduling;
 mod secrets;
 mod service;
-mod sources;
 pub mod size;
+mod sources;
 
 #[cfg(test)]
 mod tests;
@@ -83,7 +84,7 @@ pub fn validate(
     if services.is_empty() {
         found.invalid("spec.services", "a drive needs at least one service");
     }
-    let exposure = exposure::read(&name, spec, platform, &mut found);
+    let exposure = exposure::read(drive, fetched, platform, &mut found);
     let monitoring = monitoring::read(spec, platform, &mut found);
 
     let mut seen = BTreeSet::new();

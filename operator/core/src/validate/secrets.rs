@@ -150,7 +150,8 @@ fn read(
     match (&source.generate, &source.existing, &source.external) {
         (None, None, Some(asked)) => {
             let field = format!("{field}.external");
-            external::read(drive_name, &field, &source.name, asked, platform, found).map(Known::External)
+            let namespace = drive.metadata.namespace.as_deref().unwrap_or_default();
+            external::read((namespace, drive_name), &field, &source.name, asked, platform, found).map(Known::External)
         }
         (Some(generate), None, None) => {
             let field = format!("{field}.generate");

@@ -10,7 +10,7 @@ use ras_crds::spec::{
 use super::field_errors::FieldErrors;
 use super::labels;
 use super::sources::Sources;
-use super::{bindings, claims, container, migration, mounts, quantity};
+use super::{bindings, claims, container, migration, mounts, quantity, scheduling};
 use crate::cidr;
 use crate::names as child;
 use crate::names::RENDER_CONTAINER;
@@ -97,7 +97,7 @@ pub(super) fn read(
             .and_then(|metrics| read_metrics(&field, metrics, &program.ports, found)),
         termination_grace_period_seconds: grace.clamp(0, 86_400),
         pre_stop_sleep_seconds: pre_stop_sleep(&field, service, grace, found),
-        scheduling: service.scheduling.clone().unwrap_or_default(),
+        scheduling: scheduling::read(&field, service, &platform.tenancy, found),
         pod_security: service.pod_security.clone().unwrap_or_default(),
         egress: service.egress.clone().map(|asked| with_store(asked, &buckets, sources)),
         buckets,
@@ -278,6 +278,7 @@ fn read_volume(
             let access_mode = volume.access_mode.unwrap_or_default();
             claims::access_mode(field, access_mode, live, found);
             let (asked, default) = (volume.storage_class_name.as_ref(), platform.storage.class_name.as_ref());
+            claims::allowed(field, asked, platform, found);
             VolumeSource::Claim {
                 size: claims::size(field, size, live, found),
                 storage_class: claims::class(field, asked, default, live, found),
@@ -376,8 +377,8 @@ fn egress(field: &str, service: &Service, platform: &PlatformConfig, found: &mut
                 format!("{:?} {why}", rule.cidr),
             );
         }
-        let blocked = platform.network.blocked_cidrs.iter();
-        if let Some(range) = blocked.filter(|range| cidr::contains(range, &rule.cidr)).next() {
+        let mut blocked = platform.network.blocked_cidrs.iter();
+        if let Some(range) = blocked.find(|range| cidr::contains(range, &rule.cidr)) {
             found.invalid(
                 format!("{field}.egress[{index}].cidr"),
                 format!(

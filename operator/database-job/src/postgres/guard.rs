@@ -181,7 +181,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    use super::*;
     use crate::failure::Fault;
     use crate::inputs::{Admin, Password};
     use crate::postgres::connection::Server;

@@ -55,6 +55,7 @@ pub(super) enum Kind {
     Lost { to_another: bool },
     Taken,
     NotOurs { whose: String },
+    NotPermitted { namespace: String },
     WrongRegion,
     EncryptionKey,
     TooMany,

@@ -1,5 +1,7 @@
 //! Messages of failures: the fact and, after a colon, the remedy.
 
+use ras_crds::labels;
+
 use crate::failure::kind::{Facts, Kind, Transport};
 use crate::operation::Operation;
 
@@ -44,6 +46,9 @@ impl Facts {
             Kind::Lost { to_another: true } => "another bucket has its name".to_owned(),
             Kind::Taken => "the name is taken by another account (BucketAlreadyExists)".to_owned(),
             Kind::NotOurs { whose } => whose.clone(),
+            Kind::NotPermitted { namespace } => {
+                format!("the platform does not let drives of the namespace {namespace} use it")
+            }
             Kind::Unstable => "it does not stay as it is set up".to_owned(),
             Kind::Stuck => "the object store says that objects are removed, and lists them all the same".to_owned(),
             Kind::WrongRegion => match &self.answer.region {
@@ -102,6 +107,11 @@ impl Facts {
             Kind::Missing => ": make it, or correct its name in the drive".to_owned(),
             Kind::Lost { .. } => ": restore it, or accept the loss".to_owned(),
             Kind::Taken => ": choose another `objectStore.bucketPrefix`, or another name for the bucket".to_owned(),
+            Kind::NotPermitted { namespace } => format!(
+                ": nothing is changed in it; ask the platform team to list it in `tenancy.existingBuckets`, or who keeps the bucket \
+                 to give it the tag {} with the value {namespace}",
+                labels::ALLOWED_NAMESPACE
+            ),
             Kind::NotOurs { .. } => {
                 ": nothing is changed in it; choose another name, or use it as an existing bucket".to_owned()
             }

@@ -52,6 +52,12 @@ impl Failure {
         Self::new(bucket, None, Kind::NotOurs { whose: whose.into() })
     }
 
+    /// Nobody let the namespace use an existing bucket.
+    pub fn not_permitted(bucket: &str, namespace: &str) -> Self {
+        let namespace = namespace.to_owned();
+        Self::new(bucket, None, Kind::NotPermitted { namespace })
+    }
+
     pub fn missing(bucket: &str) -> Self {
         Self::new(bucket, None, Kind::Missing)
     }
@@ -94,6 +100,7 @@ impl Failure {
             Kind::Missing => Reason::BucketMissing,
             Kind::Lost { .. } => Reason::BucketLost,
             Kind::Taken | Kind::NotOurs { .. } => Reason::BucketNotOurs,
+            Kind::NotPermitted { .. } => Reason::BucketNotPermitted,
             Kind::WrongRegion => Reason::WrongRegion,
             Kind::EncryptionKey => Reason::KeyUnusable,
             Kind::TooMany
@@ -134,6 +141,7 @@ impl Failure {
             | Kind::SignatureRefused
             | Kind::TokenExpired
             | Kind::Missing
+            | Kind::NotPermitted { .. }
             | Kind::Lost { .. }
             | Kind::EncryptionKey
             | Kind::TooMany
@@ -222,6 +230,7 @@ impl Failure {
             | Kind::Missing
             | Kind::Lost { .. }
             | Kind::Taken
+            | Kind::NotPermitted { .. }
             | Kind::NotOurs { .. } => true,
             Kind::Busy
             | Kind::Stuck

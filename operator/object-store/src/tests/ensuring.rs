@@ -376,6 +376,7 @@ async fn an_existing_bucket_with_nothing_asked_is_only_looked_at() {
         bucket: "theirs".to_owned(),
         owner: owner(),
         origin: Origin::Existing,
+        permitted: true,
         settings: Settings::default(),
     };
     ensure(&store, &request, &Capabilities::new()).await.unwrap();

@@ -58,6 +58,7 @@ pub fn full() -> BucketRequest {
         bucket: name(),
         owner: owner(),
         origin: Origin::Made,
+        permitted: true,
         settings: Settings {
             versioned: Some(true),
             encryption: Some(Encryption::StoreKey),
@@ -139,6 +140,7 @@ pub fn any_request() -> impl Strategy<Value = BucketRequest> {
         bucket: name(),
         owner: owner(),
         origin,
+        permitted: true,
         settings,
     })
 }

@@ -1,6 +1,6 @@
 //! Whatever the state of a bucket, the steps of a plan lead to the request and change nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -278,6 +278,58 @@ fn an_existing_bucket_that_is_not_there_is_not_made() {
     let failure = plan_for(&request, &Observed::missing(), &BTreeSet::new()).unwrap_err();
     assert_eq!(failure.reason(), ras_crds::Reason::BucketMissing);
     assert!(failure.message().contains(&name()));
+}
+
+#[test]
+fn an_existing_bucket_gets_no_step_unless_the_platform_or_a_tag_lets_the_namespace_use_it() {
+    let request = BucketRequest {
+        origin: Origin::Existing,
+        permitted: false,
+        ..full()
+    };
+    let tags = |pairs: &[(&str, &str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Seen::Is(pairs.collect::<BTreeMap<_, _>>())
+    };
+    let manager = ("app.kubernetes.io/managed-by", "ras-operator");
+    for (tags, is_permitted) in [
+        (Seen::NotRead, false),
+        (Seen::Lacking, false),
+        (tags(&[]), false),
+        (tags(&[("team", "placements")]), false),
+        (tags(&[("ras.dev/allowed-namespace", "spo-other")]), false),
+        (tags(&[("ras.dev/allowed-namespace", "")]), false),
+        (tags(&[("ras.dev/namespace", "spo")]), false),
+        (tags(&[("ras.dev/allowed-namespace", "spo")]), true),
+        (tags(&[("ras.dev/allowed-namespace", "alumni spo")]), true),
+        (tags(&[manager, ("ras.dev/namespace", "spo")]), true),
+        (tags(&[manager, ("ras.dev/namespace", "alumni")]), false),
+    ] {
+        let truth = Observed {
+            tags: tags.clone(),
+            ..fresh()
+        };
+        let steps = plan_for(&request, &truth, &BTreeSet::new());
+        assert_eq!(steps.is_ok(), is_permitted, "{tags:?}: {steps:?}");
+        let permitted = BucketRequest {
+            permitted: true,
+            ..request.clone()
+        };
+        let is_anothers =
+            matches!(&tags, Seen::Is(tags) if tags.get("ras.dev/namespace").is_some_and(|one| one == "alumni"));
+        assert_eq!(
+            plan_for(&permitted, &truth, &BTreeSet::new()).is_ok(),
+            !is_anothers,
+            "{tags:?}"
+        );
+    }
+    let failure = plan_for(&request, &fresh(), &BTreeSet::new()).unwrap_err();
+    assert_eq!(failure.reason(), ras_crds::Reason::BucketNotPermitted);
+    for words in ["namespace spo", "tenancy.existingBuckets", "ras.dev/allowed-namespace"] {
+        assert!(failure.message().contains(words), "{}", failure.message());
+    }
 }
 
 #[test]

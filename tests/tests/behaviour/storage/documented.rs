@@ -97,6 +97,7 @@ async fn found(store: &ObjectStore) -> Result<BTreeSet<String>, Error> {
             bucket: format!("documented-{name}-{}", owner.proof()),
             owner,
             origin: Origin::Made,
+            permitted: true,
             settings,
         };
         let made = Box::pin(ensure(&client, &request, &Capabilities::new())).await;

@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 use aws_sdk_s3::Client;
 use ras_crds::{BucketState, BucketStatus, RecruitmentDriveStatus};
 use ras_tests::{
-    Error, FaultProxy, OperatorOptions, ROLES, Shared, TestEnv, cluster, eventually,
+    Error, FaultProxy, OperatorOptions, ROLES, Shared, TENANCY, TestEnv, cluster, eventually,
     object_store::{ObjectStore, StoreKind, shared},
 };
 
@@ -200,7 +200,7 @@ pub fn platform(store: &ObjectStore, endpoint: &str, settings: &str) -> (tempfil
     write(&folder.path().join("AWS_ACCESS_KEY_ID"), store.access_key());
     write(&folder.path().join("AWS_SECRET_ACCESS_KEY"), store.secret_key());
     let platform = format!(
-        "objectStore: {{endpoint: '{endpoint}', region: {}, credentialsDirectory: '{}', requestsPerSecond: 1000, {settings}}}\n",
+        "{TENANCY}objectStore: {{endpoint: '{endpoint}', region: {}, credentialsDirectory: '{}', requestsPerSecond: 1000, {settings}}}\n",
         store.region(),
         folder.path().display()
     );

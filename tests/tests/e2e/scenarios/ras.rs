@@ -290,7 +290,7 @@ fn is_ready(pod: &Pod) -> bool {
 const CERTIFICATE: &str = "
 apiVersion: v1
 kind: Secret
-metadata: {name: placements-2026-tls}
+metadata: {name: placements-2026-tls, annotations: {cert-manager.io/certificate-name: placements-2026-tls}}
 type: kubernetes.io/tls
 stringData: {tls.crt: a certificate, tls.key: a key}
 ";

@@ -25,6 +25,7 @@ pub fn all() -> Vec<Scenario> {
 async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(world: Arc<World>, steps: Steps) -> Outcome {
     let drive = Drive::new(&world, "store").await?;
     let image = PORTAL[0];
+    let namespace = drive.namespace.name();
     // Before the other operator is there: the drive says what is missing, and goes on by itself.
     let spec = format!(
         "  services:
@@ -35,7 +36,7 @@ async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(world: 
     env: [{{name: MAIL_PASSWORD, secret: {{name: mail, key: password}}}}]
   secrets:
   - name: mail
-    external: {{store: campus-vault, key: spo/mail, refreshInterval: 1s}}
+    external: {{store: campus-vault, key: {namespace}/mail, refreshInterval: 1s}}
 "
     );
     drive.apply(&spec).await?;
@@ -45,13 +46,13 @@ async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(world: 
 
     install(&world.client()?).await?;
     steps.done("its operator runs");
-    fill(&world.client()?, "first-password").await?;
+    fill(&world.client()?, namespace, "first-password").await?;
     drive.ready().await?;
     let variable = "/variable?name=MAIL_PASSWORD";
     assert_eq!(drive.get("portal", variable).await?, "first-password");
     steps.done("from the store into a variable");
 
-    fill(&world.client()?, "second-password").await?;
+    fill(&world.client()?, namespace, "second-password").await?;
     eventually(PATIENCE, "the program to have the new value", async || {
         match drive.get("portal", variable).await? {
             value if value == "second-password" => Ok(()),
@@ -65,13 +66,13 @@ async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(world: 
 }
 
 /// A store of the provider for tests: what is in it stands in the object itself.
-async fn fill(client: &Client, password: &str) -> Result<(), Error> {
+async fn fill(client: &Client, namespace: &str, password: &str) -> Result<(), Error> {
     let value = format!(r#"{{\"password\": \"{password}\"}}"#);
     let store = format!(
         "apiVersion: external-secrets.io/v1beta1
 kind: ClusterSecretStore
 metadata: {{name: campus-vault}}
-spec: {{provider: {{fake: {{data: [{{key: spo/mail, value: \"{value}\"}}]}}}}}}
+spec: {{provider: {{fake: {{data: [{{key: {namespace}/mail, value: \"{value}\"}}]}}}}}}
 "
     );
     apply_yaml(client, "default", &store).await.map(drop)

@@ -37,6 +37,7 @@ fn request(name: &str) -> BucketRequest {
         bucket: names::bucket(None, &owner),
         owner,
         origin: Origin::Made,
+        permitted: true,
         settings: Settings {
             versioned: Some(true),
             encryption: Some(Encryption::StoreKey),

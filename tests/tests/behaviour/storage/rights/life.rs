@@ -89,6 +89,7 @@ impl Life {
                     bucket: format!("ras-{}", owner.proof()),
                     owner,
                     origin: Origin::Made,
+                    permitted: true,
                     settings,
                 },
             };
