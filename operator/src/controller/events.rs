@@ -137,7 +137,7 @@ fn conflicts(
     let Some(now) = conflict(status) else { return };
     if conflict(before).as_ref() != Some(&now) {
         let reason = Reason::FieldConflict.as_str();
-        warn(reason, "Apply", now, None, meta, key, context);
+        warn(reason, "Apply", &now, None, meta, key, context);
     }
 }
 
@@ -196,7 +196,7 @@ pub fn departing(removal: &BucketRemoval, state: Option<&State>, key: &DriveKey,
     warn(
         reason,
         "Delete",
-        note,
+        &note,
         Some(reference_to_bucket(&recorded.name)),
         meta,
         key,
@@ -257,7 +257,7 @@ fn readiness(
         // That a new drive is as its spec says goes without saying beside the list of what was made.
         return;
     }
-    publish(type_, &now.reason, "Report", now.message, None, meta, key, context);
+    publish(type_, &now.reason, "Report", &now.message, None, meta, key, context);
 }
 
 /// Type of the event on Ready: a Warning for what a person has to look at.
@@ -295,7 +295,7 @@ fn lost_buckets(
             continue;
         };
         let (reason, bucket) = (Reason::BucketLost.as_str(), reference_to_bucket(&one.name));
-        warn(reason, "Keep", message.clone(), Some(bucket), meta, key, context);
+        warn(reason, "Keep", message, Some(bucket), meta, key, context);
     }
 }
 
@@ -316,15 +316,7 @@ fn data(
             continue;
         };
         let child = reference(&ChildKey::new(child_kind(one.kind), &key.namespace, &one.name));
-        warn(
-            reason.as_str(),
-            "Keep",
-            message.clone(),
-            Some(child),
-            meta,
-            key,
-            context,
-        );
+        warn(reason.as_str(), "Keep", message, Some(child), meta, key, context);
     }
 }
 
@@ -347,7 +339,7 @@ fn regenerated(
              valid. If that was not intended, write the old values from a backup into it"
         );
         let (secret, meta) = (Some(reference(child)), &drive.metadata);
-        warn("SecretRegenerated", "Prepare", note, secret, meta, key, context);
+        warn("SecretRegenerated", "Prepare", &note, secret, meta, key, context);
     }
 }
 
@@ -369,7 +361,7 @@ fn logins(
     let is_new = |rolled_back: &&DatabaseRollbackStatus| old.rolled_back.as_ref() != Some(*rolled_back);
     if let Some(rolled_back) = now.rolled_back.as_ref().filter(is_new) {
         let note = format!("database passwords: {}", after_rollback(rolled_back));
-        warn("DatabaseLoginsRolledBack", "Rotate", note, None, meta, key, context);
+        warn("DatabaseLoginsRolledBack", "Rotate", &note, None, meta, key, context);
         return;
     }
     let note = format!(
@@ -378,7 +370,16 @@ fn logins(
     );
     tracing::info!(drive = %key, outcome = "DatabaseLoginsRotated", "{note}");
     let type_ = EventType::Normal;
-    publish(type_, "DatabaseLoginsRotated", "Rotate", &note, None, meta, key, context);
+    publish(
+        type_,
+        "DatabaseLoginsRotated",
+        "Rotate",
+        &note,
+        None,
+        meta,
+        key,
+        context,
+    );
 }
 
 /// Tells that a database is another than the one that was there: what was in it is not in this one.
@@ -401,7 +402,7 @@ fn databases(
          them before is not in them: restore it from a backup if it is needed. Migrations run again",
         names.join(", ")
     );
-    warn("DatabaseReplaced", "Prepare", note, None, meta, key, context);
+    warn("DatabaseReplaced", "Prepare", &note, None, meta, key, context);
 }
 
 fn list(children: &[ChildKey]) -> String {
@@ -434,14 +435,14 @@ fn reference(child: &ChildKey) -> ObjectReference {
 fn warn(
     reason: &str,
     action: &str,
-    note: String,
+    note: &str,
     secondary: Option<ObjectReference>,
     meta: &ObjectMeta,
     key: &DriveKey,
     context: &Context,
 ) {
     tracing::warn!(drive = %key, outcome = reason, "{note}");
-    publish(EventType::Warning, reason, action, &note, secondary, meta, key, context);
+    publish(EventType::Warning, reason, action, note, secondary, meta, key, context);
 }
 
 #[allow(clippy::too_many_arguments)] // One place that sends; a struct would only name the same eight things again.

@@ -463,7 +463,7 @@ fn database() -> impl Strategy<Value = Database> {
         prop_oneof![2 => Just("portal".to_owned()), 1 => name()],
         of(name()),
         of(name()),
-        prop::collection::vec(prop_oneof![9 => "[a-z_]{1,8}", 1 => any::<String>()], 0..3),
+        prop::collection::vec(prop_oneof![9 => prop::sample::select(vec!["pg_trgm", "citext", "hstore"]).prop_map(str::to_owned), 1 => any::<String>()], 0..3),
     )
         .prop_map(|(name, owner, user, extensions)| LogicalDatabase {
             name,

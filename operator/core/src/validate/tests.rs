@@ -166,8 +166,8 @@ fn mistakes_are_named_with_their_field() {
         ),
         (
             &service(&format!("files: [{{path: /a, content: {long}}}]")),
-            "spec.services[0].files",
-            "ConfigMap",
+            "spec",
+            "larger than 256 KiB",
         ),
         (
             &service("resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}"),

@@ -36,7 +36,7 @@ enum Lock {
     /// Another run, or somebody else who may create roles.
     Administrator,
     /// A login that may not create roles.
-    Stranger(String),
+    HeldByAnother(String),
 }
 
 /// One connection as the administrator, which holds the lock if it could be had.
@@ -136,7 +136,7 @@ impl<'a> Postgres<'a> {
             match observe::lock(&self.client, LOCK).await {
                 Ok(Lock::Ours) => return Ok(()),
                 // Several runs at once only slow each other down, so nobody else can keep this one from working.
-                Ok(Lock::Stranger(role)) => {
+                Ok(Lock::HeldByAnother(role)) => {
                     tracing::warn!(
                         role,
                         "a login that prepares no databases holds the lock of those who do; it is ignored"

@@ -56,7 +56,7 @@ pub(super) async fn lock(client: &Client, key: i64) -> Result<Lock, Fault> {
     )
     .await?;
     match rows.first() {
-        Some(row) if !get::<bool>(row, 1)? => Ok(Lock::Stranger(get(row, 0)?)),
+        Some(row) if !get::<bool>(row, 1)? => Ok(Lock::HeldByAnother(get(row, 0)?)),
         // Nobody has it any more, or nobody tells.
         _ => Ok(Lock::Administrator),
     }

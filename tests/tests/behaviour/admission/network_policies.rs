@@ -91,7 +91,13 @@ async fn a_service_does_not_roll_out_under_the_policy_of_the_version_before() ->
     assert_eq!(of_deployment(&test_env, "spring-api", "/spec/replicas").await?, 0);
 
     rule.lift().await?;
-    test_env.ready("spring").await?;
+    // What a policy refused is tried again later each time: it waits about as long as the rule stood.
+    eventually(4 * PATIENCE, "the drive to go on", async || {
+        let ready = test_env.drives().get("spring").await?.status.unwrap_or_default();
+        let ready = ready.conditions.iter().any(|one| one.type_ == "Ready" && one.is_true());
+        ready.then_some(()).ok_or_else(|| "it is not ready".into())
+    })
+    .await?;
     becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/api:2")).await
 }
 
