@@ -44,7 +44,7 @@ pub struct Context {
     /// Whether the API server is reached.
     pub api_health: ApiHealth,
     /// What is remembered of each drive.
-    pub cache: DriveCache,
+    pub cache: Arc<DriveCache>,
     /// Since when this process watches.
     pub began: Timestamp,
     /// This operator's own pods, where they are known.

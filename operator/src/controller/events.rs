@@ -1,5 +1,7 @@
 //! Events: what a person sees under `kubectl describe drive`. Few, and sent beside the reconcile, never in its way.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::Resource;
@@ -11,6 +13,7 @@ use ras_crds::{
 };
 
 use crate::controller::context::Context;
+use crate::controller::error::refusal;
 use crate::informer::store::DriveKey;
 use ras_core::applied::Known;
 use ras_core::applied::Taken;
@@ -23,6 +26,7 @@ use ras_core::plan::bucket_removal::{self, BucketRemoval, RemovalDecision};
 use ras_core::plan::data::{child_kind, reason};
 use ras_core::plan::login_record::after_rollback;
 use ras_core::report::buckets::is_lost;
+use ras_core::retry::Retry;
 
 /// Longest note the API server takes, in bytes.
 const MOST: usize = 1_000;
@@ -476,11 +480,14 @@ fn publish(
         ..ObjectReference::default()
     };
     let (recorder, key) = (context.recorder.clone(), key.clone());
+    let (cache, uid) = (Arc::clone(&context.cache), meta.uid.clone().unwrap_or_default());
     let planned = context.leadership.plan();
     tokio::spawn(async move {
         let _planned = planned;
         if let Err(error) = recorder.publish(&event, &about).await {
             tracing::debug!(drive = %key, %error, "an event was not taken");
+            // A namespace in deletion takes nothing new, so this was the last event.
+            cache.closes(&key, &uid, refusal(&error).retry == Retry::Never);
         }
     });
 }

@@ -78,7 +78,6 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Rec
     };
     let plan = plan(&valid, &fetched);
     if !finalizer::set(key, &drive.metadata, finalizer::is_needed(&plan), context).await? {
-        // The drive changed meanwhile.
         return Ok((ReconcileResult::Changed, Action::requeue(backoff::wait(1, key))));
     }
     let desired = build::build(&plan);
@@ -90,8 +89,7 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Rec
     if !credentials.were_written() {
         return apply_and_report(&scope, &plan, credentials).await;
     }
-    // Pods are stamped with the credentials that are there now: without a second plan a new drive would take two reconciles,
-    // or write its Deployments twice.
+    // Pods are stamped with the credentials that are there now, so a second plan spares a second write of each Deployment.
     let fetched = scope.fetch();
     match validate(scope.written, &fetched, &scope.platform) {
         Ok(valid) => apply_and_report(&scope, &plan::plan(&valid, &fetched), credentials).await,

@@ -204,7 +204,7 @@ async fn start(
         ),
         queue: sink.queue.clone(),
         api_health: sink.api_health.clone(),
-        cache: controller::context::DriveCache::default(),
+        cache: Arc::default(),
         began: Timestamp::now(),
         own_pods: settings.own_pods.clone(),
         listeners: listeners::ListenerChecks::default(),

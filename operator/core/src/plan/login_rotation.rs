@@ -12,7 +12,7 @@
 //!   that were drawn last keep them and never go back; where none has, they keep those before, for these work in any case.
 //! - No Deployment is changed to logins of which neither status nor the Job says that they work.
 //! - Before a password is drawn over another the drive, its Deployments and its Jobs are read live: see
-//!   [`confirm`](ras_operator::controller::live_read).
+//!   `live_read` in the operator's controller.
 //!
 //! A rotation whose pods crash is rolled back. That is a further generation, with the passwords of the one before: numbers grow
 //! here, too, and everything above holds. In this table services have generation `n`, and `n + 2` is drawn over the

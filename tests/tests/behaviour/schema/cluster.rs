@@ -68,7 +68,16 @@ pub(super) async fn tried(drives: &Api<DynamicObject>, drive: &Value) -> Result<
         Ok(stored) => Ok(stored),
         Err(KubeError::Api(status)) if status.code == 422 => {
             let causes = status.details.map(|details| details.causes).unwrap_or_default();
-            Err(causes.into_iter().map(|cause| (cause.field, cause.message)).collect())
+            // An admission policy names no field. Those for all drives are about what services ask for.
+            let field = |field: String| {
+                if field.is_empty() {
+                    "spec.services".to_owned()
+                } else {
+                    field
+                }
+            };
+            let causes = causes.into_iter();
+            Err(causes.map(|cause| (field(cause.field), cause.message)).collect())
         }
         Err(error) => panic!("{error}: {drive}"),
     }
