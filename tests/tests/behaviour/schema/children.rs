@@ -35,6 +35,14 @@ const AT_A_TIME: usize = 4;
 /// that names none is such a setting.
 const OF_THE_PLATFORM: &[&str] = &["platform", "the store", "object store", "have different credentials"];
 
+/// Problems that only the operator looks for: what a reference leads to would cost the API server too much (docs/performance.md),
+/// and what drives may use of what they share is the platform's to say.
+const OF_THE_OPERATOR: &[&str] = &[
+    "is no entry of",
+    "a part of a pattern",
+    "machines and clusters have for themselves",
+];
+
 /// What a drive came to.
 #[derive(Debug)]
 enum Outcome {
@@ -132,7 +140,10 @@ async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, c
             let own: Vec<String> = problems
                 .iter()
                 .map(ToString::to_string)
-                .filter(|problem| !OF_THE_PLATFORM.iter().any(|word| problem.contains(word)))
+                .filter(|problem| {
+                    let mut known = OF_THE_PLATFORM.iter().chain(OF_THE_OPERATOR);
+                    !known.any(|word| problem.contains(word))
+                })
                 .collect();
             if own.is_empty() {
                 return Outcome::NoDrive;
