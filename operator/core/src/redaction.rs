@@ -100,7 +100,7 @@ enum After {
     Block { indent: usize },
 }
 
-/// The text without whatever looks like a credential, and [plain](crate::plain_text::plain).
+/// The text without whatever looks like a credential, and made [`plain`].
 pub fn redacted(text: &str) -> String {
     let text = without_keys(&plain(text, usize::MAX));
     let mut lines: Vec<String> = Vec::new();

@@ -8,7 +8,7 @@
 //!
 //! # Guarantees
 //!
-//! - Nothing is dropped, and no privilege, owner or password is taken away: no [step](step::Step) could.
+//! - Nothing is dropped, and no privilege, owner or password is taken away: none of its steps could.
 //! - It may run again, several times at once, and be killed at any moment: the next run continues.
 //! - No password reaches a log: the server gets SCRAM verifiers, which are computed here.
 //!

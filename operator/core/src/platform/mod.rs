@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use error::unusable;
 pub use error::{API_VERSION, PlatformError};
+use network::is_namespace;
 pub use network::{DnsConfig, NetworkConfig};
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
@@ -286,16 +287,6 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         object_store::check(store)?;
     }
     Ok(config)
-}
-
-/// Whether a namespace can have this name.
-fn is_namespace(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-')
 }
 
 #[cfg(test)]

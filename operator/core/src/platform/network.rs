@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::{PlatformError, unusable};
-use super::is_namespace;
 use crate::cidr;
 
 /// What pods of drives may connect to, whatever a drive asks for.
@@ -87,4 +86,14 @@ pub(super) fn check(network: &NetworkConfig) -> Result<(), PlatformError> {
         }
     }
     Ok(())
+}
+
+/// Whether a namespace can have this name.
+pub(super) fn is_namespace(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
