@@ -193,7 +193,7 @@ handed_over() {
     for made in "$1"/examples-*.yaml; do
         said=$(env -u KUBERNETES_SERVICE_HOST KUBECONFIG=/dev/null timeout 20 "$operator" run --metrics-address 127.0.0.1:0 --probes-address 127.0.0.1:0 --platform-config "$made" 2>&1) || true
         case $said in
-            *"no cluster to talk to"*) echo "ok     hand-over: the operator reads $(basename "$made")" ;;
+            *"no cluster is configured"*) echo "ok     hand-over: the operator reads $(basename "$made")" ;;
             *) echo "FAILED hand-over: the operator does not read $(basename "$made"): $said"; return 1 ;;
         esac
     done
