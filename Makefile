@@ -32,7 +32,7 @@ dev: ## Run the operator against a control plane that stays up; a changed source
 	@cargo build --workspace --locked --bin ras-operator --bin dev --bin control-plane --bin process-guard
 	@./target/debug/dev
 
-test: check tools unit behaviour test-terraform ## Everything CI runs, but for `make e2e`
+test: check tools unit behaviour demo test-terraform ## Everything CI runs, but for `make e2e`
 	@echo "all passed on Kubernetes $(K8S_VERSION), except what says \"not run\" above"
 
 # Always the whole workspace: with other packages Cargo chooses other features and builds the dependencies once more.

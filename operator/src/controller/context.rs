@@ -145,13 +145,13 @@ impl DriveCache {
     }
 
     /// Remembers that a live read found just what people are known to have written.
-    pub fn confirmed(&self, key: &DriveKey, uid: &str, removal_requests: u64) {
-        self.of(key, uid, |known| known.confirmed = Some(removal_requests));
+    pub fn confirmed(&self, key: &DriveKey, uid: &str, written: u64) {
+        self.of(key, uid, |known| known.confirmed = Some(written));
     }
 
     /// Whether a live read found just this.
-    pub fn is_confirmed(&self, key: &DriveKey, uid: &str, removal_requests: u64) -> bool {
-        self.of(key, uid, |known| known.confirmed == Some(removal_requests))
+    pub fn is_confirmed(&self, key: &DriveKey, uid: &str, written: u64) -> bool {
+        self.of(key, uid, |known| known.confirmed == Some(written))
     }
 
     /// Remembers the status of a drive, and which version of the drive it made when it was written.

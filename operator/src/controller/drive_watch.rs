@@ -10,6 +10,7 @@ use kube::{Resource, ResourceExt};
 use ras_crds::RecruitmentDrive;
 
 use crate::controller::context::Context;
+use crate::controller::read::slim_metadata;
 use crate::fetch;
 use crate::informer::claims::Age;
 use crate::informer::observe::version;
@@ -20,9 +21,6 @@ use ras_core::kind::Kind;
 use ras_core::names;
 use ras_core::plan::data;
 use ras_core::validate::size::too_large;
-
-/// What `kubectl apply` without `--server-side` writes: the whole object once more.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A drive as it is stored, whether it decodes or not.
 pub type Stored = DeserializeGuard<RecruitmentDrive>;
@@ -43,11 +41,7 @@ pub fn is_too_large(invalid: &InvalidObject) -> Option<&str> {
 /// Drops what nobody here reads, so that a drive at rest takes no more memory than its spec: managed fields, what
 /// `kubectl apply` remembers, and the spec of a drive that is refused for its size.
 fn slim(drive: &mut Stored) {
-    let meta = drive.meta_mut();
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
+    slim_metadata(drive.meta_mut());
     if let Ok(decoded) = &mut drive.0
         && let Some(why) = too_large(&decoded.spec)
     {

@@ -91,19 +91,19 @@ pub async fn may_remove_buckets(
         return Ok(true);
     }
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
-    let removal_requests = removal_requests(drive);
-    if context.cache.is_confirmed(key, uid, removal_requests) {
+    let written = hash_of_written(drive);
+    if context.cache.is_confirmed(key, uid, written) {
         return Ok(true);
     }
     let current = is_current(key, drive, before, context).await?;
     if current {
-        context.cache.confirmed(key, uid, removal_requests);
+        context.cache.confirmed(key, uid, written);
     }
     Ok(current)
 }
 
 /// Tells apart what people wrote in a drive.
-fn removal_requests(drive: &RecruitmentDrive) -> u64 {
+fn hash_of_written(drive: &RecruitmentDrive) -> u64 {
     let mut hasher = DefaultHasher::new();
     drive.metadata.generation.hash(&mut hasher);
     drive.metadata.annotations.hash(&mut hasher);
@@ -131,7 +131,7 @@ async fn is_current(
         let uid = live.metadata.uid.as_deref().unwrap_or_default();
         context.cache.learned(key, uid, status, version(&live.metadata));
     }
-    Ok(is_recorded && removal_requests(&live) == removal_requests(drive))
+    Ok(is_recorded && hash_of_written(&live) == hash_of_written(drive))
 }
 
 /// Whether the API server has a newer version of a child of this kind than the informers told of.

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::{
     children::{at_rest, failed},
     seen::{
-        asked, because, because_with, becomes, kubectl, look, mark, of_deployment, restart_operator, writes_children,
+        asked, because, because_with, becomes, kubectl, kubectl_with_input, look, mark, of_deployment,
+        restart_operator, writes_children,
     },
 };
 
@@ -372,6 +373,16 @@ spec:
     for name in ["x", "x-y-z"] {
         assert_eq!(jobs(&test_env, name).await?.len(), 1);
     }
+    Ok(())
+}
+
+/// `kubectl apply` keeps a copy of the drive in an annotation, which the operator does not: it must not take that for a change.
+#[tokio::test]
+async fn a_migration_starts_for_a_drive_that_kubectl_applied_on_the_client() -> Result<(), Error> {
+    let test_env = TestEnv::start("client-side").await?;
+    kubectl_with_input(&test_env, &["apply", "-f", "-"], &mended()).await?;
+    test_env.ready("spring").await?;
+    assert_eq!(jobs(&test_env, "spring").await?.len(), 1);
     Ok(())
 }
 
