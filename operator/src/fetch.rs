@@ -16,7 +16,7 @@ use ras_core::fetched::pods::{PodFailureKind, after};
 use ras_core::fetched::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
 use ras_core::fetched::{
     Apis, BucketFacts, Crash, DatabaseFacts, DeploymentFacts, ExternalFacts, ExternalSecretsVersion, Fetched,
-    ForeignState, JobFacts, LiveClaim, ProgramFacts, StartedBy, Watch,
+    ForeignState, JobFacts, LiveClaim, ProgramFacts, Watch,
 };
 use ras_core::kind::Kind;
 use ras_core::names;
@@ -92,10 +92,7 @@ fn external_of(
                     None => "was made by somebody else".to_owned(),
                 }),
             }),
-            state: asked.and_then(|asked| match asked.detail {
-                Detail::Foreign(state) => Some(state),
-                _ => None,
-            }),
+            state: asked.and_then(|asked| asked.detail.foreign()),
         };
         (name, facts)
     };
@@ -170,43 +167,13 @@ fn buckets_of(
 /// A drive's own database server.
 fn database_server(key: &DriveKey, context: &Context) -> Option<StatefulSetState> {
     let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
-    match context.child_client.store.get(&child)?.detail {
-        Detail::StatefulSet(state) => Some(state),
-        Detail::None
-        | Detail::Secret(_)
-        | Detail::Deployment(_)
-        | Detail::Job(_)
-        | Detail::Claim(_)
-        | Detail::Foreign(_) => None,
-    }
-}
-
-/// Whether the pod of a drive's own database server is ready.
-fn database_serves(key: &DriveKey, context: &Context) -> bool {
-    database_server(key, context).is_some_and(|state| state.observed_generation >= state.generation && state.ready > 0)
-}
-
-/// By which Secret the pod of a drive's own database server was started.
-fn database_started_by(key: &DriveKey, context: &Context) -> StartedBy {
-    let child = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
-    match context.child_client.store.get(&child).map(|record| record.detail) {
-        Some(Detail::StatefulSet(state)) => state.started_by,
-        _ => StartedBy::default(),
-    }
+    context.child_client.store.get(&child)?.detail.stateful_set()
 }
 
 /// What CloudNativePG says of a drive's database servers.
 fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
     let child = ChildKey::new(Kind::Cluster, &key.namespace, &names::database(&key.name));
-    match context.child_client.store.get(&child)?.detail {
-        Detail::Foreign(state) => Some(state),
-        Detail::None
-        | Detail::Secret(_)
-        | Detail::Deployment(_)
-        | Detail::StatefulSet(_)
-        | Detail::Job(_)
-        | Detail::Claim(_) => None,
-    }
+    context.child_client.store.get(&child)?.detail.foreign()
 }
 
 fn database_of(
@@ -217,11 +184,14 @@ fn database_of(
     context: &Context,
 ) -> DatabaseFacts {
     let cluster = database_cluster(key, context);
+    let server = database_server(key, context);
+    let is_ready = |state: &StatefulSetState| state.observed_generation >= state.generation && state.ready > 0;
     DatabaseFacts {
         recorded: before.database.clone().unwrap_or_default(),
-        serves: database_serves(key, context) || cluster.as_ref().is_some_and(|state| state.ready == Some(true)),
+        serves: server.as_ref().is_some_and(is_ready)
+            || cluster.as_ref().is_some_and(|state| state.ready == Some(true)),
         cluster,
-        started_by: database_started_by(key, context),
+        started_by: server.map(|server| server.started_by).unwrap_or_default(),
         storage: database_storage(key, drive, context),
         watch: Some(Watch {
             since: context.began,
@@ -268,23 +238,16 @@ fn programs_of(
     };
     let children = context.child_client.store.of_drive(key).into_iter();
     children
-        .filter_map(|(child, record)| match record.detail {
-            Detail::Deployment(state) => {
-                let facts = ProgramFacts {
-                    passwords: state.passwords.iter().map(ToString::to_string).collect(),
-                    settled: state.is_settled() && !record.deleting,
-                    wanted: state.replicas > 0 || state.replicas_before_suspend.is_some_and(|before| before > 0),
-                    serves: state.replicas > 0 && state.is_complete() && !record.deleting,
-                    crashes: crashes(&child.name, &state),
-                };
-                Some((child.name.to_string(), facts))
-            }
-            Detail::None
-            | Detail::Secret(_)
-            | Detail::StatefulSet(_)
-            | Detail::Job(_)
-            | Detail::Claim(_)
-            | Detail::Foreign(_) => None,
+        .filter_map(|(child, record)| {
+            let state = record.detail.deployment()?;
+            let facts = ProgramFacts {
+                passwords: state.passwords.iter().map(ToString::to_string).collect(),
+                settled: state.is_settled() && !record.deleting,
+                wanted: state.replicas > 0 || state.replicas_before_suspend.is_some_and(|before| before > 0),
+                serves: state.replicas > 0 && state.is_complete() && !record.deleting,
+                crashes: crashes(&child.name, &state),
+            };
+            Some((child.name.to_string(), facts))
         })
         .collect()
 }
@@ -324,16 +287,12 @@ fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTr
                     .store
                     .get(&ChildKey::new(Kind::PersistentVolumeClaim, &key.namespace, &name))?;
             let is_ours = record.drive.as_deref() == Some(&*key.name) && !record.deleting;
-            match record.detail {
-                Detail::Claim(state) if is_ours => Some((
-                    name,
-                    LiveClaim {
-                        facts: state.facts?,
-                        applies_class: state.applies_class,
-                    },
-                )),
-                _ => None,
-            }
+            let state = record.detail.claim().filter(|_| is_ours)?;
+            let claim = LiveClaim {
+                facts: state.facts?,
+                applies_class: state.applies_class,
+            };
+            Some((name, claim))
         })
         .collect()
 }
@@ -341,15 +300,14 @@ fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTr
 /// What there is of the data that a drive uses.
 pub fn live_data(
     key: &DriveKey,
-    drive: &RecruitmentDrive,
+    uid: &str,
+    used: &BTreeMap<data::Key, data::Used>,
     before: &RecruitmentDriveStatus,
     context: &Context,
 ) -> BTreeMap<data::Key, data::Live> {
     let store = &context.child_client.store;
-    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
-    let used = data::used(drive);
     // What belongs to others is in the way, and told elsewhere; what an earlier drive of the name owned goes with that.
-    // Data that lost its label is still the drive's when status remembers it; a stranger's never was.
+    // Data that lost its label is still the drive's when status remembers it; that of an unowned one never was.
     let is_remembered = |uid: &str| before.data.iter().any(|one| one.uid == *uid);
     let is_ours = |record: &Record| match &record.owner {
         Owner::Drive { uid: owner, .. } => **owner == *uid,
@@ -455,8 +413,8 @@ pub fn fetch(
     }
 }
 
-/// What the status shows of a drive's programs.
-pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, now: &Time, context: &Context) -> Observed {
+/// What the status shows of a drive's programs and of its `data`.
+pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, data: Data, now: &Time, context: &Context) -> Observed {
     let server = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
     let mut pod_failures = context.child_client.store.pod_failures(key);
     pod_failures.extend(context.rejections.of(key, &server));
@@ -465,7 +423,7 @@ pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, now: &Time, context: &C
         pod_failures,
         server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
         reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
-        data: Data::default(),
+        data,
         // Otherwise what was applied tells it.
         children: if drive.spec.is_paused() {
             children_of(key, drive, context)
@@ -487,15 +445,7 @@ fn deployments_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -
         .map(|service| names::of_service(&key.name, &service.name))
         .filter_map(|name| {
             let record = store.get(&ChildKey::new(Kind::Deployment, &key.namespace, &name))?;
-            match record.detail {
-                Detail::Deployment(state) => Some((name, state)),
-                Detail::None
-                | Detail::Secret(_)
-                | Detail::StatefulSet(_)
-                | Detail::Job(_)
-                | Detail::Claim(_)
-                | Detail::Foreign(_) => None,
-            }
+            Some((name, record.detail.deployment()?))
         })
         .collect()
 }

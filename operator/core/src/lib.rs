@@ -30,3 +30,4 @@ pub mod retry;
 pub mod url;
 pub mod valid;
 pub mod validate;
+pub mod whole_seconds;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use ras_crds::labels::{LOGIN_GENERATION, LOGIN_ROLLED_BACK, ROTATED_AT, ROTATED_FOR};
@@ -21,6 +20,7 @@ use ras_core::build::{Credential, CredentialNotes, Desired};
 use ras_core::fetched::record::{ChildKey, Detail, Record};
 use ras_core::kind::Kind;
 use ras_core::valid::ValueFormat;
+use ras_core::whole_seconds::whole_seconds;
 
 /// The credentials that were written before all other children.
 #[derive(Debug, Default)]
@@ -214,9 +214,7 @@ async fn rotate(applier: Applier<'_>, credential: &CredentialItem<'_>, record: &
         Ok(values) => values,
         Err(error) => return ChildResult::retried(key, error.to_string()),
     };
-    let at = credential.credential.notes.drawn_at;
-    // Times in metadata have whole seconds.
-    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    let at = whole_seconds(credential.credential.notes.drawn_at).0;
     let mut annotations = credential.annotations();
     annotations.insert(ROTATED_AT.to_owned(), json!(at.to_string()));
     let annotations = Value::Object(annotations);

@@ -42,6 +42,10 @@ pub fn applied(
     changes(outcome, key, drive, context);
     regenerated(outcome, before, key, drive, context);
     buckets(outcome, key, drive, context);
+    for removal in &outcome.desired.bucket_removals {
+        let known = outcome.buckets.departing.get(&removal.recorded.name);
+        departing(removal, known.and_then(Known::state), key, &drive.metadata, context);
+    }
 }
 
 /// Reports what changed in the status.

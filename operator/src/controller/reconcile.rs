@@ -8,11 +8,12 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
-use ras_core::applied::Known;
+use ras_core::build::Desired;
+use ras_core::plan::data::Data;
 use ras_core::plan::{Plan, plan};
 use ras_core::report::{self, ReconcileOutcome};
 use ras_core::validate::validate;
-use ras_core::{backoff, build, plan};
+use ras_core::{backoff, build};
 
 use crate::apply::AppliedCredentials;
 use crate::controller::context::Context;
@@ -87,12 +88,24 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Rec
     let data = scope.data();
     let credentials = scope.applier().credentials(&desired, &data).await?;
     if !credentials.were_written() {
-        return apply_and_report(&scope, &plan, credentials).await;
+        return apply_and_report(&scope, &plan, desired, data, credentials).await;
     }
-    // Pods are stamped with the credentials that are there now, so a second plan spares a second write of each Deployment.
+    Box::pin(plan_again(&scope, data, credentials)).await
+}
+
+/// Applies by a second plan: pods are stamped with the credentials that are there now, so this spares a second write of each
+/// Deployment.
+async fn plan_again(
+    scope: &Scope<'_>,
+    data: Data,
+    credentials: AppliedCredentials,
+) -> Result<(ReconcileResult, Action), Error> {
     let fetched = scope.fetch();
     match validate(scope.written, &fetched, &scope.platform) {
-        Ok(valid) => apply_and_report(&scope, &plan::plan(&valid, &fetched), credentials).await,
+        Ok(valid) => {
+            let plan = plan(&valid, &fetched);
+            apply_and_report(scope, &plan, build::build(&plan), data, credentials).await
+        }
         // Something else became wrong in this very moment: the next reconcile reports it.
         Err(_) => Ok((ReconcileResult::Changed, Action::requeue(Duration::ZERO))),
     }
@@ -101,27 +114,24 @@ async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(Rec
 async fn apply_and_report(
     scope: &Scope<'_>,
     plan: &Plan<'_>,
+    desired: Desired,
+    data: Data,
     credentials: AppliedCredentials,
 ) -> Result<(ReconcileResult, Action), Error> {
     let Scope { key, context, uid, .. } = *scope;
-    let desired = build::build(plan);
     if !live_read::may_apply(scope, &desired).await? {
         return Ok((ReconcileResult::Changed, Action::requeue(live_read::CATCH_UP)));
     }
     let generated = credentials.were_written();
-    let fetched = plan.fetched;
     let outcome = scope
         .applier()
-        .apply(desired, &fetched.buckets, credentials, &scope.data())
+        .apply(desired, &plan.fetched.buckets, credentials, &data)
         .await?;
     context.cache.closes(key, uid, outcome.is_final());
     events::applied(&outcome, &scope.before, key, &scope.drive, context);
-    for removal in &plan.bucket_removals {
-        let known = outcome.buckets.departing.get(&removal.recorded.name);
-        let state = known.and_then(Known::state);
-        events::departing(removal, state, key, &scope.drive.metadata, context);
-    }
-    let observed = scope.observe(Some(plan));
+    // What was just written may have changed what there is.
+    let data = if outcome.changes.is_empty() { data } else { scope.data() };
+    let observed = scope.observe(data, Some(plan));
     let result = ReconcileOutcome::Applied {
         plan,
         outcome: &outcome,
@@ -156,7 +166,7 @@ async fn paused(scope: &Scope<'_>, plan: Option<&Plan<'_>>) -> Result<(Reconcile
 
 /// Reports a drive of which nothing is applied. It is reconciled again when time alone changes what is reported.
 async fn report_only(scope: &Scope<'_>, outcome: &ReconcileOutcome<'_>) -> Result<(ReconcileResult, Action), Error> {
-    let observed = scope.observe(outcome.plan());
+    let observed = scope.observe(scope.data(), outcome.plan());
     scope.update_status(scope.status(&observed, outcome)).await?;
     let changes_at = observed.changes_at(&scope.drive, outcome.plan(), scope.now.0);
     Ok((ReconcileResult::Blocked, requeue::at(changes_at, scope.now.0)))

@@ -75,19 +75,19 @@ impl<'a> Scope<'a> {
 
     /// Whether the data that the drive uses is still there. It is judged of every drive, also of one that is not valid.
     pub fn data(&self) -> Data {
-        let live = fetch::live_data(self.key, &self.drive, &self.before, self.context);
-        data::judge(&self.drive, &data::used(&self.drive), &live, &self.before.data)
+        let used = data::used(&self.drive);
+        let live = fetch::live_data(self.key, self.uid, &used, &self.before, self.context);
+        data::judge(&self.drive, &used, &live, &self.before.data)
     }
 
-    /// What the status shows of programs and data as they are now.
-    pub fn observe(&self, plan: Option<&Plan<'_>>) -> Observed {
-        let observed = fetch::observe(self.key, &self.drive, &self.now, self.context);
+    /// What the status shows of programs as they are now, and of the data.
+    pub fn observe(&self, data: Data, plan: Option<&Plan<'_>>) -> Observed {
+        let observed = fetch::observe(self.key, &self.drive, data, &self.now, self.context);
         let listeners =
             plan.and_then(|plan| listeners::follow(self.key, plan, &observed.deployments, &self.before, self.context));
         Observed {
             refused_before: report::listeners::refused_since(&self.before),
             listeners,
-            data: self.data(),
             ..observed
         }
     }

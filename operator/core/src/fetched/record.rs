@@ -148,6 +148,52 @@ pub enum Detail {
 }
 
 impl Detail {
+    /// What is known of a Deployment.
+    pub fn deployment(self) -> Option<DeploymentState> {
+        match self {
+            Self::Deployment(state) => Some(state),
+            Self::None | Self::Secret(_) | Self::StatefulSet(_) | Self::Job(_) | Self::Claim(_) | Self::Foreign(_) => {
+                None
+            }
+        }
+    }
+
+    /// What is known of a `StatefulSet`.
+    pub fn stateful_set(self) -> Option<StatefulSetState> {
+        match self {
+            Self::StatefulSet(state) => Some(state),
+            Self::None | Self::Secret(_) | Self::Deployment(_) | Self::Job(_) | Self::Claim(_) | Self::Foreign(_) => {
+                None
+            }
+        }
+    }
+
+    /// What is known of a `PersistentVolumeClaim`.
+    pub fn claim(self) -> Option<ClaimState> {
+        match self {
+            Self::Claim(state) => Some(state),
+            Self::None
+            | Self::Secret(_)
+            | Self::Deployment(_)
+            | Self::StatefulSet(_)
+            | Self::Job(_)
+            | Self::Foreign(_) => None,
+        }
+    }
+
+    /// What is known of an object that another operator brings to life.
+    pub fn foreign(self) -> Option<ForeignState> {
+        match self {
+            Self::Foreign(state) => Some(state),
+            Self::None
+            | Self::Secret(_)
+            | Self::Deployment(_)
+            | Self::StatefulSet(_)
+            | Self::Job(_)
+            | Self::Claim(_) => None,
+        }
+    }
+
     /// The answer to a write is metadata only. What was known besides is kept; how it stands now, the next event tells.
     pub fn keep_what_is_no_metadata(&mut self, before: &Self) {
         match (self, before) {

@@ -7,7 +7,6 @@
 //! | failed | says which work failed and why; what was done before stays done |
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use ras_crds::{DatabaseBackupStatus, DatabaseLoginStatus, DatabaseState, DatabaseStatus, Reason};
 
 use crate::database::report::Report;
@@ -15,6 +14,7 @@ use crate::fetched::JobOutcome;
 use crate::plan::database_job::{self, DatabaseJob, JobProgress, SERVER_DOWN};
 use crate::plan::input::DatabaseInput;
 use crate::valid::DatabaseServer;
+use crate::whole_seconds::whole_seconds;
 
 /// How it is set going once more.
 const AGAIN: &str =
@@ -86,8 +86,7 @@ pub fn ended(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> Time {
         JobOutcome::Succeeded { at } | JobOutcome::Failed { at, .. } => at,
         JobOutcome::Open => None,
     });
-    let ended = ended.unwrap_or(at.calendar.now);
-    Time(Timestamp::from_second(ended.as_second()).unwrap_or(ended))
+    whole_seconds(ended.unwrap_or(at.calendar.now))
 }
 
 fn done(report: &Report) -> Vec<String> {

@@ -1,7 +1,5 @@
 //! The record of the logins of databases: which ones services have, and when they get the next ones. Never a password.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use ras_crds::{DatabaseLoginStatus, DatabaseRollbackStatus};
 
 use crate::plan::database_job::{DatabaseJob, JobProgress};
@@ -9,6 +7,7 @@ use crate::plan::input::DatabaseInput;
 use crate::plan::login_rotation;
 use crate::plan::login_rotation::RotationPhase;
 use crate::plan::secret_rotation::RotationSchedule;
+use crate::whole_seconds::whole_seconds;
 
 /// What status says, where passwords rotate, have rotated, or were asked to.
 pub fn record(
@@ -72,7 +71,7 @@ pub fn message(at: &DatabaseInput<'_>, standing: &RotationPhase, preparation: &D
 /// That a rotation was rolled back, why, and what to do.
 pub fn after_rollback(rolled_back: &DatabaseRollbackStatus) -> String {
     format!(
-        "rotation {} was rolled back, and services use the login before it again, because {}. Let the program read its user from          DATABASE_USER or DATABASE_URL, or from a variable with key: user or key: userSuffix, and then request the rotation again          with another value of the annotation ras.dev/rotate",
+        "rotation {} was rolled back, and services use the login before it again, because {}. Let the program read its user from DATABASE_USER or DATABASE_URL, or from a variable with key: user or key: userSuffix, and then request the rotation again with another value of the annotation ras.dev/rotate",
         rolled_back.generation, rolled_back.message
     )
 }
@@ -132,9 +131,4 @@ fn answered(at: &DatabaseInput<'_>) -> Option<String> {
 
 fn number(generation: u64) -> i64 {
     i64::try_from(generation).unwrap_or(i64::MAX)
-}
-
-/// What is stored has whole seconds; anything finer would look like a change at each look.
-fn whole_seconds(time: Timestamp) -> Time {
-    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }

@@ -33,6 +33,7 @@ pub mod scales;
 pub mod secret_rotation;
 pub mod turn;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::jiff::Timestamp;
@@ -62,7 +63,7 @@ pub struct Plan<'a> {
     /// What the time says.
     pub calendar: Calendar,
     /// The services, with the variables of the database logins whose turn it is.
-    pub services: Vec<ValidService>,
+    pub services: Cow<'a, [ValidService]>,
     /// When each generated secret rotates, by its name in the drive.
     pub secrets: BTreeMap<String, RotationSchedule>,
     /// What is decided about the databases. Absent: the drive has none.

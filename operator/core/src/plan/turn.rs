@@ -2,6 +2,8 @@
 //!
 //! Rotations are numbered. With an even number programs log in as the owner itself, with an odd one as the second login.
 
+use std::borrow::Cow;
+
 use crate::fetched::Fetched;
 use crate::valid::{DatabaseLogin, ValidDatabase, ValidDrive, ValidEnv, ValidService};
 
@@ -50,11 +52,11 @@ impl Turn {
 }
 
 /// The services of a drive with the variables of the logins whose turn it is.
-pub fn services(drive: &ValidDrive, turn: Option<&Turn>) -> Vec<ValidService> {
-    let mut services = drive.services.clone();
+pub fn services<'a>(drive: &'a ValidDrive, turn: Option<&Turn>) -> Cow<'a, [ValidService]> {
     if turn.is_none_or(|turn| is_first(turn.current)) {
-        return services;
+        return Cow::Borrowed(&drive.services);
     }
+    let mut services = drive.services.clone();
     for service in &mut services {
         let migration = service.migration.as_mut().map(|migration| &mut migration.container);
         let containers = std::iter::once(&mut service.container)
@@ -71,7 +73,7 @@ pub fn services(drive: &ValidDrive, turn: Option<&Turn>) -> Vec<ValidService> {
             }
         }
     }
-    services
+    Cow::Owned(services)
 }
 
 /// Whether programs log in as owners themselves in this generation.

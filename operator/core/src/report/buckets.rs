@@ -1,6 +1,5 @@
 //! What is told about buckets.
 
-use k8s_openapi::jiff::Timestamp;
 use ras_crds::labels::BUCKET_IDENTITY;
 use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
 
@@ -17,6 +16,7 @@ use crate::plan::Plan;
 use crate::plan::bucket_removal::{Asking, RemovalProgress, settings_hash, settle};
 use crate::plan::data;
 use crate::valid::ValidBucket;
+use crate::whole_seconds::whole_seconds;
 
 /// Each bucket's line in status: those that are asked for, then those that were.
 pub fn statuses(plan: &Plan<'_>, outcome: &Outcome) -> Vec<BucketStatus> {
@@ -249,8 +249,7 @@ fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
     let is_lost = matches!(view.state, State::Lost { .. });
     match noted.filter(|noted| !is_lost && is_recent(noted)) {
         Some(noted) => Some(noted.clone()),
-        // Whole seconds, as all times in status.
-        None => Some(Time(Timestamp::from_second(seen.as_second()).unwrap_or(seen))),
+        None => Some(whole_seconds(seen)),
     }
 }
 
@@ -260,12 +259,11 @@ fn lost(plan: &Plan<'_>, bucket: &ValidBucket, view: &View, to_another: bool) ->
     let identity = view.identity.as_ref();
     let seen = view
         .seen
-        .and_then(|seen| Timestamp::from_second(seen.as_second()).ok())
-        .map_or_else(String::new, |seen| format!(", last seen at {seen},"));
+        .map_or_else(String::new, |seen| format!(", last seen at {},", whole_seconds(seen).0));
     let what = match (identity, to_another) {
         (_, false) => "was deleted with all its objects".to_owned(),
         (Some(Identity::Tag(mark)), true) => format!(
-            "was replaced: the bucket of this name has no tag {BUCKET_IDENTITY}={mark}, so it was made by something else, or its tags              were removed"
+            "was replaced: the bucket of this name has no tag {BUCKET_IDENTITY}={mark}, so it was made by something else, or its tags were removed"
         ),
         (_, true) => "was replaced by another bucket of this name".to_owned(),
     };
@@ -284,7 +282,7 @@ fn lost(plan: &Plan<'_>, bucket: &ValidBucket, view: &View, to_another: bool) ->
     };
     let uid = identity.map(ToString::to_string).unwrap_or_default();
     format!(
-        "bucket {name} ({in_store}){seen} {what}: the operator neither makes it again nor changes services that use it. Next step:          {restore}, and the operator continues; or accept the loss, {accepted}: {}",
+        "bucket {name} ({in_store}){seen} {what}: the operator neither makes it again nor changes services that use it. Next step: {restore}, and the operator continues; or accept the loss, {accepted}: {}",
         data::accepting(&plan.drive.namespace, &plan.drive.name, name, &uid)
     )
 }

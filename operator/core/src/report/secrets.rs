@@ -1,7 +1,5 @@
 //! What is told about secrets: whether they are there, and when they rotate. Never a value.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use ras_crds::{ConditionType, Reason, SecretStatus};
 
 use super::condition_update::ConditionUpdate;
@@ -13,6 +11,7 @@ use crate::plan::blocked_by::BlockedBy;
 use crate::plan::external_secret;
 use crate::plan::secret_rotation::RotationSchedule;
 use crate::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
+use crate::whole_seconds::whole_seconds;
 
 /// Whether a child is a secret of the drive, or what fills one. Passwords of databases are told of with the databases.
 pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
@@ -92,9 +91,4 @@ fn line(plan: &Plan<'_>, secret: &GeneratedSecret, schedule: &RotationSchedule) 
             RotationSchedule::Unscheduled | RotationSchedule::At(_) | RotationSchedule::Now => None,
         },
     }
-}
-
-/// What is stored has whole seconds; anything finer would look like a change at each look.
-fn whole_seconds(time: Timestamp) -> Time {
-    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }

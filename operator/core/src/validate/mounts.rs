@@ -4,9 +4,6 @@ use ras_crds::spec::Service;
 
 use super::field_errors::FieldErrors;
 
-/// A `ConfigMap` holds at most 1 MiB, keys and metadata included.
-const MAX_FILES: usize = 900 * 1024;
-
 /// Where every program finds space that it may write to.
 pub(super) const SCRATCH: &str = "/tmp";
 
@@ -62,21 +59,6 @@ pub(super) fn check(field: &str, service: &Service, found: &mut FieldErrors) {
                 ),
             );
         }
-    }
-    let size: usize = service
-        .files
-        .iter()
-        .map(|file| file.content.len() + file.path.len())
-        .sum();
-    if size > MAX_FILES {
-        found.invalid(
-            format!("{field}.files"),
-            format!(
-                "the files of service {:?} have {size} bytes together, and a ConfigMap holds {MAX_FILES} of them: put large files \
-                 into the image or a volume",
-                service.name
-            ),
-        );
     }
 }
 

@@ -14,8 +14,8 @@ pub fn too_large(spec: &RecruitmentDriveSpec) -> Option<String> {
     let ended = serde_json::to_writer(&mut bytes, spec).is_err();
     (ended || bytes.0 > LARGEST_SPEC).then(|| {
         format!(
-            "is larger than {} KiB as JSON, and the memory of the operator is everybody's: put large files into an image or a \
-             volume and long values into files, or split the drive in two",
+            "is larger than {} KiB as JSON, which is the most that the operator keeps of one drive: put large files into an image \
+             or a volume, or split the drive in two",
             LARGEST_SPEC / 1024
         )
     })
