@@ -49,6 +49,15 @@ fn request(databases: Vec<Database>, logins: Vec<Login>) -> Request {
     }
 }
 
+/// One of the request's passwords works for `role`, or for a login that works as it.
+fn is_opened(request: &Request, observed: &Observed, role: &str) -> bool {
+    let mut logins = request.logins.iter();
+    logins.any(|login| {
+        let works = observed.roles.get(&login.role).and_then(|seen| seen.login_works) == Some(true);
+        works && (login.role == role || login.owner == role)
+    })
+}
+
 fn empty_server(is_superuser: bool) -> Observed {
     Observed {
         major: 15,
@@ -186,10 +195,11 @@ fn any_server() -> impl Strategy<Value = Observed> {
             0..3,
         ),
     )
-        .prop_map(|(major, is_superuser, is_utf8, mut roles, databases)| {
-            // An owner is an existing role.
-            for database in databases.values() {
-                roles.entry(database.owner.clone()).or_default();
+        .prop_map(|(major, is_superuser, is_utf8, mut roles, mut databases)| {
+            // An owner is an existing role, and the server shows that role's comment with the database.
+            for database in databases.values_mut() {
+                let owner = roles.entry(database.owner.clone()).or_default();
+                database.owner_comment.clone_from(&owner.comment);
             }
             roles.entry("adm".to_owned()).or_default();
             Observed {
@@ -251,22 +261,26 @@ proptest! {
         carry_out(&request, &mut server);
         for (name, role) in &before.roles {
             let after = server.roles.get(name).expect("no role is dropped");
-            let is_ours = role.comment.as_deref() == Some(ownership_comment(&request.drive).as_str());
-            let is_ours_before = role.comment.as_deref() == Some(ownership_comment(&drive("spring", "2")).as_str());
-            if !is_ours && !is_ours_before {
-                let theirs = Role { is_ours_to_act_as: role.is_ours_to_act_as, ..after.clone() };
+            let theirs = Role { is_ours_to_act_as: role.is_ours_to_act_as, ..after.clone() };
+            let ours = ownership_comment(&request.drive);
+            let is_ours = |role: &Role| role.comment.as_ref() == Some(&ours);
+            if !is_ours(after) {
                 prop_assert_eq!(&theirs, role);
-            }
-            if !is_ours {
-                prop_assert_eq!(after.login_works, role.login_works);
-                prop_assert_eq!(after.is_member, role.is_member);
+            } else if !is_ours(role) {
+                // Claimed: an earlier drive of the same name made it, and one of the passwords opened it.
+                let earlier = ownership_comment(&drive("spring", "2"));
+                prop_assert_eq!(role.comment.as_ref(), Some(&earlier));
+                prop_assert!(is_opened(&request, &before, name), "{name}");
             }
         }
         for (name, database) in &before.databases {
             let after = server.databases.get(name).expect("no database is dropped");
             prop_assert_eq!(&after.owner, &database.owner);
             if request.databases.iter().all(|asked| asked.name != *name || asked.owner != database.owner) {
-                prop_assert_eq!(after, database);
+                // The comment is the owner role's own, which is judged above.
+                let owner_comment = server.roles.get(&database.owner).and_then(|role| role.comment.clone());
+                let expected = SeenDatabase { owner_comment, ..database.clone() };
+                prop_assert_eq!(after, &expected);
             }
         }
     }
