@@ -132,6 +132,8 @@ words! {
         Paused,
         /// Pods are starting, or a new version is replacing the old one.
         RollingOut,
+        /// A service has not started yet, because another one that it names in `after` or `hosts` is not there.
+        WaitingFor,
         /// A service's pods cannot start or do not stay up.
         PodsFailing,
         /// A roll-out made no progress within its time.
@@ -276,6 +278,7 @@ impl Reason {
             | Self::Suspended
             | Self::Paused
             | Self::RollingOut
+            | Self::WaitingFor
             | Self::NotNeeded
             | Self::ExternalSecretPending
             | Self::SecretsAvailable

@@ -3,7 +3,9 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Bucket, Cache, Database, Exposure, Freeze, Monitoring, SecretSource, Service, bounds};
+use crate::spec::{
+    Bucket, Cache, Database, Exposure, Freeze, HostAlias, Monitoring, SecretSource, Service, SharedVolume, bounds,
+};
 use crate::status::RecruitmentDriveStatus;
 
 /// One recruitment season of one campus: what runs, where its data lives and how people reach it.
@@ -33,14 +35,11 @@ use crate::status::RecruitmentDriveStatus;
 )]
 // Whether a name that a service uses is an entry of `secrets`, `buckets`, `database` or `cache` is checked by the operator alone
 // (`operator/core/src/validate`): rules over services and their variables cost the API server more than all others together,
-// with each write of the status once more.
+// with each write of the status once more. The same holds for paths that two ports, volumes or files of the drive share.
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.exposure) || self.services.exists(s, (has(s.ports) && s.ports.exists(p, has(p.path))) || (has(s.sidecars) && s.sidecars.exists(c, has(c.ports) && c.ports.exists(p, has(p.path)))))")
     .message("exposure needs at least one port with a path: set services[].ports[].path on what people should reach")
     .field_path(".exposure"))]
-#[x_kube(validation = Rule::new("self.services.all(s, !has(s.ports) || self.services.all(t, s.name == t.name || !has(t.ports) || !sets.intersects(s.ports.filter(p, has(p.path)).map(p, p.path), t.ports.filter(p, has(p.path)).map(p, p.path))))")
-    .message("services[].ports[].path leads to one port alone: two services have the same path, so change one of them")
-    .field_path(".services"))]
 #[x_kube(validation = Rule::new("!has(self.exposure) || !has(self.exposure.tls) || !has(self.exposure.tls.issuer) || !has(self.secrets) || !self.secrets.exists(x, x.name == 'tls' && !has(x.existing))")
     .message("secrets[].name of a secret that is made may not be tls while exposure.tls.issuer is set, for the certificate goes into the Secret <drive>-tls: choose another name")
     .field_path(".secrets"))]
@@ -56,7 +55,7 @@ use crate::status::RecruitmentDriveStatus;
 pub struct RecruitmentDriveSpec {
     /// The programs of the portal. Each becomes a Deployment with a Service of its own, named `<drive>-<service>`;
     /// more than 63 characters are cut and end in a hash.
-    #[schemars(length(min = 1, max = 32))]
+    #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<Service>,
 
@@ -65,6 +64,18 @@ pub struct RecruitmentDriveSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub secrets: Vec<SecretSource>,
+
+    /// Volumes that services mount by name, several of them where they share files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub volumes: Vec<SharedVolume>,
+
+    /// Names by which the drive's pods find its services and other addresses, besides the names of their Services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub hosts: Vec<HostAlias>,
 
     /// A PostgreSQL server and the databases in it that services use by name. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

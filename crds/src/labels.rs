@@ -6,6 +6,9 @@ pub const DRIVE: &str = "ras.dev/drive";
 pub const SERVICE: &str = "ras.dev/service";
 /// On a PVC of a service: name of the volume in the service.
 pub const VOLUME: &str = "ras.dev/volume";
+/// Beginning of a label on pods; the name of a volume of the drive follows. Pods with the same one run on one node, because one
+/// node alone can mount the volume.
+pub const SHARED_VOLUME: &str = "volume.ras.dev/";
 /// On a Job and its pods: what it is for, for instance `migrate`. They bear no [`SERVICE`]: what selects the pods of a
 /// service must not find them.
 pub const JOB: &str = "ras.dev/job";

@@ -32,6 +32,16 @@ const PATTERNS: &[Meaning] = &[
         sentence: "the name of a Kubernetes object has only a-z, 0-9, '-' and '.', and begins and ends with a letter or digit: write it as `kubectl get` shows it",
     },
     Meaning {
+        pattern: bounds::HOST_NAME,
+        and: "",
+        sentence: "a host name of a pod has only a-z, 0-9 and '-', and begins and ends with a letter or digit: write it like chat-1",
+    },
+    Meaning {
+        pattern: bounds::HEADER_NAME,
+        and: "",
+        sentence: "the name of a request header has only letters, digits and '-': write it like X-Forwarded-Proto",
+    },
+    Meaning {
         pattern: bounds::HOST,
         and: "!self.matches('[.][-.]|-[.]')",
         sentence: "a host name has only lower-case letters, digits, '-' and '.', no wildcard, scheme or port: write it like jobs.example.edu",
@@ -143,6 +153,12 @@ struct List {
 /// What each list holds, and what to do when it is too long.
 const LISTS: &[List] = &[
     List {
+        name: "after",
+        what: "services",
+        next: "name those that the others wait for",
+        room: 6,
+    },
+    List {
         name: "args",
         what: "arguments",
         next: "pass more in a file or in variables",
@@ -188,13 +204,25 @@ const LISTS: &[List] = &[
         name: "env",
         what: "variables",
         next: "put the others into a Secret and use envFrom, or into a file",
-        room: 50,
+        room: 6,
     },
     List {
         name: "envFrom",
         what: "Secrets",
         next: "put their keys into fewer Secrets",
         room: 50,
+    },
+    List {
+        name: "containers",
+        what: "containers",
+        next: "leave it out for the program alone",
+        room: 6,
+    },
+    List {
+        name: "exec",
+        what: "words",
+        next: "put the command into a script in the image",
+        room: 100,
     },
     List {
         name: "expire",
@@ -218,7 +246,7 @@ const LISTS: &[List] = &[
         name: "files",
         what: "files",
         next: "put the others into the image or a volume",
-        room: 25,
+        room: 6,
     },
     List {
         name: "freezes",
@@ -229,7 +257,7 @@ const LISTS: &[List] = &[
     List {
         name: "headers",
         what: "headers",
-        next: "write one with '*' that covers several",
+        next: "remove those that nothing needs",
         room: 6,
     },
     List {
@@ -239,9 +267,27 @@ const LISTS: &[List] = &[
         room: 100,
     },
     List {
+        name: "hosts",
+        what: "names",
+        next: "remove those that no program needs",
+        room: 6,
+    },
+    List {
+        name: "initContainers",
+        what: "init containers",
+        next: "let one script do the steps of several",
+        room: 25,
+    },
+    List {
         name: "keys",
         what: "keys",
         next: "add another entry for the others",
+        room: 6,
+    },
+    List {
+        name: "labels",
+        what: "labels",
+        next: "remove those that nothing selects by",
         room: 6,
     },
     List {
@@ -278,7 +324,7 @@ const LISTS: &[List] = &[
         name: "services",
         what: "services",
         next: "make a second drive for the others",
-        room: 12,
+        room: 3,
     },
     List {
         name: "sidecars",

@@ -273,12 +273,15 @@ fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTr
     let names = volumes
         .filter(|(_, volume)| volume.size.is_some())
         .map(|(service, volume)| names::volume_claim(&key.name, &service.name, &volume.name));
+    let shared = drive.spec.volumes.iter();
+    let shared = shared.map(|volume| names::shared_claim(&key.name, &volume.name));
     let of_server = drive
         .spec
         .database
         .as_ref()
         .and_then(|database| database.managed.as_ref());
     names
+        .chain(shared)
         .chain(of_server.map(|_| names::database_claim(&key.name)))
         .filter_map(|name| {
             let record =
@@ -293,6 +296,26 @@ fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTr
                 applies_class: state.applies_class,
             };
             Some((name, claim))
+        })
+        .collect()
+}
+
+/// The addresses of the drive's own Services, where names lead to them.
+fn service_addresses_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, Vec<String>> {
+    if drive.spec.hosts.is_empty() {
+        return BTreeMap::new();
+    }
+    let uid = drive.metadata.uid.as_deref().unwrap_or_default();
+    let children = context.child_client.store.of_drive(key).into_iter();
+    children
+        .filter_map(|(child, record)| {
+            let is_ours =
+                matches!(&record.owner, Owner::Drive { uid: owner, .. } if **owner == *uid) && !record.deleting;
+            let addresses = record.detail.service().filter(|_| is_ours)?;
+            Some((
+                child.name.to_string(),
+                addresses.iter().map(ToString::to_string).collect(),
+            ))
         })
         .collect()
 }
@@ -323,7 +346,12 @@ pub fn live_data(
         records.any(|record| match record.detail {
             Detail::Deployment(state) => state.ready > 0,
             Detail::StatefulSet(state) => state.ready > 0,
-            Detail::None | Detail::Secret(_) | Detail::Job(_) | Detail::Claim(_) | Detail::Foreign(_) => false,
+            Detail::None
+            | Detail::Secret(_)
+            | Detail::Job(_)
+            | Detail::Claim(_)
+            | Detail::Service(_)
+            | Detail::Foreign(_) => false,
         })
     };
     let live = used.iter().filter_map(|(one, used)| {
@@ -332,9 +360,12 @@ pub fn live_data(
         let may_hold_data = match &record.detail {
             Detail::Foreign(state) => state.ready == Some(true),
             Detail::Secret(_) => true,
-            Detail::None | Detail::Deployment(_) | Detail::StatefulSet(_) | Detail::Job(_) | Detail::Claim(_) => {
-                record.marks.is_bound || used.by.iter().any(was_ready)
-            }
+            Detail::None
+            | Detail::Deployment(_)
+            | Detail::StatefulSet(_)
+            | Detail::Job(_)
+            | Detail::Service(_)
+            | Detail::Claim(_) => record.marks.is_bound || used.by.iter().any(was_ready),
         };
         let live = data::Live {
             uid: record.uid.to_string(),
@@ -381,6 +412,7 @@ pub fn fetch(
                 replicas: state.replicas,
                 replicas_before_suspend: state.replicas_before_suspend,
                 started_by: state.started_by.clone(),
+                ready: state.ready,
                 complete: state.is_complete(),
             };
             (name.clone(), facts)
@@ -405,6 +437,7 @@ pub fn fetch(
         apis,
         external: external_of(key, drive, apis, context),
         claims: claims_of(key, drive, context),
+        service_addresses: service_addresses_of(key, drive, context),
         buckets: buckets_of(key, drive, before, context),
         database: match drive.spec.database {
             Some(_) => database_of(key, drive, before, now.0, context),

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use ras_core::cache;
 
 /// Mode of a rendered file: the program may run as any user, and nobody changes it.
-const MODE: u32 = 0o444;
+const READ_ONLY: u32 = 0o444;
+/// Mode of one that can be executed.
+const EXECUTABLE: u32 = 0o555;
 
 /// Why a file could not be made. Names the file, never a value.
 #[derive(Debug, thiserror::Error)]
@@ -92,11 +94,16 @@ fn value_of(reference: &str, env: impl Fn(&str) -> Option<String>) -> Option<Str
 }
 
 /// Makes each file of `from`, a `ConfigMap` volume, in `to`. A file appears whole or not at all, and is
-/// replaced when the step runs again. Gives the names of the files, sorted.
+/// replaced when the step runs again. Those in `executable` can be executed. Gives the names of the files, sorted.
 ///
 /// # Errors
 /// When a template cannot be read or a file cannot be written.
-pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Vec<String>, RenderError> {
+pub fn render(
+    from: &Path,
+    to: &Path,
+    executable: &[String],
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<String>, RenderError> {
     let listing = |source| RenderError::List {
         path: from.to_owned(),
         source,
@@ -124,7 +131,9 @@ pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> R
             });
         }
         let target = to.join(&name);
-        write(&target, &expand(&template, &env)).map_err(|source| RenderError::Write { path: target, source })?;
+        let is_executable = executable.iter().any(|one| name == one.as_str());
+        let mode = if is_executable { EXECUTABLE } else { READ_ONLY };
+        write(&target, &expand(&template, &env), mode).map_err(|source| RenderError::Write { path: target, source })?;
         names.push(name.to_string_lossy().into_owned());
     }
     names.sort();
@@ -132,7 +141,7 @@ pub fn render(from: &Path, to: &Path, env: impl Fn(&str) -> Option<String>) -> R
 }
 
 /// Writes beside the target and renames, so that a reader sees all of it or none.
-fn write(target: &Path, content: &str) -> io::Result<()> {
+fn write(target: &Path, content: &str, mode: u32) -> io::Result<()> {
     let mut name = std::ffi::OsString::from("..");
     name.push(target.file_name().unwrap_or_default());
     let temporary = target.with_file_name(name);
@@ -147,7 +156,7 @@ fn write(target: &Path, content: &str) -> io::Result<()> {
         .open(&temporary)?;
     file.write_all(content.as_bytes())?;
     // After the writing: the process's umask does not count here as it does at creation.
-    file.set_permissions(fs::Permissions::from_mode(MODE))?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     fs::rename(&temporary, target)
 }
 

@@ -100,9 +100,6 @@ pub struct BindingKeyRef {
     pub name: String,
 
     /// Name of a file of that binding.
-    #[schemars(
-        length(min = 1, max = bounds::LONGEST_KEY),
-        regex(pattern = bounds::KEY)
-    )]
+    #[schemars(length(min = 1, max = bounds::LONGEST_KEY))]
     pub key: String,
 }

@@ -19,13 +19,17 @@ pub(crate) const LONGEST_KEY: usize = 253;
 /// An environment variable, as Kubernetes accepts them since 1.34: printable ASCII other than '='.
 pub(crate) const VARIABLE: &str = "^[ -<>-~]+$";
 /// How many of them a program may be given.
-pub(crate) const MOST_VARIABLES: usize = 64;
+pub(crate) const MOST_VARIABLES: usize = 256;
 
 /// How many words a command or its arguments may have.
 pub(crate) const MOST_WORDS: usize = 64;
 /// Characters of one of them.
 pub(crate) const LONGEST_WORD: usize = 4_096;
 
+/// The name of a pod in its own eyes (a DNS label).
+pub(crate) const HOST_NAME: &str = r"^[a-z0-9]([-0-9a-z]*[a-z0-9])?$";
+/// A header of a probe's request.
+pub(crate) const HEADER_NAME: &str = r"^[-A-Za-z0-9]+$";
 /// A host name that people type.
 pub(crate) const HOST: &str = r"^[a-z0-9]([-a-z.0-9]*[a-z0-9])?$";
 /// An image.

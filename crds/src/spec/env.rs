@@ -51,10 +51,7 @@ pub struct SecretKeyRef {
     pub name: String,
 
     /// Key in that secret.
-    #[schemars(
-        length(min = 1, max = bounds::LONGEST_KEY),
-        regex(pattern = bounds::KEY)
-    )]
+    #[schemars(length(min = 1, max = bounds::LONGEST_KEY))]
     pub key: String,
 }
 

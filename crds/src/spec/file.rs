@@ -1,9 +1,10 @@
 //! Files put into a program's file system.
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bounds;
+use super::{SecretKeyRef, bounds};
 
 /// A file that is in place before the program starts.
 ///
@@ -11,16 +12,14 @@ use super::bounds;
 /// as a single file: what the image has beside it stays. A change of it restarts this service and no other.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.content) != has(self.secret)")
+    .message("files[] has exactly one of content and secret: set one of them"))]
 pub struct File {
     /// Absolute path of the file in the container, for instance `/app/secret.yml`.
     #[schemars(
         length(min = 2, max = 512),
         regex(pattern = bounds::MOUNT_PATH)
     )]
-    #[x_kube(validation = Rule::new("!self.matches('^/(proc|sys)(/|$)') && self != '/dev'")
-        .message("files[].path may not be /dev, nor in /proc or /sys, for these belong to the system: choose another one"))]
-    #[x_kube(validation = Rule::new("!(self + '/').startsWith('/ras/')")
-        .message("files[].path may not be below /ras, where the operator mounts its own files: choose another one"))]
     pub path: String,
 
     /// Content of the file. `$(VAR)` is replaced by a variable of this service's environment, as in
@@ -29,6 +28,33 @@ pub struct File {
     /// `$(VAR:json)` insert a double-quoted string with its quotes, `$(VAR:shell)` a word in single quotes, and
     /// `$(VAR:url)` the percent-encoded value.
     /// Never write a secret here: put it under `spec.secrets`, give it a name in `env`, and refer to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]
-    pub content: String,
+    pub content: Option<String>,
+
+    /// Takes the file from a key of one of the drive's secrets, byte by byte, such as a keystore or a certificate. A new
+    /// value of the key restarts the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretKeyRef>,
+
+    /// Whether the file can be executed. Absent: `ReadOnly`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<FileMode>,
+
+    /// Names of the containers that see the file: the service's own name, and those of its sidecars and init containers. What
+    /// `$(VAR)` stands for is always the service's environment. Absent: the program alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 40)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub containers: Vec<String>,
+}
+
+/// What may be done with a file.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileMode {
+    /// It is read (mode 0444).
+    #[default]
+    ReadOnly,
+    /// It is read and executed (mode 0555), as scripts are.
+    Executable,
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{EnvVar, Resources, Uses, bounds};
 use crate::Duration;
 
-/// What prepares the program's data for a version of it, most often its database's tables: a Job of the service's image
-/// that has to succeed before the Deployment gets this image.
+/// What prepares the program's data for a version of it, most often its database's tables: a Job of the service's image, or
+/// of one of its own, that has to succeed before the Deployment gets this image.
 ///
 /// It has the service's environment, files, pull policy, scheduling, pod security and egress, and those of its volumes
 /// that more than one pod may write. It runs once for what it does (image, command, args, environment and files): going
@@ -15,9 +15,15 @@ use crate::Duration;
 /// changes something of it, when its Job is deleted, or when the annotation `ras.dev/run-migration` names the service.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(has(self.command) && self.command.size() > 0) || (has(self.args) && self.args.size() > 0)")
-    .message("migrate needs command or args, or its Job would run the program itself and never end: say what migrates"))]
+#[x_kube(validation = Rule::new("(has(self.command) && self.command.size() > 0) || (has(self.args) && self.args.size() > 0) || has(self.image)")
+    .message("migrate needs image, command or args, or its Job would run the program itself and never end: say what migrates"))]
 pub struct Migrate {
+    /// Image to run, where the migration is a program of its own. Absent: the service's. A new version of either runs the
+    /// migration again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = bounds::IMAGE))]
+    pub image: Option<String>,
+
     /// Replaces the image's entry point. `$(VAR)` is expanded from the migration's environment. Absent: the image's own
     /// entry point, with `args`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -40,7 +46,7 @@ pub struct Migrate {
     /// role that owns the tables while the program runs with lesser ones. A variable that the service has, too, is
     /// replaced in its place, so that what refers to it below refers to this one; others come after the service's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = bounds::MOST_VARIABLES))]
+    #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub env: Vec<EnvVar>,
 

@@ -11,9 +11,11 @@ pub mod env;
 pub mod exposure;
 pub mod external_secret;
 pub mod file;
+pub mod host_alias;
 pub mod migration;
 pub mod monitoring;
 pub mod parameters;
+pub mod pod_metadata;
 pub mod port;
 pub mod probe;
 pub mod replicas;
@@ -22,6 +24,7 @@ pub mod rotation;
 pub mod secret;
 pub mod security;
 pub mod service;
+pub mod shared_volume;
 pub mod volume;
 
 pub use binding::{Binding, BindingKey, BindingKeyRef, BindingValue, OnChange};
@@ -30,7 +33,7 @@ pub use bucket::{
     Expiry, HttpMethod, LockMode, ObjectLock, Uses,
 };
 pub use cache::{Cache, CacheKey, WhenFull};
-pub use container::{PullPolicy, Sidecar};
+pub use container::{InitContainer, PullPolicy, Sidecar};
 pub use database::{
     Database, DatabaseCredentials, DatabaseKey, DatabaseKeyRef, DatabaseProvider, LogicalDatabase, ManagedDatabase,
 };
@@ -38,15 +41,18 @@ pub use database_backup::{DatabaseBackup, ObjectStoreBackup, VolumeSnapshotBacku
 pub use env::{EnvFrom, EnvVar, SecretKeyRef};
 pub use exposure::{Exposure, IssuerKind, Tls};
 pub use external_secret::{ExternalKey, ExternalSecret, StoreKind};
-pub use file::File;
+pub use file::{File, FileMode};
+pub use host_alias::HostAlias;
 pub use migration::Migrate;
 pub use monitoring::{Alerts, Metrics, Monitoring};
+pub use pod_metadata::PodMetadata;
 pub use port::{EgressRule, Port, Protocol};
-pub use probe::Probe;
+pub use probe::{Probe, ProbeHeader};
 pub use replicas::{Autoscaling, RolloutStrategy};
 pub use resources::Resources;
 pub use rotation::{Freeze, Rotation};
 pub use secret::{DeletionPolicy, ExistingSecret, Format, Generate, SecretSource};
 pub use security::{PodSecurity, Scheduling, Toleration, TolerationEffect, TolerationOperator};
 pub use service::Service;
+pub use shared_volume::SharedVolume;
 pub use volume::{AccessMode, ExistingClaim, Scratch, Volume};

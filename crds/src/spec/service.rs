@@ -4,8 +4,8 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Autoscaling, EgressRule, EnvFrom, EnvVar, File, Metrics, Migrate, PodSecurity, Port, Probe, PullPolicy, Resources,
-    RolloutStrategy, Scheduling, Sidecar, Uses, Volume, bounds,
+    Autoscaling, EgressRule, EnvFrom, EnvVar, File, InitContainer, Metrics, Migrate, PodMetadata, PodSecurity, Port,
+    Probe, PullPolicy, Resources, RolloutStrategy, Scheduling, Sidecar, Uses, Volume, bounds,
 };
 
 /// One program of the portal: an image, what it listens on, what it needs and how many of it run.
@@ -20,10 +20,10 @@ use super::{
 #[x_kube(validation = Rule::new("!has(self.rollout) || self.rollout == 'Recreate' || !has(self.volumes) || !self.volumes.exists(v, has(v.size) && (!has(v.accessMode) || v.accessMode != 'ReadWriteMany'))")
     .message("rollout must be Recreate with a volume of a size that one node alone can mount, or the new pod would wait for ever for the old one: remove rollout, or set volumes[].accessMode to ReadWriteMany")
     .field_path(".rollout"))]
-#[x_kube(validation = Rule::new("!has(self.probe) || (has(self.ports) && self.ports.exists(p, p.name == self.probe.port))")
+#[x_kube(validation = Rule::new("!has(self.probe) || !has(self.probe.port) || (has(self.ports) && self.ports.exists(p, p.name == self.probe.port))")
     .message("probe.port must be the name of one of this service's ports: add the port, or correct the name")
     .field_path(".probe.port"))]
-#[x_kube(validation = Rule::new("!has(self.probe) || !has(self.ports) || !self.ports.exists(p, p.name == self.probe.port && has(p.protocol) && p.protocol != 'TCP')")
+#[x_kube(validation = Rule::new("!has(self.probe) || !has(self.probe.port) || !has(self.ports) || !self.ports.exists(p, p.name == self.probe.port && has(p.protocol) && p.protocol != 'TCP')")
     .message("probe.port must be a TCP port, for TCP, HTTP and gRPC probes all run on that: name another port")
     .field_path(".probe.port"))]
 #[x_kube(validation = Rule::new("!has(self.metrics) || (has(self.ports) && self.ports.exists(p, p.name == self.metrics.port))")
@@ -53,6 +53,9 @@ use super::{
 #[x_kube(validation = Rule::new("!has(self.uses) || !has(self.uses.bindings) || ((!has(self.volumes) || self.volumes.all(v, v.path != '/bindings' && !v.path.startsWith('/bindings/'))) && (!has(self.files) || self.files.all(f, f.path != '/bindings' && !f.path.startsWith('/bindings/'))))")
     .message("volumes[].path and files[].path may not be /bindings or below it beside uses.bindings, whose files are there: choose another path")
     .field_path(".uses"))]
+#[x_kube(validation = Rule::new("!has(self.hostname) || (!has(self.autoscaling) && (!has(self.replicas) || self.replicas <= 1))")
+    .message("hostname lets the service run as one replica, because two pods would have the same name: set replicas to 1 and remove autoscaling, or remove hostname")
+    .field_path(".hostname"))]
 #[x_kube(validation = Rule::new("!has(self.preStopSleepSeconds) || self.preStopSleepSeconds == 0 || self.preStopSleepSeconds < (has(self.terminationGracePeriodSeconds) ? self.terminationGracePeriodSeconds : 30)")
     .message("preStopSleepSeconds must be less than terminationGracePeriodSeconds (default 30), which includes it: raise terminationGracePeriodSeconds or lower preStopSleepSeconds")
     .field_path(".preStopSleepSeconds"))]
@@ -95,8 +98,6 @@ pub struct Service {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[x_kube(validation = Rule::new(bounds::PORTS_DIFFER)
         .message("ports[].port must be a number that no other port of this service has: change one of them"))]
-    #[x_kube(validation = Rule::new("self.all(p, !has(p.path) || self.exists_one(q, has(q.path) && q.path == p.path))")
-        .message("ports[].path must be a path that no other port of this service has: change one of them"))]
     pub ports: Vec<Port>,
 
     /// How many pods run. Absent, and without autoscaling: one to begin with, then whatever `kubectl scale` says.
@@ -130,11 +131,9 @@ pub struct Service {
 
     /// Files put in place before the program starts, written inside the pod from this service's environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
-    #[x_kube(validation = Rule::new("self.map(f, f.path + '/').all(d, d != '/tmp/' && !self.exists(g, g.path.startsWith(d)))")
-        .message("files[].path may be neither /tmp nor a folder above another file, for one place cannot be a file and a folder: change one of them"))]
-    #[x_kube(validation = Rule::new("self.map(f, f.content.size()).sum() <= 900000")
+    #[x_kube(validation = Rule::new("self.map(f, has(f.content) ? f.content.size() : 0).sum() <= 900000")
         .message("files of one service may have 900000 characters together, for a ConfigMap holds them: put large files into the image or a volume"))]
     pub files: Vec<File>,
 
@@ -144,12 +143,17 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrate: Option<Migrate>,
 
+    /// Names of services that have to be ready before this one starts for the first time; `cache` and `database` may be among
+    /// them. It delays nothing later: neither a new version nor a pod that is replaced. Absent: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 40)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub after: Vec<String>,
+
     /// Storage of the program beside its read-only image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    #[x_kube(validation = Rule::new("self.all(v, self.exists_one(w, w.path == v.path))")
-        .message("volumes[].path must be a path that no other volume of this service has: change one of them"))]
     pub volumes: Vec<Volume>,
 
     /// How Kubernetes finds out that the program serves. Absent: a service with ports is ready once its
@@ -185,6 +189,22 @@ pub struct Service {
     /// What this service needs beyond the restricted pod security that every pod has. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<PodSecurity>,
+
+    /// Name that the pod has in its own eyes (`hostname`), for programs that identify themselves by it. The service then runs
+    /// as one replica. Absent: the pod's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = bounds::HOST_NAME))]
+    pub hostname: Option<String>,
+
+    /// Labels and annotations that the pods get besides the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_metadata: Option<PodMetadata>,
+
+    /// Containers that run to their end, one after the other, before the program starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub init_containers: Vec<InitContainer>,
 
     /// Helper containers that live in the same pod and see the same volumes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

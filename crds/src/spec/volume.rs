@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{DeletionPolicy, bounds};
 use crate::Quantity;
 
-/// One volume of a service: kept storage of a size, a claim that is there already, or scratch space.
+/// One volume of a service: kept storage of a size, a volume of the drive, a claim that is there already, or scratch space.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.size), has(self.existing), has(self.scratch)].exists_one(x, x)")
-    .message("volumes[] has exactly one of size, existing and scratch: set one of them"))]
+#[x_kube(validation = Rule::new("[has(self.size), has(self.shared), has(self.existing), has(self.scratch)].exists_one(x, x)")
+    .message("volumes[] has exactly one of size, shared, existing and scratch: set one of them"))]
 #[x_kube(validation = Rule::new("has(self.size) || !(has(self.storageClassName) || has(self.accessMode) || has(self.deletionPolicy))")
     .message("volumes[] has storageClassName, accessMode and deletionPolicy only with size: set size, or remove them"))]
 #[x_kube(validation = Rule::new("!has(self.size) || !isQuantity(string(self.size)) || (quantity(string(self.size)).compareTo(quantity('1')) >= 0 && quantity(string(self.size)).isLessThan(quantity('8Ei')))")
@@ -44,6 +44,11 @@ pub struct Volume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<Quantity>,
 
+    /// Name of an entry in `spec.volumes`, which other services may mount, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40))]
+    pub shared: Option<String>,
+
     /// A `PersistentVolumeClaim` of this namespace that is there already. It is used and never changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing: Option<ExistingClaim>,
@@ -51,6 +56,22 @@ pub struct Volume {
     /// Space that is empty when a pod starts and gone when it stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scratch: Option<Scratch>,
+
+    /// true: the service reads the volume and never writes to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+
+    /// Folder of the volume to mount. Absent: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.matches('(^|/)[.][.](/|$)')")
+        .message("volumes[].subPath must be a path within the volume, without '..' and without '/' at the beginning: write it like uploads/logos"))]
+    pub sub_path: Option<String>,
+
+    /// true: an empty volume is filled with what the image has at `path` before the program starts, as Docker does. The image
+    /// needs `sh`, `ls`, `grep` and `cp`. The files `.ras-filling` and `.ras-filled` in the volume record how far that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_image: Option<bool>,
 
     /// Storage class. Absent: the platform's, or the cluster's default. A volume that exists keeps the one it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]

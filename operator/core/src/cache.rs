@@ -86,10 +86,11 @@ fn service(cache: &Cache, platform: &CacheConfig) -> Service {
         // In a file, for whoever sees the processes of a node sees their arguments.
         files: vec![File {
             path: SETTINGS.to_owned(),
-            content: settings,
+            content: Some(settings),
+            ..File::default()
         }],
         probe: Some(Probe {
-            port: "redis".to_owned(),
+            port: Some("redis".to_owned()),
             ..Probe::default()
         }),
         resources: Some(Resources { requests, limits }),

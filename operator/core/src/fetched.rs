@@ -50,6 +50,8 @@ pub struct Fetched {
     pub external: BTreeMap<String, ExternalFacts>,
     /// The drive's volumes as they are, by the names of their claims.
     pub claims: BTreeMap<String, LiveClaim>,
+    /// Addresses of the drive's Services, by their names in Kubernetes.
+    pub service_addresses: BTreeMap<String, Vec<String>>,
     /// Buckets that the drive's status names, by their name in the drive.
     pub buckets: BTreeMap<String, BucketFacts>,
     /// What is known of the drive's database server.
@@ -148,6 +150,8 @@ pub struct DeploymentFacts {
     pub replicas_before_suspend: Option<i32>,
     /// By which Secrets its pods were started.
     pub started_by: StartedBy,
+    /// Pods that are ready, of any version.
+    pub ready: i32,
     /// Whether all of them serve in the present version, and no other pod is left.
     pub complete: bool,
 }

@@ -161,6 +161,21 @@ pub fn volume_claim(drive: &str, service: &str, volume: &str) -> String {
     join(&[drive, service, volume])
 }
 
+/// Name of the container that fills a volume from the image.
+pub fn fill_container(volume: &str) -> String {
+    format!("fill-{volume}")
+}
+
+/// Name of the claim of a volume that several services may mount. Without a '-' in the volume's name there is one way to read
+/// it: a claim of one service has another part.
+pub fn shared_claim(drive: &str, volume: &str) -> String {
+    if volume.contains('-') {
+        let mark = hash(&[drive, volume], 6);
+        return join_hashing(&[drive, volume, &mark], &[drive, volume]);
+    }
+    join(&[drive, volume])
+}
+
 /// Every name that a drive claims, as `Kind/name`. Works for drives that are not valid, too: a younger drive
 /// must not take a name just because the elder has a mistake in it.
 pub fn children(drive: &RecruitmentDrive) -> BTreeSet<String> {
@@ -207,6 +222,8 @@ pub fn claims(drive: &RecruitmentDrive) -> Vec<String> {
             all.push(format!("ExternalSecret/{}", secret(name, &source.name)));
         }
     }
+    let shared = spec.volumes.iter().map(|volume| shared_claim(name, &volume.name));
+    all.extend(shared.map(|claim| format!("PersistentVolumeClaim/{claim}")));
     for service in &spec.services {
         let child = of_service(name, &service.name);
         let has_ports = !service.ports.is_empty() || service.sidecars.iter().any(|sidecar| !sidecar.ports.is_empty());
@@ -214,7 +231,7 @@ pub fn claims(drive: &RecruitmentDrive) -> Vec<String> {
             ("Deployment", true),
             ("NetworkPolicy", true),
             ("PodDisruptionBudget", true),
-            ("ConfigMap", !service.files.is_empty()),
+            ("ConfigMap", service.files.iter().any(|file| file.content.is_some())),
             ("Service", has_ports),
             ("HorizontalPodAutoscaler", service.autoscaling.is_some()),
             ("ServiceMonitor", service.metrics.is_some() && spec.monitoring.is_some()),

@@ -6,12 +6,13 @@ use super::valid::{EnvSource, ValidContainer, ValidService};
 /// Whether a URL of any program is made of this key of a Secret.
 pub fn contains(services: &[ValidService], secret: &str, key: &str) -> bool {
     services.iter().any(|service| {
-        let files = service.files.iter().map(|file| file.content.as_str());
+        let files = service.templates().map(|(_, content)| content);
         let migration = service.migration.as_ref().map(|migration| &migration.container);
         is_in_urls_of(&service.container, files, secret, key)
             || service
                 .sidecars
                 .iter()
+                .chain(&service.init_containers)
                 .chain(migration)
                 .any(|container| is_in_urls_of(container, std::iter::empty(), secret, key))
     })

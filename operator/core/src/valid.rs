@@ -8,8 +8,8 @@ mod rotation;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::spec::{
-    AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, ExternalKey, File, IssuerKind, PodSecurity, Protocol,
-    PullPolicy, RolloutStrategy, Scheduling, StoreKind,
+    AccessMode, BucketDeletionPolicy, DeletionPolicy, EgressRule, ExternalKey, IssuerKind, PodMetadata, PodSecurity,
+    ProbeHeader, Protocol, PullPolicy, RolloutStrategy, Scheduling, StoreKind,
 };
 
 use crate::bucket::request::BucketRequest;
@@ -41,6 +41,10 @@ pub struct ValidDrive {
     pub suspended: bool,
     /// The services, in the spec's order.
     pub services: Vec<ValidService>,
+    /// Volumes that several services may mount.
+    pub shared_volumes: Vec<ValidSharedVolume>,
+    /// Names by which its pods find something.
+    pub hosts: Vec<ValidHost>,
     /// Secrets that are made for the drive.
     pub generated_secrets: Vec<GeneratedSecret>,
     /// The database server.
@@ -82,18 +86,24 @@ pub struct ValidService {
     pub container: ValidContainer,
     /// Helper containers.
     pub sidecars: Vec<ValidContainer>,
+    /// Containers that run to their end before the program starts.
+    pub init_containers: Vec<ValidContainer>,
     /// How many pods.
     pub replicas: Replicas,
     /// How a new version replaces the old one.
     pub rollout: RolloutStrategy,
     /// Files put in place before the program starts.
-    pub files: Vec<File>,
+    pub files: Vec<ValidFile>,
     /// Storage.
     pub volumes: Vec<ValidVolume>,
-    /// How Kubernetes finds out that the program serves.
-    pub probe: Probe,
+    /// Services that have to be ready before it starts for the first time.
+    pub after: BTreeSet<String>,
     /// Where metrics are.
     pub metrics: Option<ValidMetrics>,
+    /// Name that the pod has in its own eyes.
+    pub hostname: Option<String>,
+    /// Labels and annotations of the pods besides the operator's own.
+    pub pod_metadata: PodMetadata,
     /// Seconds a pod gets to finish.
     pub termination_grace_period_seconds: i64,
     /// Seconds it keeps running before SIGTERM. Absent: the default for its ports and its rollout.
@@ -158,10 +168,55 @@ impl ValidService {
         self.containers().flat_map(|container| &container.ports)
     }
 
-    /// The program and its helpers.
+    /// Every container whose program the drive names: the service's program, its helpers, and those that run before it.
     pub fn containers(&self) -> impl Iterator<Item = &ValidContainer> {
-        std::iter::once(&self.container).chain(&self.sidecars)
+        std::iter::once(&self.container)
+            .chain(&self.sidecars)
+            .chain(&self.init_containers)
     }
+
+    /// The files that the operator's own container writes from a template.
+    pub fn templates(&self) -> impl Iterator<Item = (&ValidFile, &str)> {
+        self.files.iter().filter_map(|file| match &file.source {
+            FileSource::Template(content) => Some((file, content.as_str())),
+            FileSource::Secret { .. } => None,
+        })
+    }
+
+    /// The Secrets and keys that files are taken from.
+    pub fn secret_files(&self) -> impl Iterator<Item = (&ValidFile, &UsedSecret, &str)> {
+        self.files.iter().filter_map(|file| match &file.source {
+            FileSource::Template(_) => None,
+            FileSource::Secret { secret, key } => Some((file, secret, key.as_str())),
+        })
+    }
+}
+
+/// One file of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidFile {
+    /// Where it is in the container.
+    pub path: String,
+    /// Where its content is from.
+    pub source: FileSource,
+    /// Whether it can be executed.
+    pub executable: bool,
+    /// Names of the containers that see it.
+    pub containers: Vec<String>,
+}
+
+/// Where the content of a file is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSource {
+    /// The spec; variables are filled in inside the pod.
+    Template(String),
+    /// A key of a Secret, byte by byte.
+    Secret {
+        /// The Secret.
+        secret: UsedSecret,
+        /// The key.
+        key: String,
+    },
 }
 
 /// One container.
@@ -187,6 +242,8 @@ pub struct ValidContainer {
     pub ports: Vec<ValidPort>,
     /// CPU and memory; memory has a limit.
     pub resources: ValidResources,
+    /// How Kubernetes finds out that it serves.
+    pub probe: Probe,
 }
 
 /// CPU and memory with defaults filled in, as Kubernetes' texts.
@@ -328,23 +385,69 @@ pub struct ValidVolume {
     pub path: String,
     /// What it is made of.
     pub source: VolumeSource,
+    /// Whether the service only reads it.
+    pub read_only: bool,
+    /// Folder of it that is mounted. Absent: all of it.
+    pub sub_path: Option<String>,
+    /// Whether it is filled from the image while it is empty.
+    pub from_image: bool,
+}
+
+/// A volume that several services may mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidSharedVolume {
+    /// Name in the drive.
+    pub name: String,
+    /// What it is made of.
+    pub claim: ValidClaim,
+}
+
+/// A claim of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidClaim {
+    /// Name of the claim.
+    pub claim: String,
+    /// Size.
+    pub size: String,
+    /// Storage class; absent: the cluster's default.
+    pub storage_class: Option<String>,
+    /// Who may mount it at the same time.
+    pub access_mode: AccessMode,
+    /// What happens to it in the end.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// A name by which pods find something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidHost {
+    /// The name.
+    pub name: String,
+    /// Where it leads.
+    pub target: HostTarget,
+}
+
+/// Where a name leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostTarget {
+    /// To the Service of this name in Kubernetes.
+    Service(String),
+    /// To this address.
+    Address(String),
 }
 
 /// What a volume is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeSource {
-    /// A claim of our own.
-    Claim {
+    /// A claim of our own, for this service alone.
+    Claim(ValidClaim),
+    /// A volume of the drive, by its name, which other services may mount, too.
+    Shared {
+        /// Name in the drive.
+        volume: String,
         /// Name of the claim.
         claim: String,
-        /// Size.
-        size: String,
-        /// Storage class; absent: the cluster's default.
-        storage_class: Option<String>,
-        /// Who may mount it at the same time.
-        access_mode: AccessMode,
-        /// What happens to it in the end.
-        deletion_policy: DeletionPolicy,
+        /// Whether one node alone can mount it.
+        on_one_node: bool,
     },
     /// A claim of somebody else.
     Existing {
@@ -363,7 +466,7 @@ pub enum VolumeSource {
 impl VolumeSource {
     /// Whether one pod (or node) alone can mount it, as far as the spec tells.
     pub fn is_single_writer(&self) -> bool {
-        matches!(self, Self::Claim { access_mode, .. } if *access_mode != AccessMode::ReadWriteMany)
+        matches!(self, Self::Claim(claim) if claim.access_mode != AccessMode::ReadWriteMany)
     }
 }
 
@@ -376,9 +479,7 @@ pub enum Probe {
     Guessed(String),
     /// As the spec says.
     Asked {
-        /// The port.
-        port: ValidPort,
-        /// What is asked of it.
+        /// What is asked.
         check: Check,
         /// Seconds until it has to answer for the first time.
         startup_seconds: i32,
@@ -389,15 +490,38 @@ pub enum Probe {
     },
 }
 
-/// What a probe asks of a port.
+/// What a probe asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// A connection.
-    Tcp,
-    /// An HTTP GET of this path.
-    Http(String),
-    /// gRPC's health protocol.
-    Grpc,
+    /// A connection to this port.
+    Tcp(ValidPort),
+    /// An HTTP GET.
+    Http {
+        /// The port.
+        port: ValidPort,
+        /// The path.
+        path: String,
+        /// Headers of the request.
+        headers: Vec<ProbeHeader>,
+    },
+    /// gRPC's health protocol on this port.
+    Grpc(ValidPort),
+    /// A command in the container.
+    Exec(Vec<String>),
+}
+
+impl Probe {
+    /// Name of the port whose answer the readiness of the pod depends on.
+    pub fn port(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Guessed(port) => Some(port),
+            Self::Asked { check, .. } => match check {
+                Check::Tcp(port) | Check::Http { port, .. } | Check::Grpc(port) => Some(&port.name),
+                Check::Exec(_) => None,
+            },
+        }
+    }
 }
 
 /// Where metrics are.

@@ -65,6 +65,9 @@ enum Command {
         /// Folder for the files.
         #[arg(long, value_name = "FOLDER")]
         to: PathBuf,
+        /// Name of a file that can be executed. Repeat it for several.
+        #[arg(long, value_name = "FILE")]
+        executable: Vec<String>,
     },
     /// Gives a drive its databases, roles and passwords on a PostgreSQL server. Runs in a Job's pod.
     ///
@@ -171,9 +174,11 @@ impl Cli {
                     Err(error) => Err(error),
                 }
             }
-            Command::Render { from, to } => crate::render::render(&from, &to, |name| std::env::var(name).ok())
-                .map(drop)
-                .map_err(|error| error.to_string()),
+            Command::Render { from, to, executable } => {
+                crate::render::render(&from, &to, &executable, |name| std::env::var(name).ok())
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            }
             Command::PrepareDatabase {
                 request,
                 admin,

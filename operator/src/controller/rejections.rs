@@ -155,6 +155,7 @@ fn podless(child_client: &ChildClient, drive: &DriveKey, uid: &str) -> Vec<Podle
                 | Detail::Secret(_)
                 | Detail::Deployment(_)
                 | Detail::Claim(_)
+                | Detail::Service(_)
                 | Detail::Foreign(_) => return None,
             };
             Some(Podless {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PodTemplateSpec, Service};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::core::DynamicObject;
@@ -65,6 +65,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
                 ..StatefulSetState::default()
             }),
             Kind::Job => Detail::Job(JobState::of(meta)),
+            Kind::Service => Detail::Service(Box::default()),
             Kind::PersistentVolumeClaim => Detail::Claim(ClaimState {
                 facts: None,
                 applies_class: applies(managed, "/f:spec/f:storageClassName"),
@@ -72,7 +73,6 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
             Kind::ServiceAccount
             | Kind::ConfigMap
             | Kind::NetworkPolicy
-            | Kind::Service
             | Kind::HorizontalPodAutoscaler
             | Kind::PodDisruptionBudget
             | Kind::Ingress
@@ -162,6 +162,15 @@ pub fn claim(object: &PersistentVolumeClaim) -> Record {
             bound: status.and_then(|status| status.phase.as_deref()) == Some("Bound"),
         });
     }
+    record
+}
+
+/// Keeps the addresses, to which names of the drive may lead. A Service without one has `None`.
+pub fn service(object: &Service) -> Record {
+    let mut record = record(Kind::Service, &object.metadata);
+    let addresses = object.spec.as_ref().and_then(|spec| spec.cluster_ips.as_ref());
+    let addresses = addresses.into_iter().flatten().filter(|address| *address != "None");
+    record.detail = Detail::Service(addresses.map(|address| address.as_str().into()).collect());
     record
 }
 

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{ApiResource, DynamicObject, DynamicResourceScope, PartialObjectMeta, Resource};
 use kube::runtime::watcher::{self, Event};
@@ -181,6 +181,8 @@ fn child_stream(kind: Kind, namespace: Option<&str>, client: &Client) -> ChildSt
             let api = typed::<PersistentVolumeClaim>(client, namespace);
             decoded(api, config, kind, observe::claim)
         }
+        // Its address is in the spec.
+        Kind::Service => decoded(typed::<Service>(client, namespace), config, kind, observe::service),
         Kind::Cluster => {
             let api = dynamic::<DynamicObject>(client, namespace, kind);
             decoded(api, config, kind, observe::cluster)
@@ -194,7 +196,6 @@ fn child_stream(kind: Kind, namespace: Option<&str>, client: &Client) -> ChildSt
         | Kind::Secret
         | Kind::ConfigMap
         | Kind::NetworkPolicy
-        | Kind::Service
         | Kind::ScheduledBackup
         | Kind::HorizontalPodAutoscaler
         | Kind::PodDisruptionBudget

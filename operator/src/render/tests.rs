@@ -143,7 +143,10 @@ fn config_map_volume(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn each_template_becomes_a_read_only_file() {
     let from = config_map_volume(&[("app_secret.yml", "KEY: $(VAR)\n"), (".env", "plain")]);
     let to = tempfile::tempdir().unwrap();
-    assert_eq!(render(from.path(), to.path(), env).unwrap(), [".env", "app_secret.yml"]);
+    assert_eq!(
+        render(from.path(), to.path(), &[], env).unwrap(),
+        [".env", "app_secret.yml"]
+    );
     let file = to.path().join("app_secret.yml");
     assert_eq!(fs::read_to_string(&file).unwrap(), "KEY: value\n");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o444);
@@ -151,10 +154,21 @@ fn each_template_becomes_a_read_only_file() {
 }
 
 #[test]
+fn a_file_that_is_named_executable_can_be_executed_and_no_other() {
+    let from = config_map_volume(&[("start.sh", "#!/bin/sh\necho $(VAR)\n"), ("start.sh.txt", "")]);
+    let to = tempfile::tempdir().unwrap();
+    render(from.path(), to.path(), &["start.sh".to_owned()], env).unwrap();
+    let mode = |name: &str| fs::metadata(to.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("start.sh"), mode("start.sh.txt")), (0o555, 0o444));
+    let printed = std::process::Command::new(to.path().join("start.sh")).output().unwrap();
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), "value\n");
+}
+
+#[test]
 fn a_second_run_replaces_what_the_first_made() {
     let to = tempfile::tempdir().unwrap();
     for content in ["one", "two"] {
-        render(config_map_volume(&[("file", content)]).path(), to.path(), env).unwrap();
+        render(config_map_volume(&[("file", content)]).path(), to.path(), &[], env).unwrap();
         assert_eq!(fs::read_to_string(to.path().join("file")).unwrap(), content);
     }
 }
@@ -162,9 +176,13 @@ fn a_second_run_replaces_what_the_first_made() {
 #[test]
 fn an_error_names_the_file_and_no_value() {
     let from = config_map_volume(&[("file", "$(VAR)")]);
-    let error = render(from.path(), Path::new("/nowhere"), env).unwrap_err().to_string();
+    let error = render(from.path(), Path::new("/nowhere"), &[], env)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("/nowhere/file") && !error.contains("value"), "{error}");
-    let error = render(Path::new("/nowhere"), from.path(), env).unwrap_err().to_string();
+    let error = render(Path::new("/nowhere"), from.path(), &[], env)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("/nowhere"), "{error}");
 }
 
@@ -174,7 +192,7 @@ fn a_cache_gets_no_password_that_its_url_could_not_hold() {
     let to = tempfile::tempdir().unwrap();
     let settings = "port 6379\nprotected-mode yes\nrequirepass $(CACHE_PASSWORD)\nmaxmemory 1\n";
     fs::write(from.path().join("valkey.conf"), settings).unwrap();
-    let with = |password: &'static str| render(from.path(), to.path(), |_| Some(password.to_owned()));
+    let with = |password: &'static str| render(from.path(), to.path(), &[], |_| Some(password.to_owned()));
     assert!(with("Abc123-._~").is_ok());
     for password in ["p%41", "p@ss", "p ss", "p#ss", "it's", "", "p\n", "pä"] {
         let message = with(password).unwrap_err().to_string();

@@ -322,8 +322,11 @@ fn migrate() -> impl Strategy<Value = Migrate> {
 }
 
 fn service() -> impl Strategy<Value = Service> {
-    let file =
-        (wild("/[a-z_]{1,6}(/[a-z_.]{1,6})?"), any::<String>()).prop_map(|(path, content)| File { path, content });
+    let file = (wild("/[a-z_]{1,6}(/[a-z_.]{1,6})?"), any::<String>()).prop_map(|(path, content)| File {
+        path,
+        content: Some(content),
+        ..File::default()
+    });
     let probe =
         (of(wild("/[a-z]{1,6}")), of(any::<bool>()), of(number())).prop_map(|(path, grpc, startup_seconds)| Probe {
             path,
@@ -380,7 +383,7 @@ fn service() -> impl Strategy<Value = Service> {
                 files,
                 volumes,
                 probe: probe.map(|probe| Probe {
-                    port: first.clone(),
+                    port: Some(first.clone()),
                     ..probe
                 }),
                 metrics: exports.then_some(Metrics {

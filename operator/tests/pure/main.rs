@@ -27,6 +27,7 @@ mod migrations;
 #[cfg(test)]
 mod planned;
 #[cfg(test)]
+mod pod_settings;
 mod pods;
 #[cfg(test)]
 mod properties;
@@ -40,5 +41,6 @@ mod routes_and_policies;
 mod secrets;
 #[cfg(test)]
 mod seeds;
+mod sharing;
 #[cfg(test)]
 mod tenancy;

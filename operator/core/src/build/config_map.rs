@@ -15,14 +15,13 @@ pub(super) fn build(drive: &ValidDrive, service: &ValidService) -> Option<Config
 
 /// The templates of a service's files under another name.
 pub(super) fn of(metadata: ObjectMeta, service: &ValidService) -> Option<ConfigMap> {
-    if service.files.is_empty() {
+    let templates: BTreeMap<_, _> = service
+        .templates()
+        .map(|(file, content)| (names::file_key(&file.path), content.to_owned()))
+        .collect();
+    if templates.is_empty() {
         return None;
     }
-    let templates: BTreeMap<_, _> = service
-        .files
-        .iter()
-        .map(|file| (names::file_key(&file.path), file.content.clone()))
-        .collect();
     Some(ConfigMap {
         metadata,
         data: Some(templates),
@@ -32,15 +31,14 @@ pub(super) fn of(metadata: ObjectMeta, service: &ValidService) -> Option<ConfigM
 
 /// Changes when a file does.
 pub(super) fn files_hash(service: &ValidService) -> Option<String> {
-    if service.files.is_empty() {
-        return None;
-    }
     // The order in the spec does not matter to the pod.
     let mut parts: Vec<_> = service
-        .files
-        .iter()
-        .map(|file| [file.path.as_str(), file.content.as_str()])
+        .templates()
+        .map(|(file, content)| [file.path.as_str(), content])
         .collect();
+    if parts.is_empty() {
+        return None;
+    }
     parts.sort_unstable();
     Some(names::hash(&parts.concat(), 16))
 }

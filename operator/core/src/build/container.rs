@@ -19,30 +19,33 @@ pub(super) const RENDER_USER: i64 = 65_532;
 
 /// The program.
 pub(super) fn program(service: &ValidService) -> Container {
-    let probes = probe::build(&service.probe);
     let mounts = pod_volumes::shared_mounts(service)
         .into_iter()
-        .chain(pod_volumes::file_mounts(service))
+        .chain(pod_volumes::file_mounts(service, &service.name))
         .chain(bindings::mounts(service));
     Container {
-        startup_probe: probes.startup,
-        readiness_probe: probes.readiness,
-        liveness_probe: probes.liveness,
         volume_mounts: unless_empty(mounts),
         ..common(&service.container, &service.pod_security)
     }
 }
 
-/// A helper.
-pub(super) fn sidecar(service: &ValidService, sidecar: &ValidContainer) -> Container {
+/// A helper, or a container that runs before the program.
+pub(super) fn helper(service: &ValidService, container: &ValidContainer) -> Container {
+    let mounts = pod_volumes::shared_mounts(service)
+        .into_iter()
+        .chain(pod_volumes::file_mounts(service, &container.name));
     Container {
-        volume_mounts: unless_empty(pod_volumes::shared_mounts(service)),
-        ..common(sidecar, &service.pod_security)
+        volume_mounts: unless_empty(mounts),
+        ..common(container, &service.pod_security)
     }
 }
 
 fn common(container: &ValidContainer, security: &PodSecurity) -> Container {
+    let probes = probe::build(&container.probe);
     Container {
+        startup_probe: probes.startup,
+        readiness_probe: probes.readiness,
+        liveness_probe: probes.liveness,
         name: container.name.clone(),
         image: Some(container.image.clone()),
         image_pull_policy: container.image_pull_policy.map(|policy| policy.as_str().to_owned()),
@@ -66,9 +69,11 @@ fn common(container: &ValidContainer, security: &PodSecurity) -> Container {
 /// The step that renders files. It has the program's environment, so that a file can use what the program
 /// could, and puts the files where the program sees them one by one.
 pub(super) fn render_files(drive: &ValidDrive, service: &ValidService) -> Option<Container> {
-    if service.files.is_empty() {
-        return None;
-    }
+    service.templates().next()?;
+    let executable = service
+        .templates()
+        .filter(|(file, _)| file.executable)
+        .flat_map(|(file, _)| ["--executable".to_owned(), names::file_key(&file.path)]);
     Some(Container {
         name: names::RENDER_CONTAINER.to_owned(),
         image: Some(drive.operator_image.clone()),
@@ -81,7 +86,9 @@ pub(super) fn render_files(drive: &ValidDrive, service: &ValidService) -> Option
                 pod_volumes::FILES_PATH,
             ]
             .map(str::to_owned)
-            .to_vec(),
+            .into_iter()
+            .chain(executable)
+            .collect(),
         ),
         env: unless_empty(env(&service.container)),
         env_from: unless_empty(env_from(&service.container)),
@@ -93,6 +100,43 @@ pub(super) fn render_files(drive: &ValidDrive, service: &ValidService) -> Option
             ..restricted(&PodSecurity::default())
         }),
         volume_mounts: Some(pod_volumes::render_mounts()),
+        ..Container::default()
+    })
+}
+
+/// Copies what the image has at a volume's place into the volume while that is empty. A copy that was cut off goes on at the next
+/// start, because `.ras-filling` is there until it is complete.
+const FILL: &str = r#"set -e
+cd "$2"
+if [ -e .ras-filled ]; then exit 0; fi
+if [ ! -e .ras-filling ] && [ -n "$(ls -A . | grep -vx lost+found)" ]; then exit 0; fi
+: > .ras-filling
+if [ -d "$1" ]; then cp -RP "$1"/. .; fi
+: > .ras-filled
+rm .ras-filling
+"#;
+
+/// The steps that fill volumes from the image, as its user.
+pub(super) fn fill_volumes(service: &ValidService) -> impl Iterator<Item = Container> {
+    let volumes = service.volumes.iter().filter(|volume| volume.from_image);
+    volumes.map(|volume| Container {
+        name: names::fill_container(&volume.name),
+        image: Some(service.container.image.clone()),
+        image_pull_policy: service
+            .container
+            .image_pull_policy
+            .map(|policy| policy.as_str().to_owned()),
+        command: Some(
+            ["sh", "-c", FILL, "fill", &volume.path, pod_volumes::FILL_PATH]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
+        resources: Some(resources(
+            &service.container.resources.requests,
+            &service.container.resources.limits,
+        )),
+        security_context: Some(restricted(&service.pod_security)),
+        volume_mounts: Some(vec![pod_volumes::fill_mount(volume)]),
         ..Container::default()
     })
 }

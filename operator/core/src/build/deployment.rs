@@ -48,7 +48,12 @@ pub(super) fn build(plan: &Plan<'_>, service: &ValidService) -> Deployment {
 /// a roll-out that is stuck.
 fn progress_deadline(service: &ValidService) -> i32 {
     let stopping = i32::try_from(service.termination_grace_period_seconds).unwrap_or(i32::MAX);
-    let budget = probe::startup_budget(&service.probe)
+    let probes = service
+        .containers()
+        .map(|container| probe::startup_budget(&container.probe));
+    let budget = probes
+        .max()
+        .unwrap_or_default()
         .saturating_add(stopping)
         .saturating_add(60);
     budget.max(PROGRESS_DEADLINE)

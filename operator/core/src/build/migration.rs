@@ -9,11 +9,11 @@ use crate::fetched::jobs::MIGRATE;
 use crate::names;
 use crate::plan::Plan;
 use crate::plan::migration::{Identity, shared_volumes};
-use crate::valid::{Probe, ValidDrive, ValidMigration, ValidService};
+use crate::valid::{ValidDrive, ValidMigration, ValidService};
 
 /// Jobs to make now.
 pub fn jobs(plan: &Plan<'_>) -> Vec<Job> {
-    starting(plan).filter_map(|task| job(plan.drive, &task)).collect()
+    starting(plan).filter_map(|task| job(plan, &task)).collect()
 }
 
 /// The files that these Jobs read. They have their own: the service's stay as the pods that run know them.
@@ -57,11 +57,11 @@ fn starting<'a>(plan: &'a Plan<'_>) -> impl Iterator<Item = Starting<'a>> {
         })
 }
 
-fn job(drive: &ValidDrive, starting: &Starting<'_>) -> Option<Job> {
+fn job(plan: &Plan<'_>, starting: &Starting<'_>) -> Option<Job> {
     let Starting { service, identity } = starting;
     let migration = service.migration.as_ref()?;
     let program = as_it_runs(service, migration, identity.job.clone());
-    let mut spec = pod::spec(drive, &program);
+    let mut spec = pod::spec(plan, &program);
     // There is one pod, so there is nothing to spread.
     spec.topology_spread_constraints = None;
     let task = job::Task {
@@ -73,11 +73,13 @@ fn job(drive: &ValidDrive, starting: &Starting<'_>) -> Option<Job> {
         retries: migration.retries,
         timeout_seconds: migration.timeout_seconds,
     };
-    let mut job = job::build(drive, task);
+    let mut job = job::build(plan.drive, task);
     if let Some(metadata) = job.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut()) {
-        // Files of bindings that are no secrets.
+        // Files of bindings that are no secrets, and where its volumes are.
         let annotations = metadata.annotations.get_or_insert_default();
         annotations.extend(bindings::annotations(&program));
+        let labels = metadata.labels.get_or_insert_default();
+        labels.extend(labels::of_one_node(&program));
     }
     Some(job)
 }
@@ -94,7 +96,8 @@ fn as_it_runs(service: &ValidService, migration: &ValidMigration, job: String) -
         child: job,
         container: migration.container.clone(),
         sidecars: Vec::new(),
-        probe: Probe::None,
+        init_containers: Vec::new(),
+        hostname: None,
         metrics: None,
         // Its pod ends by itself. One that is stopped early should stop at once.
         pre_stop_sleep_seconds: Some(0),

@@ -62,7 +62,8 @@ pub fn build(plan: &Plan<'_>) -> Desired {
             .collect(),
         volume_claims: services
             .iter()
-            .flat_map(|service| volume_claim::build(drive, service))
+            .flat_map(|service| volume_claim::of_service(drive, service))
+            .chain(volume_claim::shared(drive))
             .chain(database.volume_claim)
             .collect(),
         network_policies: services

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Container, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, Toleration,
-    TopologySpreadConstraint,
+    Affinity, Container, HostAlias, LocalObjectReference, PodAffinity, PodAffinityTerm, PodSecurityContext, PodSpec,
+    PodTemplateSpec, SeccompProfile, Toleration, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use ras_crds::spec::{PodSecurity, TolerationEffect, TolerationOperator};
@@ -35,18 +35,23 @@ pub(super) fn template(plan: &Plan<'_>, service: &ValidService) -> PodTemplateSp
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)))
         .chain(bindings::annotations(service))
+        .chain(service.pod_metadata.annotations.clone())
         .collect();
+    let mut all_labels = labels::of_pod(drive, &service.name);
+    all_labels.extend(service.pod_metadata.labels.clone());
+    all_labels.extend(labels::of_one_node(service));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels::of_pod(drive, &service.name)),
+            labels: Some(all_labels),
             annotations: (!annotations.is_empty()).then_some(annotations),
             ..ObjectMeta::default()
         }),
-        spec: Some(spec(drive, service)),
+        spec: Some(spec(plan, service)),
     }
 }
 
-pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
+pub(super) fn spec(plan: &Plan<'_>, service: &ValidService) -> PodSpec {
+    let drive = plan.drive;
     let scheduling = &service.scheduling;
     let mut security = service.pod_security.clone();
     if !service.volumes.is_empty() {
@@ -55,9 +60,25 @@ pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
     let helpers = service
         .sidecars
         .iter()
-        .map(|sidecar| container::sidecar(service, sidecar));
+        .map(|sidecar| container::helper(service, sidecar));
+    let before = service
+        .init_containers
+        .iter()
+        .map(|container| container::helper(service, container));
     PodSpec {
-        init_containers: container::render_files(drive, service).map(|step| vec![step]),
+        hostname: service.hostname.clone(),
+        // Files first: what runs next may read them.
+        init_containers: unless_empty(
+            container::render_files(drive, service)
+                .into_iter()
+                .chain(container::fill_volumes(service))
+                .chain(before),
+        ),
+        host_aliases: unless_empty(plan.host_aliases.iter().map(|(address, names)| HostAlias {
+            ip: address.clone(),
+            hostnames: Some(names.iter().cloned().collect()),
+        })),
+        affinity: affinity(drive, service),
         containers: std::iter::once(container::program(service))
             .chain(helpers)
             .map(|container| Container {
@@ -77,6 +98,25 @@ pub(super) fn spec(drive: &ValidDrive, service: &ValidService) -> PodSpec {
         ),
         ..of_drive(drive, &security)
     }
+}
+
+/// Pods with a volume that one node alone can mount run on the node of those that mount it already.
+fn affinity(drive: &ValidDrive, service: &ValidService) -> Option<Affinity> {
+    let terms = labels::one_node_volumes(service)
+        .into_iter()
+        .map(|volume| PodAffinityTerm {
+            topology_key: "kubernetes.io/hostname".to_owned(),
+            label_selector: Some(labels::select_one_node(drive, volume)),
+            ..PodAffinityTerm::default()
+        });
+    let terms = unless_empty(terms)?;
+    Some(Affinity {
+        pod_affinity: Some(PodAffinity {
+            required_during_scheduling_ignored_during_execution: Some(terms),
+            ..PodAffinity::default()
+        }),
+        ..Affinity::default()
+    })
 }
 
 /// What all pods of a drive have in common, whatever runs in them.

@@ -10,8 +10,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::bindings;
 use crate::names;
-use crate::valid::CA_FILE;
-use crate::valid::{ValidService, ValidVolume, VolumeSource};
+use crate::valid::{CA_FILE, FileSource, UsedSecret, ValidClaim, ValidFile, ValidService, ValidVolume, VolumeSource};
 
 /// Where every program finds space to write to; its image is read-only.
 const SCRATCH_PATH: &str = "/tmp";
@@ -20,6 +19,10 @@ const SCRATCH_PATH: &str = "/tmp";
 const SCRATCH_LIMIT: &str = "1Gi";
 /// Templates come from a `ConfigMap` of less than 1 MiB; this leaves room for what variables add.
 const FILES_LIMIT: &str = "16Mi";
+
+/// Modes of files that are taken from a Secret, the same as those of rendered files.
+const READ_ONLY: i32 = 0o444;
+const EXECUTABLE: i32 = 0o555;
 
 /// Names of the pod's own volumes. Volumes of the spec get a prefix, so that the two never meet.
 const SCRATCH: &str = "tmp";
@@ -31,6 +34,9 @@ const DATABASE: &str = "database";
 pub(super) const TEMPLATES_PATH: &str = "/ras/templates";
 /// Where the render step puts files.
 pub(super) const FILES_PATH: &str = "/ras/files";
+
+/// Where the step that fills a volume from the image finds the volume: at its own place it would hide what the image has.
+pub(super) const FILL_PATH: &str = "/ras/fill";
 
 /// Every volume of a pod.
 pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
@@ -56,7 +62,8 @@ pub(super) fn volumes(service: &ValidService) -> Vec<Volume> {
         });
     }
     volumes.extend(bindings::volumes(service));
-    if !service.files.is_empty() {
+    volumes.extend(secret_files(service));
+    if service.templates().next().is_some() {
         volumes.push(Volume {
             name: TEMPLATES.to_owned(),
             config_map: Some(ConfigMapVolumeSource {
@@ -76,7 +83,11 @@ pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
     let mut mounts: Vec<_> = service
         .volumes
         .iter()
-        .map(|volume| mount(&pod_volume(volume), &volume.path))
+        .map(|volume| VolumeMount {
+            read_only: volume.read_only.then_some(true),
+            sub_path: volume.sub_path.clone(),
+            ..mount(&pod_volume(volume), &volume.path)
+        })
         .collect();
     if needs_scratch(service) {
         mounts.push(mount(SCRATCH, SCRATCH_PATH));
@@ -90,23 +101,71 @@ pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
     mounts
 }
 
-/// The files, which the program alone sees: one by one, because a mount of a folder would hide what the
-/// image has in it, the program itself included.
-pub(super) fn file_mounts(service: &ValidService) -> Vec<VolumeMount> {
+/// The files that a container sees (the name of the program's is the service's, in a migration, too): one by one, because a mount of a folder would hide what the image has in it, the program
+/// itself included.
+pub(super) fn file_mounts(service: &ValidService, container: &str) -> Vec<VolumeMount> {
     // Two paths that differ in slashes alone would be one mount.
     let files: BTreeMap<_, _> = service
         .files
         .iter()
-        .map(|file| (file.path.as_str(), names::file_key(&file.path)))
+        .filter(|file| file.containers.iter().any(|name| name == container))
+        .map(|file| match &file.source {
+            FileSource::Template(_) => (file.path.as_str(), (FILES.to_owned(), names::file_key(&file.path))),
+            FileSource::Secret { secret, key } => (file.path.as_str(), (secret_volume(secret), file_of(file, key))),
+        })
         .collect();
     files
         .into_iter()
-        .map(|(path, key)| VolumeMount {
+        .map(|(path, (volume, file))| VolumeMount {
             read_only: Some(true),
-            sub_path: Some(key),
-            ..mount(FILES, path)
+            sub_path: Some(file),
+            ..mount(&volume, path)
         })
         .collect()
+}
+
+/// A volume for each Secret that files are taken from, with these keys alone.
+fn secret_files(service: &ValidService) -> Vec<Volume> {
+    let mut items: BTreeMap<&str, (String, BTreeMap<String, KeyToPath>)> = BTreeMap::new();
+    for (file, secret, key) in service.secret_files() {
+        let item = KeyToPath {
+            key: key.to_owned(),
+            path: file_of(file, key),
+            mode: Some(if file.executable { EXECUTABLE } else { READ_ONLY }),
+        };
+        let (_, items) = items
+            .entry(&secret.secret_name)
+            .or_insert_with(|| (secret_volume(secret), BTreeMap::new()));
+        items.insert(item.path.clone(), item);
+    }
+    let volumes = items.into_iter().map(|(secret_name, (name, items))| Volume {
+        name,
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret_name.to_owned()),
+            items: Some(items.into_values().collect()),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    });
+    volumes.collect()
+}
+
+/// A key may be one file that is executed and another that is not.
+fn file_of(file: &ValidFile, key: &str) -> String {
+    let folder = if file.executable { "executable" } else { "plain" };
+    format!("{folder}/{key}")
+}
+
+fn secret_volume(secret: &UsedSecret) -> String {
+    format!("secret-{}", secret.name)
+}
+
+/// What the step sees that fills a volume from the image.
+pub(super) fn fill_mount(volume: &ValidVolume) -> VolumeMount {
+    VolumeMount {
+        sub_path: volume.sub_path.clone(),
+        ..mount(&pod_volume(volume), FILL_PATH)
+    }
 }
 
 /// What the render step sees.
@@ -130,7 +189,9 @@ fn needs_scratch(service: &ValidService) -> bool {
 fn of_spec(volume: &ValidVolume) -> Volume {
     let name = pod_volume(volume);
     match &volume.source {
-        VolumeSource::Claim { claim, .. } | VolumeSource::Existing { claim } => Volume {
+        VolumeSource::Claim(ValidClaim { claim, .. })
+        | VolumeSource::Shared { claim, .. }
+        | VolumeSource::Existing { claim } => Volume {
             name,
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
                 claim_name: claim.clone(),

@@ -1,8 +1,11 @@
 //! Probes: when a pod has started, when it serves, and when it is beyond help.
 
-use k8s_openapi::api::core::v1::{GRPCAction, HTTPGetAction, Probe as KubernetesProbe, TCPSocketAction};
+use k8s_openapi::api::core::v1::{
+    ExecAction, GRPCAction, HTTPGetAction, HTTPHeader, Probe as KubernetesProbe, TCPSocketAction,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::build::lists::unless_empty;
 use crate::valid::{Check, Probe};
 
 /// Failed checks after which a container is restarted: twice as many as take it out of the Service (3, by
@@ -38,7 +41,6 @@ pub(super) fn build(probe: &Probe) -> Probes {
             ..Probes::default()
         },
         Probe::Asked {
-            port,
             check,
             startup_seconds,
             period_seconds,
@@ -50,19 +52,28 @@ pub(super) fn build(probe: &Probe) -> Probes {
                 ..KubernetesProbe::default()
             };
             match check {
-                Check::Tcp => common.tcp_socket = Some(connection(&port.name)),
-                Check::Http(path) => {
+                Check::Tcp(port) => common.tcp_socket = Some(connection(&port.name)),
+                Check::Http { port, path, headers } => {
                     common.http_get = Some(HTTPGetAction {
                         path: Some(path.clone()),
                         port: IntOrString::String(port.name.clone()),
+                        http_headers: unless_empty(headers.iter().map(|header| HTTPHeader {
+                            name: header.name.clone(),
+                            value: header.value.clone(),
+                        })),
                         ..HTTPGetAction::default()
                     });
                 }
                 // gRPC probes know no port names.
-                Check::Grpc => {
+                Check::Grpc(port) => {
                     common.grpc = Some(GRPCAction {
                         port: port.port,
                         service: None,
+                    });
+                }
+                Check::Exec(command) => {
+                    common.exec = Some(ExecAction {
+                        command: Some(command.clone()),
                     });
                 }
             }

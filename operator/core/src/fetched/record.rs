@@ -143,6 +143,8 @@ pub enum Detail {
     Job(JobState),
     /// Of a `PersistentVolumeClaim`.
     Claim(ClaimState),
+    /// Of a Service: its addresses.
+    Service(Box<[Arc<str>]>),
     /// Of an object that another operator brings to life.
     Foreign(ForeignState),
 }
@@ -152,9 +154,13 @@ impl Detail {
     pub fn deployment(self) -> Option<DeploymentState> {
         match self {
             Self::Deployment(state) => Some(state),
-            Self::None | Self::Secret(_) | Self::StatefulSet(_) | Self::Job(_) | Self::Claim(_) | Self::Foreign(_) => {
-                None
-            }
+            Self::None
+            | Self::Secret(_)
+            | Self::StatefulSet(_)
+            | Self::Job(_)
+            | Self::Claim(_)
+            | Self::Service(_)
+            | Self::Foreign(_) => None,
         }
     }
 
@@ -162,9 +168,13 @@ impl Detail {
     pub fn stateful_set(self) -> Option<StatefulSetState> {
         match self {
             Self::StatefulSet(state) => Some(state),
-            Self::None | Self::Secret(_) | Self::Deployment(_) | Self::Job(_) | Self::Claim(_) | Self::Foreign(_) => {
-                None
-            }
+            Self::None
+            | Self::Secret(_)
+            | Self::Deployment(_)
+            | Self::Job(_)
+            | Self::Claim(_)
+            | Self::Service(_)
+            | Self::Foreign(_) => None,
         }
     }
 
@@ -177,6 +187,21 @@ impl Detail {
             | Self::Deployment(_)
             | Self::StatefulSet(_)
             | Self::Job(_)
+            | Self::Service(_)
+            | Self::Foreign(_) => None,
+        }
+    }
+
+    /// The addresses of a Service.
+    pub fn service(self) -> Option<Box<[Arc<str>]>> {
+        match self {
+            Self::Service(addresses) => Some(addresses),
+            Self::None
+            | Self::Secret(_)
+            | Self::Deployment(_)
+            | Self::StatefulSet(_)
+            | Self::Job(_)
+            | Self::Claim(_)
             | Self::Foreign(_) => None,
         }
     }
@@ -190,7 +215,8 @@ impl Detail {
             | Self::Deployment(_)
             | Self::StatefulSet(_)
             | Self::Job(_)
-            | Self::Claim(_) => None,
+            | Self::Claim(_)
+            | Self::Service(_) => None,
         }
     }
 
@@ -213,6 +239,7 @@ impl Detail {
                     ..old.clone()
                 };
             }
+            (Self::Service(new), Self::Service(old)) => new.clone_from(old),
             (Self::Claim(new), Self::Claim(old)) => new.facts.clone_from(&old.facts),
             (Self::Job(new), Self::Job(old)) => new.outcome.clone_from(&old.outcome),
             (Self::Foreign(new), Self::Foreign(old)) => new.clone_from(old),

@@ -14,6 +14,7 @@ use crate::plan::external_secret;
 use crate::plan::input::{DatabaseInput, Input};
 use crate::plan::login_rotation;
 use crate::plan::migration::{self, MigrationPlan};
+use crate::plan::{first_start, hosts};
 use crate::valid::{DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidService};
 
 /// What each Deployment and database server that must not be applied yet waits for, by its name.
@@ -103,6 +104,8 @@ pub fn lacking(
     service: &ValidService,
 ) -> Option<BlockedBy> {
     secrets(input, service)
+        .or_else(|| hosts::waiting(input.drive, input.fetched))
+        .or_else(|| first_start::waiting(input.drive, input.fetched, service))
         .or_else(|| databases(database, service))
         .or_else(|| login(database, service))
 }
@@ -117,6 +120,7 @@ fn secrets(input: &Input<'_>, service: &ValidService) -> Option<BlockedBy> {
             EnvSource::Value(_) => None,
         }));
     }
+    uses.extend(service.secret_files().map(|(_, secret, key)| (secret, Some(key))));
     let of_migration = service.migration.iter().flat_map(|migration| &migration.bindings);
     for binding in service.bindings.iter().chain(of_migration) {
         uses.push((&binding.secret, None));

@@ -70,11 +70,22 @@ pub fn used(drive: &RecruitmentDrive) -> BTreeMap<Key, Used> {
         used.own |= own;
         used.by.extend(by);
     };
+    for volume in &drive.spec.volumes {
+        let claim = names::shared_claim(name, &volume.name);
+        add(DataKind::PersistentVolumeClaim, claim, true, None);
+    }
     for service in &drive.spec.services {
         for volume in &service.volumes {
             let by = Some(names::of_service(name, &service.name));
             if let Some(existing) = &volume.existing {
                 add(DataKind::PersistentVolumeClaim, existing.claim_name.clone(), false, by);
+            } else if let Some(shared) = &volume.shared {
+                add(
+                    DataKind::PersistentVolumeClaim,
+                    names::shared_claim(name, shared),
+                    true,
+                    by,
+                );
             } else if volume.size.is_some() {
                 let claim = names::volume_claim(name, &service.name, &volume.name);
                 add(DataKind::PersistentVolumeClaim, claim, true, by);

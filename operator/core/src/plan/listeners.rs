@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::Protocol;
 
-use crate::valid::{Probe, ValidService};
+use crate::valid::ValidService;
 
 /// A TCP port that a service declares.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,11 +23,11 @@ pub struct Port {
 
 /// The TCP ports of a service's program and helpers; none when its readiness probe asks the only one.
 pub fn ports(service: &ValidService) -> Vec<Port> {
-    let asked = match &service.probe {
-        Probe::None => None,
-        Probe::Guessed(name) => Some(name),
-        Probe::Asked { port, .. } => Some(&port.name),
-    };
+    // Names of ports differ within a pod.
+    let asked: BTreeSet<&str> = service
+        .containers()
+        .filter_map(|container| container.probe.port())
+        .collect();
     let ports: Vec<Port> = service
         .ports()
         .filter(|port| port.protocol == Protocol::Tcp)
@@ -35,7 +35,7 @@ pub fn ports(service: &ValidService) -> Vec<Port> {
             Some(Port {
                 number: u16::try_from(port.port).ok()?,
                 name: port.name.clone(),
-                proven: Some(&port.name) == asked,
+                proven: asked.contains(port.name.as_str()),
             })
         })
         .collect();

@@ -19,7 +19,7 @@ use crate::fetched::{JobFacts, JobOutcome, PodEnd, PodRun};
 use crate::names;
 use crate::plan::blocked_by::BlockedBy;
 use crate::plan::input::Input;
-use crate::valid::{EnvSource, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
+use crate::valid::{EnvSource, ValidClaim, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
 
 /// Failed Jobs of one service that are kept, the newest ones.
 const EVIDENCE: usize = 3;
@@ -499,6 +499,7 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
         env_from,
         ports: _,
         resources: _, // How it runs, not what it does.
+        probe: _,
     } = &migration.container;
     let mut parts = vec!["image".to_owned(), image.clone()];
     list("command", command, &mut parts);
@@ -523,13 +524,16 @@ fn content(service: &ValidService, migration: &ValidMigration) -> String {
         parts.extend([source.secret.secret_name.clone(), prefix]);
     }
     let mut files: Vec<_> = service
-        .files
-        .iter()
-        .map(|file| [file.path.clone(), file.content.clone()])
+        .templates()
+        .map(|(file, content)| [file.path.clone(), content.to_owned()])
         .collect();
     files.sort();
     parts.push(format!("files {}", files.len()));
     parts.extend(files.into_iter().flatten());
+    // Only where there are some, so that what ran before this field existed keeps its identity.
+    for (file, secret, key) in service.secret_files() {
+        parts.extend(["secret file", &file.path, &secret.secret_name, key].map(str::to_owned));
+    }
     for binding in &migration.bindings {
         parts.extend([
             "binding".to_owned(),
@@ -562,7 +566,9 @@ fn way(drive: &ValidDrive, service: &ValidService, migration: &ValidMigration, p
     for volume in shared_volumes(service) {
         parts.extend([volume.name.clone(), volume.path.clone()]);
         parts.extend(match &volume.source {
-            VolumeSource::Claim { claim, .. } | VolumeSource::Existing { claim } => vec![claim.clone()],
+            VolumeSource::Claim(ValidClaim { claim, .. })
+            | VolumeSource::Shared { claim, .. }
+            | VolumeSource::Existing { claim } => vec![claim.clone()],
             VolumeSource::Scratch { size_limit, memory } => vec![size_limit.clone(), memory.to_string()],
         });
     }

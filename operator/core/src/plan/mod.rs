@@ -13,6 +13,8 @@
 //! | [`blocked`] | what must not be applied yet |
 //! | [`scales`] | how many pods there are |
 //! | [`restarts`] | what restarts pods |
+//! | [`hosts`] | which addresses the names in `spec.hosts` lead to |
+//! | [`first_start`] | what a service waits for before it starts for the first time |
 //! | [`listeners`] | which ports are checked, and what the answers mean |
 //! | [`external_secret`] | what is in the way of a secret from a store |
 
@@ -23,6 +25,8 @@ pub mod data;
 pub mod database_job;
 pub mod database_record;
 pub mod external_secret;
+pub mod first_start;
+pub mod hosts;
 pub mod input;
 pub mod listeners;
 pub mod login_record;
@@ -45,6 +49,7 @@ use crate::valid::{DatabaseServer, ValidDrive, ValidService};
 use blocked_by::BlockedBy;
 use bucket_removal::BucketRemoval;
 use database_job::DatabaseJob;
+use hosts::HostAliases;
 use input::{DatabaseInput, Input};
 use login_rotation::{LoginSecret, RotationPhase};
 use migration::{MigrationPhase, MigrationPlan};
@@ -85,6 +90,8 @@ pub struct Plan<'a> {
     pub scales: BTreeMap<String, Scale>,
     /// What restarts the pods of each Deployment and database server, by its name.
     pub restarts: BTreeMap<String, Hashes>,
+    /// Names that pods find besides those of Services, by their addresses.
+    pub host_aliases: HostAliases,
     /// The operator's pods, from which the ports of services are checked. Absent: they are not.
     pub operator_pods: Option<&'a OwnPods>,
     /// When time alone changes a decision.
@@ -160,6 +167,7 @@ pub fn plan<'a>(drive: &'a ValidDrive, fetched: &'a Fetched) -> Plan<'a> {
         replicas: scales::replicas(&input),
         scales: scales::scales(&input, &blocked),
         restarts: restarts(&input),
+        host_aliases: hosts::aliases(drive, fetched),
         bucket_removals: bucket_removal::removals(drive, fetched),
         operator_pods: fetched.operator_pods.as_ref().filter(|_| drive.listener_checks),
         drive,

@@ -55,6 +55,9 @@ fn stamps<'a>(fetched: &'a Fetched, service: &'a ValidService) -> Stamps<'a> {
             stamps.extend(of_whole(fetched, &whole.secret.secret_name));
         }
     }
+    for (_, secret, key) in service.secret_files() {
+        stamps.extend(of_keys(fetched, [(secret.secret_name.as_str(), key)]));
+    }
     // The file in the pod follows by itself, but most programs read it once. CloudNativePG renews an authority a week before
     // it ends, with the same key: without a restart in that week they would refuse every server after it.
     let certificates = service

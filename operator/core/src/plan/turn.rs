@@ -61,6 +61,7 @@ pub fn services<'a>(drive: &'a ValidDrive, turn: Option<&Turn>) -> Cow<'a, [Vali
         let migration = service.migration.as_mut().map(|migration| &mut migration.container);
         let containers = std::iter::once(&mut service.container)
             .chain(&mut service.sidecars)
+            .chain(&mut service.init_containers)
             .chain(migration);
         for variable in containers.flat_map(|container| &mut container.env) {
             let ValidEnv {

@@ -62,6 +62,19 @@ const ANNOTATIONS: &[&str] = &[
     "alb.ingress.kubernetes.io/unhealthy-threshold-count",
 ];
 
+/// Annotations of pods that ask a mesh, a scraper or the autoscaler of nodes for something about this pod alone.
+const POD_ANNOTATIONS: &[&str] = &[
+    "ad.datadoghq.com/*",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    "co.elastic.logs/*",
+    "fluentbit.io/*",
+    "karpenter.sh/do-not-disrupt",
+    "linkerd.io/inject",
+    "logging.banzaicloud.io/*",
+    "prometheus.io/*",
+    "sidecar.istio.io/inject",
+];
+
 /// Extensions that a database owner may create without being superuser ("trusted", PostgreSQL 13 and later) and that reach
 /// neither files, nor other servers, nor other databases; and pgvector, which is trusted, too.
 const EXTENSIONS: &[&str] = &[
@@ -109,6 +122,9 @@ pub struct TenancyConfig {
     /// Annotations that drives may set on their Ingress, besides the harmless ones that they always may.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ingress_annotations: Vec<String>,
+    /// Annotations that drives may set on their pods, besides the harmless ones that they always may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pod_annotations: Vec<String>,
     /// Ingress classes that drives may name, besides the platform's own. Absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_classes: Option<Vec<String>>,
@@ -132,6 +148,7 @@ impl Default for TenancyConfig {
             secret_keys: vec![format!("{NAMESPACE}/*")],
             secret_stores: None,
             ingress_annotations: Vec::new(),
+            pod_annotations: Vec::new(),
             ingress_classes: None,
             priority_classes: None,
             control_plane_nodes: false,
@@ -174,6 +191,17 @@ impl TenancyConfig {
     pub fn allows_annotation(&self, name: &str) -> bool {
         let is_listed = |pattern: &String| pattern == name || (is_match(pattern, name) && !reaches_others(name));
         ANNOTATIONS.contains(&name) || self.ingress_annotations.iter().any(is_listed)
+    }
+
+    /// Whether drives may set the annotation on their pods. The operator's own are nobody's to set.
+    pub fn allows_pod_annotation(&self, name: &str) -> bool {
+        let configured = self.pod_annotations.iter().map(String::as_str);
+        !name.starts_with("ras.dev/")
+            && POD_ANNOTATIONS
+                .iter()
+                .copied()
+                .chain(configured)
+                .any(|pattern| is_match(pattern, name))
     }
 
     /// Whether drives may name the ingress class.
@@ -240,6 +268,7 @@ pub(super) fn check(config: &TenancyConfig) -> Result<(), PlatformError> {
         ("tenancy.secretKeys", config.secret_keys.clone()),
         ("tenancy.secretStores", some(&config.secret_stores)),
         ("tenancy.ingressAnnotations", config.ingress_annotations.clone()),
+        ("tenancy.podAnnotations", config.pod_annotations.clone()),
         ("tenancy.ingressClasses", some(&config.ingress_classes)),
         ("tenancy.priorityClasses", some(&config.priority_classes)),
         ("tenancy.storageClasses", some(&config.storage_classes)),

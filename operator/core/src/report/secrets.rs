@@ -62,7 +62,8 @@ pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdat
                     .iter()
                     .any(|env| matches!(env.source, EnvSource::Secret { .. }))
         });
-    let uses = uses || valid.services.iter().any(|service| !service.bindings.is_empty());
+    let is_other_use = |service: &ValidService| !service.bindings.is_empty() || service.secret_files().next().is_some();
+    let uses = uses || valid.services.iter().any(is_other_use);
     (uses || !valid.generated_secrets.is_empty() || !valid.external_secrets.is_empty()).then(|| {
         let mut message = vec!["every secret that services use is there"];
         message.extend(valid.warnings.iter().map(String::as_str));

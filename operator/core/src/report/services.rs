@@ -58,9 +58,12 @@ pub fn statuses(
         .map(|service| {
             let child = names::of_service(drive_name, &service.name);
             let deployment = observed.deployments.get(&child);
-            let waiting = plan
-                .and_then(|plan| plan.blocked.get(&child))
-                .filter(|waiting| waiting.condition == ConditionType::MigrationsReady);
+            let waiting = plan.and_then(|plan| plan.blocked.get(&child)).filter(|waiting| {
+                matches!(
+                    waiting.condition,
+                    ConditionType::MigrationsReady | ConditionType::ServicesReady
+                )
+            });
             let mut status = ServiceStatus {
                 name: service.name.clone(),
                 image: service.image.clone(),
@@ -87,7 +90,10 @@ pub fn statuses(
                         ..unfinished(status)
                     };
                 }
-                let waits = waiting.map(|waiting| (Reason::RollingOut, waiting.message.clone()));
+                let waits = waiting.map(|waiting| match waiting.condition {
+                    ConditionType::ServicesReady => (waiting.reason, waiting.message.clone()),
+                    _ => (Reason::RollingOut, waiting.message.clone()),
+                });
                 let (reason, message) = waits
                     .or(obstacle)
                     .unwrap_or_else(|| (Reason::RollingOut, "its Deployment has not been created yet".to_owned()));
@@ -150,10 +156,11 @@ pub fn statuses(
 
 /// The PVCs of a service, by their volumes.
 fn volumes(drive: &str, service: &Service) -> Vec<VolumeStatus> {
-    let claim = |volume: &Volume| match (&volume.size, &volume.existing) {
-        (Some(_), _) => Some(names::volume_claim(drive, &service.name, &volume.name)),
-        (None, Some(existing)) => Some(existing.claim_name.clone()),
-        (None, None) => None,
+    let claim = |volume: &Volume| match (&volume.size, &volume.shared, &volume.existing) {
+        (Some(_), _, _) => Some(names::volume_claim(drive, &service.name, &volume.name)),
+        (None, Some(shared), _) => Some(names::shared_claim(drive, shared)),
+        (None, None, Some(existing)) => Some(existing.claim_name.clone()),
+        (None, None, None) => None,
     };
     let volumes = service.volumes.iter();
     volumes

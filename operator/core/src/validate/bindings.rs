@@ -162,7 +162,10 @@ pub(super) fn variable(
     }
     let from = match binding.keys.iter().find(|(known, _)| known == key) {
         Some((_, from)) => from,
-        None if binding.keys.is_empty() => key,
+        None if binding.keys.is_empty() => {
+            secrets::legal_key(&format!("{field}.binding.key"), key, found);
+            key
+        }
         None => {
             found.invalid(
                 format!("{field}.binding.key"),

@@ -8,10 +8,10 @@ use super::field_errors::FieldErrors;
 use super::labels;
 use super::quantity::{self, PROGRAM, SIDECAR};
 use super::sources::Sources;
-use super::{bindings, cache};
-use crate::names::RENDER_CONTAINER;
+use super::{bindings, cache, probe};
+use crate::names::{RENDER_CONTAINER, fill_container};
 use crate::plain_text::plain_line;
-use crate::valid::{EnvSource, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
+use crate::valid::{EnvSource, Probe, ValidContainer, ValidEnv, ValidEnvFrom, ValidPort};
 
 /// The program of a service.
 pub(super) fn program(
@@ -21,6 +21,7 @@ pub(super) fn program(
     found: &mut FieldErrors,
 ) -> ValidContainer {
     image(field, &service.image, found);
+    let ports = ports(field, &service.ports, found);
     ValidContainer {
         name: service.name.clone(),
         image: service.image.clone(),
@@ -30,7 +31,8 @@ pub(super) fn program(
         working_dir: working_dir(field, service.working_dir.as_deref(), found),
         env: env_with_defaults(field, service.uses.as_ref(), &service.env, sources, found),
         env_from: env_from(field, &service.env_from, sources, found),
-        ports: ports(field, &service.ports, found),
+        probe: probe::of_program(field, service.probe.as_ref(), &ports, found),
+        ports,
         resources: quantity::resources(field, service.resources.as_ref(), PROGRAM, found),
     }
 }
@@ -73,6 +75,7 @@ fn helper(
         );
     }
     image(field, &sidecar.image, found);
+    let ports = ports(field, &sidecar.ports, found);
     ValidContainer {
         name: sidecar.name.clone(),
         image: sidecar.image.clone(),
@@ -80,14 +83,71 @@ fn helper(
         command: sidecar.command.clone(),
         args: sidecar.args.clone(),
         working_dir: working_dir(field, sidecar.working_dir.as_deref(), found),
-        env: env_of_helper(field, sidecar, sources, found),
+        env: env_of_helper(field, &sidecar.env, sources, found),
         env_from: Vec::new(),
-        ports: ports(field, &sidecar.ports, found),
+        probe: probe::of_helper(field, sidecar.probe.as_ref(), &ports, found),
+        ports,
         resources: quantity::resources(field, sidecar.resources.as_ref(), SIDECAR, found),
     }
 }
 
-fn image(field: &str, image: &str, found: &mut FieldErrors) {
+/// The containers that run before a service's program.
+pub(super) fn init_containers(
+    field: &str,
+    service: &Service,
+    sources: &Sources<'_>,
+    found: &mut FieldErrors,
+) -> Vec<ValidContainer> {
+    let containers = service.init_containers.iter().enumerate();
+    containers
+        .map(|(index, asked)| {
+            let field = format!("{field}.initContainers[{index}]");
+            labels::label(&format!("{field}.name"), &asked.name, found);
+            if let Some(asked) = &asked.image {
+                image(&field, asked, found);
+            }
+            ValidContainer {
+                name: asked.name.clone(),
+                image: asked.image.clone().unwrap_or_else(|| service.image.clone()),
+                image_pull_policy: service.image_pull_policy.filter(|_| asked.image.is_none()),
+                command: asked.command.clone(),
+                args: asked.args.clone(),
+                working_dir: working_dir(&field, asked.working_dir.as_deref(), found),
+                env: env_of_helper(&field, &asked.env, sources, found),
+                env_from: Vec::new(),
+                ports: Vec::new(),
+                resources: quantity::resources(&field, asked.resources.as_ref(), SIDECAR, found),
+                probe: Probe::None,
+            }
+        })
+        .collect()
+}
+
+/// Complains about names that two containers of the pod share. Sidecars are compared with one another where they are read.
+pub(super) fn names_differ(field: &str, service: &Service, found: &mut FieldErrors) {
+    let sidecars = service.sidecars.iter().map(|sidecar| sidecar.name.as_str());
+    let filled = service.volumes.iter().filter(|volume| volume.from_image == Some(true));
+    let mut names: Vec<String> = [service.name.as_str(), RENDER_CONTAINER]
+        .into_iter()
+        .chain(sidecars)
+        .map(str::to_owned)
+        .chain(filled.map(|volume| fill_container(&volume.name)))
+        .collect();
+    for (index, container) in service.init_containers.iter().enumerate() {
+        if names.contains(&container.name) {
+            found.invalid(
+                format!("{field}.initContainers[{index}].name"),
+                format!(
+                    "{:?} is the name of another container of this pod: give the init container another name",
+                    container.name
+                ),
+            );
+        }
+        names.push(container.name.clone());
+    }
+}
+
+pub(super) fn image(field: &str, image: &str, found: &mut FieldErrors) {
     if image.is_empty() || !image.chars().all(|c| c.is_ascii_graphic()) {
         found.invalid(
             format!("{field}.image"),
@@ -112,10 +172,10 @@ pub(super) fn working_dir(field: &str, asked: Option<&str>, found: &mut FieldErr
 }
 
 /// A helper's variables. It uses nothing by default, and its own may need others before them.
-fn env_of_helper(field: &str, sidecar: &Sidecar, sources: &Sources<'_>, found: &mut FieldErrors) -> Vec<ValidEnv> {
-    let mut variables = sources.databases.defaults(field, &[], &sidecar.env, found);
-    variables.extend(cache::defaults(sources.cache, None, &sidecar.env));
-    variables.extend(env(field, &sidecar.env, sources, found));
+fn env_of_helper(field: &str, own: &[EnvVar], sources: &Sources<'_>, found: &mut FieldErrors) -> Vec<ValidEnv> {
+    let mut variables = sources.databases.defaults(field, &[], own, found);
+    variables.extend(cache::defaults(sources.cache, None, own));
+    variables.extend(env(field, own, sources, found));
     variables
 }
 

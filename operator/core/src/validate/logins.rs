@@ -7,7 +7,7 @@ use ras_crds::spec::{EnvVar, Service};
 
 use super::databases::LONGEST;
 use super::field_errors::FieldErrors;
-use super::service::used_databases;
+use super::service::{every_variable, used_databases};
 use crate::fetched::Fetched;
 use crate::valid::{SUFFIX, ValidDatabase, ValidLogicalDatabase};
 
@@ -86,9 +86,9 @@ fn names(database: &ValidDatabase) -> Vec<FieldError> {
 /// Programs that are told a user's name in so many words, and would have it with the other login's password.
 fn fixed(index: usize, service: &Service, database: &ValidDatabase, problems: &mut Vec<FieldError>) {
     let migrate = service.migrate.as_ref();
-    let mut used = used_databases(service.uses.as_ref(), &service.env, &service.sidecars);
+    let mut used = used_databases(service.uses.as_ref(), every_variable(service));
     if let Some(migrate) = migrate {
-        used.extend(used_databases(migrate.uses.as_ref(), &migrate.env, &[]));
+        used.extend(used_databases(migrate.uses.as_ref(), &migrate.env));
     }
     let used: Vec<_> = database
         .databases
@@ -102,9 +102,15 @@ fn fixed(index: usize, service: &Service, database: &ValidDatabase, problems: &m
         .iter()
         .enumerate()
         .map(|(helper, sidecar)| (format!("{field}.sidecars[{helper}]"), &sidecar.env));
+    let of_init_containers = service
+        .init_containers
+        .iter()
+        .enumerate()
+        .map(|(at, container)| (format!("{field}.initContainers[{at}]"), &container.env));
     let containers = std::iter::once((field.clone(), &service.env))
         .chain(of_migration)
-        .chain(of_helpers);
+        .chain(of_helpers)
+        .chain(of_init_containers);
     for (field, env) in containers {
         for (at, variable) in env.iter().enumerate() {
             let Some(value) = &variable.value else { continue };
@@ -125,8 +131,9 @@ fn fixed(index: usize, service: &Service, database: &ValidDatabase, problems: &m
         }
     }
     for (at, file) in service.files.iter().enumerate() {
+        let Some(content) = &file.content else { continue };
         let mut roles = used.iter().flat_map(|one| one.roles());
-        if let Some(role) = roles.find(|role| speaks_of(&file.content, role)) {
+        if let Some(role) = roles.find(|role| speaks_of(content, role)) {
             problems.push((
                 format!("{field}.files[{at}]"),
                 format!(

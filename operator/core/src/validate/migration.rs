@@ -11,7 +11,7 @@ use super::service::{used_buckets, used_databases, with_store};
 use super::sources::Sources;
 use super::{bindings, container};
 use crate::fetched::jobs::MIGRATE;
-use crate::valid::{ValidContainer, ValidEnv, ValidMigration};
+use crate::valid::{Probe, ValidContainer, ValidEnv, ValidMigration};
 
 /// Seconds a migration may take when the spec says nothing.
 const TIMEOUT: u64 = 3_600;
@@ -28,11 +28,14 @@ pub(super) fn read(
 ) -> Option<ValidMigration> {
     let migrate = service.migrate.as_ref()?;
     let field = format!("{field}.migrate");
-    if migrate.command.is_empty() && migrate.args.is_empty() {
+    if migrate.command.is_empty() && migrate.args.is_empty() && migrate.image.is_none() {
         found.invalid(
             &field,
-            "needs command or args, or its Job would run the program itself and never end: say what migrates",
+            "needs image, command or args, or its Job would run the program itself and never end: say what migrates",
         );
+    }
+    if let Some(image) = &migrate.image {
+        container::image(&field, image, found);
     }
     let uses = migrate.uses.as_ref().or(service.uses.as_ref());
     let bindings = match &migrate.uses {
@@ -46,8 +49,8 @@ pub(super) fn read(
         ..*sources
     };
     let (variables, origins) = merged(&service.env, &migrate.env);
-    let buckets = used_buckets(uses, &variables, &[]);
-    let databases = used_databases(uses, &variables, &[]);
+    let buckets = used_buckets(uses, &variables);
+    let databases = used_databases(uses, &variables);
     let retries = migrate.retries.unwrap_or(0);
     if !(0..=10).contains(&retries) {
         found.invalid(
@@ -71,6 +74,8 @@ pub(super) fn read(
                 .or_else(|| program.working_dir.clone()),
             env: env(&field, uses, &variables, &origins, sources, found),
             ports: Vec::new(),
+            probe: Probe::None,
+            image: migrate.image.clone().unwrap_or_else(|| program.image.clone()),
             resources: match &migrate.resources {
                 Some(asked) => quantity::resources(&field, Some(asked), PROGRAM, found),
                 None => program.resources.clone(),

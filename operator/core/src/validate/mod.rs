@@ -5,6 +5,7 @@
 //! again because objects stored before a rule was made are never checked against it, and because `build`
 //! relies on it.
 
+pub mod after;
 pub mod bindings;
 mod buckets;
 mod cache;
@@ -15,16 +16,21 @@ pub mod databases;
 mod exposure;
 mod external;
 pub mod field_errors;
+mod files;
+mod hosts;
 mod labels;
 mod logins;
 mod migration;
 mod monitoring;
 mod mounts;
+mod pod_metadata;
+mod probe;
 mod quantity;
 mod rotation;
 mod scheduling;
 mod secrets;
 mod service;
+mod shared_volumes;
 pub mod size;
 mod sources;
 
@@ -67,12 +73,16 @@ pub fn validate(
     let secrets = secrets::Secrets::read(drive, fetched, platform, &mut found);
     let buckets = buckets::Buckets::read(drive, fetched, platform, &mut found);
     let databases = databases::Databases::read(drive, fetched, platform, &mut found);
+    let shared_volumes = shared_volumes::read(drive, fetched, platform, &mut found);
+    let hosts = hosts::read(drive, &mut found);
+    after::check(drive, &mut found);
     let sources = Sources {
         secrets: &secrets,
         buckets: &buckets,
         databases: &databases,
         cache: cache.as_ref(),
         claims: &fetched.claims,
+        shared_volumes: &shared_volumes,
         bindings: &[],
     };
     let services: Vec<_> = spec
@@ -109,6 +119,8 @@ pub fn validate(
         freezes,
         suspended: spec.is_suspended(),
         services,
+        shared_volumes,
+        hosts,
         warnings,
         generated_secrets,
         external_secrets,

@@ -89,6 +89,21 @@ fn legal(field: &str, path: &[&str], found: &mut FieldErrors) {
     }
 }
 
+/// A folder within a volume.
+pub(super) fn sub_path(field: &str, asked: Option<&str>, found: &mut FieldErrors) -> Option<String> {
+    let asked = asked?;
+    if asked.is_empty() || asked.starts_with('/') || asked.contains('\0') || asked.split('/').any(|part| part == "..") {
+        found.invalid(
+            format!("{field}.subPath"),
+            format!(
+                "{asked:?} must be a path within the volume, without '..' and without '/' at the beginning: write it like \
+                 uploads/logos"
+            ),
+        );
+    }
+    Some(asked.to_owned())
+}
+
 /// Whether a path is another one or below it.
 pub(super) fn is_within(path: &str, folder: &str) -> bool {
     parts(path).starts_with(&parts(folder))

@@ -103,7 +103,11 @@ impl<'a> Secrets<'a> {
                 external::check_key(field, external, key, found);
                 return;
             }
-            Some(Known::Existing(_)) | None => return,
+            Some(Known::Existing(_)) => {
+                legal_key(field, key, found);
+                return;
+            }
+            None => return,
         };
         if secret.made().any(|made| made == key) {
             return;
@@ -250,6 +254,19 @@ fn value_format(field: &str, generate: &Generate, found: &mut FieldErrors) -> Va
     }
 }
 
+pub(super) fn legal_key(field: &str, key: &str, found: &mut FieldErrors) {
+    if !is_key(key) {
+        found.invalid(
+            field,
+            format!(
+                "{key:?} is no key of a Secret, which has only letters, digits, '-', '_' and '.', and does not begin with '..': write \
+                 it like database.password"
+            ),
+        );
+    }
+}
+
+/// Whether a Secret can have the key.
 pub(super) fn is_key(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 253

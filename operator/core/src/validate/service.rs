@@ -2,20 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use ras_crds::spec::{
-    Autoscaling, EgressRule, EnvVar, Metrics, Probe as ProbeSpec, Protocol, RolloutStrategy, Service, Sidecar, Uses,
-    Volume,
-};
+use ras_crds::spec::{AccessMode, Autoscaling, EgressRule, EnvVar, Metrics, RolloutStrategy, Service, Uses, Volume};
 
 use super::field_errors::FieldErrors;
 use super::labels;
 use super::sources::Sources;
-use super::{bindings, claims, container, migration, mounts, quantity, scheduling};
+use super::{bindings, claims, container, files, migration, mounts, pod_metadata, probe, quantity, scheduling};
 use crate::cidr;
 use crate::names as child;
 use crate::names::RENDER_CONTAINER;
 use crate::platform::PlatformConfig;
-use crate::valid::{Check, Probe, Replicas, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
+use crate::valid::{Replicas, ValidClaim, ValidMetrics, ValidPort, ValidService, ValidVolume, VolumeSource};
 
 /// Seconds a pod gets to finish, when the spec says nothing: Kubernetes' own default.
 const GRACE_PERIOD: i64 = 30;
@@ -46,6 +43,8 @@ pub(super) fn read(
     };
     let program = container::program(&field, service, sources, found);
     let sidecars = container::sidecars(&field, service, sources, found);
+    let init_containers = container::init_containers(&field, service, sources, found);
+    container::names_differ(&field, service, found);
     container::shared_ports(&field, service, found);
     mounts::check(&field, service, found);
     labels::twice(
@@ -81,16 +80,17 @@ pub(super) fn read(
         );
     }
     egress(&field, service, platform, found);
-    let buckets = used_buckets(service.uses.as_ref(), &service.env, &service.sidecars);
-    let databases = used_databases(service.uses.as_ref(), &service.env, &service.sidecars);
+    let buckets = used_buckets(service.uses.as_ref(), every_variable(service));
+    let databases = used_databases(service.uses.as_ref(), every_variable(service));
     security(&field, service, found);
     ValidService {
         name: service.name.clone(),
         child: child::of_service(drive, &service.name),
         replicas: replicas(&field, service, single_writer, found),
         rollout: rollout(&field, service, single_writer, found),
-        files: service.files.clone(),
-        probe: probe(&field, service, &program.ports, found),
+        files: files::read(&field, service, sources, found),
+        hostname: hostname(&field, service, found),
+        pod_metadata: pod_metadata::read(&field, service, &platform.tenancy, found),
         metrics: service
             .metrics
             .as_ref()
@@ -107,8 +107,30 @@ pub(super) fn read(
         migration: migration::read(&field, service, &program, sources, found),
         container: program,
         sidecars,
+        init_containers,
         volumes,
+        after: service.after.iter().cloned().collect(),
     }
+}
+
+/// Two pods would have the same name.
+fn hostname(field: &str, service: &Service, found: &mut FieldErrors) -> Option<String> {
+    let asked = service.hostname.as_ref()?;
+    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !(1..=63).contains(&asked.len()) || !asked.chars().all(legal) || asked.starts_with('-') || asked.ends_with('-') {
+        found.invalid(
+            format!("{field}.hostname"),
+            format!("{asked:?} is no host name of a pod, which has only a-z, 0-9 and '-': write it like chat-1"),
+        );
+    }
+    if service.autoscaling.is_some() || service.replicas.is_some_and(|replicas| replicas > 1) {
+        found.invalid(
+            format!("{field}.hostname"),
+            "lets the service run as one replica, because two pods would have the same name: set replicas to 1 and remove \
+             autoscaling, or remove hostname",
+        );
+    }
+    Some(asked.clone())
 }
 
 /// The pause before SIGTERM is part of the time to stop: one that uses all of it would leave the program none.
@@ -126,30 +148,31 @@ fn pre_stop_sleep(field: &str, service: &Service, grace: i64, found: &mut FieldE
     Some(asked)
 }
 
+/// The variables of every container of a service's pods.
+pub(super) fn every_variable(service: &Service) -> impl Iterator<Item = &EnvVar> {
+    let sidecars = service.sidecars.iter().flat_map(|sidecar| &sidecar.env);
+    let init_containers = service.init_containers.iter().flat_map(|container| &container.env);
+    service.env.iter().chain(sidecars).chain(init_containers)
+}
+
 /// Buckets that programs use, by whichever way.
-pub(super) fn used_buckets(uses: Option<&Uses>, env: &[EnvVar], sidecars: &[Sidecar]) -> BTreeSet<String> {
-    let by_default = uses.into_iter().flat_map(|uses| &uses.buckets);
-    let helpers = sidecars.iter().flat_map(|sidecar| &sidecar.env);
-    let by_name = env
-        .iter()
-        .chain(helpers)
-        .filter_map(|variable| variable.bucket.as_ref());
-    by_default
-        .cloned()
-        .chain(by_name.map(|bucket| bucket.name.clone()))
-        .collect()
+pub(super) fn used_buckets<'a>(
+    uses: Option<&Uses>,
+    variables: impl IntoIterator<Item = &'a EnvVar>,
+) -> BTreeSet<String> {
+    let by_default = uses.into_iter().flat_map(|uses| &uses.buckets).cloned();
+    let by_name = variables.into_iter().filter_map(|variable| variable.bucket.as_ref());
+    by_default.chain(by_name.map(|bucket| bucket.name.clone())).collect()
 }
 
 /// Databases that programs use, by whichever way.
-pub(super) fn used_databases(uses: Option<&Uses>, env: &[EnvVar], sidecars: &[Sidecar]) -> BTreeSet<String> {
-    let by_default = uses.into_iter().flat_map(|uses| &uses.databases);
-    let helpers = sidecars.iter().flat_map(|sidecar| &sidecar.env);
-    let by_name = env
-        .iter()
-        .chain(helpers)
-        .filter_map(|variable| variable.database.as_ref());
+pub(super) fn used_databases<'a>(
+    uses: Option<&Uses>,
+    variables: impl IntoIterator<Item = &'a EnvVar>,
+) -> BTreeSet<String> {
+    let by_default = uses.into_iter().flat_map(|uses| &uses.databases).cloned();
+    let by_name = variables.into_iter().filter_map(|variable| variable.database.as_ref());
     by_default
-        .cloned()
         .chain(by_name.map(|database| database.name.clone()))
         .collect()
 }
@@ -190,6 +213,10 @@ fn replicas(field: &str, service: &Service, single_writer: Option<&str>, found: 
             );
         }
         // The number is not left open: scaling by hand would let a second pod write.
+        return Replicas::Fixed(service.replicas.unwrap_or(1));
+    }
+    if service.hostname.is_some() {
+        // Nor here: a second pod would have the same name.
         return Replicas::Fixed(service.replicas.unwrap_or(1));
     }
     match (service.replicas, &service.autoscaling) {
@@ -270,8 +297,8 @@ fn read_volume(
     found: &mut FieldErrors,
 ) -> Option<ValidVolume> {
     labels::label(&format!("{field}.name"), &volume.name, found);
-    let source = match (&volume.size, &volume.existing, &volume.scratch) {
-        (Some(size), None, None) => {
+    let source = match (&volume.size, &volume.shared, &volume.existing, &volume.scratch) {
+        (Some(size), None, None, None) => {
             let claim = child::volume_claim(drive, &service.name, &volume.name);
             let live = sources.claims.get(&claim);
             let size = quantity::storage(&format!("{field}.size"), size, found);
@@ -279,18 +306,33 @@ fn read_volume(
             claims::access_mode(field, access_mode, live, found);
             let (asked, default) = (volume.storage_class_name.as_ref(), platform.storage.class_name.as_ref());
             claims::allowed(field, asked, platform, found);
-            VolumeSource::Claim {
+            VolumeSource::Claim(ValidClaim {
                 size: claims::size(field, size, live, found),
                 storage_class: claims::class(field, asked, default, live, found),
                 claim,
                 access_mode,
                 deletion_policy: volume.deletion_policy.unwrap_or_default(),
+            })
+        }
+        (None, Some(shared), None, None) => {
+            let asked = sources.shared_volumes.iter().find(|one| one.name == *shared);
+            let Some(asked) = asked else {
+                found.invalid(
+                    format!("{field}.shared"),
+                    format!("{shared:?} is no entry of spec.volumes: add it there, or correct the name"),
+                );
+                return None;
+            };
+            VolumeSource::Shared {
+                volume: asked.name.clone(),
+                claim: asked.claim.claim.clone(),
+                on_one_node: asked.claim.access_mode != AccessMode::ReadWriteMany,
             }
         }
-        (None, Some(existing), None) => VolumeSource::Existing {
+        (None, None, Some(existing), None) => VolumeSource::Existing {
             claim: existing.claim_name.clone(),
         },
-        (None, None, Some(scratch)) => VolumeSource::Scratch {
+        (None, None, None, Some(scratch)) => VolumeSource::Scratch {
             size_limit: scratch.size_limit.as_ref().map_or_else(
                 || SCRATCH_LIMIT.to_owned(),
                 |limit| quantity::storage(&format!("{field}.scratch.sizeLimit"), limit, found),
@@ -301,7 +343,7 @@ fn read_volume(
             found.invalid(
                 field,
                 format!(
-                    "the volume {:?} needs exactly one of size, existing and scratch",
+                    "the volume {:?} needs exactly one of size, shared, existing and scratch",
                     volume.name
                 ),
             );
@@ -312,61 +354,18 @@ fn read_volume(
         name: volume.name.clone(),
         path: volume.path.clone(),
         source,
+        read_only: volume.read_only.unwrap_or(false),
+        sub_path: mounts::sub_path(field, volume.sub_path.as_deref(), found),
+        from_image: volume.from_image.unwrap_or(false),
     })
 }
 
-fn probe(field: &str, service: &Service, ports: &[ValidPort], found: &mut FieldErrors) -> Probe {
-    let Some(asked) = &service.probe else {
-        let first = ports.iter().find(|port| port.protocol == Protocol::Tcp);
-        return first.map_or(Probe::None, |port| Probe::Guessed(port.name.clone()));
-    };
-    let Some(port) = tcp_port(&format!("{field}.probe.port"), &asked.port, ports, found) else {
-        return Probe::None;
-    };
-    Probe::Asked {
-        port,
-        check: check(field, asked, found),
-        startup_seconds: asked.startup_seconds.unwrap_or(300).clamp(1, 7_200),
-        period_seconds: asked.period_seconds.unwrap_or(10).clamp(1, 300),
-        timeout_seconds: asked.timeout_seconds.unwrap_or(5).clamp(1, 300),
-    }
-}
-
-fn check(field: &str, asked: &ProbeSpec, found: &mut FieldErrors) -> Check {
-    match (&asked.path, asked.grpc.unwrap_or(false)) {
-        (Some(_), true) => {
-            found.invalid(
-                format!("{field}.probe"),
-                "path and grpc exclude each other: a probe is TCP, HTTP or gRPC",
-            );
-            Check::Grpc
-        }
-        (Some(path), false) => Check::Http(path.clone()),
-        (None, true) => Check::Grpc,
-        (None, false) => Check::Tcp,
-    }
-}
-
 fn read_metrics(field: &str, metrics: &Metrics, ports: &[ValidPort], found: &mut FieldErrors) -> Option<ValidMetrics> {
-    let port = tcp_port(&format!("{field}.metrics.port"), &metrics.port, ports, found)?;
+    let port = probe::tcp_port(&format!("{field}.metrics.port"), &metrics.port, ports, found)?;
     Some(ValidMetrics {
         port,
         path: metrics.path.clone().unwrap_or_else(|| "/metrics".to_owned()),
     })
-}
-
-fn tcp_port(field: &str, name: &str, ports: &[ValidPort], found: &mut FieldErrors) -> Option<ValidPort> {
-    let port = ports.iter().find(|port| port.name == name);
-    if port.is_none() {
-        found.invalid(
-            field,
-            format!("{name:?} is not the name of one of this service's ports"),
-        );
-    }
-    if port.is_some_and(|port| port.protocol != Protocol::Tcp) {
-        found.invalid(field, format!("port {name:?} is UDP: name a TCP port"));
-    }
-    port.cloned()
 }
 
 fn egress(field: &str, service: &Service, platform: &PlatformConfig, found: &mut FieldErrors) {

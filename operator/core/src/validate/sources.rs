@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{buckets, cache, databases, secrets};
 use crate::fetched::LiveClaim;
-use crate::valid::ValidBinding;
+use crate::valid::{ValidBinding, ValidSharedVolume};
 
 /// What a service may name in its environment.
 #[derive(Clone, Copy)]
@@ -15,6 +15,8 @@ pub(super) struct Sources<'a> {
     pub(super) cache: Option<&'a cache::Cache>,
     /// Volumes that exist.
     pub(super) claims: &'a BTreeMap<String, LiveClaim>,
+    /// Volumes that several services may mount.
+    pub(super) shared_volumes: &'a [ValidSharedVolume],
     /// Those of the service that is read.
     pub(super) bindings: &'a [ValidBinding],
 }
