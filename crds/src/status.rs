@@ -33,7 +33,7 @@ pub struct RecruitmentDriveStatus {
 
     /// Each service as it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 40))]
+    #[schemars(length(max = 72))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub services: Vec<ServiceStatus>,
 
@@ -98,6 +98,11 @@ pub struct ServiceStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub volumes: Vec<VolumeStatus>,
+    /// Where its public ports are reached from outside the cluster, for instance `203.0.113.7:10000/UDP`. Absent: it has none, or
+    /// the load balancer has no address yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub public_addresses: Vec<String>,
 }
 
 /// A volume of a service that outlives pods.

@@ -311,10 +311,10 @@ fn service_addresses_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Cont
         .filter_map(|(child, record)| {
             let is_ours =
                 matches!(&record.owner, Owner::Drive { uid: owner, .. } if **owner == *uid) && !record.deleting;
-            let addresses = record.detail.service().filter(|_| is_ours)?;
+            let state = record.detail.service().filter(|_| is_ours)?;
             Some((
                 child.name.to_string(),
-                addresses.iter().map(ToString::to_string).collect(),
+                state.addresses.iter().map(ToString::to_string).collect(),
             ))
         })
         .collect()
@@ -453,6 +453,7 @@ pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, data: Data, now: &Time,
     pod_failures.extend(context.rejections.of(key, &server));
     Observed {
         deployments: deployments_of(key, drive, context),
+        public_addresses: public_addresses_of(key, drive, context),
         pod_failures,
         server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
         reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
@@ -466,6 +467,22 @@ pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, data: Data, now: &Time,
         listeners: None,
         refused_before: None,
     }
+}
+
+/// Where load balancers publish ports of the drive's services, by their names in the drive.
+fn public_addresses_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, Vec<String>> {
+    let services = drive.spec.services.iter();
+    services
+        .filter_map(|service| {
+            let name = names::public_service(&key.name, &service.name);
+            let child = ChildKey::new(Kind::Service, &key.namespace, &name);
+            let state = context.child_client.store.get(&child)?.detail.service()?;
+            Some((
+                service.name.clone(),
+                state.public.iter().map(ToString::to_string).collect(),
+            ))
+        })
+        .collect()
 }
 
 /// The Deployments of a drive's services.

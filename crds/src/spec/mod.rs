@@ -46,7 +46,7 @@ pub use host_alias::HostAlias;
 pub use migration::Migrate;
 pub use monitoring::{Alerts, Metrics, Monitoring};
 pub use pod_metadata::PodMetadata;
-pub use port::{EgressRule, Port, Protocol};
+pub use port::{EgressRule, Port, Protocol, PublicPort};
 pub use probe::{Probe, ProbeHeader};
 pub use replicas::{Autoscaling, RolloutStrategy};
 pub use resources::Resources;

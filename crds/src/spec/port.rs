@@ -38,6 +38,21 @@ pub struct Port {
     #[x_kube(validation = Rule::new("!self.matches('/[.][.]?(/|$)|%2[fF]')")
         .message("ports[].path may have neither '.' nor '..' between slashes, nor %2F, because an Ingress does not accept them: write the path without them"))]
     pub path: Option<String>,
+
+    /// Makes the port reachable from outside the cluster by a load balancer, for what is not HTTP. `{}` is the same number
+    /// there. The platform says which ports and source ranges are allowed (`publicPorts`). Absent: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<PublicPort>,
+}
+
+/// How a port is reached from outside the cluster.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicPort {
+    /// Number of the port at the load balancer. Absent: the port's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i32>,
 }
 
 /// Transport protocol of a port.

@@ -161,6 +161,12 @@ pub fn volume_claim(drive: &str, service: &str, volume: &str) -> String {
     join(&[drive, service, volume])
 }
 
+/// Name of the Service that makes ports of a service reachable from outside the cluster. It has a hash because a service of the
+/// drive may well be named `<service>-public`.
+pub fn public_service(drive: &str, service: &str) -> String {
+    job(drive, "public", service, "")
+}
+
 /// Name of the container that fills a volume from the image.
 pub fn fill_container(volume: &str) -> String {
     format!("fill-{volume}")
@@ -242,6 +248,10 @@ pub fn claims(drive: &RecruitmentDrive) -> Vec<String> {
                 .filter(|(_, claimed)| *claimed)
                 .map(|(kind, _)| format!("{kind}/{child}")),
         );
+        let sidecars = service.sidecars.iter().flat_map(|sidecar| &sidecar.ports);
+        if service.ports.iter().chain(sidecars).any(|port| port.public.is_some()) {
+            all.push(format!("Service/{}", public_service(name, &service.name)));
+        }
         if service.migrate.is_some() {
             // Jobs need not be claimed: the hash in their names is of the drive, too.
             all.push(format!("NetworkPolicy/{}", migration(name, &service.name)));

@@ -13,7 +13,7 @@ use ras_crds::spec::{
 };
 
 use crate::bucket::request::BucketRequest;
-use crate::platform::NetworkConfig;
+use crate::platform::{NetworkConfig, PublicPortsConfig};
 
 pub use removal_requests::RemovalRequests;
 pub use rotation::{Freeze, Policy};
@@ -67,6 +67,8 @@ pub struct ValidDrive {
     pub listener_checks: bool,
     /// What its pods may connect to, whatever it asks for.
     pub network: NetworkConfig,
+    /// How the platform makes ports reachable from outside the cluster.
+    pub public_ports: PublicPortsConfig,
     /// Image of the step that renders files.
     pub operator_image: String,
     /// CPU and memory of the containers with that image.
@@ -343,6 +345,8 @@ pub struct ValidPort {
     pub protocol: Protocol,
     /// Path prefix that leads to it.
     pub path: Option<String>,
+    /// Its number at a load balancer, where it is reached from outside the cluster.
+    pub public: Option<i32>,
 }
 
 /// How many pods.

@@ -21,7 +21,7 @@ use ras_core::fetched::jobs::JobState;
 use ras_core::fetched::pods::passwords;
 use ras_core::fetched::record::RENDER_CONTAINER;
 use ras_core::fetched::record::{
-    ClaimState, DeploymentState, Detail, Fields, Marks, Owner, Record, StatefulSetState, stopped,
+    ClaimState, DeploymentState, Detail, Fields, Marks, Owner, Record, ServiceState, StatefulSetState, stopped,
 };
 use ras_core::kind::Kind;
 use ras_core::plain_text::plain;
@@ -65,7 +65,7 @@ pub fn record(kind: Kind, meta: &ObjectMeta) -> Record {
                 ..StatefulSetState::default()
             }),
             Kind::Job => Detail::Job(JobState::of(meta)),
-            Kind::Service => Detail::Service(Box::default()),
+            Kind::Service => Detail::Service(ServiceState::default()),
             Kind::PersistentVolumeClaim => Detail::Claim(ClaimState {
                 facts: None,
                 applies_class: applies(managed, "/f:spec/f:storageClassName"),
@@ -165,12 +165,38 @@ pub fn claim(object: &PersistentVolumeClaim) -> Record {
     record
 }
 
-/// Keeps the addresses, to which names of the drive may lead. A Service without one has `None`.
+/// Keeps the addresses: names of the drive lead to those in the cluster, and people to those of a load balancer.
 pub fn service(object: &Service) -> Record {
     let mut record = record(Kind::Service, &object.metadata);
-    let addresses = object.spec.as_ref().and_then(|spec| spec.cluster_ips.as_ref());
-    let addresses = addresses.into_iter().flatten().filter(|address| *address != "None");
-    record.detail = Detail::Service(addresses.map(|address| address.as_str().into()).collect());
+    let spec = object.spec.as_ref();
+    let addresses = spec.and_then(|spec| spec.cluster_ips.as_ref()).into_iter().flatten();
+    let load_balancer = object.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let outside = load_balancer
+        .and_then(|status| status.ingress.as_ref())
+        .into_iter()
+        .flatten();
+    let ports = || spec.and_then(|spec| spec.ports.as_ref()).into_iter().flatten();
+    let public = outside
+        .filter_map(|one| one.ip.as_deref().or(one.hostname.as_deref()))
+        .flat_map(|host| {
+            ports().map(move |port| {
+                let protocol = port.protocol.as_deref().unwrap_or("TCP");
+                let host = if host.contains(':') {
+                    format!("[{host}]")
+                } else {
+                    plain(host, 253)
+                };
+                format!("{host}:{}/{protocol}", port.port).into()
+            })
+        });
+    record.detail = Detail::Service(ServiceState {
+        // A Service without one has `None`.
+        addresses: addresses
+            .filter(|address| *address != "None")
+            .map(|address| address.as_str().into())
+            .collect(),
+        public: public.take(64).collect(),
+    });
     record
 }
 

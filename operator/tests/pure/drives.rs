@@ -178,6 +178,7 @@ fn port(index: i32) -> impl Strategy<Value = Port> {
             port,
             protocol: (udp && path.is_none()).then_some(Protocol::Udp),
             path,
+            ..Port::default()
         })
 }
 

@@ -28,6 +28,7 @@ mod migrations;
 mod planned;
 #[cfg(test)]
 mod pod_settings;
+#[cfg(test)]
 mod pods;
 #[cfg(test)]
 mod properties;
@@ -41,6 +42,7 @@ mod routes_and_policies;
 mod secrets;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
 mod sharing;
 #[cfg(test)]
 mod tenancy;

@@ -46,6 +46,7 @@ mod schema;
 mod secrecy;
 mod secrets;
 mod seen;
+mod sharing;
 mod storage;
 mod suspend_and_pause;
 mod tenancy;

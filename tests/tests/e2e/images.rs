@@ -120,7 +120,11 @@ fn busybox(tools: &Tools, folder: &Path) -> Result<PathBuf, Error> {
         .user(NOBODY)
         .environment(&["PATH=/bin"])
         .command(&["/bin/sh"]);
-    for name in ["cat", "echo", "id", "ls", "mkdir", "nslookup", "sh", "sleep", "wget"] {
+    let programs = [
+        "cat", "cp", "echo", "grep", "hostname", "id", "ls", "mkdir", "nslookup", "rm", "sh", "sleep", "test", "touch",
+        "wget",
+    ];
+    for name in programs {
         image = image.link(&format!("/bin/{name}"), "busybox");
     }
     image.write(folder)

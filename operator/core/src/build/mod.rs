@@ -75,6 +75,7 @@ pub fn build(plan: &Plan<'_>) -> Desired {
         services: services
             .iter()
             .filter_map(|service| service::build(drive, service))
+            .chain(services.iter().filter_map(|service| service::public(drive, service)))
             .chain(database.service)
             .collect(),
         stateful_sets: database.server.into_iter().collect(),

@@ -78,6 +78,13 @@ fn ingress(plan: &Plan<'_>, service: &ValidService) -> Vec<NetworkPolicyIngressR
             ports: Some(ports),
         });
     }
+    if let Some(ports) = unless_empty(service.ports().filter(|port| port.public.is_some()).map(port)) {
+        let ranges = drive.public_ports.source_ranges.iter();
+        rules.push(NetworkPolicyIngressRule {
+            from: Some(ranges.map(|cidr| range(cidr, &[])).collect()),
+            ports: Some(ports),
+        });
+    }
     if let (Some(monitoring), Some(metrics)) = (&drive.monitoring, &service.metrics) {
         let from = monitoring.namespace.as_deref().map_or_else(any_namespace, namespace);
         rules.push(NetworkPolicyIngressRule {

@@ -143,8 +143,8 @@ pub enum Detail {
     Job(JobState),
     /// Of a `PersistentVolumeClaim`.
     Claim(ClaimState),
-    /// Of a Service: its addresses.
-    Service(Box<[Arc<str>]>),
+    /// Of a Service.
+    Service(ServiceState),
     /// Of an object that another operator brings to life.
     Foreign(ForeignState),
 }
@@ -192,10 +192,10 @@ impl Detail {
         }
     }
 
-    /// The addresses of a Service.
-    pub fn service(self) -> Option<Box<[Arc<str>]>> {
+    /// What is known of a Service.
+    pub fn service(self) -> Option<ServiceState> {
         match self {
-            Self::Service(addresses) => Some(addresses),
+            Self::Service(state) => Some(state),
             Self::None
             | Self::Secret(_)
             | Self::Deployment(_)
@@ -246,6 +246,15 @@ impl Detail {
             _ => {}
         }
     }
+}
+
+/// How a Service stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Its addresses in the cluster.
+    pub addresses: Box<[Arc<str>]>,
+    /// Where a load balancer publishes its ports, such as `203.0.113.7:10000/UDP`.
+    pub public: Box<[Arc<str>]>,
 }
 
 /// How a `PersistentVolumeClaim` stands.

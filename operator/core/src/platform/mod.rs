@@ -3,6 +3,7 @@
 mod error;
 mod network;
 mod object_store;
+mod public_ports;
 mod resources;
 mod tenancy;
 
@@ -17,6 +18,7 @@ pub use error::{API_VERSION, PlatformError};
 use network::is_namespace;
 pub use network::{DnsConfig, NetworkConfig};
 pub use object_store::{ObjectStoreConfig, ProgramsConfig, UsageConfig};
+pub use public_ports::PublicPortsConfig;
 pub use resources::{Amounts, ContainersConfig, ResourcesConfig};
 pub use tenancy::{TenancyConfig, is_of_control_plane};
 
@@ -55,6 +57,8 @@ pub struct PlatformConfig {
     pub listener_checks: ListenerChecksConfig,
     /// What pods of drives may connect to.
     pub network: NetworkConfig,
+    /// Which ports of drives may be reached from outside the cluster without HTTP.
+    pub public_ports: PublicPortsConfig,
     /// What drives may use of what they share with other namespaces.
     pub tenancy: TenancyConfig,
     /// Where buckets live. Absent: drives cannot have any.
@@ -77,6 +81,7 @@ impl Default for PlatformConfig {
             cache: CacheConfig::default(),
             listener_checks: ListenerChecksConfig::default(),
             network: NetworkConfig::default(),
+            public_ports: PublicPortsConfig::default(),
             tenancy: TenancyConfig::default(),
             object_store: None,
         }
@@ -281,6 +286,7 @@ pub fn parse(text: &str) -> Result<PlatformConfig, PlatformError> {
         }
     }
     network::check(&config.network)?;
+    public_ports::check(&config.public_ports)?;
     resources::check(&config)?;
     tenancy::check(&config.tenancy)?;
     if let Some(store) = &config.object_store {

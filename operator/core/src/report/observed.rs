@@ -19,6 +19,8 @@ use crate::report::{listeners, services};
 pub struct Observed {
     /// Its Deployments, by their name in Kubernetes.
     pub deployments: BTreeMap<String, DeploymentState>,
+    /// Where load balancers publish ports, by the names of the services in the drive.
+    pub public_addresses: BTreeMap<String, Vec<String>>,
     /// What is wrong with its pods.
     pub pod_failures: Vec<PodFailure>,
     /// Whether the data that it uses is still there.

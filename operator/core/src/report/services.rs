@@ -69,6 +69,7 @@ pub fn statuses(
                 image: service.image.clone(),
                 migration: migration(&service.name),
                 volumes: volumes(drive_name, service),
+                public_addresses: observed.public_addresses.get(&service.name).cloned().unwrap_or_default(),
                 ..ServiceStatus::default()
             };
             let applied = verdict.applied();
@@ -134,6 +135,18 @@ pub fn statuses(
             }
             status.ready = state.ready_of_present();
             if state.is_complete() && step.is_none() {
+                let asked = plan.and_then(|plan| plan.services.iter().find(|one| one.name == service.name));
+                let is_public = asked.is_some_and(|asked| asked.ports().any(|port| port.public.is_some()));
+                if is_public && status.public_addresses.is_empty() && !drive.spec.is_suspended() {
+                    let name = names::public_service(drive_name, &service.name);
+                    status.message = Some(format!(
+                        "no load balancer has given Service {name} an address yet: see `kubectl describe service {name}`"
+                    ));
+                    return Shown {
+                        reason: Reason::WaitingFor,
+                        ..unfinished(status)
+                    };
+                }
                 return Shown {
                     complete: true,
                     reason: Reason::ServicesAvailable,

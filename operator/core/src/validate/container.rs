@@ -338,6 +338,7 @@ fn ports(field: &str, ports: &[Port], found: &mut FieldErrors) -> Vec<ValidPort>
             port: port.port,
             protocol: port.protocol.unwrap_or_default(),
             path: port.path.clone(),
+            public: port.public.as_ref().map(|public| public.port.unwrap_or(port.port)),
         })
         .collect()
 }

@@ -25,6 +25,7 @@ mod monitoring;
 mod mounts;
 mod pod_metadata;
 mod probe;
+mod public_ports;
 mod quantity;
 mod rotation;
 mod scheduling;
@@ -134,6 +135,7 @@ pub fn validate(
         operator_resources: quantity::given(platform.operator_containers.amounts()),
         listener_checks: platform.listener_checks.enabled,
         network: platform.network.clone(),
+        public_ports: platform.public_ports.clone(),
         migration_requests: migration::requests(drive.metadata.annotations.as_ref()),
         name,
     };

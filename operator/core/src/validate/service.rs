@@ -1,13 +1,15 @@
 //! One service: how many pods, how they are replaced, where they keep data and how they are probed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::spec::{AccessMode, Autoscaling, EgressRule, EnvVar, Metrics, RolloutStrategy, Service, Uses, Volume};
 
 use super::field_errors::FieldErrors;
 use super::labels;
 use super::sources::Sources;
-use super::{bindings, claims, container, files, migration, mounts, pod_metadata, probe, quantity, scheduling};
+use super::{
+    bindings, claims, container, files, migration, mounts, pod_metadata, probe, public_ports, quantity, scheduling,
+};
 use crate::cidr;
 use crate::names as child;
 use crate::names::RENDER_CONTAINER;
@@ -46,6 +48,12 @@ pub(super) fn read(
     let init_containers = container::init_containers(&field, service, sources, found);
     container::names_differ(&field, service, found);
     container::shared_ports(&field, service, found);
+    let mut taken = BTreeMap::new();
+    public_ports::check(&field, &program, &platform.public_ports, &mut taken, found);
+    for (index, sidecar) in sidecars.iter().enumerate() {
+        let field = format!("{field}.sidecars[{index}]");
+        public_ports::check(&field, sidecar, &platform.public_ports, &mut taken, found);
+    }
     mounts::check(&field, service, found);
     labels::twice(
         &format!("{field}.volumes"),

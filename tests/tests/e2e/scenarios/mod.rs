@@ -5,6 +5,7 @@ mod node;
 mod operator;
 mod programs;
 mod ras;
+mod sharing;
 mod stores;
 mod upgrades;
 mod uses;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(upgrades::all());
     all.extend(stores::all());
     all.extend(uses::all());
+    all.extend(sharing::all());
     all.extend(programs::all());
     all.extend(operator::all());
     all.extend(node::all());
