@@ -1,0 +1,316 @@
+//! Services with their containers, environment, ports, volumes, probes and migrations. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ras_crds::spec::{
+    AccessMode, DeletionPolicy, EgressRule, File, PodSecurity, Protocol, PullPolicy, RolloutStrategy, Scheduling,
+};
+
+use crate::valid::database::ValidAuthority;
+use crate::valid::secret::UsedSecret;
+
+/// One program of the portal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidService {
+    /// Name in the drive.
+    pub name: String,
+    /// Name of its Deployment, Service and so on.
+    pub child: String,
+    /// The program.
+    pub container: ValidContainer,
+    /// Helper containers.
+    pub sidecars: Vec<ValidContainer>,
+    /// How many pods.
+    pub replicas: Replicas,
+    /// How a new version replaces the old one.
+    pub rollout: RolloutStrategy,
+    /// Files put in place before the program starts.
+    pub files: Vec<File>,
+    /// Storage.
+    pub volumes: Vec<ValidVolume>,
+    /// How Kubernetes finds out that the program serves.
+    pub probe: Probe,
+    /// Where metrics are.
+    pub metrics: Option<ValidMetrics>,
+    /// Seconds a pod gets to finish.
+    pub termination_grace_period_seconds: i64,
+    /// Seconds it keeps running before SIGTERM. Absent: the default for its ports and its rollout.
+    pub pre_stop_sleep_seconds: Option<i64>,
+    /// Which nodes.
+    pub scheduling: Scheduling,
+    /// What it needs beyond restricted pod security.
+    pub pod_security: PodSecurity,
+    /// The only addresses outside the drive it may connect to. Absent: not restricted.
+    pub egress: Option<Vec<EgressRule>>,
+    /// Buckets that it uses, by their names in the drive.
+    pub buckets: BTreeSet<String>,
+    /// Databases that it uses, by their names.
+    pub databases: BTreeSet<String>,
+    /// Where the certificates are by which its database server is known, where there are some.
+    pub database_authority: Option<ValidAuthority>,
+    /// Backing services that other operators keep.
+    pub bindings: Vec<ValidBinding>,
+    /// What has to run before a version of it starts.
+    pub migration: Option<ValidMigration>,
+}
+
+/// A backing service that another operator keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidBinding {
+    /// Name in the service.
+    pub name: String,
+    /// The Secret that says how to reach it.
+    pub secret: UsedSecret,
+    /// Files, each with the key of the Secret it holds. None: every key, under its own name.
+    pub keys: Vec<(String, String)>,
+    /// Files that hold no secret, with what is in them.
+    pub values: Vec<(String, String)>,
+    /// Whether a changed Secret restarts nothing.
+    pub reload: bool,
+}
+
+/// What has to run before a version of a service starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidMigration {
+    /// What runs: the service's image, in the migration's environment.
+    pub container: ValidContainer,
+    /// Seconds it may take, its retries included.
+    pub timeout_seconds: i64,
+    /// How often it is tried again by itself.
+    pub retries: i32,
+    /// Buckets that it uses, by their names in the drive.
+    pub buckets: BTreeSet<String>,
+    /// Databases that it uses, by their names.
+    pub databases: BTreeSet<String>,
+    /// Where the certificates are by which its database server is known, where there are some.
+    pub database_authority: Option<ValidAuthority>,
+    /// Backing services that other operators keep.
+    pub bindings: Vec<ValidBinding>,
+    /// The only addresses outside the drive it may connect to. Absent: not restricted.
+    pub egress: Option<Vec<EgressRule>>,
+}
+
+impl ValidService {
+    /// Every port of the pod, the program's first.
+    pub fn ports(&self) -> impl Iterator<Item = &ValidPort> {
+        self.containers().flat_map(|container| &container.ports)
+    }
+
+    /// The program and its helpers.
+    pub fn containers(&self) -> impl Iterator<Item = &ValidContainer> {
+        std::iter::once(&self.container).chain(&self.sidecars)
+    }
+}
+
+/// One container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidContainer {
+    /// Name in the pod.
+    pub name: String,
+    /// Image.
+    pub image: String,
+    /// When it is pulled.
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Entry point.
+    pub command: Vec<String>,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Directory in which it starts. Absent: the image's own.
+    pub working_dir: Option<String>,
+    /// Environment, in order.
+    pub env: Vec<ValidEnv>,
+    /// Whole secrets as environment.
+    pub env_from: Vec<ValidEnvFrom>,
+    /// What it listens on.
+    pub ports: Vec<ValidPort>,
+    /// CPU and memory; memory has a limit.
+    pub resources: ValidResources,
+}
+
+/// CPU and memory with defaults filled in, as Kubernetes' texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValidResources {
+    /// What is promised.
+    pub requests: BTreeMap<String, String>,
+    /// What may not be exceeded.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidEnv {
+    /// Name.
+    pub name: String,
+    /// Where its value is from. Of a variable about a database login: while programs use the first login.
+    pub source: EnvSource,
+    /// Where its value is from while programs use the second login, where that is something else.
+    pub with_second_login: Option<EnvSource>,
+}
+
+impl ValidEnv {
+    /// A variable that no database login has to do with.
+    pub fn new(name: impl Into<String>, source: EnvSource) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            with_second_login: None,
+        }
+    }
+}
+
+/// Where a variable's value is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvSource {
+    /// The spec.
+    Value(String),
+    /// A key of a Secret, which the pod reads.
+    Secret {
+        /// The Secret.
+        secret: UsedSecret,
+        /// The key.
+        key: String,
+    },
+}
+
+/// A whole secret as environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidEnvFrom {
+    /// The Secret.
+    pub secret: UsedSecret,
+    /// Put before each key.
+    pub prefix: Option<String>,
+}
+
+/// One port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidPort {
+    /// Name, unique in the pod.
+    pub name: String,
+    /// Number.
+    pub port: i32,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Path prefix that leads to it.
+    pub path: Option<String>,
+}
+
+/// How many pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// This many.
+    Fixed(i32),
+    /// One to begin with, then whatever `kubectl scale` says.
+    Open,
+    /// By load.
+    Autoscaled {
+        /// Fewest.
+        min: i32,
+        /// Most.
+        max: i32,
+        /// Percent of the CPU request to aim at.
+        cpu: Option<i32>,
+        /// Percent of the memory request to aim at.
+        memory: Option<i32>,
+    },
+}
+
+impl Replicas {
+    /// Pods of a Deployment that is made anew.
+    pub fn initial(&self) -> i32 {
+        match self {
+            Self::Fixed(count) => *count,
+            Self::Open => 1,
+            Self::Autoscaled { min, .. } => *min,
+        }
+    }
+}
+
+/// One volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidVolume {
+    /// Name in the service.
+    pub name: String,
+    /// Where it is mounted.
+    pub path: String,
+    /// What it is made of.
+    pub source: VolumeSource,
+}
+
+/// What a volume is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A claim of our own.
+    Claim {
+        /// Name of the claim.
+        claim: String,
+        /// Size.
+        size: String,
+        /// Storage class; absent: the cluster's default.
+        storage_class: Option<String>,
+        /// Who may mount it at the same time.
+        access_mode: AccessMode,
+        /// What happens to it in the end.
+        deletion_policy: DeletionPolicy,
+    },
+    /// A claim of somebody else.
+    Existing {
+        /// Name of the claim.
+        claim: String,
+    },
+    /// Space that lives as long as its pod.
+    Scratch {
+        /// Most it may hold.
+        size_limit: String,
+        /// Whether it is kept in memory.
+        memory: bool,
+    },
+}
+
+impl VolumeSource {
+    /// Whether one pod (or node) alone can mount it, as far as the spec tells.
+    pub fn is_single_writer(&self) -> bool {
+        matches!(self, Self::Claim { access_mode, .. } if *access_mode != AccessMode::ReadWriteMany)
+    }
+}
+
+/// How Kubernetes finds out that a program serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It cannot: the program listens on nothing.
+    None,
+    /// Nothing was said: ready once this TCP port (by name) accepts connections.
+    Guessed(String),
+    /// As the spec says.
+    Asked {
+        /// The port.
+        port: ValidPort,
+        /// What is asked of it.
+        check: Check,
+        /// Seconds until it has to answer for the first time.
+        startup_seconds: i32,
+        /// Seconds between two checks.
+        period_seconds: i32,
+        /// Seconds one check may take.
+        timeout_seconds: i32,
+    },
+}
+
+/// What a probe asks of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A connection.
+    Tcp,
+    /// An HTTP GET of this path.
+    Http(String),
+    /// gRPC's health protocol.
+    Grpc,
+}
+
+/// Where metrics are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidMetrics {
+    /// The port.
+    pub port: ValidPort,
+    /// The path.
+    pub path: String,
+}
