@@ -10,7 +10,7 @@ use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStat
 use crate::controller::context::Context;
 use crate::informer::store::DriveKey;
 use ras_core::bucket::request::Owner as BucketOwner;
-use ras_core::bucket::state::State;
+use ras_core::bucket::state::BucketPhase;
 use ras_core::cache;
 use ras_core::fetched::pods::{PodFailureKind, after};
 use ras_core::fetched::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
@@ -152,9 +152,9 @@ fn buckets_of(
                 BucketState::Pending | BucketState::Removing | BucketState::Retained => (false, false),
             };
             let known = known(recorded);
-            let lost = known.as_ref().map(|state| matches!(state, State::Lost { .. }));
+            let lost = known.as_ref().map(|state| matches!(state, BucketPhase::Lost { .. }));
             let facts = BucketFacts {
-                there: lost != Some(true) && (was_there || known.as_ref().is_some_and(State::is_there)),
+                there: lost != Some(true) && (was_there || known.as_ref().is_some_and(BucketPhase::is_there)),
                 lost: lost.unwrap_or(was_lost),
                 accepted: data::accepts(drive, &recorded.name, recorded.identity.as_deref().unwrap_or_default()),
                 recorded: recorded.clone(),

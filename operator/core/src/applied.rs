@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ras_crds::Reason;
 
-use crate::bucket::state::{State, View};
+use crate::bucket::state::{BucketPhase, View};
 use crate::build::Desired;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
@@ -14,7 +14,7 @@ use crate::retry::Retry;
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ApplyOutcome {
     /// The desired state that apply worked on.
     pub desired: Desired,
     /// What was written.
@@ -29,7 +29,7 @@ pub struct Outcome {
     pub buckets: Buckets,
 }
 
-impl Outcome {
+impl ApplyOutcome {
     /// Whether the namespace is being deleted, and nothing more can be written in it.
     pub fn is_final(&self) -> bool {
         self.blocked.iter().any(|one| one.retry == Retry::Never)
@@ -39,7 +39,7 @@ impl Outcome {
     pub fn obstacle(&self, kind: Kind, name: &str) -> Option<(Reason, String)> {
         let is_it = |child: &ChildKey| child.kind == kind && *child.name == *name;
         if let Some(one) = self.blocked.iter().find(|one| is_it(&one.child)) {
-            return Some((one.reason, one.told()));
+            return Some((one.reason, one.text()));
         }
         let (child, needed) = self.waiting.iter().find(|(child, _)| is_it(child))?;
         let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
@@ -94,7 +94,7 @@ pub struct Blocked {
 
 impl Blocked {
     /// The child and why it could not be written.
-    pub fn told(&self) -> String {
+    pub fn text(&self) -> String {
         let child = self.child.to_string();
         if self.message.starts_with(&child) {
             self.message.clone()
@@ -133,7 +133,7 @@ pub enum Known {
 
 impl Known {
     /// How it stands, if there is a store.
-    pub fn state(&self) -> Option<&State> {
+    pub fn state(&self) -> Option<&BucketPhase> {
         match self {
             Self::View(view) => Some(&view.state),
             Self::NoStore | Self::Unrecorded => None,

@@ -328,8 +328,11 @@ mod tests {
         assert_eq!(warning(&[], None), None);
         assert_eq!(warning(&[], Some(SslMode::Disable)), None);
         for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
-            let told = warning(&[("sslmode", mode)], None).expect("a warning");
-            assert!(told.contains("verify-full") && told.contains("Secret"), "{told}");
+            let message = warning(&[("sslmode", mode)], None).expect("a warning");
+            assert!(
+                message.contains("verify-full") && message.contains("Secret"),
+                "{message}"
+            );
         }
     }
 

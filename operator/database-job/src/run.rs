@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::inputs::{Admin, Password, password};
 use crate::plan::plan;
 use crate::postgres::Postgres;
-use crate::step::Step;
+use crate::step::ServerStep;
 use ras_core::database::report::{Cause, ExitCode, Problem, Report};
 use ras_core::database::request::{OLDEST_VERSION, Request};
 
@@ -150,7 +150,7 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
         report.no_longer_managed = plan.no_longer_managed;
         problems.extend(plan.problems);
         let mut moved = false;
-        let mut failed: Vec<Step> = Vec::new();
+        let mut failed: Vec<ServerStep> = Vec::new();
         for step in plan.steps {
             if failed.iter().any(|earlier| blocks(earlier, &step)) {
                 failed.push(step);
@@ -182,22 +182,24 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
 }
 
 /// `step` is impossible after `failed` failed.
-fn blocks(failed: &Step, step: &Step) -> bool {
+fn blocks(failed: &ServerStep, step: &ServerStep) -> bool {
     match failed {
         // A login that cannot become its owner must not get a password.
-        Step::CreateRole { role } | Step::JoinOwner { role, .. } | Step::BecomeOwner { role, .. } => {
+        ServerStep::CreateRole { role } | ServerStep::JoinOwner { role, .. } | ServerStep::BecomeOwner { role, .. } => {
             step.roles().contains(&role.as_str())
         }
-        Step::ActAsOwner { owner, .. } => matches!(step, Step::CreateDatabase { owner: of, .. } if of == owner),
-        Step::CreateDatabase { database, .. } => step.database() == Some(database),
+        ServerStep::ActAsOwner { owner, .. } => {
+            matches!(step, ServerStep::CreateDatabase { owner: of, .. } if of == owner)
+        }
+        ServerStep::CreateDatabase { database, .. } => step.database() == Some(database),
         _ => false,
     }
 }
 
 /// The problem of a step that succeeded and is planned again.
-fn ineffective(step: &Step) -> Problem {
+fn ineffective(step: &ServerStep) -> Problem {
     let (cause, message) = match step {
-        Step::SetPassword { role } => (
+        ServerStep::SetPassword { role } => (
             Cause::WrongPassword,
             format!(
                 "the password of role {role} was set, and the server still does not accept it: see whether the role has \

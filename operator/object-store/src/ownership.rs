@@ -2,7 +2,7 @@
 
 use ras_crds::labels;
 
-use crate::observed::{Observed, Seen};
+use crate::snapshot::{BucketSnapshot, Seen};
 use ras_core::bucket::request::Owner;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Ownership {
     },
 }
 
-pub fn ownership(bucket: &str, observed: &Observed, owner: &Owner) -> Ownership {
+pub fn ownership(bucket: &str, observed: &BucketSnapshot, owner: &Owner) -> Ownership {
     if !observed.exists {
         return Ownership::Missing;
     }

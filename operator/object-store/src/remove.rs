@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::failure::Failure;
-use crate::observed::StoredLock;
 use crate::ownership::{Ownership, ownership};
+use crate::snapshot::StoredLock;
 use crate::store::{Entry, EntryKind, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::{Feature, Owner};
 use ras_core::bucket::state::{Manner, Removal};

@@ -14,9 +14,9 @@ use ras_crds::{BucketStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use super::context::Context;
 use crate::apply::buckets::depart;
-use crate::controller::drive_watch::Stored;
 use crate::controller::reconcile_error::Error;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
+use crate::controller::stored_drive::StoredDrive;
 use crate::controller::{events, finalizer, live_read};
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::ReconcileResult;
@@ -25,11 +25,15 @@ use ras_core::report;
 use ras_core::valid::RemovalRequests;
 
 /// Removes what is to be removed, and lets the drive go when that is done.
-pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(ReconcileResult, Action), Error> {
+pub async fn cleanup(
+    key: &DriveKey,
+    stored: &StoredDrive,
+    context: &Context,
+) -> Result<(ReconcileResult, Action), Error> {
     let now = &Time(Timestamp::now());
     let (meta, drive) = match &stored.0 {
         Ok(drive) => (&drive.metadata, Some(drive)),
-        Err(invalid) => (&invalid.metadata, None),
+        Err(without_spec) => (&without_spec.metadata, None),
     };
     if !finalizer::is_there(meta) {
         if let Some(bucket_controller) = &context.child_client.bucket_controller {

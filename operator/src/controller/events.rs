@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::events::EventType;
 use ras_core::applied::Known;
 use ras_core::applied::Taken;
-use ras_core::applied::{Changes, Outcome};
-use ras_core::bucket::state::{BucketChangeKind, Removal, State};
+use ras_core::applied::{ApplyOutcome, Changes};
+use ras_core::bucket::state::{BucketChangeKind, BucketPhase, Removal};
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::plan::bucket_removal::{self, BucketRemoval, RemovalDecision};
@@ -23,7 +23,7 @@ use crate::informer::store::DriveKey;
 
 /// Reports what was applied.
 pub fn applied(
-    outcome: &Outcome,
+    outcome: &ApplyOutcome,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
     drive: &RecruitmentDrive,
@@ -39,7 +39,7 @@ pub fn applied(
 }
 
 /// Reports what was written.
-fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+fn changes(outcome: &ApplyOutcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
     let changes = &outcome.changes;
     if changes.is_empty() {
         return;
@@ -91,21 +91,21 @@ fn changes(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context:
 
 /// Who changed what, as far as that is known: fields that somebody removed have no owner.
 fn who<'a>(taken: impl Iterator<Item = &'a Taken>) -> String {
-    let mut told: Vec<String> = taken
+    let mut changes: Vec<String> = taken
         .filter(|one| !one.managers.is_empty())
         .map(|one| format!("{} by {}", one.field, one.managers.join(" and ")))
         .collect();
-    told.sort();
-    told.dedup();
-    if told.is_empty() {
+    changes.sort();
+    changes.dedup();
+    if changes.is_empty() {
         String::new()
     } else {
-        format!(" ({})", told.join(", "))
+        format!(" ({})", changes.join(", "))
     }
 }
 
 /// Tells what was set up or repaired in the object store.
-fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
+fn buckets(outcome: &ApplyOutcome, key: &DriveKey, drive: &RecruitmentDrive, context: &Context) {
     for (name, known) in &outcome.buckets.kept {
         let Known::View(view) = known else { continue };
         let Some(news) = &view.news else { continue };
@@ -129,14 +129,20 @@ fn buckets(outcome: &Outcome, key: &DriveKey, drive: &RecruitmentDrive, context:
 
 /// Warns when a bucket begins to be deleted with its objects, and when that is done: nobody can undo it, and the drive that shows it
 /// in its status may be gone a moment later.
-pub fn departing(removal: &BucketRemoval, state: Option<&State>, key: &DriveKey, meta: &ObjectMeta, context: &Context) {
+pub fn departing(
+    removal: &BucketRemoval,
+    state: Option<&BucketPhase>,
+    key: &DriveKey,
+    meta: &ObjectMeta,
+    context: &Context,
+) {
     if removal.fate != RemovalDecision::Removed {
         return;
     }
     let (recorded, bucket) = (&removal.recorded, &removal.recorded.bucket);
     let (reason, note) = match state {
         None => return,
-        Some(State::Removed(Removal::Gone)) => {
+        Some(BucketPhase::Removed(Removal::Gone)) => {
             let objects = match recorded.removed {
                 Some(1) => "1 object".to_owned(),
                 Some(number) => format!("{number} objects"),
@@ -189,7 +195,7 @@ pub fn retained(buckets: &[BucketStatus], key: &DriveKey, meta: &ObjectMeta, con
 /// Warns of generated Secrets that were there before and were made again: their values are others. That is done, because deleting
 /// one is how a person asks for new values, and it is told, because it may have been an accident.
 fn regenerated(
-    outcome: &Outcome,
+    outcome: &ApplyOutcome,
     before: &RecruitmentDriveStatus,
     key: &DriveKey,
     drive: &RecruitmentDrive,

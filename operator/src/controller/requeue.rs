@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
-use ras_core::applied::Outcome;
+use ras_core::applied::ApplyOutcome;
 use ras_core::backoff;
 use ras_core::fetched::record::DeploymentState;
 use ras_core::plan::{Plan, listeners, secret_rotation};
@@ -66,7 +66,7 @@ fn has_just_stopped(observed: &Observed, before: &RecruitmentDriveStatus) -> boo
 pub fn after(
     key: &DriveKey,
     plan: &Plan<'_>,
-    outcome: &Outcome,
+    outcome: &ApplyOutcome,
     changes_at: Option<Timestamp>,
     context: &Context,
 ) -> (ReconcileResult, Action) {

@@ -96,7 +96,7 @@ fn problem(cause: Cause, database: Option<&str>) -> Problem {
     }
 }
 
-fn told(problems: Vec<Problem>) -> Report {
+fn report_of(problems: Vec<Problem>) -> Report {
     Report {
         server_version: Some("17.6".to_owned()),
         done: vec!["created database portal".to_owned()],
@@ -108,9 +108,9 @@ fn told(problems: Vec<Problem>) -> Report {
 fn status(drive: &RecruitmentDrive, fetched: &Fetched, before: &RecruitmentDriveStatus) -> RecruitmentDriveStatus {
     let valid = valid(drive, fetched);
     let plan = valid.plan();
-    let verdict = ReconcileOutcome::Paused(Some(&plan));
+    let result = ReconcileOutcome::Paused(Some(&plan));
     let now = Time(Timestamp::UNIX_EPOCH);
-    let mut status = report::status(drive, &Observed::default(), &verdict, before, &now);
+    let mut status = report::status(drive, &Observed::default(), &result, before, &now);
     status.database = record_of(&valid);
     status
 }

@@ -76,13 +76,14 @@ fn check(block: &str) -> Result<(), String> {
                     .map(drop)
                     .or_else(|problems| match problems.to_string() {
                         // What the platform has is not the block's matter.
-                        told if ["objectStore", "secrets.store", "tenancy."]
-                            .iter()
-                            .any(|field| told.contains(field)) =>
+                        problems
+                            if ["objectStore", "secrets.store", "tenancy."]
+                                .iter()
+                                .any(|field| problems.contains(field)) =>
                         {
                             Ok(())
                         }
-                        told => Err(told),
+                        problems => Err(problems),
                     })?;
             }
             Some(_) => {}

@@ -54,14 +54,11 @@ fn services(
     };
     let valid = valid(drive, &facts);
     let plan = valid.plan();
-    let verdict = ReconcileOutcome::Paused(Some(&plan));
+    let result = ReconcileOutcome::Paused(Some(&plan));
     let before = RecruitmentDriveStatus::default();
-    let shown = report::services::statuses(drive, observed, &verdict, &before, now);
+    let shown = report::services::statuses(drive, observed, &result, &before, now);
     let condition = report::services::condition(drive, &shown);
-    (
-        report::status(drive, observed, &verdict, &before, &Time(now)),
-        condition,
-    )
+    (report::status(drive, observed, &result, &before, &Time(now)), condition)
 }
 
 fn with(state: DeploymentState, pod_failures: Vec<PodFailure>) -> Observed {

@@ -56,7 +56,7 @@ pub fn mark(owner: &Owner, now: Timestamp) -> String {
 
 /// How a bucket stands.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum BucketPhase {
     /// Nothing is known yet.
     Pending,
     /// It is there and set up.
@@ -91,7 +91,7 @@ pub enum State {
     Removed(Removal),
 }
 
-impl State {
+impl BucketPhase {
     /// Whether the bucket is known to be there.
     pub fn is_there(&self) -> bool {
         matches!(
@@ -116,7 +116,7 @@ pub struct StoreError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// How it stands.
-    pub state: State,
+    pub state: BucketPhase,
     /// What is in it, and when it was counted.
     pub usage: Option<(Usage, Timestamp)>,
     /// Which bucket it is. Absent: it was never there, or its loss is accepted.
@@ -131,7 +131,7 @@ pub struct View {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded {
     /// How it stood. A bucket that was ready, or lost, is shown as that until it was looked at.
-    pub state: Option<State>,
+    pub state: Option<BucketPhase>,
     /// Whether it was there.
     pub was_there: bool,
     /// Which bucket it was.

@@ -308,7 +308,7 @@ fn wrong(pod: &Pod, container: &ContainerStatus) -> Option<Wrong> {
     }
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().filter(|reason| !ORDINARY.contains(reason))?;
-    let told = first_line(waiting.message.as_deref().unwrap_or_default());
+    let cause = first_line(waiting.message.as_deref().unwrap_or_default());
     let course = if UNPULLED.contains(&reason) {
         PodFailureKind::Unpulled
     } else {
@@ -319,24 +319,24 @@ fn wrong(pod: &Pod, container: &ContainerStatus) -> Option<Wrong> {
             let image = image_of(pod, &container.name).unwrap_or(&container.image);
             format!(". Correct the image {image}, push it, or name a Secret for its registry in spec.imagePullSecrets")
         }
-        _ if runs_as_root(&told) => {
+        _ if runs_as_root(&cause) => {
             ". Set podSecurity.runAsUser to the number of a user that the image can run as".to_owned()
         }
         _ => String::new(),
     };
     Some(Wrong {
         reason: reason.to_owned(),
-        message: format!("container {}: {told}{next}", container.name),
+        message: format!("container {}: {cause}{next}", container.name),
         course,
         is_old: false,
     })
 }
 
 /// The kubelet's sentences on a container that may not run as root and would, or may.
-fn runs_as_root(told: &str) -> bool {
+fn runs_as_root(cause: &str) -> bool {
     ["runAsNonRoot", "non-root", "run as root"]
         .iter()
-        .any(|word| told.contains(word))
+        .any(|word| cause.contains(word))
 }
 
 /// A container whose program ends again and again. The kubelet's own text names back-off times that change at each try; how it

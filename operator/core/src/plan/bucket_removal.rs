@@ -8,8 +8,8 @@ use ras_crds::spec::BucketDeletionPolicy;
 use ras_crds::{BucketState, BucketStatus, Reason};
 
 use crate::bucket::request::Settings;
+use crate::bucket::state::BucketPhase;
 use crate::bucket::state::Removal;
-use crate::bucket::state::State;
 use crate::fetched::Fetched;
 use crate::names;
 use crate::valid::{RemovalRequests, ValidDrive};
@@ -97,7 +97,7 @@ pub struct Asking<'a> {
 /// status.
 pub fn settle(
     bucket_removal: &BucketRemoval,
-    state: Option<&State>,
+    state: Option<&BucketPhase>,
     asking: Asking<'_>,
 ) -> (RemovalProgress, BucketStatus) {
     let BucketRemoval { recorded, fate } = bucket_removal;
@@ -121,10 +121,12 @@ pub fn settle(
     match (fate, state) {
         (RemovalDecision::Kept, _) if recorded.existing => (RemovalProgress::Gone, recorded.clone()),
         // Nothing of ours is left in it, nor in what is not there.
-        (RemovalDecision::Released, Some(State::Ready { .. } | State::Lost { .. })) => {
+        (RemovalDecision::Released, Some(BucketPhase::Ready { .. } | BucketPhase::Lost { .. })) => {
             (RemovalProgress::Gone, recorded.clone())
         }
-        (RemovalDecision::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
+        (RemovalDecision::Released, Some(BucketPhase::Failed { trouble, .. }))
+            if trouble.reason == Reason::BucketMissing =>
+        {
             (RemovalProgress::Gone, recorded.clone())
         }
         (RemovalDecision::Kept, _) if recorded.state == BucketState::Retained => {
@@ -149,28 +151,28 @@ pub fn settle(
                 way_out()
             ),
         ),
-        (_, Some(State::Failed { trouble, .. })) if trouble.unreachable && asking.overdue => kept(format!(
+        (_, Some(BucketPhase::Failed { trouble, .. })) if trouble.unreachable && asking.overdue => kept(format!(
             "the object store did not answer for too long, so it is kept ({})",
             trouble.message
         )),
-        (_, Some(State::Failed { trouble, removed, .. })) => {
+        (_, Some(BucketPhase::Failed { trouble, removed, .. })) => {
             let (progress, mut line) = blocked(trouble.reason, format!("{}; {}", trouble.message, way_out()));
             line.removed = more(*removed).or(line.removed);
             (progress, line)
         }
-        (_, Some(State::Removed(Removal::Gone))) => (RemovalProgress::Gone, line(BucketState::Removing, None)),
-        (_, Some(State::Removed(Removal::NotEmpty))) if *fate == RemovalDecision::RemovedIfEmpty => {
+        (_, Some(BucketPhase::Removed(Removal::Gone))) => (RemovalProgress::Gone, line(BucketState::Removing, None)),
+        (_, Some(BucketPhase::Removed(Removal::NotEmpty))) if *fate == RemovalDecision::RemovedIfEmpty => {
             kept("it is not empty, so it is kept with all that is in it".to_owned())
         }
-        (_, Some(State::Removed(Removal::NotOurs { whose }))) => kept(format!("it is left alone: {whose}")),
-        (_, Some(State::Removed(Removal::Locked { objects }))) => blocked(
+        (_, Some(BucketPhase::Removed(Removal::NotOurs { whose }))) => kept(format!("it is left alone: {whose}")),
+        (_, Some(BucketPhase::Removed(Removal::Locked { objects }))) => blocked(
             Reason::ObjectsLocked,
             format!(
                 "{objects} objects in bucket {bucket} are locked against deletion; it goes on when their locks have run out; {}",
                 way_out()
             ),
         ),
-        (_, Some(State::Removing { removed })) => {
+        (_, Some(BucketPhase::Removing { removed })) => {
             let mut line = line(BucketState::Removing, Some(EMPTYING.to_owned()));
             line.removed = more(*removed).or(line.removed);
             (RemovalProgress::Going, line)
@@ -178,11 +180,11 @@ pub fn settle(
         (
             _,
             Some(
-                State::Pending
-                | State::Changing
-                | State::Lost { .. }
-                | State::Ready { .. }
-                | State::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
+                BucketPhase::Pending
+                | BucketPhase::Changing
+                | BucketPhase::Lost { .. }
+                | BucketPhase::Ready { .. }
+                | BucketPhase::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
             ),
         ) => (
             RemovalProgress::Going,
@@ -372,7 +374,7 @@ mod tests {
             drive: "d",
             overdue: false,
         };
-        let failed = |reason| State::Failed {
+        let failed = |reason| BucketPhase::Failed {
             trouble: StoreError {
                 reason,
                 message: "why".to_owned(),
@@ -381,9 +383,9 @@ mod tests {
             there: true,
             removed: 0,
         };
-        let progress = |state: &State| settle(&bucket_removal, Some(state), asking).0;
+        let progress = |state: &BucketPhase| settle(&bucket_removal, Some(state), asking).0;
         assert_eq!(
-            progress(&State::Changing),
+            progress(&BucketPhase::Changing),
             RemovalProgress::Going,
             "our rules are still in it"
         );

@@ -62,9 +62,9 @@ pub fn record(
 
 /// How far a rotation is, or what one that is due waits for; and that the last one was rolled back.
 pub fn message(at: &DatabaseInput<'_>, standing: &RotationPhase, preparation: &DatabaseJob) -> Option<String> {
-    let told = rolled_back(at).map(|rolled_back| after_rollback(&rolled_back));
+    let rollback = rolled_back(at).map(|rolled_back| after_rollback(&rolled_back));
     let more = message_of(at, standing, preparation);
-    let parts: Vec<String> = told.into_iter().chain(more).collect();
+    let parts: Vec<String> = rollback.into_iter().chain(more).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 

@@ -71,7 +71,7 @@ impl RotationPhase {
     /// When it goes on by itself, where that is known.
     pub fn next(&self) -> Option<Timestamp> {
         match self {
-            Self::InUse(verdict) | Self::Ready(verdict) => verdict.next(),
+            Self::InUse(schedule) | Self::Ready(schedule) => schedule.next(),
             Self::Unrecorded | Self::Drawing | Self::Preparing | Self::Moving | Self::RollingBack => None,
         }
     }
@@ -166,9 +166,9 @@ pub fn phase(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase
         ..rotation.policy
     };
     let uid = at.drive.uid.as_deref().unwrap_or_default();
-    let verdict = at.calendar.verdict(policy, last, asked, uid);
-    if verdict != RotationSchedule::Now {
-        return RotationPhase::InUse(verdict);
+    let schedule = at.calendar.schedule(policy, last, asked, uid);
+    if schedule != RotationSchedule::Now {
+        return RotationPhase::InUse(schedule);
     }
     let wish = if asked {
         "it was asked to rotate"
@@ -218,7 +218,7 @@ fn under_way(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase
     let policy = at.database.rotation.policy;
     match at.calendar.permit(policy, "the next login of each owner works") {
         RotationSchedule::Now => RotationPhase::Moving,
-        verdict => RotationPhase::Ready(verdict),
+        schedule => RotationPhase::Ready(schedule),
     }
 }
 

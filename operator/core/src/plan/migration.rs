@@ -286,18 +286,18 @@ impl<'a> Migrating<'a> {
         });
         let Some(last) = ends.max_by_key(|end| end.at) else {
             // Its pod is gone, as after a node was, or when it was stopped; what was told of it stays told.
-            let told = self.recorded().filter(|recorded| recorded.job.as_deref() == Some(name));
-            let why = told.and_then(|recorded| recorded.message.clone());
+            let recorded = self.recorded().filter(|recorded| recorded.job.as_deref() == Some(name));
+            let why = recorded.and_then(|recorded| recorded.message.clone());
             return Failure {
                 at,
-                exit_code: told.and_then(|recorded| recorded.exit_code),
+                exit_code: recorded.and_then(|recorded| recorded.exit_code),
                 why: why.unwrap_or_else(|| self.why(reason)),
             };
         };
         Failure {
             at,
             exit_code: last.exit_code,
-            why: told(last).unwrap_or_else(|| self.why(reason)),
+            why: end_text(last).unwrap_or_else(|| self.why(reason)),
         }
     }
 
@@ -403,7 +403,7 @@ fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &Migrati
 }
 
 /// How a pod ended, in words.
-fn told(end: &PodEnd) -> Option<String> {
+fn end_text(end: &PodEnd) -> Option<String> {
     let code = end.exit_code.map(|code| format!("exit code {code}"));
     let head = match (code, &end.reason) {
         (Some(code), Some(reason)) => format!("{code} ({reason})"),

@@ -87,9 +87,9 @@ fn hashes(fetched: &Fetched, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Ha
             known: None,
         };
     }
-    let told: Stamps<'_> = stamps.iter().filter(|[name, ..]| is_known(name)).copied().collect();
+    let stamped: Stamps<'_> = stamps.iter().filter(|[name, ..]| is_known(name)).copied().collect();
     let known = Known {
-        told: hash(told).unwrap_or_else(|| "none".to_owned()),
+        stamped: hash(stamped).unwrap_or_else(|| "none".to_owned()),
         silent: stamps
             .iter()
             .filter(|[name, ..]| !is_known(name))
@@ -124,7 +124,7 @@ fn hashes(fetched: &Fetched, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Ha
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     /// The hash of the stamps of the others.
-    told: String,
+    stamped: String,
     /// Version and touch of each that has none.
     silent: BTreeMap<String, (String, String)>,
 }
@@ -133,7 +133,7 @@ impl Known {
     fn parse(text: &str) -> Self {
         let mut parts = text.split(' ');
         Self {
-            told: parts.next().unwrap_or_default().to_owned(),
+            stamped: parts.next().unwrap_or_default().to_owned(),
             silent: parts
                 .filter_map(|part| {
                     let (name, stamp) = part.split_once('=')?;
@@ -152,13 +152,13 @@ impl Known {
                 .get(name)
                 .is_some_and(|(old_version, old_touch)| old_version != version && old_touch == touch)
         };
-        self.told != before.told || self.silent.iter().any(is_written)
+        self.stamped != before.stamped || self.silent.iter().any(is_written)
     }
 }
 
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.told)?;
+        f.write_str(&self.stamped)?;
         for (name, (version, touch)) in &self.silent {
             write!(f, " {name}={version}/{touch}")?;
         }

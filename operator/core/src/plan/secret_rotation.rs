@@ -73,7 +73,7 @@ impl Calendar {
 
     /// Whether values drawn at `last` rotate, when `asked` for or by themselves. `drive` keeps drives apart that were
     /// made together; it is the same for everything of one drive.
-    pub fn verdict(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
+    pub fn schedule(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
         let due = policy.every.map(|every| due(last, every, drive, self.now));
         match due {
             _ if asked => self.permit(policy, "it was asked to rotate"),
@@ -86,17 +86,17 @@ impl Calendar {
     /// What rotates soon rotates with what rotates now, so that one roll-out does for all of it.
     pub fn together<'a>(&self, all: impl IntoIterator<Item = (&'a mut RotationSchedule, Policy)>) {
         let mut all: Vec<_> = all.into_iter().collect();
-        if !all.iter().any(|(verdict, _)| **verdict == RotationSchedule::Now) {
+        if !all.iter().any(|(schedule, _)| **schedule == RotationSchedule::Now) {
             return;
         }
-        for (verdict, policy) in &mut all {
-            let (RotationSchedule::At(at), Some(every)) = (&**verdict, policy.every) else {
+        for (schedule, policy) in &mut all {
+            let (RotationSchedule::At(at), Some(every)) = (&**schedule, policy.every) else {
                 continue;
             };
             let early = (every / 10).min(MOST_EARLY);
             let is_soon = at.duration_since(self.now) <= seconds(early);
             if is_soon && self.permit(*policy, "") == RotationSchedule::Now {
-                **verdict = RotationSchedule::Now;
+                **schedule = RotationSchedule::Now;
             }
         }
     }
@@ -148,7 +148,7 @@ pub fn schedules(drive: &ValidDrive, fetched: &Fetched, calendar: &Calendar) -> 
         // One that is not there is made, and then as new as can be.
         let facts = fetched.secrets.get(&secret.secret_name)?;
         let asked = secret.request.is_some() && facts.rotated_for != secret.request;
-        Some(calendar.verdict(secret.policy, facts.drawn_at?, asked, uid))
+        Some(calendar.schedule(secret.policy, facts.drawn_at?, asked, uid))
     };
     let mut schedules: BTreeMap<String, (RotationSchedule, Policy)> = drive
         .generated_secrets
@@ -225,16 +225,16 @@ mod tests {
     #[test]
     fn values_rotate_when_their_time_is_over_and_not_before() {
         let last = at(DRAWN);
-        let RotationSchedule::At(next) = calendar(days(DRAWN, 89), &[]).verdict(QUARTERLY, last, false, "d") else {
+        let RotationSchedule::At(next) = calendar(days(DRAWN, 89), &[]).schedule(QUARTERLY, last, false, "d") else {
             panic!("it rotates early");
         };
         assert!(next >= days(DRAWN, 90) && next <= days(DRAWN, 91), "{next}");
         assert_eq!(
-            calendar(days(DRAWN, 91), &[]).verdict(QUARTERLY, last, false, "d"),
+            calendar(days(DRAWN, 91), &[]).schedule(QUARTERLY, last, false, "d"),
             RotationSchedule::Now
         );
         assert_eq!(
-            calendar(next, &[]).verdict(QUARTERLY, last, false, "d"),
+            calendar(next, &[]).schedule(QUARTERLY, last, false, "d"),
             RotationSchedule::Now
         );
     }
@@ -244,10 +244,10 @@ mod tests {
         let calendar = calendar(days(DRAWN, 9_000), &[]);
         let never = Policy::default();
         assert_eq!(
-            calendar.verdict(never, at(DRAWN), false, "d"),
+            calendar.schedule(never, at(DRAWN), false, "d"),
             RotationSchedule::Unscheduled
         );
-        assert_eq!(calendar.verdict(never, at(DRAWN), true, "d"), RotationSchedule::Now);
+        assert_eq!(calendar.schedule(never, at(DRAWN), true, "d"), RotationSchedule::Now);
     }
 
     #[test]
@@ -259,17 +259,17 @@ mod tests {
         ];
         let end = at("2026-10-10T00:00:00Z");
         for asked in [false, true] {
-            let within = calendar(days(DRAWN, 92), &freezes).verdict(QUARTERLY, at(DRAWN), asked, "d");
+            let within = calendar(days(DRAWN, 92), &freezes).schedule(QUARTERLY, at(DRAWN), asked, "d");
             let RotationSchedule::Waits { until, why } = within else {
                 panic!("{within:?}")
             };
             assert_eq!(until, Some(end));
             assert!(why.contains("\"f2\""), "{why}");
         }
-        let before = calendar(days(DRAWN, 1), &freezes).verdict(QUARTERLY, at(DRAWN), false, "d");
+        let before = calendar(days(DRAWN, 1), &freezes).schedule(QUARTERLY, at(DRAWN), false, "d");
         assert_eq!(before, RotationSchedule::At(end));
         assert_eq!(
-            calendar(end, &freezes).verdict(QUARTERLY, at(DRAWN), false, "d"),
+            calendar(end, &freezes).schedule(QUARTERLY, at(DRAWN), false, "d"),
             RotationSchedule::Now
         );
     }
@@ -282,14 +282,14 @@ mod tests {
         };
         let mut calendar = calendar(days(DRAWN, 200), &[]);
         for asked in [false, true] {
-            let waits = calendar.verdict(policy, at(DRAWN), asked, "d");
+            let waits = calendar.schedule(policy, at(DRAWN), asked, "d");
             assert!(
                 matches!(&waits, RotationSchedule::Waits { until: None, why } if why.contains("keepWhileOpen")),
                 "{waits:?}"
             );
         }
         calendar.open = false;
-        assert_eq!(calendar.verdict(policy, at(DRAWN), false, "d"), RotationSchedule::Now);
+        assert_eq!(calendar.schedule(policy, at(DRAWN), false, "d"), RotationSchedule::Now);
     }
 
     #[test]
@@ -297,28 +297,28 @@ mod tests {
         // Two years ahead: it rotates once, and what it then records is the wrong time.
         let wrong = days(DRAWN, 730);
         assert_eq!(
-            calendar(wrong, &[]).verdict(QUARTERLY, at(DRAWN), false, "d"),
+            calendar(wrong, &[]).schedule(QUARTERLY, at(DRAWN), false, "d"),
             RotationSchedule::Now
         );
         assert!(matches!(
-            calendar(wrong, &[]).verdict(QUARTERLY, wrong, false, "d"),
+            calendar(wrong, &[]).schedule(QUARTERLY, wrong, false, "d"),
             RotationSchedule::At(_)
         ));
         // Put right again: what was recorded cannot be, so it rotates once more, and then has a time that can.
         let right = days(DRAWN, 1);
         assert_eq!(
-            calendar(right, &[]).verdict(QUARTERLY, wrong, false, "d"),
+            calendar(right, &[]).schedule(QUARTERLY, wrong, false, "d"),
             RotationSchedule::Now
         );
         assert!(matches!(
-            calendar(right, &[]).verdict(QUARTERLY, right, false, "d"),
+            calendar(right, &[]).schedule(QUARTERLY, right, false, "d"),
             RotationSchedule::At(_)
         ));
         // A clock that is minutes or days behind the one that recorded changes nothing.
         for behind in [1, 60, 89 * 86_400] {
             let now = at(DRAWN) - SignedDuration::from_secs(behind);
             assert!(matches!(
-                calendar(now, &[]).verdict(QUARTERLY, at(DRAWN), false, "d"),
+                calendar(now, &[]).schedule(QUARTERLY, at(DRAWN), false, "d"),
                 RotationSchedule::At(_)
             ));
         }
@@ -347,14 +347,14 @@ mod tests {
                 },
             ),
         ];
-        calendar.together(all.iter_mut().map(|(verdict, policy)| (verdict, *policy)));
-        let told: Vec<bool> = all
+        calendar.together(all.iter_mut().map(|(schedule, policy)| (schedule, *policy)));
+        let shown: Vec<bool> = all
             .iter()
-            .map(|(verdict, _)| *verdict == RotationSchedule::Now)
+            .map(|(schedule, _)| *schedule == RotationSchedule::Now)
             .collect();
-        assert_eq!(told, [true, true, false, false, false]);
+        assert_eq!(shown, [true, true, false, false, false]);
         let mut none = [(RotationSchedule::At(soon), QUARTERLY)];
-        calendar.together(none.iter_mut().map(|(verdict, policy)| (verdict, *policy)));
+        calendar.together(none.iter_mut().map(|(schedule, policy)| (schedule, *policy)));
         assert_eq!(none[0].0, RotationSchedule::At(soon));
     }
 
@@ -362,7 +362,7 @@ mod tests {
     fn drives_that_were_made_together_rotate_apart_and_each_always_at_the_same_time() {
         let next = |drive: &str| {
             calendar(at(DRAWN), &[])
-                .verdict(QUARTERLY, at(DRAWN), false, drive)
+                .schedule(QUARTERLY, at(DRAWN), false, drive)
                 .next()
         };
         assert_eq!(next("a"), next("a"));

@@ -6,12 +6,12 @@ use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::condition_update::ConditionUpdate;
+use crate::applied::ApplyOutcome;
 use crate::applied::Known;
-use crate::applied::Outcome;
 use crate::bucket::request::Origin;
 use crate::bucket::state::Identity;
 use crate::bucket::state::Usage;
-use crate::bucket::state::{NOTE_SEEN, State, View};
+use crate::bucket::state::{BucketPhase, NOTE_SEEN, View};
 use crate::plan::Plan;
 use crate::plan::bucket_removal::{Asking, RemovalProgress, settings_hash, settle};
 use crate::plan::data;
@@ -19,7 +19,7 @@ use crate::valid::ValidBucket;
 use crate::whole_seconds::whole_seconds;
 
 /// Each bucket's line in status: those that are asked for, then those that were.
-pub fn statuses(plan: &Plan<'_>, outcome: &Outcome) -> Vec<BucketStatus> {
+pub fn statuses(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Vec<BucketStatus> {
     let kept = plan.drive.buckets.iter().map(|bucket| {
         let known = outcome.buckets.kept.get(&bucket.name).unwrap_or(&Known::Unrecorded);
         line(plan, bucket, known)
@@ -33,7 +33,7 @@ pub fn statuses(plan: &Plan<'_>, outcome: &Outcome) -> Vec<BucketStatus> {
 }
 
 /// What keeps a bucket from being removed that the drive no longer asks for.
-pub fn blocked(plan: &Plan<'_>, outcome: &Outcome) -> Option<ConditionUpdate> {
+pub fn blocked(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Option<ConditionUpdate> {
     let mut all = plan.bucket_removals.iter().filter_map(|bucket_removal| {
         let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
         match settle(bucket_removal, known.state(), asking(plan)).0 {
@@ -69,7 +69,7 @@ pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
 /// `StorageReady`, where the drive has buckets.
 pub fn storage(
     plan: &Plan<'_>,
-    outcome: Option<&Outcome>,
+    outcome: Option<&ApplyOutcome>,
     at_risk: Option<&(Reason, String)>,
 ) -> Option<ConditionUpdate> {
     let type_ = ConditionType::StorageReady;
@@ -114,7 +114,7 @@ pub fn storage(
                 ));
             }
             Some(Known::View(View {
-                state: State::Failed { trouble, .. },
+                state: BucketPhase::Failed { trouble, .. },
                 ..
             })) => {
                 return Some(ConditionUpdate::new(
@@ -125,7 +125,7 @@ pub fn storage(
                 ));
             }
             Some(Known::View(View {
-                state: State::Ready { unsupported, .. },
+                state: BucketPhase::Ready { unsupported, .. },
                 usage,
                 ..
             })) => {
@@ -208,19 +208,19 @@ fn line(plan: &Plan<'_>, bucket: &ValidBucket, known: &Known) -> BucketStatus {
         line.usage = Some(shown(usage, Time(*counted_at)));
     }
     match &view.state {
-        State::Ready { region, unsupported } => {
+        BucketPhase::Ready { region, unsupported } => {
             line.state = BucketState::Ready;
             line.region.clone_from(region);
             line.settings = Some(settings_hash(&bucket.request.settings));
             line.unsupported = unsupported.iter().map(|feature| feature.as_str().to_owned()).collect();
         }
-        State::Failed { trouble, there, .. } => {
+        BucketPhase::Failed { trouble, there, .. } => {
             if *there {
                 line.state = BucketState::Failing;
             }
             line.message = Some(trouble.message.clone());
         }
-        State::Lost { to_another } => {
+        BucketPhase::Lost { to_another } => {
             line.state = if *to_another {
                 BucketState::Replaced
             } else {
@@ -228,12 +228,12 @@ fn line(plan: &Plan<'_>, bucket: &ValidBucket, known: &Known) -> BucketStatus {
             };
             line.message = Some(lost(plan, bucket, view, *to_another));
         }
-        State::Changing => {
+        BucketPhase::Changing => {
             // Not Ready, and no hash of settings: a restarted operator has to finish this.
             line.state = BucketState::Failing;
             line.message = Some("its settings are being changed".to_owned());
         }
-        State::Pending | State::Removing { .. } | State::Removed(_) => {
+        BucketPhase::Pending | BucketPhase::Removing { .. } | BucketPhase::Removed(_) => {
             line.message = Some("it is being set up".to_owned());
         }
     }
@@ -246,7 +246,7 @@ fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
     let same = before.filter(|before| before.identity == view.identity.as_ref().map(ToString::to_string));
     let noted = same.and_then(|before| before.last_seen.as_ref());
     let is_recent = |noted: &&Time| seen.as_second() - noted.0.as_second() < NOTE_SEEN;
-    let is_lost = matches!(view.state, State::Lost { .. });
+    let is_lost = matches!(view.state, BucketPhase::Lost { .. });
     match noted.filter(|noted| !is_lost && is_recent(noted)) {
         Some(noted) => Some(noted.clone()),
         None => Some(whole_seconds(seen)),

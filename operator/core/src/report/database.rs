@@ -5,7 +5,7 @@ use ras_crds::{ConditionType, DatabaseState, Reason, RecruitmentDriveStatus};
 
 use super::condition_update::ConditionUpdate;
 use super::observed::Observed;
-use crate::applied::{Blocked, Outcome};
+use crate::applied::{ApplyOutcome, Blocked};
 use crate::fetched::pods::worst;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
@@ -20,7 +20,7 @@ use crate::valid::DatabaseServer;
 pub fn condition(
     plan: &Plan<'_>,
     observed: &Observed,
-    outcome: Option<&Outcome>,
+    outcome: Option<&ApplyOutcome>,
     blocked: &[&Blocked],
     before: &RecruitmentDriveStatus,
 ) -> Option<ConditionUpdate> {
@@ -36,7 +36,7 @@ pub fn condition(
     }
     let condition = |reason, message: String| Some(ConditionUpdate::new(type_, false, reason, message));
     if let Some(one) = password(preparation, &at, blocked) {
-        return condition(one.reason, one.told());
+        return condition(one.reason, one.text());
     }
     match &preparation.progress {
         JobProgress::Recorded | JobProgress::Checking => {
@@ -46,15 +46,15 @@ pub fn condition(
         JobProgress::BlockedBy(waiting) => condition(waiting.reason, waiting.message.clone()),
         JobProgress::Running(why) => {
             let recorded = &at.facts.recorded;
-            let told = before
+            let reported = before
                 .conditions
                 .iter()
                 .find(|condition| condition.type_ == type_.as_str());
-            if let (true, Some(message), Some(told)) = (
+            if let (true, Some(message), Some(reported)) = (
                 recorded.failed.as_ref() == Some(&preparation.work),
                 &recorded.message,
-                told,
-            ) && let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == told.reason)
+                reported,
+            ) && let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == reported.reason)
             {
                 // The same is tried once more: nothing is better before it is known to be.
                 let stalls = message.starts_with(&never_ran(preparation));
@@ -103,7 +103,7 @@ fn password<'a>(preparation: &DatabaseJob, at: &DatabaseInput<'_>, blocked: &[&'
 }
 
 /// What the Job does, or why it is not there.
-fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&Outcome>) -> (Reason, String) {
+fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&ApplyOutcome>) -> (Reason, String) {
     let name = &preparation.job;
     if let Some(obstacle) = outcome.and_then(|outcome| outcome.obstacle(Kind::Job, name)) {
         return obstacle;
@@ -160,7 +160,7 @@ fn server(at: &DatabaseInput<'_>, observed: &Observed, blocked: &[&Blocked]) -> 
     }
     let in_the_way = blocked.iter().find(|one| is_named(&one.child, &database.child));
     if let Some(one) = in_the_way {
-        return Some(condition(one.reason, format!("the database server: {}", one.told())));
+        return Some(condition(one.reason, format!("the database server: {}", one.text())));
     }
     if matches!(database.server, DatabaseServer::CloudNativePG(_)) {
         let (reason, message) = database_job::cluster_trouble(at);

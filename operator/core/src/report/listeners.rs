@@ -48,7 +48,7 @@ fn stored(before: &RecruitmentDriveStatus) -> Option<&Condition> {
 }
 
 /// `ListenersReady`. Absent where there is nothing to check.
-pub fn told(
+pub fn condition(
     drive: &RecruitmentDrive,
     seen: Option<&Seen>,
     before: &RecruitmentDriveStatus,
@@ -59,9 +59,9 @@ pub fn told(
     };
     if drive.spec.is_suspended() {
         // Without its pods nothing is left of what was seen, but that there was something to see.
-        let was_told = stored(before).is_some();
+        let was_reported = stored(before).is_some();
         let message = "nothing runs while the drive is suspended";
-        let condition = was_told.then(|| ConditionUpdate::unknown(TYPE, Reason::Suspended, message));
+        let condition = was_reported.then(|| ConditionUpdate::unknown(TYPE, Reason::Suspended, message));
         return ListenerCondition {
             condition,
             gates: false,
@@ -139,17 +139,17 @@ fn checked(seen: &Seen) -> impl Iterator<Item = (&String, &PortFindings)> {
 }
 
 fn refusals(seen: &Seen) -> Vec<String> {
-    let told = |name: &str, (port, pods): &(Port, usize), of: usize| {
+    let text = |name: &str, (port, pods): &(Port, usize), of: usize| {
         let Port { name: port, number, .. } = port;
         format!("service {name}: port {port} ({number}) refuses connections in {pods} of {of} ready pods")
     };
     checked(seen)
-        .flat_map(|(name, found)| found.refused.iter().map(move |one| told(name, one, found.pods)))
+        .flat_map(|(name, found)| found.refused.iter().map(move |one| text(name, one, found.pods)))
         .collect()
 }
 
 fn silences(seen: &Seen) -> Vec<String> {
-    let told = |name: &str, found: &PortFindings| {
+    let text = |name: &str, found: &PortFindings| {
         if found.pods == 0 {
             return Some(format!("service {name}: no address of a ready pod is known"));
         }
@@ -160,5 +160,5 @@ fn silences(seen: &Seen) -> Vec<String> {
             .collect();
         (!ports.is_empty()).then(|| format!("service {name}: no answer from ports {}", ports.join(", ")))
     };
-    checked(seen).filter_map(|(name, found)| told(name, found)).collect()
+    checked(seen).filter_map(|(name, found)| text(name, found)).collect()
 }

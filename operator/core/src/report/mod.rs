@@ -21,27 +21,27 @@ pub use condition_update::ConditionUpdate;
 pub use observed::Observed;
 pub use outcome::ReconcileOutcome;
 
-use crate::applied::{Blocked, Outcome};
+use crate::applied::{ApplyOutcome, Blocked};
 use crate::names;
 
 /// The status to show, given what was shown before.
 pub fn status(
     drive: &RecruitmentDrive,
     observed: &Observed,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     before: &RecruitmentDriveStatus,
     now: &Time,
 ) -> RecruitmentDriveStatus {
-    let services = services::statuses(drive, observed, verdict, before, now.0);
+    let services = services::statuses(drive, observed, result, before, now.0);
     // Nothing is ready of a portal that is suspended, although all of it is as the spec says.
     let is_ready = |service: &&services::Shown| service.complete && !drive.spec.is_suspended();
     let complete = services.iter().filter(is_ready).count();
-    let buckets = match verdict {
+    let buckets = match result {
         ReconcileOutcome::Applied { plan, outcome } => buckets::statuses(plan, outcome),
         ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.buckets.clone(),
     };
-    let updates = updates(drive, observed, verdict, &services, &buckets, before, now.0);
-    let secrets = match verdict {
+    let updates = updates(drive, observed, result, &services, &buckets, before, now.0);
+    let secrets = match result {
         ReconcileOutcome::Applied { plan, .. } => secrets::statuses(plan),
         ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.secrets.clone(),
     };
@@ -56,14 +56,14 @@ pub fn status(
         services_ready: Some(format!("{complete}/{}", services.len())),
         services: services.into_iter().map(|service| service.status).collect(),
         buckets,
-        database: match verdict {
+        database: match result {
             ReconcileOutcome::Applied { plan, .. } => plan.database.as_ref().map(|plan| plan.record.clone()),
             ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.database.clone(),
         },
         secrets,
-        data: data(observed, verdict, before),
+        data: data(observed, result, before),
         // Of what was applied: a drive that only asks for a host does not have it.
-        url: match verdict {
+        url: match result {
             ReconcileOutcome::Applied { plan, .. } => {
                 plan.drive.exposure.as_ref().map(crate::valid::ValidExposure::url)
             }
@@ -73,14 +73,14 @@ pub fn status(
 }
 
 /// What is remembered of the drive's data. A mistake in the spec must not make the operator forget what it leaves out.
-fn data(observed: &Observed, verdict: &ReconcileOutcome<'_>, before: &RecruitmentDriveStatus) -> Vec<DataStatus> {
+fn data(observed: &Observed, result: &ReconcileOutcome<'_>, before: &RecruitmentDriveStatus) -> Vec<DataStatus> {
     let found = &observed.data.statuses;
     let is_found = |one: &DataStatus| {
         found
             .iter()
             .any(|found| found.kind == one.kind && found.name == one.name)
     };
-    let forgotten = match verdict {
+    let forgotten = match result {
         ReconcileOutcome::Invalid(_) => before.data.as_slice(),
         ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused(_) => &[],
     };
@@ -146,9 +146,9 @@ pub fn deleting(
     now: &Time,
 ) -> RecruitmentDriveStatus {
     use ConditionType::{DeletionBlocked, Ready, Reconciling, Stalled};
-    let told: Vec<&str> = blocked.iter().map(|(_, message)| message.as_str()).collect();
+    let messages: Vec<&str> = blocked.iter().map(|(_, message)| message.as_str()).collect();
     let (reason, message) = match blocked.first() {
-        Some((reason, _)) => (*reason, told.join("; ")),
+        Some((reason, _)) => (*reason, messages.join("; ")),
         None => (
             Reason::Emptying,
             "the drive is being deleted, and first its buckets are removed".to_owned(),
@@ -175,7 +175,7 @@ pub fn deleting(
 fn updates(
     drive: &RecruitmentDrive,
     observed: &Observed,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     services: &[services::Shown],
     buckets: &[BucketStatus],
     before: &RecruitmentDriveStatus,
@@ -183,14 +183,14 @@ fn updates(
 ) -> Vec<ConditionUpdate> {
     let lost_buckets = buckets::at_risk(buckets);
     let programs = services::condition(drive, services);
-    let outcome = verdict.applied();
+    let outcome = result.applied();
     let refused = outcome.map_or(&[][..], |outcome| outcome.blocked.as_slice());
     // Monitoring never holds up a portal.
     let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
         refused.iter().partition(|one| one.child.kind.is_monitoring());
     let mut found = Vec::new();
     let mut gates = Vec::new();
-    if let Some(plan) = verdict.plan() {
+    if let Some(plan) = result.plan() {
         let valid = plan.drive;
         // A store that gives no news holds up nobody who has what it gave before.
         let is_held = plan
@@ -205,7 +205,7 @@ fn updates(
         gates.extend(buckets::storage(plan, outcome, lost_buckets.as_ref()));
         gates.extend(migrations::condition(plan, outcome));
         gates.push(programs);
-        let listeners = listeners::told(drive, observed.listeners.as_ref(), before, now);
+        let listeners = listeners::condition(drive, observed.listeners.as_ref(), before, now);
         let place = if listeners.gates { &mut gates } else { &mut found };
         place.extend(listeners.condition);
         gates.extend(parts::exposure(plan, observed, outcome));
@@ -216,7 +216,7 @@ fn updates(
         gates.push(programs);
     }
     let at_risk = both(observed.data.at_risk(), lost_buckets);
-    let mut all = head(drive, verdict, &blocked, &gates, at_risk.as_ref());
+    let mut all = head(drive, result, &blocked, &gates, at_risk.as_ref());
     let at_risk =
         at_risk.map(|(reason, message)| ConditionUpdate::new(ConditionType::DataAtRisk, true, reason, message));
     all.extend(at_risk);
@@ -247,14 +247,14 @@ fn of_database(drive: &RecruitmentDrive, observed: &Observed) -> Option<Conditio
 }
 
 /// `FieldConflict`. It never holds up Ready: the drive serves with the other manager's value, too.
-fn conflict(outcome: &Outcome) -> Option<ConditionUpdate> {
-    let told: Vec<&str> = outcome.conflicts.iter().map(|one| one.message.as_str()).collect();
-    (!told.is_empty()).then(|| {
+fn conflict(outcome: &ApplyOutcome) -> Option<ConditionUpdate> {
+    let messages: Vec<&str> = outcome.conflicts.iter().map(|one| one.message.as_str()).collect();
+    (!messages.is_empty()).then(|| {
         ConditionUpdate::new(
             ConditionType::FieldConflict,
             true,
             Reason::FieldConflict,
-            told.join("; "),
+            messages.join("; "),
         )
     })
 }
@@ -262,15 +262,15 @@ fn conflict(outcome: &Outcome) -> Option<ConditionUpdate> {
 /// Ready, Reconciling and Stalled while data is being deleted or is gone. It comes before anything else, and of a paused drive, too:
 /// whatever else is wrong can wait, and data cannot.
 fn head_at_risk(
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     blocked: &[&Blocked],
     reason: Reason,
     message: &str,
 ) -> Vec<ConditionUpdate> {
     use ConditionType::{Ready, Reconciling, Stalled};
-    let besides = match verdict {
+    let besides = match result {
         ReconcileOutcome::Invalid(problems) => format!("; {problems}"),
-        ReconcileOutcome::Applied { .. } if !blocked.is_empty() => format!("; {}", told(blocked)),
+        ReconcileOutcome::Applied { .. } if !blocked.is_empty() => format!("; {}", obstacles(blocked)),
         ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused(_) => String::new(),
     };
     let message = format!("{message}{besides}");
@@ -285,16 +285,16 @@ fn head_at_risk(
 /// Ready, Reconciling and Stalled, as kstatus reads them: Stalled wants a person, Reconciling wants time.
 fn head(
     drive: &RecruitmentDrive,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     blocked: &[&Blocked],
     gates: &[ConditionUpdate],
     at_risk: Option<&(Reason, String)>,
 ) -> Vec<ConditionUpdate> {
     use ConditionType::{Ready, Reconciling, Stalled};
     if let Some((reason, message)) = at_risk {
-        return head_at_risk(verdict, blocked, *reason, message);
+        return head_at_risk(result, blocked, *reason, message);
     }
-    if let ReconcileOutcome::Invalid(problems) = verdict {
+    if let ReconcileOutcome::Invalid(problems) = result {
         let message = format!("{problems}. What runs goes on running as it is");
         return vec![
             ConditionUpdate::new(Ready, false, problems.reason(), message.clone()),
@@ -307,7 +307,7 @@ fn head(
             ConditionUpdate::new(Stalled, true, problems.reason(), message),
         ];
     }
-    if let ReconcileOutcome::Paused(_) = verdict {
+    if let ReconcileOutcome::Paused(_) = result {
         let open = gates.iter().find(|gate| !gate.status);
         let message = "the operator changes nothing while spec.paused is true";
         let ready = match open {
@@ -321,7 +321,7 @@ fn head(
         ];
     }
     if let Some(first) = blocked.iter().find(|one| wants_a_person(one)) {
-        let message = told(blocked);
+        let message = obstacles(blocked);
         return vec![
             ConditionUpdate::new(Ready, false, first.reason, message.clone()),
             ConditionUpdate::new(Reconciling, false, first.reason, "a person is needed"),
@@ -342,7 +342,7 @@ fn head(
     }
     let not_stalled = ConditionUpdate::new(Stalled, false, Reason::NotStalled, "nothing is in the way");
     if let Some(first) = blocked.first() {
-        let message = told(blocked);
+        let message = obstacles(blocked);
         return vec![
             ConditionUpdate::new(Ready, false, first.reason, message.clone()),
             ConditionUpdate::new(Reconciling, true, first.reason, message),
@@ -395,8 +395,8 @@ fn wants_a_person(blocked: &Blocked) -> bool {
 }
 
 /// What is in the way, all of it.
-fn told(blocked: &[&Blocked]) -> String {
-    let lines: Vec<String> = blocked.iter().map(|one| one.told()).collect();
+fn obstacles(blocked: &[&Blocked]) -> String {
+    let lines: Vec<String> = blocked.iter().map(|one| one.text()).collect();
     lines.join("; ")
 }
 

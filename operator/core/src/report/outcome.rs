@@ -1,6 +1,6 @@
 //! How far a reconcile came.
 
-use crate::applied::Outcome;
+use crate::applied::ApplyOutcome;
 use crate::plan::Plan;
 use crate::validate::FieldErrorList;
 
@@ -12,7 +12,7 @@ pub enum ReconcileOutcome<'a> {
         /// What was decided.
         plan: &'a Plan<'a>,
         /// What came of it.
-        outcome: &'a Outcome,
+        outcome: &'a ApplyOutcome,
     },
     /// `spec.paused`: nothing was touched. The plan is absent when the drive is invalid.
     Paused(Option<&'a Plan<'a>>),
@@ -31,7 +31,7 @@ impl<'a> ReconcileOutcome<'a> {
     }
 
     /// What came of it, when something was applied.
-    pub(super) fn applied(&self) -> Option<&'a Outcome> {
+    pub(super) fn applied(&self) -> Option<&'a ApplyOutcome> {
         match self {
             Self::Applied { outcome, .. } => Some(outcome),
             Self::Paused(_) | Self::Invalid(_) => None,

@@ -4,7 +4,7 @@ use ras_crds::{ConditionType, Reason};
 
 use super::condition_update::ConditionUpdate;
 use super::observed::Observed;
-use crate::applied::{Blocked, Outcome};
+use crate::applied::{ApplyOutcome, Blocked};
 use crate::kind::Kind;
 use crate::names;
 use crate::plan::Plan;
@@ -15,7 +15,7 @@ const CERTIFICATE_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// ExposureReady, where the drive is exposed: the Ingress is as asked for, its Services are, and the certificate is there
 /// under the keys that ingress controllers read.
-pub fn exposure(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Option<ConditionUpdate> {
+pub fn exposure(plan: &Plan<'_>, observed: &Observed, outcome: Option<&ApplyOutcome>) -> Option<ConditionUpdate> {
     let exposure = plan.drive.exposure.as_ref()?;
     let type_ = ConditionType::ExposureReady;
     let (reason, message) = route(plan, observed, outcome)
@@ -35,7 +35,7 @@ pub fn exposure(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>)
 }
 
 /// What is wrong with the Ingress, or with the Services it leads to.
-fn route(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Option<(Reason, String)> {
+fn route(plan: &Plan<'_>, observed: &Observed, outcome: Option<&ApplyOutcome>) -> Option<(Reason, String)> {
     let exposed = plan
         .services
         .iter()
@@ -112,7 +112,7 @@ fn certificate(plan: &Plan<'_>, exposure: &ValidExposure) -> Option<(Reason, Str
 pub fn monitoring(
     plan: &Plan<'_>,
     observed: &Observed,
-    outcome: Option<&Outcome>,
+    outcome: Option<&ApplyOutcome>,
     blocked: &[&Blocked],
 ) -> Option<ConditionUpdate> {
     plan.drive.monitoring.as_ref()?;

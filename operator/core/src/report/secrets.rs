@@ -33,7 +33,7 @@ pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdat
     let mut refused = blocked.iter().filter(|one| is_of(valid, &one.child)).peekable();
     if let Some(first) = refused.peek() {
         let reason = first.reason;
-        let message: Vec<String> = refused.map(|one| one.told()).collect();
+        let message: Vec<String> = refused.map(|one| one.text()).collect();
         return Some(ConditionUpdate::new(type_, false, reason, message.join("; ")));
     }
     let mut waiting: Vec<&BlockedBy> = plan.blocked.values().filter(|one| one.condition == type_).collect();

@@ -36,11 +36,11 @@ pub struct Shown {
 pub fn statuses(
     drive: &RecruitmentDrive,
     observed: &Observed,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     before: &RecruitmentDriveStatus,
     now: Timestamp,
 ) -> Vec<Shown> {
-    let plan = verdict.plan();
+    let plan = result.plan();
     let migration = |name: &str| {
         let Some(plan) = plan else {
             // What succeeded must not be forgotten because of a mistake elsewhere in the spec.
@@ -68,7 +68,7 @@ pub fn statuses(
                 volumes: volumes(drive_name, service),
                 ..ServiceStatus::default()
             };
-            let applied = verdict.applied();
+            let applied = result.applied();
             let obstacle = applied.and_then(|outcome| outcome.obstacle(Kind::Deployment, &child));
             // With no pods there is no version that could be the wrong one.
             let suspended = drive.spec.is_suspended() && waiting.is_some();

@@ -16,12 +16,12 @@ pub fn status(status: &Status) -> String {
         .map(|cause| field(&cause.field, &cause.message))
         .collect();
     // A policy names no field of the object that it refuses, and its own words say more.
-    let told = if fields.is_empty() || fields.iter().all(|one| one.contains("denied request")) {
+    let shown = if fields.is_empty() || fields.iter().all(|one| one.contains("denied request")) {
         sentence(&status.message)
     } else {
         fields.join("; ")
     };
-    cut(plain(&told, 4 * LONGEST))
+    cut(plain(&shown, 4 * LONGEST))
 }
 
 /// `spec.template: field is immutable`.

@@ -74,8 +74,8 @@ fn readiness(
         return;
     }
     tracing::info!(drive = %key, ready = now.is_true(), reason = now.reason, "{}", now.message);
-    let told_by_itself = [Reason::DataBeingDeleted, Reason::VolumeLost, Reason::BucketLost].map(Reason::as_str);
-    if told_by_itself.contains(&&*now.reason) {
+    let has_own_event = [Reason::DataBeingDeleted, Reason::VolumeLost, Reason::BucketLost].map(Reason::as_str);
+    if has_own_event.contains(&&*now.reason) {
         // Each object and bucket has a Warning of its own: see `data`.
         return;
     }
@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
 
-    fn told(ready: bool, reason: Reason, stalled: bool) -> RecruitmentDriveStatus {
+    fn status_of(ready: bool, reason: Reason, stalled: bool) -> RecruitmentDriveStatus {
         let now = Time(Timestamp::UNIX_EPOCH);
         let condition = |type_, status, reason| Condition::new(type_, status, reason, "because", Some(1), &now);
         RecruitmentDriveStatus {
@@ -239,7 +239,10 @@ mod tests {
             Reason::SecretMissing,
             Reason::StoreDenied,
         ] {
-            assert!(is_warning(type_of_readiness(&told(false, reason, false))), "{reason}");
+            assert!(
+                is_warning(type_of_readiness(&status_of(false, reason, false))),
+                "{reason}"
+            );
         }
         for reason in [
             Reason::RollingOut,
@@ -247,13 +250,20 @@ mod tests {
             Reason::Suspended,
             Reason::CertificatePending,
         ] {
-            assert!(!is_warning(type_of_readiness(&told(false, reason, false))), "{reason}");
+            assert!(
+                !is_warning(type_of_readiness(&status_of(false, reason, false))),
+                "{reason}"
+            );
         }
-        assert!(is_warning(type_of_readiness(&told(
+        assert!(is_warning(type_of_readiness(&status_of(
             false,
             Reason::DatabasePending,
             true
         ))));
-        assert!(!is_warning(type_of_readiness(&told(true, Reason::AllReady, false))));
+        assert!(!is_warning(type_of_readiness(&status_of(
+            true,
+            Reason::AllReady,
+            false
+        ))));
     }
 }

@@ -10,7 +10,8 @@ use ras_crds::{DatabaseState, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use super::progress::states;
 use super::{
-    EXTERNAL, STANDALONE, after, built, database_ready, drive, failed, fresh, problem, status, succeeded, told, valid,
+    EXTERNAL, STANDALONE, after, built, database_ready, drive, failed, fresh, problem, report_of, status, succeeded,
+    valid,
 };
 use crate::planned::job_of;
 
@@ -18,7 +19,7 @@ use crate::planned::job_of;
 fn what_was_prepared_is_remembered_and_not_done_again() {
     let drive = drive("", EXTERNAL, "{name: portal}");
     let new = fresh(&drive);
-    let done = after(&drive, &new, succeeded(), Some(told(Vec::new())));
+    let done = after(&drive, &new, succeeded(), Some(report_of(Vec::new())));
     let first = status(&drive, &done, &RecruitmentDriveStatus::default());
     let recorded = first.database.clone().unwrap();
     assert_eq!(recorded.server_version.as_deref(), Some("17.6"));
@@ -54,7 +55,7 @@ fn on_server(server: &str, oid: u32) -> Report {
     Report {
         system_identifier: Some(server.to_owned()),
         oids: BTreeMap::from([("portal".to_owned(), oid)]),
-        ..told(Vec::new())
+        ..report_of(Vec::new())
     }
 }
 
@@ -124,7 +125,7 @@ fn a_record_of_another_volume_or_cluster_is_not_believed() {
 #[test]
 fn what_an_earlier_version_recorded_is_completed_without_a_job() {
     let drive = drive("", STANDALONE, "{name: portal}");
-    let mut recorded = prepared(&drive, &fresh(&drive), told(Vec::new()));
+    let mut recorded = prepared(&drive, &fresh(&drive), report_of(Vec::new()));
     assert_eq!(recorded.database.recorded.storage, None);
     recorded.database.storage = Some("PersistentVolumeClaim/one".to_owned());
     assert!(!needs_job(&drive, &recorded));
@@ -201,7 +202,7 @@ fn a_check_keeps_the_drive_ready_and_what_it_finds_is_told_with_its_time() {
         &drive,
         &due,
         failed(),
-        Some(told(vec![problem(Cause::NotOurs, Some("portal"))])),
+        Some(report_of(vec![problem(Cause::NotOurs, Some("portal"))])),
     );
     let (is_ready, reason, _) = told_of(&gone);
     assert_eq!((is_ready, &*reason), (false, Reason::DatabaseNotOurs.as_str()));
@@ -216,7 +217,12 @@ fn a_check_keeps_the_drive_ready_and_what_it_finds_is_told_with_its_time() {
 fn while_the_same_is_tried_once_more_the_old_failure_is_told() {
     let drive = drive("", EXTERNAL, "{name: portal}");
     let new = fresh(&drive);
-    let denied = after(&drive, &new, failed(), Some(told(vec![problem(Cause::NotLetIn, None)])));
+    let denied = after(
+        &drive,
+        &new,
+        failed(),
+        Some(report_of(vec![problem(Cause::NotLetIn, None)])),
+    );
     let first = status(&drive, &denied, &RecruitmentDriveStatus::default());
     let again = Fetched {
         database: DatabaseFacts {

@@ -10,7 +10,8 @@ use ras_crds::{
 };
 
 use super::{
-    EXTERNAL, STANDALONE, after, built, database_ready, drive, failed, fresh, problem, status, succeeded, told, valid,
+    EXTERNAL, STANDALONE, after, built, database_ready, drive, failed, fresh, problem, report_of, status, succeeded,
+    valid,
 };
 use crate::drives::{facts_for, with_spec};
 use crate::planned::record_of;
@@ -35,10 +36,10 @@ fn services_wait_until_their_databases_were_prepared_once() {
     );
     let open = after(&drive, &new, JobOutcome::Open, None);
     assert!(built(&drive, &open).blocked.contains_key("d-portal"));
-    let done = after(&drive, &new, succeeded(), Some(told(Vec::new())));
+    let done = after(&drive, &new, succeeded(), Some(report_of(Vec::new())));
     assert!(built(&drive, &done).blocked.is_empty());
     // What one database lacks holds up nobody who uses another.
-    let partly = told(vec![problem(Cause::ExtensionMissing, Some("other"))]);
+    let partly = report_of(vec![problem(Cause::ExtensionMissing, Some("other"))]);
     let partly = after(&drive, &new, failed(), Some(partly));
     assert!(built(&drive, &partly).blocked.is_empty());
     assert_eq!(
@@ -52,7 +53,7 @@ fn services_wait_until_their_databases_were_prepared_once() {
         &drive,
         &new,
         failed(),
-        Some(told(vec![problem(Cause::WrongPassword, None)])),
+        Some(report_of(vec![problem(Cause::WrongPassword, None)])),
     );
     assert!(built(&drive, &denied).blocked.contains_key("d-portal"));
 }
@@ -67,7 +68,7 @@ fn services_that_run_are_held_by_nothing_that_happens_to_the_server() {
         &drive,
         &facts_for(&drive),
         failed(),
-        Some(told(vec![problem(Cause::MissingRight, None)])),
+        Some(report_of(vec![problem(Cause::MissingRight, None)])),
     );
     assert!(built(&drive, &denied).blocked.is_empty(), "the Job failed");
     assert_eq!(states(&drive, &denied), [("portal".to_owned(), DatabaseState::Failing)]);
@@ -83,8 +84,8 @@ fn a_database_that_is_taken_out_is_kept_and_reported() {
         ..LogicalDatabaseStatus::default()
     });
     let kept = ("old".to_owned(), DatabaseState::Retained);
-    assert_eq!(states(&drive, &before)[1], kept, "before the Job has told");
-    let mut report = told(Vec::new());
+    assert_eq!(states(&drive, &before)[1], kept, "before the Job has report_of");
+    let mut report = report_of(Vec::new());
     report.no_longer_managed = vec!["old".to_owned(), "older".to_owned()];
     let done = after(&drive, &before, succeeded(), Some(report));
     assert_eq!(
@@ -108,7 +109,12 @@ fn every_cause_has_a_reason_and_the_message_is_the_job_s_own() {
         (Cause::Refused, Reason::DatabaseRefused),
     ];
     for (cause, reason) in reasons {
-        let facts = after(&drive, &fresh(&drive), failed(), Some(told(vec![problem(cause, None)])));
+        let facts = after(
+            &drive,
+            &fresh(&drive),
+            failed(),
+            Some(report_of(vec![problem(cause, None)])),
+        );
         let (ready, said, message) = database_ready(&status(&drive, &facts, &RecruitmentDriveStatus::default()));
         assert_eq!((ready, said.as_str()), (false, reason.as_str()));
         assert!(message.contains(&format!("{cause:?}: do something")), "{message}");

@@ -87,11 +87,17 @@ fn what_a_server_cannot_do_is_refused_with_the_way_out() {
             "ever deleted",
         ),
     ] {
-        let told = problems(&drive("", server, databases));
-        assert!(told.contains(&format!("{field}: ")) && told.contains(says), "{told}");
+        let refused = problems(&drive("", server, databases));
+        assert!(
+            refused.contains(&format!("{field}: ")) && refused.contains(says),
+            "{refused}"
+        );
     }
-    let told = problems(&drive("uses: {databases: [other]}", EXTERNAL, "{name: a}"));
-    assert!(told.contains("spec.services[0].uses.databases[0]: \"other\""), "{told}");
+    let refused = problems(&drive("uses: {databases: [other]}", EXTERNAL, "{name: a}"));
+    assert!(
+        refused.contains("spec.services[0].uses.databases[0]: \"other\""),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -103,10 +103,10 @@ fn a_suffix_exists_only_where_the_user_s_name_begins_with_the_database_s() {
             "{database}: {found:?}"
         );
     }
-    let told = problems(&drive(suffix, STANDALONE, "{name: rc, owner: keeper}"));
-    assert!(told.contains("spec.services[0].env[0].database.key"), "{told}");
-    assert!(told.contains("\"keeper\" does not begin with \"rc\""), "{told}");
-    assert!(told.contains("named rc<suffix>"), "{told}");
+    let refused = problems(&drive(suffix, STANDALONE, "{name: rc, owner: keeper}"));
+    assert!(refused.contains("spec.services[0].env[0].database.key"), "{refused}");
+    assert!(refused.contains("\"keeper\" does not begin with \"rc\""), "{refused}");
+    assert!(refused.contains("named rc<suffix>"), "{refused}");
 }
 
 #[test]
@@ -214,10 +214,10 @@ fn a_url_never_refers_to_what_the_service_has_set_to_something_else() {
         STANDALONE,
         "{name: portal}",
     );
-    let told = problems(&asked);
+    let refused = problems(&asked);
     assert!(
-        told.contains("spec.services[0].env[0].database.key") && told.contains("DATABASE_PORTAL_PASSWORD"),
-        "{told}"
+        refused.contains("spec.services[0].env[0].database.key") && refused.contains("DATABASE_PORTAL_PASSWORD"),
+        "{refused}"
     );
 }
 

@@ -343,9 +343,9 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
         );
     }
     // It is due in the very walk in which the Job says so, because nothing wakes the drive after it.
-    let mut told = facts_for(&drive);
-    told.database.recorded.databases[0].identity = Some("7/16384".to_owned());
-    told.migrations = [("api".to_owned(), recorded.clone())].into();
+    let mut known = facts_for(&drive);
+    known.database.recorded.databases[0].identity = Some("7/16384".to_owned());
+    known.migrations = [("api".to_owned(), recorded.clone())].into();
     let prepared = JobFacts {
         outcome: JobOutcome::Succeeded { at: Some(at(90)) },
         report: Some(Report {
@@ -355,9 +355,9 @@ fn a_migration_runs_again_on_a_database_that_was_made_again_and_not_on_the_same(
         }),
         ..JobFacts::default()
     };
-    let job = job_of(&valid(&drive, &told)).unwrap().job;
-    told.jobs.insert(job, prepared);
-    assert_eq!(standing(&valid(&drive, &told)), MigrationPhase::Due);
+    let job = job_of(&valid(&drive, &known)).unwrap().job;
+    known.jobs.insert(job, prepared);
+    assert_eq!(standing(&valid(&drive, &known)), MigrationPhase::Due);
 
     let again = run(&facts(Some("7/16999"), Some(&recorded), &none));
     let recorded = status_of(&facts(Some("7/16999"), Some(&recorded), &again));

@@ -81,9 +81,9 @@ fn waits(facts: &Fetched) -> (Option<Reason>, Option<(Reason, String)>) {
 #[test]
 fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_it() {
     let mut facts = served(None);
-    let (held, told) = waits(&facts);
+    let (held, reported) = waits(&facts);
     assert_eq!(held, Some(Reason::ExternalSecretsMissing));
-    assert!(told.unwrap().1.contains("install it"));
+    assert!(reported.unwrap().1.contains("install it"));
 
     facts = served(Some(ExternalSecretsVersion::V1));
     assert_eq!(waits(&facts).0, Some(Reason::ExternalSecretPending));
@@ -102,9 +102,9 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
         ..ExternalFacts::default()
     };
     facts.external.insert("d-mail".to_owned(), state(Some(false)));
-    let (held, told) = waits(&facts);
+    let (held, reported) = waits(&facts);
     assert_eq!(held, Some(Reason::ExternalSecretFailing));
-    let (_, message) = told.unwrap();
+    let (_, message) = reported.unwrap();
     for word in [
         "\"d-mail\"",
         "SecretStore \"campus-vault\"",
@@ -118,9 +118,9 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
 
     // It is there: whatever the store says now, who has it goes on.
     facts.secrets = self::facts(&[("d-mail", &[("password", "1")])]).secrets;
-    let (held, told) = waits(&facts);
+    let (held, reported) = waits(&facts);
     assert_eq!(held, None);
-    assert!(told.unwrap().1.contains("go on with the values"));
+    assert!(reported.unwrap().1.contains("go on with the values"));
     facts.external.insert("d-mail".to_owned(), state(Some(true)));
     assert_eq!(waits(&facts), (None, None));
 
@@ -130,9 +130,9 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
 
     // Somebody else's Secret has the name: it is neither used nor handed to their operator.
     facts.external.get_mut("d-mail").unwrap().unowned = Some("was made by somebody else".to_owned());
-    let (held, told) = waits(&facts);
+    let (held, reported) = waits(&facts);
     assert_eq!(held, Some(Reason::ForeignObject));
-    assert!(told.unwrap().1.contains("kubectl delete secret d-mail"));
+    assert!(reported.unwrap().1.contains("kubectl delete secret d-mail"));
     let asked = build(&read_store(&facts)).external_secrets;
     assert_eq!(asked.len(), 1, "the other one alone");
 }

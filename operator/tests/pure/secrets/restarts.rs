@@ -79,7 +79,7 @@ fn where_keys_are_not_known_the_version_of_the_whole_secret_stands_for_them() {
 
 #[test]
 fn a_secret_whose_managed_fields_were_cleared_is_not_taken_for_one_without_keys() {
-    let told = |entries: Value| -> SecretFacts {
+    let facts_of = |entries: Value| -> SecretFacts {
         let meta = json!({"name": "s", "resourceVersion": "7", "managedFields": entries});
         ras_operator::informer::observe::secret(&serde_json::from_value(meta).unwrap())
     };
@@ -97,17 +97,17 @@ fn a_secret_whose_managed_fields_were_cleared_is_not_taken_for_one_without_keys(
         json!([{"manager": "before-first-apply", "operation": "Update", "apiVersion": "v1", "time": "2026-07-01T00:00:00Z",
             "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:a": {}}, "f:type": {}}}]),
     ] {
-        let facts = told(entries);
+        let facts = facts_of(entries);
         assert_eq!((facts.keys, facts.is_complete), (None, false));
     }
     // One key that was written later: others may be there.
-    let facts = told(json!([entry("Update", json!({"f:data": {"f:a": {}}}))]));
+    let facts = facts_of(json!([entry("Update", json!({"f:data": {"f:a": {}}}))]));
     assert_eq!(facts.keys.unwrap().into_keys().collect::<Vec<_>>(), ["a"]);
     assert!(!facts.is_complete);
     // Who made it says its type, and then it is known what is not in it.
-    let facts = told(json!([entry("Update", json!({"f:type": {}})), entry("Update", label)]));
+    let facts = facts_of(json!([entry("Update", json!({"f:type": {}})), entry("Update", label)]));
     assert_eq!((facts.keys, facts.is_complete), (Some(BTreeMap::new()), true));
-    let facts = told(json!([entry("Update", json!({"f:type": {}, "f:data": {"f:a": {}}}))]));
+    let facts = facts_of(json!([entry("Update", json!({"f:type": {}, "f:data": {"f:a": {}}}))]));
     assert!(facts.is_complete && facts.keys.unwrap().contains_key("a"));
 }
 

@@ -6,7 +6,7 @@ use ras_crds::RecruitmentDrive;
 use ras_tests::Error;
 use serde_json::{Value, json};
 
-use super::shape::{self, Settings, Shape};
+use super::shape::{self, PortalSettings, Shape};
 
 /// One drive as it is to be.
 #[allow(clippy::struct_excessive_bools)] // Each may be with each.
@@ -17,7 +17,7 @@ pub struct Planned {
     pub shape: Shape,
     /// Whether what holds data stays when the drive goes.
     pub keeps: bool,
-    pub settings: Settings,
+    pub settings: PortalSettings,
     /// Whether it should be there.
     pub wanted: bool,
     /// Whether it is, and is not on its way out.
@@ -36,7 +36,7 @@ impl Planned {
             shape: Shape::of(number / 4),
             // Of those of each namespace every other one.
             keeps: (number / 4).is_multiple_of(2),
-            settings: Settings::default(),
+            settings: PortalSettings::default(),
             wanted: true,
             there: false,
             unsaid: false,

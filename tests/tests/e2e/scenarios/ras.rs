@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     drive::{Drive, PATIENCE, uids},
     images::{BACKEND, CDN, FRONTEND, POSTGRESQL_VERSION, SMTP},
-    runner::{Failure, Outcome, Scenario, Steps},
+    runner::{Failure, Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -63,7 +63,7 @@ fn example() -> Result<String, Failure> {
 async fn the_example_of_a_whole_system_serves_and_survives_what_happens_to_its_pods_and_to_itself(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let drive = Drive::new(&world, "placements-2026").await?;
     let example = example()?;
     drive.namespace.apply(&mail_server()).await?;

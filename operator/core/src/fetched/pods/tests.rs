@@ -115,22 +115,26 @@ fn a_crash_loop_is_one_between_two_crashes_as_well_and_tells_the_last_words_with
         "finishedAt": "2026-07-01T10:05:00Z", "message": "connecting to postgres://o:hunter2@db/x\nrelation exists"}});
     let more = |restarts: i32| json!({"restartCount": restarts, "lastState": last});
     let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}});
-    let told = |state: &serde_json::Value, restarts| trouble("backend", &with_container(state, &more(restarts)));
-    let found = told(&waiting, 5).unwrap();
+    let failure = |state: &serde_json::Value, restarts| trouble("backend", &with_container(state, &more(restarts)));
+    let found = failure(&waiting, 5).unwrap();
     assert_eq!(found.reason, "CrashLoopBackOff");
     assert_eq!(
         found.message,
         "container c exits with code 3: connecting to postgres://[redacted]@db/x / relation exists. \
          `kubectl -n spo logs p -c c --previous` shows its log"
     );
-    assert_eq!(told(&json!({"running": {}}), 5), Some(found.clone()), "nothing flaps");
+    assert_eq!(
+        failure(&json!({"running": {}}), 5),
+        Some(found.clone()),
+        "nothing flaps"
+    );
     assert_eq!(found.since, Some(at("2026-07-01T09:00:00Z")));
     // The first crashes of a start.
     assert_eq!(
-        told(&json!({"running": {}}), 1).unwrap().course,
+        failure(&json!({"running": {}}), 1).unwrap().course,
         PodFailureKind::Unready
     );
-    assert_eq!(told(&waiting, 1).unwrap().since, Some(at("2026-07-01T10:05:00Z")));
+    assert_eq!(failure(&waiting, 1).unwrap().since, Some(at("2026-07-01T10:05:00Z")));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use ras_core::database::request::{Login, Request};
 
 use super::{database, drive, login, request};
-use crate::observed::{Database as SeenDatabase, Inside, Observed, Role};
 use crate::ownership::ownership_comment;
+use crate::snapshot::{DatabaseSnapshot, Inside, Role, ServerSnapshot};
 
 const ROLES: [&str; 7] = ["app", "app_2", "auth", "auth_2", "use", "use_2", "adm"];
 
@@ -79,7 +79,7 @@ fn any_role() -> impl Strategy<Value = Role> {
         })
 }
 
-fn any_database() -> impl Strategy<Value = SeenDatabase> {
+fn any_database() -> impl Strategy<Value = DatabaseSnapshot> {
     let names = || prop::collection::btree_set(prop::sample::select(EXTENSIONS.map(str::to_owned).to_vec()), 0..3);
     (
         prop::sample::select(ROLES.to_vec()),
@@ -90,7 +90,7 @@ fn any_database() -> impl Strategy<Value = SeenDatabase> {
         any::<bool>(),
     )
         .prop_map(
-            |(owner, comment, extensions, available, (owner_may_create, user_may_use), is_seen)| SeenDatabase {
+            |(owner, comment, extensions, available, (owner_may_create, user_may_use), is_seen)| DatabaseSnapshot {
                 owner: owner.to_owned(),
                 owner_comment: None,
                 comment,
@@ -104,7 +104,7 @@ fn any_database() -> impl Strategy<Value = SeenDatabase> {
         )
 }
 
-pub fn any_server() -> impl Strategy<Value = Observed> {
+pub fn any_server() -> impl Strategy<Value = ServerSnapshot> {
     (
         prop::sample::select(vec![13, 15, 17]),
         any::<bool>(),
@@ -127,7 +127,7 @@ pub fn any_server() -> impl Strategy<Value = Observed> {
                 database.owner_comment.clone_from(&owner.comment);
             }
             roles.entry("adm".to_owned()).or_default();
-            Observed {
+            ServerSnapshot {
                 major,
                 admin: "adm".to_owned(),
                 is_superuser,

@@ -4,7 +4,7 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 
-use super::world::Id;
+use super::inventory::Id;
 
 /// Asks the API server to delete an object. What it refused for good is a sentence; what may work later is an error.
 pub(super) async fn delete(client: &Client, id: &Id) -> Result<Option<String>, kube::Error> {

@@ -1,6 +1,6 @@
-//! Reads what the cluster holds of what lives outside it. It asks, and decides nothing.
+//! Lists every object that stands for something outside the cluster, and decides nothing.
 //!
-//! Secrets are asked for by their metadata alone.
+//! Of Secrets, only metadata is listed.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::foreign;
-use super::world::{Claim, Drive, Farewell, Front, Id, OutsideDatabase, Volume, World};
+use super::inventory::{Claim, Drive, Id, Inventory, LoadBalancer, OutsideDatabase, RetainedBucket, Volume};
 use crate::controller::cleanup::bucket_removals;
 
 /// Controllers that make a load balancer for each Ingress, unlike those that share the one of a Service.
@@ -25,31 +25,31 @@ const OWN_LOAD_BALANCER: &[&str] = &["ingress.k8s.aws/alb", "eks.amazonaws.com/a
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// Asks one list after the other, and collects what it may not see.
-pub(super) struct Look<'a> {
+pub(super) struct Reader<'a> {
     pub(super) client: &'a Client,
     pub(super) unseen: Vec<String>,
 }
 
 /// Everything there is.
-pub async fn look(client: &Client) -> Result<World, kube::Error> {
-    let mut look = Look {
+pub async fn inventory(client: &Client) -> Result<Inventory, kube::Error> {
+    let mut reader = Reader {
         client,
         unseen: Vec::new(),
     };
-    Ok(World {
-        drives: look.drives().await?,
-        routes: look.routes().await?,
-        services: look.services().await?,
-        claims: look.claims().await?,
-        volumes: look.volumes().await?,
-        foreign: foreign::look(&mut look).await?,
-        credentials: look.credentials().await?,
-        farewells: look.farewells().await,
-        unseen: look.unseen,
+    Ok(Inventory {
+        drives: reader.drives().await?,
+        routes: reader.routes().await?,
+        services: reader.services().await?,
+        claims: reader.claims().await?,
+        volumes: reader.volumes().await?,
+        foreign: foreign::read(&mut reader).await?,
+        credentials: reader.credentials().await?,
+        retained_buckets: reader.retained_buckets().await,
+        unseen: reader.unseen,
     })
 }
 
-impl Look<'_> {
+impl Reader<'_> {
     /// A list. Empty where there is no such kind; a missing right is noted, for then nobody can say "safe".
     pub(super) async fn list<K>(&mut self, api: Api<K>, what: &str) -> Result<Vec<K>, kube::Error>
     where
@@ -94,7 +94,7 @@ impl Look<'_> {
         Ok(found.into_iter().map(|object| drive(&kind, object)).collect())
     }
 
-    async fn services(&mut self) -> Result<Vec<Front>, kube::Error> {
+    async fn services(&mut self) -> Result<Vec<LoadBalancer>, kube::Error> {
         let found: Vec<Service> = self.list(self.all(), "Services").await?;
         let balanced = found.into_iter().filter(|service| {
             let kind = service.spec.as_ref().and_then(|spec| spec.type_.as_deref());
@@ -105,23 +105,23 @@ impl Look<'_> {
                 let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
                 let first = status.and_then(|balancer| balancer.ingress.as_ref()?.first());
                 let address = first.and_then(|entry| entry.hostname.clone().or_else(|| entry.ip.clone()));
-                front(id::<Service>(&service.metadata), &service.metadata, address)
+                load_balancer(id::<Service>(&service.metadata), &service.metadata, address)
             })
             .collect())
     }
 
-    async fn routes(&mut self) -> Result<Vec<Front>, kube::Error> {
+    async fn routes(&mut self) -> Result<Vec<LoadBalancer>, kube::Error> {
         let classes: Vec<IngressClass> = self.list(self.all(), "IngressClasses").await?;
         let ingresses: Vec<Ingress> = self.list(self.all(), "Ingresses").await?;
         let own = ingresses
             .into_iter()
             .filter(|ingress| has_its_own_load_balancer(ingress, &classes));
-        let mut routes: Vec<Front> = own
+        let mut routes: Vec<LoadBalancer> = own
             .map(|ingress| {
                 let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
                 let first = status.and_then(|balancer| balancer.ingress.as_ref()?.first());
                 let address = first.and_then(|entry| entry.hostname.clone().or_else(|| entry.ip.clone()));
-                front(id::<Ingress>(&ingress.metadata), &ingress.metadata, address)
+                load_balancer(id::<Ingress>(&ingress.metadata), &ingress.metadata, address)
             })
             .collect();
 
@@ -132,7 +132,7 @@ impl Look<'_> {
                 .data
                 .pointer("/status/addresses/0/value")
                 .and_then(Value::as_str);
-            front(
+            load_balancer(
                 id_of(&kind, &gateway.metadata),
                 &gateway.metadata,
                 address.map(str::to_owned),
@@ -170,7 +170,7 @@ impl Look<'_> {
     }
 
     /// Without the right to read events less is told of buckets, and nothing is wrong.
-    async fn farewells(&self) -> Vec<Farewell> {
+    async fn retained_buckets(&self) -> Vec<RetainedBucket> {
         let api: Api<Event> = self.all();
         let said = api.list(&ListParams::default().fields("reason=BucketRetained")).await;
         let said = said.map(|list| list.items).unwrap_or_default();
@@ -178,7 +178,7 @@ impl Look<'_> {
             .filter_map(|event| {
                 let message = event.message?;
                 let (bucket, reason) = message.strip_prefix("bucket ")?.split_once(" stays: ")?;
-                Some(Farewell {
+                Some(RetainedBucket {
                     drive: event.involved_object.uid?,
                     bucket: bucket.to_owned(),
                     reason: reason.to_owned(),
@@ -268,8 +268,8 @@ fn outside_databases(drive: &Value) -> Vec<OutsideDatabase> {
     .collect()
 }
 
-fn front(id: Id, metadata: &ObjectMeta, address: Option<String>) -> Front {
-    Front {
+fn load_balancer(id: Id, metadata: &ObjectMeta, address: Option<String>) -> LoadBalancer {
+    LoadBalancer {
         id,
         going: metadata.deletion_timestamp.is_some(),
         address,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
+pub struct ServerSnapshot {
     pub major: u16,
     /// The administrator's role.
     pub admin: String,
@@ -14,7 +14,7 @@ pub struct Observed {
     /// Existing roles of the request, by name.
     pub roles: BTreeMap<String, Role>,
     /// Existing databases of the request, and all with an ownership comment, by name.
-    pub databases: BTreeMap<String, Database>,
+    pub databases: BTreeMap<String, DatabaseSnapshot>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Role {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Database {
+pub struct DatabaseSnapshot {
     pub owner: String,
     /// The comment on the role that owns it.
     pub owner_comment: Option<String>,

@@ -1,4 +1,5 @@
-//! What a cluster holds of what lives outside it, at one moment. Plain data: `look` reads it, `judge` judges it.
+//! The inventory of a cluster: every object that stands for something outside the cluster. Plain data, which `read` fills and
+//! `plan` uses.
 
 use std::fmt;
 
@@ -53,15 +54,15 @@ impl fmt::Display for Id {
     }
 }
 
-/// What a cluster holds of what lives outside it.
+/// Every object of a cluster that stands for something outside of it.
 #[derive(Clone, Debug, Default)]
-pub struct World {
+pub struct Inventory {
     /// Drives.
     pub drives: Vec<Drive>,
     /// Routes whose controller made a load balancer for them alone: Ingresses and Gateways.
-    pub routes: Vec<Front>,
+    pub routes: Vec<LoadBalancer>,
     /// Services with a load balancer.
-    pub services: Vec<Front>,
+    pub services: Vec<LoadBalancer>,
     /// Claims on volumes.
     pub claims: Vec<Claim>,
     /// Volumes that are not a folder of a node.
@@ -70,9 +71,9 @@ pub struct World {
     pub foreign: Vec<Foreign>,
     /// Secrets that drives left behind. Their names alone.
     pub credentials: Vec<Id>,
-    /// What was said of buckets that outlived their drive.
-    pub farewells: Vec<Farewell>,
-    /// What could not be looked at, and why.
+    /// Buckets that outlived their drive, from events.
+    pub retained_buckets: Vec<RetainedBucket>,
+    /// Kinds that could not be listed, and why.
     pub unseen: Vec<String>,
 }
 
@@ -104,7 +105,7 @@ pub struct OutsideDatabase {
 
 /// A load balancer's object.
 #[derive(Clone, Debug, Default)]
-pub struct Front {
+pub struct LoadBalancer {
     /// Which.
     pub id: Id,
     /// Whether it is being deleted.
@@ -166,9 +167,9 @@ pub struct Foreign {
     pub kept: bool,
 }
 
-/// What the operator said of a bucket that outlived its drive.
+/// A bucket that outlived its drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Farewell {
+pub struct RetainedBucket {
     /// UID of the drive.
     pub drive: String,
     /// Name of the bucket.
@@ -177,7 +178,7 @@ pub struct Farewell {
     pub reason: String,
 }
 
-/// Whether this line speaks of a bucket that is there, or may be.
+/// False for a record without a bucket.
 pub fn names_a_bucket(recorded: &BucketStatus) -> bool {
     !recorded.bucket.is_empty()
 }
