@@ -1,7 +1,7 @@
 //! Takes whatever looks like a credential out of a text that programs wrote, before it is kept or shown. Pure.
 //!
-//! What a program says as it fails is the fastest help there is, and now and then it says its password, too. Nobody can
-//! tell credentials from words for certain, so this errs on the side of taking out too much.
+//! The output of a failing container is the fastest help, and sometimes it contains a password. Credentials cannot be
+//! distinguished from words for certain, so this rather removes too much.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use crate::plain_text::plain;
 /// Stands for what was taken out.
 pub const TAKEN_OUT: &str = "[redacted]";
 
-/// What names a credential, in lower case. What follows such a word and a separator is taken out to the end of its line.
+/// Words that name a credential, in lower case. After such a word and a separator, the rest of the line is removed.
 const NAMES: &[&str] = &[
     "passw",
     "passphrase",
@@ -92,15 +92,18 @@ const PREFIXES: &[&str] = &[
     "AIza",
 ];
 
-/// What the lines after a line are to it.
+/// The meaning of the lines that follow a line.
 #[derive(Clone, Copy)]
 enum After {
-    /// Nothing.
     Free,
     /// The next line is a value: a prompt, or a name whose value was moved to the next line.
-    Value { indent: usize },
-    /// A line that is indented deeper goes on with a value.
-    Block { indent: usize },
+    Value {
+        indent: usize,
+    },
+    /// A line with a deeper indent continues a value.
+    Block {
+        indent: usize,
+    },
 }
 
 /// The text without whatever looks like a credential, and made [`plain`].
@@ -211,7 +214,7 @@ fn line(line: &str) -> String {
     text
 }
 
-/// Where a credential begins that its name tells, as in `password=…`, `"token": "…"`, `--secret …` or `PASSWORD '…'`.
+/// Where a credential begins after its name, as in `password=…`, `"token": "…"`, `--secret …` or `PASSWORD '…'`.
 fn named(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
     let named = NAMES.iter().filter_map(|name| after_name(&lower, name)).min();
@@ -416,7 +419,7 @@ fn runs(line: &str) -> String {
     text
 }
 
-/// Whether letters and digits change as often as they do in random text, and as they do not in words, numbers and dates.
+/// True if letters and digits alternate as often as in random text. They do not in words, numbers and dates.
 fn looks_random(run: &str) -> bool {
     let plain: Vec<char> = run.chars().filter(char::is_ascii_alphanumeric).collect();
     if plain.len() < SHORTEST {

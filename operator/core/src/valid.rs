@@ -42,17 +42,15 @@ pub struct ValidDrive {
     pub generation: Option<i64>,
     /// Times in which nothing rotates.
     pub freezes: Vec<Freeze>,
-    /// Whether every service is scaled to nothing.
     pub suspended: bool,
     /// The services, in the spec's order.
     pub services: Vec<ValidService>,
     /// Secrets that are made for the drive.
     pub generated_secrets: Vec<GeneratedSecret>,
-    /// The database server.
     pub database: Option<ValidDatabase>,
     /// Secrets that come from a store outside the cluster.
     pub external_secrets: Vec<ValidExternal>,
-    /// What stands in annotations and means nothing, for people.
+    /// Annotations that have no effect, as messages.
     pub warnings: Vec<String>,
     /// Buckets that services use.
     pub buckets: Vec<ValidBucket>,
@@ -60,43 +58,37 @@ pub struct ValidDrive {
     pub removal_requests: RemovalRequests,
     /// How people reach it.
     pub exposure: Option<ValidExposure>,
-    /// Metrics and alerts.
     pub monitoring: Option<ValidMonitoring>,
     /// The drive's and the platform's, each once.
     pub image_pull_secrets: Vec<String>,
-    /// Whether the platform has the ports of services checked.
     pub listener_checks: bool,
-    /// What its pods may connect to, whatever it asks for.
+    /// Addresses that its pods may connect to in any case.
     pub network: NetworkConfig,
     /// Image of the step that renders files.
     pub operator_image: String,
     /// CPU and memory of the containers with that image.
     pub operator_resources: ValidResources,
-    /// What the annotation `ras.dev/run-migration` asks for, by service.
+    /// Tokens of the annotation `ras.dev/run-migration`, by service.
     pub migration_requests: BTreeMap<String, String>,
 }
 
-/// One bucket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidBucket {
     /// Name in the drive.
     pub name: String,
-    /// What is asked of the object store.
     pub request: BucketRequest,
     /// Most bytes it should hold.
     pub quota_bytes: Option<u64>,
     /// Most objects it should hold.
     pub quota_objects: Option<u64>,
-    /// What happens to it in the end.
     pub deletion_policy: BucketDeletionPolicy,
 }
 
-/// Metrics and alerts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidMonitoring {
     /// Seconds between two reads; absent: Prometheus' own setting.
     pub scrape_interval: Option<u64>,
-    /// Seconds something may be not ready before somebody is told.
+    /// Seconds that something may be not ready before the alert fires.
     pub not_ready_for: u64,
     /// Restarts in an hour that are too many.
     pub restarts_per_hour: i32,

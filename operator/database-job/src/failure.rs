@@ -20,7 +20,7 @@ pub enum Fault {
     /// The connection ended before the answer did.
     Closed,
     TlsUnsupported,
-    /// The server did not prove who it is and asked for the password in a way that gives it away, and how.
+    /// The server requested the password in a form that reveals it, and did not prove its identity.
     Unsafe(String),
     /// The server's certificate is not trusted, and why.
     Certificate(String),
@@ -136,7 +136,7 @@ fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
         Cause::ReadOnly => format!(
             "the database server {server} takes no writes ({said}): name the primary's host, or see why it is read-only"
         ),
-        Cause::Busy => format!("{attempt} did not succeed, for the server was busy ({said}); it is tried again"),
+        Cause::Busy => format!("{attempt} did not succeed because the server was busy ({said}); it is tried again"),
         Cause::TlsRefused => format!(
             "the database server {server} does not speak TLS, which sslmode asks for (verify-full where the Secret has no such \
              key): turn `ssl` on there, or set sslmode to `prefer` where the network is trusted"
@@ -176,7 +176,7 @@ fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
             _ => format!("{attempt} is not allowed ({said}): give the administrator the right to connect to it"),
         },
         Cause::NotOurs => format!(
-            "{attempt} is not safe ({said}), for its script would run as an administrator and find what that role puts there: let an \
+            "{attempt} is not safe ({said}), because its script would run as an administrator and find what that role puts there: let an \
              administrator take that right away and own the schema (REVOKE CREATE, ALTER SCHEMA … OWNER TO), or make the extension"
         ),
         Cause::ExtensionMissing => {

@@ -181,7 +181,7 @@ impl<'a> Planner<'a> {
 
     fn existing(&mut self, database: &'a Database, seen: &DatabaseSnapshot) {
         let marks = match ownership(seen.comment.as_deref(), &self.request.drive) {
-            // Whoever wrote a comment wants to keep it.
+            // An existing comment is kept.
             Ownership::Unknown => seen.comment.is_none() && self.is_ours(&database.owner),
             Ownership::Namesake { .. } => self.is_ours(&database.owner) || self.is_proven(&database.owner),
             Ownership::Ours | Ownership::OtherDrive { .. } => false,

@@ -45,7 +45,7 @@ pub async fn run(options: Options) -> ExitCode {
         () = prepare(&options, &mut report) => {}
         () = stopped => report.problems.push(problem(
             Cause::Busy,
-            "the program was told to stop before it was done; the next run carries on".to_owned(),
+            "the program was stopped before it was done; the next run continues".to_owned(),
         )),
     }
     let report = report.plain();
@@ -56,7 +56,7 @@ pub async fn run(options: Options) -> ExitCode {
         tracing::error!(cause = ?problem.cause, database = problem.database, role = problem.role, "{}", problem.message);
     }
     for database in &report.no_longer_managed {
-        tracing::info!(database, "database {database} is no longer asked for, and kept");
+        tracing::info!(database, "database {database} is no longer requested, and retained");
     }
     if report.problems.is_empty() && report.done.is_empty() {
         tracing::info!("all was as asked");

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerSnapshot {
     pub major: u16,
-    /// The administrator's role.
     pub admin: String,
     /// The administrator is a superuser.
     pub is_superuser: bool,
@@ -43,7 +42,6 @@ pub struct DatabaseSnapshot {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
-    /// Installed extensions.
     pub extensions: BTreeSet<String>,
     /// Requested extensions that the server can add.
     pub available: BTreeSet<String>,

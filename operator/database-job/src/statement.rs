@@ -16,7 +16,8 @@ const NUMBERS: &str = "USAGE, SELECT";
 /// The schema of extensions, in which only administrators may create.
 const EXTENSIONS: &str = "ras_extensions";
 
-/// Fails if somebody else may create in a schema of the extension, and adds the schema to the path of the database.
+/// Fails if another role may create objects in a schema of the extension, and adds the schema to the search path of the
+/// database.
 const CHECK_EXTENSION: &str = "DECLARE place text; stranger text; path text;
     change text := pg_catalog.format('ALTER DATABASE %I SET search_path FROM CURRENT', pg_catalog.current_database());
     BEGIN
@@ -39,10 +40,9 @@ const CHECK_EXTENSION: &str = "DECLARE place text; stranger text; path text;
     END IF;
     END";
 
-/// SQLSTATE of our own: somebody else may create in the schema of an extension.
+/// Our own SQLSTATE: another role may create objects in the schema of an extension.
 pub const STRANGER: &str = "RAS01";
 
-/// A quoted identifier.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

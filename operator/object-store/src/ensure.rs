@@ -28,8 +28,8 @@ const WAITS: [Duration; 3] = [
 ];
 /// Wait before a second observation when the first one did not find the bucket, or its tag.
 const RECHECK_AFTER: Duration = Duration::from_secs(2);
-/// Most observations in one call. Eleven features can turn out missing one after the other; more than that means that somebody
-/// else changes the bucket at the same time.
+/// Most observations in one call. Eleven features can turn out missing one after the other; more than that means that
+/// another client changes the bucket at the same time.
 const MAX_OBSERVATIONS: usize = 24;
 
 /// A bucket in its desired state.
@@ -76,8 +76,8 @@ pub async fn ensure<S: ObjectStore>(
     ensure_after(store, request, &BTreeSet::new(), &remembered, known).await
 }
 
-/// Like [`ensure`], for a bucket whose earlier spec asked for the features `before`: their remains in an existing bucket are
-/// removed. A remembered bucket that no longer exists is never created again: [`Failure::lost_to_another`].
+/// Like [`ensure`], for a bucket whose earlier spec had the features `before`: their remains in an existing bucket are
+/// removed. A recorded bucket that no longer exists is never created again: [`Failure::lost_to_another`].
 pub async fn ensure_after<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
@@ -145,8 +145,8 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
         }
         let new: Vec<&BucketStep> = steps.iter().filter(|step| !work.done.contains(step)).collect();
         if let [BucketStep::Create { .. }, ..] = new.as_slice() {
-            // The store may set defaults itself, and somebody else may have created the bucket in the meantime: observe before
-            // any other step.
+            // The store may set defaults, and another client may have created the bucket in the meantime: observe
+            // before any other step.
             work.create(new.first().copied()).await?;
         } else if new.is_empty() || matches!(steps.as_slice(), [BucketStep::Create { .. }, ..]) {
             match waits.next().filter(|_| !work.is_expected(&steps, &observed)) {

@@ -14,10 +14,10 @@ pub enum Ownership {
     /// Its name proves that the operator created it for the owner. It has no owner's tags: it was created a moment ago,
     /// somebody removed them, or the store has no tags.
     Named {
-        /// It has tags of somebody else's.
+        /// It has tags of another owner.
         has_tags: bool,
     },
-    /// It belongs to somebody else, or may.
+    /// It has or may have another owner.
     Foreign {
         /// The reason, as part of a sentence.
         whose: String,

@@ -18,7 +18,7 @@ use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInput<'a> {
     pub request: &'a BucketRequest,
-    /// Features that an earlier spec asked for: their remains in a bucket of [`Origin::Existing`] are removed.
+    /// Features of an earlier spec: their remains in a bucket of [`Origin::Existing`] are removed.
     pub before: &'a BTreeSet<Feature>,
     /// Features that the store lacks, or that must not be touched now.
     pub lacking: &'a BTreeSet<Feature>,
@@ -168,8 +168,8 @@ fn of_another_namespace(request: &BucketRequest, observed: &BucketSnapshot) -> O
         .then(|| format!("its tags say that it belongs to a drive of the namespace {namespace}"))
 }
 
-/// Whoever keeps the bucket let the drive's namespace use it, or the operator made it for a drive of that namespace. Without tags
-/// nothing says so.
+/// The bucket's tag lets the drive's namespace use it, or the operator created it for a drive of that namespace.
+/// Without tags neither is known.
 fn is_permitted_by_tags(request: &BucketRequest, observed: &BucketSnapshot) -> bool {
     let Some(tags) = observed.tags.known() else {
         return false;

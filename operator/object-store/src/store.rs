@@ -25,7 +25,6 @@ pub trait ObjectStore: Send + Sync + 'static {
         wanted: &BTreeSet<Feature>,
     ) -> impl Future<Output = Result<BucketSnapshot, Failure>> + Send;
 
-    /// Sends one request.
     fn execute(&self, bucket: &str, step: &BucketStep) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// The page after the marker.

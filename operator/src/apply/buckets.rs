@@ -96,7 +96,7 @@ fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<Buck
     })
 }
 
-/// Handles a bucket that the drive no longer asks for.
+/// Handles a bucket that is no longer in the spec.
 pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_removal: &BucketRemoval) -> Known {
     let Some(bucket_controller) = &child_client.bucket_controller else {
         return Known::NoStore;

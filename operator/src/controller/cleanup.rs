@@ -65,7 +65,7 @@ pub async fn cleanup(
         settle_all(key, meta, &bucket_removals, asking, context)
     };
     if settled.open == 0 {
-        // Told first: nobody can be told anything of an object that is gone.
+        // Before the finalizer is removed, because events need an existing object.
         events::retained(&settled.kept, key, meta, context);
         let gone = finalizer::set(key, meta, false, context).await?;
         let again = if gone {
@@ -110,9 +110,7 @@ pub async fn cleanup(
 struct Settled {
     /// Their lines in status.
     lines: Vec<BucketStatus>,
-    /// What is in the way.
     blocked: Vec<(Reason, String)>,
-    /// Those that stay.
     kept: Vec<BucketStatus>,
     /// How many of them the drive waits for.
     open: usize,
@@ -122,7 +120,7 @@ fn paused(key: &DriveKey, bucket_removals: Vec<BucketRemoval>, context: &Context
     if let Some(bucket_controller) = &context.child_client.bucket_controller {
         bucket_controller.forget(key);
     }
-    let message = "spec.paused is true, so nothing is removed: set it to false to go on";
+    let message = "spec.paused is true, so nothing is removed: set it to false to continue";
     Settled {
         open: bucket_removals.len(),
         blocked: bucket_removals
@@ -197,7 +195,7 @@ fn time_left(meta: &ObjectMeta, now: &Time, context: &Context) -> Duration {
     Duration::from_secs(patience.saturating_sub(waited))
 }
 
-/// What the stored object's status says of buckets, when nobody remembers and the object does not decode.
+/// Reads the buckets in the stored status, for an object that does not decode and is not in the cache.
 pub(super) async fn stored_buckets(key: &DriveKey, context: &Context) -> Result<Vec<BucketStatus>, Error> {
     let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.child_client.client.clone(), &key.namespace, &resource);

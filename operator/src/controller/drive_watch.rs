@@ -1,4 +1,4 @@
-//! Takes news of drives: who has to look again, who claims which names, who uses which Secrets and claims.
+//! Handles events of drives: requeues drives, and updates claimed names and used Secrets and claims.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,6 @@ pub fn key(drive: &StoredDrive) -> DriveKey {
     DriveKey::new(&drive.namespace().unwrap_or_default(), &drive.name_any())
 }
 
-/// Takes one event.
 pub fn take(event: &Event<StoredDrive>, writer: &mut Writer<StoredDrive>, sink: &EventSink, context: &Context) {
     let requeue = match event {
         Event::Init => Requeue::new(),
@@ -55,7 +54,7 @@ pub fn take(event: &Event<StoredDrive>, writer: &mut Writer<StoredDrive>, sink: 
             if let Some(bucket_controller) = &context.child_client.bucket_controller {
                 bucket_controller.forget(&key);
             }
-            tracing::info!(drive = %key, "drive is gone; what it owns is removed by Kubernetes, what is retained stays");
+            tracing::info!(drive = %key, "drive was deleted; Kubernetes removes its children, and retained objects stay");
             context.claims.release(&key)
         }
     };
@@ -80,7 +79,7 @@ fn learn(drive: &StoredDrive, sink: &EventSink, context: &Context) -> Requeue {
         uid: drive.uid().unwrap_or_default(),
     };
     let host = decoded.spec.exposure.as_ref().map(|exposure| exposure.host.as_str());
-    // The address in the status is the one that was applied last, so it tells whether the route is there.
+    // The address in the status is the one that was applied last, so it shows whether the Ingress exists.
     let url = decoded.status.as_ref().and_then(|status| status.url.as_deref());
     let served = url.and_then(|url| url.split_once("://")).map(|(_, served)| served);
     let has_route = host.is_some() && served == host;
@@ -89,7 +88,7 @@ fn learn(drive: &StoredDrive, sink: &EventSink, context: &Context) -> Requeue {
     requeue
 }
 
-/// Whether a drive has to look again. Our own writes of its status come back here and are no news.
+/// True if the drive has to be reconciled. The watch also returns our own writes of its status, which change nothing.
 fn is_news(before: &StoredDrive, after: &StoredDrive, context: &Context) -> bool {
     let (old, new) = (before.meta(), after.meta());
     if old.uid != new.uid

@@ -1,4 +1,5 @@
-//! Events: what a person sees under `kubectl describe drive`. Few, and sent beside the reconcile, never in its way.
+//! Events, which `kubectl describe drive` shows. They are few, and sent in tasks of their own, so that no reconcile
+//! waits for one.
 
 mod publish;
 mod status;
@@ -57,11 +58,11 @@ fn changes(outcome: &ApplyOutcome, key: &DriveKey, drive: &RecruitmentDrive, con
     let made_credentials = created.iter().chain(updated).chain(rotated).any(is_secret);
     let action = if made_credentials { "Prepare" } else { "Apply" };
     for (reason, done, children) in [
-        ("Created", "made", created),
-        ("Updated", "changed", updated),
-        ("Repaired", "put back what somebody else changed in", repaired),
-        ("Rotated", "drew new values for", rotated),
-        ("Removed", "removed what the drive no longer asks for:", removed),
+        ("Created", "created", created),
+        ("Updated", "updated", updated),
+        ("Repaired", "reverted drift in", repaired),
+        ("Rotated", "rotated", rotated),
+        ("Removed", "removed because the spec no longer has them:", removed),
     ] {
         if !children.is_empty() {
             let mut note = format!("{done} {}", list(children));
@@ -89,7 +90,7 @@ fn changes(outcome: &ApplyOutcome, key: &DriveKey, drive: &RecruitmentDrive, con
     }
 }
 
-/// Who changed what, as far as that is known: fields that somebody removed have no owner.
+/// The managers of changed fields, if known: a removed field has no owner.
 fn who<'a>(taken: impl Iterator<Item = &'a Taken>) -> String {
     let mut changes: Vec<String> = taken
         .filter(|one| !one.managers.is_empty())
@@ -111,12 +112,8 @@ fn buckets(outcome: &ApplyOutcome, key: &DriveKey, drive: &RecruitmentDrive, con
         let Some(news) = &view.news else { continue };
         let (type_, reason, done) = match news.kind {
             BucketChangeKind::Configured => (EventType::Normal, "BucketConfigured", "set up"),
-            BucketChangeKind::Made => (EventType::Normal, "BucketMade", "made, with"),
-            BucketChangeKind::Repaired => (
-                EventType::Normal,
-                "BucketRepaired",
-                "put back what somebody else changed:",
-            ),
+            BucketChangeKind::Made => (EventType::Normal, "BucketMade", "created with"),
+            BucketChangeKind::Repaired => (EventType::Normal, "BucketRepaired", "reverted drift:"),
         };
         let note = format!("bucket {name}: {done} {}", news.words.join(", "));
         tracing::info!(drive = %key, outcome = reason, "{note}");
@@ -127,8 +124,8 @@ fn buckets(outcome: &ApplyOutcome, key: &DriveKey, drive: &RecruitmentDrive, con
     }
 }
 
-/// Warns when a bucket begins to be deleted with its objects, and when that is done: nobody can undo it, and the drive that shows it
-/// in its status may be gone a moment later.
+/// Warns when the deletion of a bucket with its objects begins and when it is done: it cannot be undone, and the drive
+/// with the status may be deleted a moment later.
 pub fn departing(
     removal: &BucketRemoval,
     state: Option<&BucketPhase>,
@@ -192,8 +189,8 @@ pub fn retained(buckets: &[BucketStatus], key: &DriveKey, meta: &ObjectMeta, con
     }
 }
 
-/// Warns of generated Secrets that were there before and were made again: their values are others. That is done, because deleting
-/// one is how a person asks for new values, and it is told, because it may have been an accident.
+/// Warns of deleted generated Secrets that were created again with new values. They are created, because deleting one
+/// requests new values. The Warning exists because the deletion may have been an accident.
 fn regenerated(
     outcome: &ApplyOutcome,
     before: &RecruitmentDriveStatus,

@@ -45,7 +45,7 @@ pub async fn reconcile(drive: Arc<StoredDrive>, context: Arc<Context>) -> Result
     action
 }
 
-/// What follows a failure: another try, later each time, and not for all drives at once.
+/// Requeues a failed drive with exponential back-off and jitter.
 pub fn on_error(drive: &StoredDrive, error: &Error, context: &Context) -> Action {
     let key = drive_watch::key(drive);
     let wait = if error.is_unreached() {
@@ -57,7 +57,6 @@ pub fn on_error(drive: &StoredDrive, error: &Error, context: &Context) -> Action
     Action::requeue(wait)
 }
 
-/// The six steps.
 async fn step(key: &DriveKey, stored: &StoredDrive, context: &Context) -> Result<(ReconcileResult, Action), Error> {
     if stored.meta().deletion_timestamp.is_some() {
         return cleanup::cleanup(key, stored, context).await;

@@ -67,7 +67,6 @@ fn is_served(kind: Kind, apis: Apis) -> bool {
     }
 }
 
-/// Every drive.
 pub(super) fn all_drives(context: &Context) -> Requeue {
     let drives = context.drives.state();
     drives.iter().map(|drive| drive_watch::key(drive)).collect()

@@ -51,7 +51,6 @@ pub struct RunSettings {
     pub platform_file: Option<PathBuf>,
     pub metrics_address: SocketAddr,
     pub probes_address: SocketAddr,
-    /// Concurrent reconciles.
     pub concurrency: u16,
     /// Absent: the ports of services are not checked, because no NetworkPolicy would allow it.
     pub own_pods: Option<OwnPods>,

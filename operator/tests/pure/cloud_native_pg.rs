@@ -23,7 +23,7 @@ fn drive(managed: &str, rest: &str) -> RecruitmentDrive {
     ))
 }
 
-/// What is known when nothing was made yet.
+/// Facts of a new drive.
 fn fresh(drive: &RecruitmentDrive, said: Option<ForeignState>) -> Fetched {
     let mut facts = facts_for(drive);
     facts.database.recorded = ras_crds::DatabaseStatus::default();

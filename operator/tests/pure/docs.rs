@@ -56,7 +56,7 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What a block is, and what is wrong with it.
+/// Kind and problem of a block.
 fn check(block: &str) -> Result<(), String> {
     for document in block.split("\n---\n") {
         // Refuses a key that is there twice, as the operator does.
@@ -131,7 +131,7 @@ fn settings(value: &Value) -> Result<(), String> {
     platform::parse(&text).map(drop).map_err(|error| error.to_string())
 }
 
-/// Whether the contract knows every field.
+/// True if the schema has every field.
 fn known(drive: &Value) -> Result<(), String> {
     let parsed: ras_crds::RecruitmentDrive =
         serde_json::from_value(drive.clone()).map_err(|error| error.to_string())?;

@@ -34,7 +34,7 @@ pub fn with_spec(spec: &str) -> RecruitmentDrive {
     drive
 }
 
-/// What is built of a drive that is valid.
+/// Builds a valid drive.
 pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired {
     build(&validate(drive, fetched, &PlatformConfig::default()).unwrap())
 }
@@ -131,7 +131,7 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
     }
 }
 
-/// What is known of a server that serves and on which every database is there.
+/// Facts of a server that is ready and has every database.
 fn database_facts(drive: &RecruitmentDrive) -> DatabaseFacts {
     let databases = drive.spec.database.iter().flat_map(|database| &database.databases);
     DatabaseFacts {

@@ -18,7 +18,7 @@ use crate::drives::{facts_for, valid_drive};
 use crate::planned::{build, validate};
 use crate::seeds::run_of;
 
-/// What can happen between two walks.
+/// An event between two reconciles.
 #[derive(Clone, Debug)]
 enum Event {
     Image(u8),

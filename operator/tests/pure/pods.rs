@@ -19,7 +19,7 @@ fn pauses(service: &str) -> Vec<Option<i64>> {
     containers(service).into_iter().map(pause).collect()
 }
 
-/// What is wrong with a service, in words.
+/// The problem of a service, as text.
 fn problems_of(service: &str) -> String {
     let drive = with_spec(&format!("services: [{{name: s, image: portal:1, {service}}}]"));
     let problems = validate(&drive, &Fetched::default(), &PlatformConfig::default()).unwrap_err();

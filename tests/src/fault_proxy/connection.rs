@@ -17,7 +17,6 @@ use super::{Fault, FaultProxyState, fault, message::Message};
 type Reader = BufReader<OwnedReadHalf>;
 type Writer = BufWriter<OwnedWriteHalf>;
 
-/// What becomes of the connection after a request.
 enum Next {
     Another,
     Close,

@@ -29,13 +29,12 @@ pub struct ProxiedRequest {
     pub method: String,
     /// Path and query, as sent.
     pub target: String,
-    /// Whether it was sent on to the server.
+    /// It was forwarded to the server.
     pub reached: bool,
-    /// What the client was answered; nothing when it was answered nothing whole.
+    /// Status of the answer. Absent: the client got no complete answer.
     pub status: Option<u16>,
-    /// Whether it hangs now, by [`Fault::Hang`].
+    /// It hangs now, by [`Fault::Hang`].
     pub hangs: bool,
-    /// When it came.
     pub at: Instant,
 }
 
@@ -54,7 +53,7 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts one before a server that speaks plain HTTP.
+    /// Starts a proxy in front of a plain HTTP server.
     pub async fn start(upstream: SocketAddr) -> Result<Self, Error> {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr().map_err(Error::io("reading a port"))?;
@@ -147,7 +146,6 @@ async fn accept(listener: TcpListener, state: Arc<FaultProxyState>) {
     }
 }
 
-/// What a proxy's connections share.
 struct FaultProxyState {
     upstream: SocketAddr,
     rules: Mutex<Vec<Rule>>,

@@ -37,7 +37,6 @@ impl<T: fmt::Display> From<T> for Failure {
     }
 }
 
-/// What a scenario returns.
 pub type ScenarioResult = Result<(), Failure>;
 type Running = Pin<Box<dyn Future<Output = ScenarioResult> + Send>>;
 

@@ -16,7 +16,7 @@ use crate::fetched::facts::PASSWORD;
 use crate::plain_text::plain;
 use crate::redaction::last_words;
 
-/// What is wrong with one pod.
+/// The failure of one pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodFailure {
     /// The service it belongs to.
@@ -25,9 +25,8 @@ pub struct PodFailure {
     pub pod: String,
     /// The kubelet's or the scheduler's word for it, for instance `ImagePullBackOff`.
     pub reason: String,
-    /// What they say about it, and the next step.
+    /// The kubelet's or scheduler's message, and the next step.
     pub message: String,
-    /// Whether waiting helps.
     pub course: PodFailureKind,
     /// Since when, as far as Kubernetes records it.
     pub since: Option<Timestamp>,
@@ -42,11 +41,9 @@ pub struct PodFailure {
 pub struct ReadyPod {
     /// The service it belongs to.
     pub service: Arc<str>,
-    /// Its address.
     pub address: IpAddr,
 }
 
-/// Whether waiting helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PodFailureKind {
     /// The pod, or one of its containers, is refused as it is written: only a change helps.
@@ -74,8 +71,8 @@ impl PodFailureKind {
         }
     }
 
-    /// After how long it counts as something that waiting does not help. `None`: never by itself; the roll-out's own deadline
-    /// knows how long a program may take to start.
+    /// After this time, waiting is unlikely to help. `None`: never; the deadline of the rollout decides how long a
+    /// container may take to start.
     pub fn patience(self) -> Option<Duration> {
         match self {
             Self::Refused | Self::Unpulled => Some(Duration::from_secs(30)),
@@ -88,7 +85,7 @@ impl PodFailureKind {
 }
 
 impl PodFailure {
-    /// What is wrong, for people.
+    /// The failure as one sentence.
     pub fn text(&self) -> String {
         if self.pod.is_empty() {
             self.message.clone()
@@ -97,14 +94,14 @@ impl PodFailure {
         }
     }
 
-    /// Whether it is more than a part of an ordinary start.
+    /// True once it lasts longer than an ordinary start.
     pub fn is_shown(&self, now: Timestamp) -> bool {
         self.since
             .is_none_or(|since| after(since, self.course.ordinary()) <= now)
     }
 
-    /// Whether waiting did not help. The time begins anew when the object that makes the pod was `changed`: its new pods have
-    /// the same time, and the old ones are about to be replaced.
+    /// True once waiting is unlikely to help. The time starts again when the pod's owner `changed`, because its new
+    /// pods get the same time and the old ones are about to be replaced.
     pub fn is_lasting(&self, changed: Option<Timestamp>, now: Timestamp) -> bool {
         self.lasts_from(changed).is_some_and(|from| from <= now)
     }
@@ -114,7 +111,7 @@ impl PodFailure {
         Some(after(begin, self.course.patience()?))
     }
 
-    /// When what is reported of it changes next, without any news.
+    /// When its report changes next, without any event.
     pub fn changes_at(&self, changed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let shown = self.since.map(|since| after(since, self.course.ordinary()));
         shown
@@ -171,7 +168,7 @@ pub fn ready(service: &str, pod: &Pod) -> Option<ReadyPod> {
     })
 }
 
-/// What is wrong with this pod of `service`, if anything is.
+/// The failure of this pod of `service`, if it has one.
 pub fn trouble(service: &str, pod: &Pod) -> Option<PodFailure> {
     if pod.metadata.deletion_timestamp.is_some() {
         return None;
@@ -200,7 +197,7 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodFailure> {
         .chain(status.container_statuses.iter().flatten());
     for container in containers {
         let Some(wrong) = wrong(pod, container) else { continue };
-        // Between two crashes a pod may be ready for a moment: its age tells more then.
+        // Between two crashes a pod may be ready for a moment, so its age counts instead.
         let since = if wrong.is_old { None } else { changed("Ready") };
         let mut found = found(&wrong.reason, wrong.message, wrong.course, since);
         if wrong.course == PodFailureKind::Unpulled {
@@ -274,8 +271,8 @@ fn changed(status: &PodStatus, name: &str) -> Option<Timestamp> {
     Some(*at)
 }
 
-/// A kubelet never says that a pod is not ready whose containers are, but for a gate that it then names. Kubernetes takes the one
-/// away and leaves the other when it has not heard of a node for a while.
+/// A kubelet reports a pod with ready containers as not ready only for a readiness gate, and names the gate. If a node
+/// does not report, Kubernetes sets the pod's condition Ready to false and leaves the containers ready.
 fn is_out_of_reach(status: &PodStatus) -> bool {
     condition(status, "ContainersReady").is_some_and(|one| one.status == "True")
         && condition(status, "Ready").is_some_and(|one| one.status == "False" && one.reason.is_none())
@@ -293,12 +290,12 @@ fn image_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
         .as_deref()
 }
 
-/// What is wrong with one container.
+/// The failure of one container.
 struct Wrong {
     reason: String,
     message: String,
     course: PodFailureKind,
-    /// Whether it has been so for longer than the pod's conditions tell.
+    /// It has lasted longer than the pod's conditions show.
     is_old: bool,
 }
 

@@ -1,5 +1,19 @@
-//! What becomes of a bucket that its drive no longer asks for. Pure: the last word before data is deleted is spoken
-//! here, from what people wrote and nothing else.
+//! Buckets that are no longer in the spec, and all buckets of a deleted drive. Pure.
+//!
+//! Data is deleted by this decision alone, and it is made from the spec, the annotations and the record in the status:
+//!
+//! | bucket | decision |
+//! |---|---|
+//! | existing, with settings of the operator | `Released`: the settings are removed, the bucket stays |
+//! | existing, retained before, replaced, or named by `ras.dev/keep-buckets` | `Kept` |
+//! | `deletionPolicy: Retain` | `Kept` |
+//! | `deletionPolicy: DeleteIfEmpty` | `RemovedIfEmpty` |
+//! | `deletionPolicy: Delete`, named by `ras.dev/confirm-delete` | `Removed`, with its objects |
+//! | `deletionPolicy: Delete`, never seen or lost | `RemovedIfEmpty`, because there is nothing to confirm |
+//! | `deletionPolicy: Delete`, otherwise | `Unconfirmed`: it waits for an annotation |
+//!
+//! [`settle`] then turns the answers of the object store into the progress: `Going` until the bucket is `Gone` or `Kept`, and
+//! `Blocked` while a user or the platform team has to act.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +37,7 @@ pub fn settings_hash(settings: &Settings) -> String {
     names::hash(&[&format!("{settings:?}")], 10)
 }
 
-/// What becomes of a bucket.
+/// The decision about one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemovalDecision {
     /// It stays, with all that is in it.
@@ -32,18 +46,18 @@ pub enum RemovalDecision {
     RemovedIfEmpty,
     /// It goes with all that is in it.
     Removed,
-    /// It would go, and nobody has confirmed it.
+    /// It would be deleted, and that is not confirmed.
     Unconfirmed,
-    /// It is somebody else's and stays; what we set up in it goes, or it would go on removing objects.
+    /// It is an existing bucket and stays. The operator's settings are removed, or its lifecycle rules would keep
+    /// removing objects.
     Released,
 }
 
-/// A bucket that its drive no longer asks for.
+/// A bucket that is no longer in the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketRemoval {
     /// As status shows it.
     pub recorded: BucketStatus,
-    /// What becomes of it.
     pub fate: RemovalDecision,
 }
 
@@ -73,11 +87,11 @@ pub enum RemovalProgress {
     Kept,
     /// Something is being done.
     Going,
-    /// Nothing goes on before somebody does something.
+    /// It waits for a manual action.
     Blocked {
         /// Reason for the condition.
         reason: Reason,
-        /// What is in the way, and how to let go.
+        /// The obstacle, and how to remove it.
         message: String,
     },
 }
@@ -89,7 +103,7 @@ pub struct Asking<'a> {
     pub namespace: &'a str,
     /// Name of the drive.
     pub drive: &'a str,
-    /// Whether an object store that does not answer was waited for long enough.
+    /// The time limit for an object store that does not answer has passed.
     pub overdue: bool,
 }
 
@@ -136,7 +150,7 @@ pub fn settle(
         (RemovalDecision::Unconfirmed, _) => blocked(
             Reason::ConfirmationMissing,
             format!(
-                "bucket {bucket} and all its objects would be deleted, which nobody has confirmed. To delete it: {}; {}",
+                "bucket {bucket} and all its objects would be deleted, which is not confirmed. To delete it: {}; {}",
                 annotate(asking, CONFIRM_DELETE, bucket),
                 way_out()
             ),
@@ -168,7 +182,7 @@ pub fn settle(
         (_, Some(BucketPhase::Removed(Removal::Locked { objects }))) => blocked(
             Reason::ObjectsLocked,
             format!(
-                "{objects} objects in bucket {bucket} are locked against deletion; it goes on when their locks have run out; {}",
+                "{objects} objects in bucket {bucket} are locked against deletion; the deletion continues when their locks expire; {}",
                 way_out()
             ),
         ),
@@ -193,7 +207,7 @@ pub fn settle(
     }
 }
 
-/// Whether status says that the bucket is being removed, as opposed to waiting for something.
+/// True if the status records that the bucket is being removed, and not that it waits.
 pub fn is_under_way(recorded: &BucketStatus) -> bool {
     let message = recorded.message.as_deref().unwrap_or_default();
     recorded.state == BucketState::Removing && [REMOVING, EMPTYING].contains(&message)
@@ -208,7 +222,7 @@ fn annotate(asking: Asking<'_>, key: &str, bucket: &str) -> String {
     format!("kubectl -n {namespace} annotate drive {drive} --overwrite {key}={bucket}")
 }
 
-/// What becomes of a bucket under this policy.
+/// The decision about a bucket under this policy.
 pub fn fate(
     recorded: &BucketStatus,
     policy: BucketDeletionPolicy,
@@ -221,7 +235,7 @@ pub fn fate(
     {
         return RemovalDecision::Released;
     }
-    // What was once said to be kept is nobody's to take away later, and what has the bucket's name in its place is not the drive's.
+    // A bucket that was once reported as kept is never removed later. A replaced bucket does not belong to the drive.
     let settled = matches!(recorded.state, BucketState::Retained | BucketState::Replaced);
     if recorded.existing || settled || bucket.is_empty() || removal_requests.keeps(bucket) {
         return RemovalDecision::Kept;

@@ -1,5 +1,16 @@
-//! How far the databases of a drive are, from what is known of its Secrets, its server and the Job that prepares
-//! them. Pure.
+//! The Job that prepares databases: whether it has to run, and how far it is. Pure.
+//!
+//! | state | when | next, and when |
+//! |---|---|---|
+//! | `BlockedBy` | a Secret, key or server that the Job needs is missing | `Running`: it exists |
+//! | `Running` | the Job is to be created or is open | `Done` or `Failed`: the Job ends |
+//! | `Done` | the Job succeeded | `Recorded`: the status has its work |
+//! | `Failed` | the Job failed | `Running`: its request, a Secret or the annotation changes, or Kubernetes removes the Job after some minutes |
+//! | `Recorded` | the status has just this work, on this storage | `Checking`: a check is due. `Running`: the work changes |
+//! | `Checking` | the same, and the Job verifies that it still holds | `Done` or `Failed`: the Job ends |
+//!
+//! *Work* is a hash of the request, of when each Secret was written, and of the annotation's token: a Job of the same work does the
+//! same. [`database_record`](super::database_record) writes the record.
 
 mod request;
 
@@ -35,14 +46,14 @@ const CHECK_SPREAD: u64 = 3_600;
 /// Seconds from one drive's check to the next one's after a start.
 const SECONDS_A_CHECK: u64 = 2;
 
-/// What is asked of the database server, and how far it is.
+/// The request to the database server, and the progress of its Job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatabaseJob {
     /// Name of the Job that does it.
     pub job: String,
     /// Hash of what is asked and of when each Secret was written: a Job of the same work does the same.
     pub work: String,
-    /// What is asked. No secret is in it.
+    /// The request. It contains no secret.
     pub request: Request,
     /// How far it is.
     pub progress: JobProgress,
@@ -61,18 +72,16 @@ pub enum JobProgress {
     BlockedBy(BlockedBy),
     /// It is under way; why its pod has not started, where there is a reason that a person should know.
     Running(Option<String>),
-    /// It was done.
     Done(Report),
     /// It was not done, or not all of it.
     Failed {
-        /// What it said, where it came to say something.
+        /// The report, if the Job wrote one.
         report: Option<Report>,
-        /// What Kubernetes says.
         said: String,
     },
 }
 
-/// What is to be prepared.
+/// Plans the Job.
 pub fn of(at: &DatabaseInput<'_>) -> DatabaseJob {
     let request = request(at);
     let work = work(at, &request);
@@ -101,8 +110,8 @@ fn run(at: &DatabaseInput<'_>, work: &str, is_due: bool) -> String {
     }
 }
 
-/// Whether the data of the server in the cluster is in another object than when its databases were set up: whatever status
-/// says of them is said of others.
+/// True if a managed server has another volume or `Cluster` than when its databases were prepared. Then the record in
+/// the status describes other databases.
 pub fn is_replaced(at: &DatabaseInput<'_>) -> bool {
     match (&at.facts.storage, &at.facts.recorded.storage) {
         (Some(now), Some(then)) => now != then,
@@ -114,9 +123,9 @@ fn is_recorded(at: &DatabaseInput<'_>, work: &str) -> bool {
     at.facts.recorded.prepared.as_deref() == Some(work) && !is_replaced(at)
 }
 
-/// When the server is to be asked once more. Somebody may drop a database, or put another server behind the same name, and
-/// nothing in the cluster tells of it. A server outside is asked after each start of the operator, one drive after the other,
-/// and every server once a day.
+/// When the server is checked again. A database may be dropped, or another server may get the same name, and no event
+/// in the cluster reports it. So every server is checked once a day, and an external one also after each start of the
+/// operator, one drive after the other.
 fn check_at(at: &DatabaseInput<'_>) -> Option<Timestamp> {
     let watch = at.facts.watch.as_ref()?;
     let checked = at.facts.recorded.checked_at.as_ref().map(|time| time.0);
@@ -156,7 +165,7 @@ fn progress(at: &DatabaseInput<'_>, job: &str, work: &str, is_due: bool) -> JobP
             report: report.clone().filter(|report| !report.problems.is_empty()),
             said: said(reason, &facts.pods),
         },
-        // News of the pod may come after news of its Job.
+        // The event of the pod may arrive after that of its Job.
         (JobOutcome::Succeeded { .. }, None) => JobProgress::Running(None),
         (JobOutcome::Open, _) => JobProgress::Running(waits(facts, at.calendar.now)),
     }
@@ -174,7 +183,7 @@ fn said(reason: &str, pods: &[PodRun]) -> String {
     }
 }
 
-/// What the Job has to wait for.
+/// The first obstacle that keeps the Job from starting.
 fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     let wait = |reason, message: String| {
         Some(BlockedBy {
@@ -207,7 +216,7 @@ fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
             };
             return wait(
                 Reason::SecretMissing,
-                format!("Secret {secret:?}, which the database needs, is not there: {next}"),
+                format!("Secret {secret:?}, which the database needs, does not exist: {next}"),
             );
         };
         if facts.keys.as_ref().is_some_and(|keys| !keys.contains_key(key)) {
@@ -234,7 +243,7 @@ fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     None
 }
 
-/// What CloudNativePG has still to do.
+/// The next thing that CloudNativePG has to do.
 fn cluster(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     if !matches!(at.database.server, DatabaseServer::CloudNativePG(_)) || at.facts.serves {
         return None;
@@ -263,7 +272,7 @@ pub fn cluster_trouble(at: &DatabaseInput<'_>) -> (Reason, String) {
         Some(state) if !state.message.is_empty() => (
             Reason::DatabasePending,
             format!(
-                "Cluster {name:?} is not ready: CloudNativePG says: {}. `kubectl describe cluster.postgresql.cnpg.io {name} -n \
+                "Cluster {name:?} is not ready: CloudNativePG reports: {}. `kubectl describe cluster.postgresql.cnpg.io {name} -n \
                  {namespace}` tells more",
                 state.message
             ),
@@ -271,35 +280,35 @@ pub fn cluster_trouble(at: &DatabaseInput<'_>) -> (Reason, String) {
         _ => (
             Reason::DatabasePending,
             format!(
-                "Cluster {name:?} waits for CloudNativePG, which has not said anything yet: if it does not, see that its operator \
+                "Cluster {name:?} waits for CloudNativePG, which has not reported yet: if that does not change, check that its operator \
                  runs"
             ),
         ),
     }
 }
 
-/// What each database's line says while the server is down. What the line said before is as true as before once it is up.
+/// Message of each database while the server is down. When it is up again, the state before is restored.
 pub const SERVER_DOWN: &str = "the database server is not ready";
 
 impl DatabaseJob {
-    /// Whether the Job that is there cannot pull an image that it would not have now: it makes way for one that can.
+    /// True if the existing Job cannot pull an image that the current Job would not use. Then it is replaced.
     pub fn is_outdated(&self, at: &DatabaseInput<'_>) -> bool {
         let job = at.fetched.jobs.get(&self.job);
         job.is_some_and(|job| cannot_pull_other_than(job, &[&at.drive.operator_image]))
     }
 
-    /// Whether the Job's pod cannot start, and waiting did not help.
+    /// True if the Job's pod cannot start and waiting is unlikely to help.
     pub fn is_stalled(&self, at: &DatabaseInput<'_>) -> bool {
         let trouble = at.fetched.jobs.get(&self.job).and_then(|job| job.trouble.as_ref());
         trouble.is_some_and(|trouble| trouble.is_lasting(None, at.calendar.now))
     }
 
-    /// Whether the Job has to be there: it is made, or it goes on.
+    /// True if the Job has to exist: it is created, or it continues.
     pub fn needs_job(&self) -> bool {
         !matches!(self.progress, JobProgress::Recorded | JobProgress::BlockedBy(_))
     }
 
-    /// Each database as it is known to be, then those that are kept and no longer asked for.
+    /// The requested databases, then the retained ones.
     pub fn databases(&self, at: &DatabaseInput<'_>) -> Vec<LogicalDatabaseStatus> {
         let report = self.report();
         let asked = at
@@ -320,7 +329,7 @@ impl DatabaseJob {
         asked.chain(kept).collect()
     }
 
-    /// What the Job said, when it said something.
+    /// The report of the Job, if it wrote one.
     pub fn report(&self) -> Option<&Report> {
         match &self.progress {
             JobProgress::Done(report) => Some(report),
@@ -389,7 +398,7 @@ fn line(
         (_, Some(problem)) => line.message = Some(problem.message.clone()),
         // Only what was done whole is recorded as done.
         (JobProgress::Done(_) | JobProgress::Recorded, None) => line.state = DatabaseState::Ready,
-        // Others have problems, and what is not told is left open when not all of it was told.
+        // Other databases have problems. If the report was cut, a database that it does not name keeps its state.
         (
             JobProgress::Failed {
                 report: Some(report), ..

@@ -10,7 +10,6 @@ use crate::valid::{ValidDatabase, ValidDrive, ValidService};
 /// The spec, the facts of the cluster, and the calendar.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
-    /// The spec.
     pub drive: &'a ValidDrive,
     /// The facts of the cluster.
     pub fetched: &'a Fetched,

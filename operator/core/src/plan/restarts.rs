@@ -13,12 +13,12 @@ use crate::valid::{EnvSource, ValidService};
 /// A stamp of a Secret's key: the two names, and when it was written.
 type Stamps<'a> = BTreeSet<[&'a str; 3]>;
 
-/// What the pods of a workload are started by.
+/// The annotations of a pod template that restart its pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hashes {
     /// For the pod template. Another one restarts the pods.
     pub template: Option<String>,
-    /// For the workload itself: what is known, where the metadata of a Secret does not tell when it was written.
+    /// For the workload itself: the known stamps, if the metadata of a Secret does not show when it was written.
     pub known: Option<String>,
 }
 
@@ -120,7 +120,7 @@ fn hashes(fetched: &Fetched, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Ha
     }
 }
 
-/// What a workload's annotation remembers of its Secrets, while some of them have no `managedFields`.
+/// The annotation that records the Secrets of a workload while some of them have no `managedFields`.
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     /// The hash of the stamps of the others.
@@ -144,7 +144,8 @@ impl Known {
         }
     }
 
-    /// Whether a value was written since: a Secret has another version, and nothing of what people touch is different.
+    /// True if a value was written since: a Secret has another version, although its labels and annotations are the
+    /// same.
     fn is_written(&self, before: &Self) -> bool {
         let is_written = |(name, (version, touch)): (&String, &(String, String))| {
             before

@@ -24,7 +24,7 @@ pub enum Scale {
 pub struct Replicas {
     /// `spec.replicas` to send. Absent: an autoscaler or a person decides.
     pub sent: Option<i32>,
-    /// The count to come back with after suspension, where the spec does not tell it.
+    /// The replica count to restore after suspension, if the spec has none.
     pub before_suspend: Option<i32>,
     /// The next step of a service whose pods start one at a time.
     pub step: Option<ScaleStep>,
@@ -104,7 +104,7 @@ fn step(input: &Input<'_>, service: &ValidService) -> Option<ScaleStep> {
     Some(ScaleStep { next, last })
 }
 
-/// While suspended: the count to come back with, where the spec does not tell it.
+/// While suspended: the replica count to restore, if the spec has none.
 fn before_suspend(input: &Input<'_>, service: &ValidService) -> Option<i32> {
     if matches!(service.replicas, Asked::Fixed(_)) {
         return None;
@@ -130,7 +130,7 @@ fn handover(replicas: &Asked, live: &DeploymentFacts) -> i32 {
     let resuming = live.replicas_before_suspend.filter(|_| live.replicas == 0);
     let count = resuming.unwrap_or(live.replicas);
     match replicas {
-        // At nothing an autoscaler is switched off and never comes back by itself.
+        // At 0 replicas an autoscaler is disabled, and it never scales up again.
         Asked::Autoscaled { min, max, .. } => count.clamp(*min, (*max).max(*min)),
         Asked::Fixed(_) | Asked::Open => count,
     }

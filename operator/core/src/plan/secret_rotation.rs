@@ -1,8 +1,14 @@
-//! Whether values that the operator drew are to be drawn anew now, later or not at all. Pure: it knows when they were
-//! drawn and what forbids it, and never what they are.
+//! Decides when generated values rotate. Pure. It knows when they were generated and which freeze windows there are, but not the
+//! values.
 //!
-//! Nothing here can turn into a loop, whatever clocks do: a rotation records the time it happened at, and within one
-//! period of that time, before or after, nothing is due again.
+//! | state | when | next |
+//! |---|---|---|
+//! | `Unscheduled` | no period, and no request | `Now` or `Waits`: a request |
+//! | `At` | the period has not passed | `Now` or `Waits`: it has |
+//! | `Waits` | due or requested, within a freeze window or while the drive is open | `Now`: the window ends, the drive is closed or suspended |
+//! | `Now` | due or requested, and permitted | `Unscheduled` or `At`: `apply` writes new values, with the time |
+//!
+//! Clocks cannot cause a loop: a rotation records its time, and within one period before or after that time nothing is due again.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,18 +27,15 @@ const MOST_EARLY: u64 = 86_400;
 /// Longest time to sleep before looking at the clock again.
 const LONGEST_SLEEP: Duration = Duration::from_hours(12);
 
-/// What the time says: what now is, and what forbids a rotation.
+/// The time now, and the freeze windows of the drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
-    /// Now.
     pub now: Timestamp,
-    /// Whether the drive is open.
     pub open: bool,
     /// Times in which nothing rotates.
     pub freezes: Vec<Freeze>,
 }
 
-/// Whether something rotates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RotationSchedule {
     /// Not by itself.
@@ -41,12 +44,11 @@ pub enum RotationSchedule {
     At(Timestamp),
     /// It would, and something forbids it.
     Waits {
-        /// Until when, where the calendar tells.
+        /// Its end, if the calendar has one.
         until: Option<Timestamp>,
-        /// What forbids it, for people.
+        /// The reason, as text.
         why: String,
     },
-    /// Now.
     Now,
 }
 
@@ -62,7 +64,6 @@ impl RotationSchedule {
 }
 
 impl Calendar {
-    /// What the time says of a drive.
     pub fn of(drive: &ValidDrive, now: Timestamp) -> Self {
         Self {
             now,
@@ -71,8 +72,8 @@ impl Calendar {
         }
     }
 
-    /// Whether values drawn at `last` rotate, when `asked` for or by themselves. `drive` keeps drives apart that were
-    /// made together; it is the same for everything of one drive.
+    /// When values generated at `last` rotate, by request (`asked`) or by their period. `drive` spreads drives that
+    /// were created together; all values of one drive share it.
     pub fn schedule(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
         let due = policy.every.map(|every| due(last, every, drive, self.now));
         match due {
@@ -83,7 +84,7 @@ impl Calendar {
         }
     }
 
-    /// What rotates soon rotates with what rotates now, so that one roll-out does for all of it.
+    /// Rotates values that are due soon together with those that are due now, so that one rollout is enough.
     pub fn together<'a>(&self, all: impl IntoIterator<Item = (&'a mut RotationSchedule, Policy)>) {
         let mut all: Vec<_> = all.into_iter().collect();
         if !all.iter().any(|(schedule, _)| **schedule == RotationSchedule::Now) {
@@ -101,7 +102,7 @@ impl Calendar {
         }
     }
 
-    /// Whether what `wish` speaks of may happen now.
+    /// When `wish` may happen.
     pub fn permit(&self, policy: Policy, wish: &str) -> RotationSchedule {
         if let Some((ends_at, freeze)) = self.after_freezes(self.now) {
             return RotationSchedule::Waits {
@@ -115,7 +116,7 @@ impl Calendar {
         if policy.keep_while_open && self.open {
             return RotationSchedule::Waits {
                 until: None,
-                why: format!("{wish}, and waits until the drive is closed or suspended, for keepWhileOpen is true"),
+                why: format!("{wish}, and waits until the drive is closed or suspended, because keepWhileOpen is true"),
             };
         }
         RotationSchedule::Now
@@ -165,8 +166,8 @@ pub fn schedules(drive: &ValidDrive, fetched: &Fetched, calendar: &Calendar) -> 
         .collect()
 }
 
-/// When values drawn at `last` are due. A time that is further ahead than a whole period was written by a clock that was
-/// wrong, and counts for nothing.
+/// When values generated at `last` are due. A time more than a whole period ahead was written by a wrong clock and is
+/// ignored.
 fn due(last: Timestamp, every: u64, drive: &str, now: Timestamp) -> Timestamp {
     let period = seconds(every);
     if last.duration_since(now) > period {

@@ -1,4 +1,4 @@
-//! What is told about buckets.
+//! Status and conditions of buckets.
 
 use ras_crds::labels::BUCKET_IDENTITY;
 use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
@@ -18,7 +18,7 @@ use crate::plan::data;
 use crate::valid::ValidBucket;
 use crate::whole_seconds::whole_seconds;
 
-/// Each bucket's line in status: those that are asked for, then those that were.
+/// The entries of buckets in the status: those of the spec, then those that are no longer in it.
 pub fn statuses(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Vec<BucketStatus> {
     let kept = plan.drive.buckets.iter().map(|bucket| {
         let known = outcome.buckets.kept.get(&bucket.name).unwrap_or(&Known::Unrecorded);
@@ -32,7 +32,7 @@ pub fn statuses(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Vec<BucketStatus> {
     kept.chain(departing).collect()
 }
 
-/// What keeps a bucket from being removed that the drive no longer asks for.
+/// The condition about buckets that are to be removed and cannot be.
 pub fn blocked(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Option<ConditionUpdate> {
     let mut all = plan.bucket_removals.iter().filter_map(|bucket_removal| {
         let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
@@ -53,13 +53,13 @@ pub fn blocked(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Option<ConditionUpdat
     ))
 }
 
-/// Whether it was there and is gone, or another one has its name.
+/// It was deleted, or another bucket has its name.
 pub fn is_lost(bucket: &BucketStatus) -> bool {
     matches!(bucket.state, BucketState::Lost | BucketState::Replaced)
 }
 
-/// Every bucket that is lost: why, and every message. As long as nobody looks, because the drive is paused or invalid, this is what
-/// was found last.
+/// The reason and messages of all lost buckets. While the drive is paused or invalid, buckets are not checked and the
+/// last result stays.
 pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
     let lost = buckets.iter().filter(|bucket| is_lost(bucket));
     let messages: Vec<&str> = lost.filter_map(|bucket| bucket.message.as_deref()).collect();
@@ -80,7 +80,7 @@ pub fn storage(
         return Some(ConditionUpdate::new(type_, false, *reason, message.clone()).stalling(true));
     }
     let Some(outcome) = outcome else {
-        // Nobody asks while the drive is paused: what was known last is told.
+        // A paused drive's buckets are not checked, so the last result stays.
         let failing: Vec<&str> = plan
             .drive
             .buckets
@@ -110,7 +110,7 @@ pub fn storage(
                     type_,
                     false,
                     Reason::StoreNotConfigured,
-                    "the platform's settings name no object store, so there are no buckets: set objectStore and start the operator anew, or remove spec.buckets",
+                    "the platform's settings name no object store, so there are no buckets: set objectStore and restart the operator, or remove spec.buckets",
                 ));
             }
             Some(Known::View(View {
@@ -135,7 +135,7 @@ pub fn storage(
                 }
                 over.extend(usage.as_ref().and_then(|(usage, _)| over_quota(bucket, usage)));
             }
-            // Those that are lost are told of above.
+            // Lost buckets are reported above.
             Some(Known::Unrecorded | Known::View(_)) | None => pending.push(bucket.name.as_str()),
         }
     }
@@ -149,11 +149,11 @@ pub fn storage(
             type_,
             true,
             Reason::BucketsAvailable,
-            "every bucket is there and as the spec says",
+            "every bucket exists and is as the spec says",
         )
     } else {
         let message = format!(
-            "every bucket is there; this object store cannot do all of it: {}",
+            "every bucket exists; this object store does not support all settings: {}",
             limits.join("; ")
         );
         ConditionUpdate::new(type_, true, Reason::BucketsLimited, message)
@@ -253,7 +253,7 @@ fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
     }
 }
 
-/// What is lost, and the two ways on.
+/// The lost bucket, and the two ways to continue.
 fn lost(plan: &Plan<'_>, bucket: &ValidBucket, view: &View, to_another: bool) -> String {
     let (name, in_store) = (&bucket.name, &bucket.request.bucket);
     let identity = view.identity.as_ref();

@@ -1,4 +1,4 @@
-//! What is told about the database server and the databases on it.
+//! Status and conditions of the database server and its databases.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{ConditionType, DatabaseState, Reason, RecruitmentDriveStatus};
@@ -86,8 +86,8 @@ pub fn condition(
     }
 }
 
-/// A Secret with a password that the Job needs and that could not be written. One that is there serves those who have it
-/// until something has to be prepared with it, unless somebody else put it there.
+/// A Secret with a password that the Job needs and that could not be written. An existing Secret serves until the Job
+/// has to run with it, unless it is unowned.
 fn password<'a>(preparation: &DatabaseJob, at: &DatabaseInput<'_>, blocked: &[&'a Blocked]) -> Option<&'a Blocked> {
     let is_done = matches!(
         preparation.progress,
@@ -102,7 +102,7 @@ fn password<'a>(preparation: &DatabaseJob, at: &DatabaseInput<'_>, blocked: &[&'
     blocked.iter().find(needed).copied()
 }
 
-/// What the Job does, or why it is not there.
+/// The progress of the Job, or why it does not exist.
 fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&ApplyOutcome>) -> (Reason, String) {
     let name = &preparation.job;
     if let Some(obstacle) = outcome.and_then(|outcome| outcome.obstacle(Kind::Job, name)) {
@@ -118,9 +118,10 @@ fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&Apply
     (Reason::DatabasePending, message)
 }
 
-/// What is told when all is well. A backup that fails takes nothing from those who use the portal, so it is told beside it.
+/// The condition when all is well. A failing backup does not affect users of the portal, so it is only added to the
+/// message.
 fn available(at: &DatabaseInput<'_>, decided: &DatabasePlan, checked_at: Option<&Time>) -> ConditionUpdate {
-    let mut message = "every database is there, and its login works".to_owned();
+    let mut message = "every database exists and its login works".to_owned();
     if let Some(checked_at) = checked_at {
         message = format!("{message} (checked at {})", checked_at.0);
     }
@@ -142,7 +143,7 @@ fn available(at: &DatabaseInput<'_>, decided: &DatabasePlan, checked_at: Option<
     ConditionUpdate::new(ConditionType::DatabaseReady, true, Reason::DatabasesAvailable, message)
 }
 
-/// Whether the Job makes the next logins beside those that services have: these work all the time.
+/// True if the Job prepares the next logins while services keep theirs, which work all the time.
 fn is_beside_what_works(decided: &DatabasePlan) -> bool {
     decided.turn.drawn > decided.turn.current
         && decided
@@ -151,7 +152,7 @@ fn is_beside_what_works(decided: &DatabasePlan) -> bool {
             .all(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Retained))
 }
 
-/// What is wrong with a server of the drive's own, if anything is. One that is not ready is not available, whatever the cause.
+/// The problem of a managed server, if it has one. A server that is not ready is not available, whatever the cause.
 fn server(at: &DatabaseInput<'_>, observed: &Observed, blocked: &[&Blocked]) -> Option<ConditionUpdate> {
     let (valid, database) = (at.drive, at.database);
     let condition = |reason, message| ConditionUpdate::new(ConditionType::DatabaseReady, false, reason, message);

@@ -9,12 +9,11 @@ use crate::plan::listeners::{Known, Port, PortFindings, Seen};
 
 const TYPE: ConditionType = ConditionType::ListenersReady;
 
-/// What is told of the ports, and what of it holds up Ready.
+/// `ListenersReady`, and whether Ready waits for it.
 #[derive(Debug, Default)]
 pub struct ListenerCondition {
-    /// The condition.
     pub condition: Option<ConditionUpdate>,
-    /// Whether Ready waits for it.
+    /// Ready waits for it.
     pub gates: bool,
 }
 
@@ -34,7 +33,8 @@ pub fn refused_since(before: &RecruitmentDriveStatus) -> Option<Timestamp> {
     Some(condition.last_transition_time.0)
 }
 
-/// Whether status tells of a drive of this generation whose ports were checked, or that was Ready before ports were.
+/// True if the status is of this generation, and its ports were checked or it was Ready before ports were checked at
+/// all.
 pub fn speaks_of(before: &RecruitmentDriveStatus, generation: Option<i64>) -> bool {
     let is_checked = |condition: &Condition| condition.reason != Reason::PortsUnchecked.as_str();
     let is_ready = |one: &Condition| one.type_ == ConditionType::Ready.as_str() && one.is_true();
@@ -111,7 +111,7 @@ pub fn condition(
     }
 }
 
-/// What status says already, until this process has checked by itself.
+/// The condition of the status before, until this process has checked.
 fn kept(before: &RecruitmentDriveStatus) -> ListenerCondition {
     let condition = stored(before).and_then(|condition| {
         let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;

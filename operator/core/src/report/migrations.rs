@@ -1,4 +1,4 @@
-//! What is told about migrations.
+//! Status and conditions of migrations.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::labels::RUN_MIGRATION;
@@ -100,7 +100,7 @@ pub fn condition(plan: &Plan<'_>, outcome: Option<&ApplyOutcome>) -> Option<Cond
 fn failure_message(drive: &ValidDrive, of: &str, job: &str, failure: &Failure) -> String {
     let ValidDrive { name, namespace, .. } = drive;
     format!(
-        "the migration of service {of} (Job {job}) failed: {why}. The pods that run go on serving. Read all it said with \
+        "the migration of service {of} (Job {job}) failed: {why}. Running pods keep serving. View the full log with \
          `kubectl -n {namespace} logs job/{job}`, then correct the spec, or let it run again with \
          `kubectl -n {namespace} annotate --overwrite drive {name} {RUN_MIGRATION}={of}@$(date +%s)`",
         why = failure.why

@@ -3,11 +3,12 @@
 pub mod buckets;
 pub mod condition_update;
 pub mod database;
+pub mod exposure;
 pub mod listeners;
 pub mod migrations;
+pub mod monitoring;
 pub mod observed;
 pub mod outcome;
-pub mod parts;
 pub mod secrets;
 pub mod services;
 
@@ -62,7 +63,7 @@ pub fn status(
         },
         secrets,
         data: data(observed, result, before),
-        // Of what was applied: a drive that only asks for a host does not have it.
+        // From the applied objects: a drive that only requests a host does not have it.
         url: match result {
             ReconcileOutcome::Applied { plan, .. } => {
                 plan.drive.exposure.as_ref().map(crate::valid::ValidExposure::url)
@@ -72,7 +73,7 @@ pub fn status(
     }
 }
 
-/// What is remembered of the drive's data. A mistake in the spec must not make the operator forget what it leaves out.
+/// The record of the drive's data. An invalid spec does not remove entries from it.
 fn data(observed: &Observed, result: &ReconcileOutcome<'_>, before: &RecruitmentDriveStatus) -> Vec<DataStatus> {
     let found = &observed.data.statuses;
     let is_found = |one: &DataStatus| {
@@ -88,8 +89,8 @@ fn data(observed: &Observed, result: &ReconcileOutcome<'_>, before: &Recruitment
     found.iter().chain(forgotten).cloned().collect()
 }
 
-/// The status of a stored object that does not decode. What was shown of its services is left as it is, and no
-/// condition is kept that nobody looks after.
+/// The status of a stored object that does not decode. The status of its services stays, and conditions that are no
+/// longer updated are removed.
 pub fn undecodable(
     error: &str,
     generation: Option<i64>,
@@ -97,7 +98,7 @@ pub fn undecodable(
     now: &Time,
 ) -> RecruitmentDriveStatus {
     let message = format!(
-        "the stored object does not read as ras.dev/v1alpha1 ({error}): mend it with `kubectl edit`, or apply a correct manifest; what runs goes on running"
+        "the stored object cannot be decoded as ras.dev/v1alpha1 ({error}): fix it with `kubectl edit`, or apply a correct manifest; running workloads are not changed"
     );
     let updates = vec![
         ConditionUpdate::new(ConditionType::Ready, false, Reason::Undecodable, &message),
@@ -105,7 +106,7 @@ pub fn undecodable(
             ConditionType::Reconciling,
             false,
             Reason::Undecodable,
-            "nothing is done before the object can be read",
+            "nothing is changed until the object can be decoded",
         ),
         ConditionUpdate::new(ConditionType::Stalled, true, Reason::Undecodable, &message),
     ];
@@ -123,7 +124,7 @@ pub fn too_large(
     before: &RecruitmentDriveStatus,
     now: &Time,
 ) -> RecruitmentDriveStatus {
-    let message = format!("spec: {why}; what runs goes on running");
+    let message = format!("spec: {why}; running workloads are not changed");
     let update = |kind, is_true| ConditionUpdate::new(kind, is_true, Reason::InvalidSpec, &message);
     let updates = vec![
         update(ConditionType::Ready, false),
@@ -192,7 +193,7 @@ fn updates(
     let mut gates = Vec::new();
     if let Some(plan) = result.plan() {
         let valid = plan.drive;
-        // A store that gives no news holds up nobody who has what it gave before.
+        // A store that does not answer does not block services that have its previous values.
         let is_held = plan
             .blocked
             .values()
@@ -208,8 +209,8 @@ fn updates(
         let listeners = listeners::condition(drive, observed.listeners.as_ref(), before, now);
         let place = if listeners.gates { &mut gates } else { &mut found };
         place.extend(listeners.condition);
-        gates.extend(parts::exposure(plan, observed, outcome));
-        found.extend(parts::monitoring(plan, observed, outcome, &beside));
+        gates.extend(exposure::condition(plan, observed, outcome));
+        found.extend(monitoring::condition(plan, observed, outcome, &beside));
         found.extend(outcome.and_then(conflict));
         found.extend(outcome.and_then(|outcome| buckets::blocked(plan, outcome)));
     } else {
@@ -225,7 +226,7 @@ fn updates(
     all
 }
 
-/// What is at risk of volumes and of buckets.
+/// Joins the risks of volumes and of buckets.
 fn both(data: Option<(Reason, String)>, buckets: Option<(Reason, String)>) -> Option<(Reason, String)> {
     match (data, buckets) {
         (Some((reason, data)), Some((_, buckets))) => Some((reason, format!("{data}; {buckets}"))),
@@ -295,14 +296,14 @@ fn head(
         return head_at_risk(result, blocked, *reason, message);
     }
     if let ReconcileOutcome::Invalid(problems) = result {
-        let message = format!("{problems}. What runs goes on running as it is");
+        let message = format!("{problems}. Running workloads are not changed");
         return vec![
             ConditionUpdate::new(Ready, false, problems.reason(), message.clone()),
             ConditionUpdate::new(
                 Reconciling,
                 false,
                 problems.reason(),
-                "nothing is changed before the spec is mended",
+                "nothing is changed until the spec is fixed",
             ),
             ConditionUpdate::new(Stalled, true, problems.reason(), message),
         ];
@@ -328,7 +329,7 @@ fn head(
             ConditionUpdate::new(Stalled, true, first.reason, message),
         ];
     }
-    // Unlike what starts, or is waited for, it never gets better by itself.
+    // Unlike a start, it never recovers without a change.
     if let Some(stalled) = gates.iter().find(|gate| gate.stalls) {
         let open = gates.iter().filter(|gate| is_open(gate));
         let message: Vec<&str> = open.map(|gate| gate.message.as_str()).collect();
@@ -340,7 +341,7 @@ fn head(
             ConditionUpdate::new(Stalled, true, reason, message),
         ];
     }
-    let not_stalled = ConditionUpdate::new(Stalled, false, Reason::NotStalled, "nothing is in the way");
+    let not_stalled = ConditionUpdate::new(Stalled, false, Reason::NotStalled, "no manual action is required");
     if let Some(first) = blocked.first() {
         let message = obstacles(blocked);
         return vec![
@@ -363,7 +364,7 @@ fn head(
     }
     let at_rest = ConditionUpdate::new(Reconciling, false, Reason::AllReady, "the cluster is as the spec says");
     if drive.spec.is_suspended() {
-        let message = "the portal is suspended: nothing runs, everything is kept. Set spec.suspend to false to go on";
+        let message = "the portal is suspended: nothing runs, everything is kept. Set spec.suspend to false to resume";
         return vec![
             ConditionUpdate::new(Ready, false, Reason::Suspended, message),
             at_rest,
@@ -382,7 +383,7 @@ fn head(
     ]
 }
 
-/// Whether something is not as the spec says. What stands still because the drive is suspended is.
+/// True if a part is not as the spec says. A suspended part is as the spec says.
 fn is_open(gate: &ConditionUpdate) -> bool {
     !gate.status && gate.reason != Reason::Suspended
 }
@@ -394,7 +395,7 @@ fn wants_a_person(blocked: &Blocked) -> bool {
     )
 }
 
-/// What is in the way, all of it.
+/// All obstacles, as one text.
 fn obstacles(blocked: &[&Blocked]) -> String {
     let lines: Vec<String> = blocked.iter().map(|one| one.text()).collect();
     lines.join("; ")
@@ -433,7 +434,7 @@ fn conditions(
         .collect()
 }
 
-/// The API server refuses messages over 32,768 bytes, and nobody reads them.
+/// The API server refuses messages over 32,768 bytes.
 fn cut(message: String) -> String {
     const MOST: usize = 4_000;
     if message.chars().count() <= MOST {

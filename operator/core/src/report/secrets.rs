@@ -1,4 +1,4 @@
-//! What is told about secrets: whether they are there, and when they rotate. Never a value.
+//! Conditions of secrets, and the times of rotations. Never a value.
 
 use ras_crds::{ConditionType, Reason, SecretStatus};
 
@@ -13,7 +13,8 @@ use crate::plan::secret_rotation::RotationSchedule;
 use crate::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
 use crate::whole_seconds::whole_seconds;
 
-/// Whether a child is a secret of the drive, or what fills one. Passwords of databases are told of with the databases.
+/// True for Secrets of the drive, and for objects that fill one. Passwords of databases are reported with the
+/// databases.
 pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
     match child.kind {
         Kind::Secret => valid
@@ -29,7 +30,7 @@ pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
 pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdate> {
     let valid = plan.drive;
     let type_ = ConditionType::SecretsReady;
-    // Before what waits for them: what is in the way is why they are not there.
+    // Before services that wait for them, because the problem is the cause.
     let mut refused = blocked.iter().filter(|one| is_of(valid, &one.child)).peekable();
     if let Some(first) = refused.peek() {
         let reason = first.reason;
@@ -64,7 +65,7 @@ pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdat
         });
     let uses = uses || valid.services.iter().any(|service| !service.bindings.is_empty());
     (uses || !valid.generated_secrets.is_empty() || !valid.external_secrets.is_empty()).then(|| {
-        let mut message = vec!["every secret that services use is there"];
+        let mut message = vec!["every Secret that services use exists"];
         message.extend(valid.warnings.iter().map(String::as_str));
         ConditionUpdate::new(type_, true, Reason::SecretsAvailable, message.join("; "))
     })

@@ -7,9 +7,7 @@ use ras_crds::spec::IssuerKind;
 /// How people reach a drive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidExposure {
-    /// Host name.
     pub host: String,
-    /// Certificate.
     pub tls: Option<ValidTls>,
     /// Ingress class; absent: the cluster's default.
     pub class_name: Option<String>,
@@ -20,7 +18,6 @@ pub struct ValidExposure {
 }
 
 impl ValidExposure {
-    /// Address people type.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.host)
@@ -34,16 +31,12 @@ pub enum ValidTls {
     Issued {
         /// Name of the issuer.
         issuer: String,
-        /// Its kind.
         kind: IssuerKind,
         /// Secret that cert-manager fills.
         secret_name: String,
     },
-    /// In a Secret that somebody else keeps.
-    Existing {
-        /// That Secret.
-        secret_name: String,
-    },
+    /// In an existing Secret.
+    Existing { secret_name: String },
 }
 
 impl ValidTls {

@@ -9,7 +9,6 @@ use crate::valid::rotation::Policy;
 pub struct UsedSecret {
     /// Name in the drive.
     pub name: String,
-    /// Name in Kubernetes.
     pub secret_name: String,
     /// Where it is from.
     pub origin: SecretOrigin,
@@ -28,7 +27,7 @@ pub enum SecretOrigin {
     Binding,
     /// It holds the credentials with which programs reach the object store.
     ObjectStore,
-    /// It holds the connection to a database server that somebody else keeps.
+    /// It has the connection to an external database server.
     DatabaseServer,
 }
 
@@ -37,19 +36,16 @@ pub enum SecretOrigin {
 pub struct GeneratedSecret {
     /// Name in the drive.
     pub name: String,
-    /// Name in Kubernetes.
     pub secret_name: String,
     /// Keys to make, sorted.
     pub keys: Vec<String>,
-    /// What the values look like.
     pub value_format: ValueFormat,
-    /// When the values are generated anew.
+    /// When the values rotate.
     pub policy: Policy,
-    /// Whether status shows when.
+    /// The status shows the time of the next rotation.
     pub rotates: bool,
     /// The request to rotate that stands in the drive's annotations.
     pub request: Option<String>,
-    /// What happens to it in the end.
     pub deletion_policy: DeletionPolicy,
 }
 
@@ -71,18 +67,15 @@ pub struct ValidExternal {
     pub store: String,
     /// Kind of the store.
     pub store_kind: StoreKind,
-    /// What is taken.
     pub source: ExternalSource,
     /// How often the store is asked, in Go's form.
     pub refresh_interval: String,
 }
 
-/// What is taken from a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExternalSource {
     /// Everything at this place.
     Whole(String),
-    /// These values.
     Keys(Vec<ExternalKey>),
 }
 
@@ -96,7 +89,7 @@ impl ExternalSource {
     }
 }
 
-/// How a value is drawn.
+/// How a value is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueFormat {
     /// So many letters and digits.

@@ -16,29 +16,23 @@ pub struct ValidService {
     pub name: String,
     /// Name of its Deployment, Service and so on.
     pub child: String,
-    /// The program.
     pub container: ValidContainer,
-    /// Helper containers.
     pub sidecars: Vec<ValidContainer>,
-    /// How many pods.
     pub replicas: Replicas,
     /// How a new version replaces the old one.
     pub rollout: RolloutStrategy,
     /// Files put in place before the program starts.
     pub files: Vec<File>,
-    /// Storage.
     pub volumes: Vec<ValidVolume>,
     /// How Kubernetes finds out that the program serves.
     pub probe: Probe,
-    /// Where metrics are.
     pub metrics: Option<ValidMetrics>,
     /// Seconds a pod gets to finish.
     pub termination_grace_period_seconds: i64,
     /// Seconds it keeps running before SIGTERM. Absent: the default for its ports and its rollout.
     pub pre_stop_sleep_seconds: Option<i64>,
-    /// Which nodes.
     pub scheduling: Scheduling,
-    /// What it needs beyond restricted pod security.
+    /// Exceptions from restricted pod security.
     pub pod_security: PodSecurity,
     /// The only addresses outside the drive it may connect to. Absent: not restricted.
     pub egress: Option<Vec<EgressRule>>,
@@ -50,7 +44,6 @@ pub struct ValidService {
     pub database_authority: Option<ValidAuthority>,
     /// Backing services that other operators keep.
     pub bindings: Vec<ValidBinding>,
-    /// What has to run before a version of it starts.
     pub migration: Option<ValidMigration>,
 }
 
@@ -65,18 +58,18 @@ pub struct ValidBinding {
     pub keys: Vec<(String, String)>,
     /// Files that hold no secret, with what is in them.
     pub values: Vec<(String, String)>,
-    /// Whether a changed Secret restarts nothing.
+    /// A changed Secret restarts no pod.
     pub reload: bool,
 }
 
-/// What has to run before a version of a service starts.
+/// A Job that runs before a new version of a service starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidMigration {
-    /// What runs: the service's image, in the migration's environment.
+    /// The service's image with the migration's environment.
     pub container: ValidContainer,
     /// Seconds it may take, its retries included.
     pub timeout_seconds: i64,
-    /// How often it is tried again by itself.
+    /// Number of automatic retries.
     pub retries: i32,
     /// Buckets that it uses, by their names in the drive.
     pub buckets: BTreeSet<String>,
@@ -102,26 +95,20 @@ impl ValidService {
     }
 }
 
-/// One container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidContainer {
     /// Name in the pod.
     pub name: String,
-    /// Image.
     pub image: String,
     /// When it is pulled.
     pub image_pull_policy: Option<PullPolicy>,
-    /// Entry point.
     pub command: Vec<String>,
-    /// Arguments.
     pub args: Vec<String>,
     /// Directory in which it starts. Absent: the image's own.
     pub working_dir: Option<String>,
-    /// Environment, in order.
     pub env: Vec<ValidEnv>,
     /// Whole secrets as environment.
     pub env_from: Vec<ValidEnvFrom>,
-    /// What it listens on.
     pub ports: Vec<ValidPort>,
     /// CPU and memory; memory has a limit.
     pub resources: ValidResources,
@@ -130,16 +117,12 @@ pub struct ValidContainer {
 /// CPU and memory with defaults filled in, as Kubernetes' texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValidResources {
-    /// What is promised.
     pub requests: BTreeMap<String, String>,
-    /// What may not be exceeded.
     pub limits: BTreeMap<String, String>,
 }
 
-/// One environment variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidEnv {
-    /// Name.
     pub name: String,
     /// Where its value is from. Of a variable about a database login: while programs use the first login.
     pub source: EnvSource,
@@ -161,13 +144,10 @@ impl ValidEnv {
 /// Where a variable's value is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvSource {
-    /// The spec.
     Value(String),
     /// A key of a Secret, which the pod reads.
     Secret {
-        /// The Secret.
         secret: UsedSecret,
-        /// The key.
         key: String,
     },
 }
@@ -175,26 +155,21 @@ pub enum EnvSource {
 /// A whole secret as environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidEnvFrom {
-    /// The Secret.
     pub secret: UsedSecret,
     /// Put before each key.
     pub prefix: Option<String>,
 }
 
-/// One port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidPort {
     /// Name, unique in the pod.
     pub name: String,
-    /// Number.
     pub port: i32,
-    /// Protocol.
     pub protocol: Protocol,
     /// Path prefix that leads to it.
     pub path: Option<String>,
 }
 
-/// How many pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replicas {
     /// This many.
@@ -203,9 +178,7 @@ pub enum Replicas {
     Open,
     /// By load.
     Autoscaled {
-        /// Fewest.
         min: i32,
-        /// Most.
         max: i32,
         /// Percent of the CPU request to aim at.
         cpu: Option<i32>,
@@ -215,7 +188,7 @@ pub enum Replicas {
 }
 
 impl Replicas {
-    /// Pods of a Deployment that is made anew.
+    /// Replicas of a new Deployment.
     pub fn initial(&self) -> i32 {
         match self {
             Self::Fixed(count) => *count,
@@ -225,34 +198,29 @@ impl Replicas {
     }
 }
 
-/// One volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidVolume {
     /// Name in the service.
     pub name: String,
     /// Where it is mounted.
     pub path: String,
-    /// What it is made of.
     pub source: VolumeSource,
 }
 
-/// What a volume is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeSource {
     /// A claim of our own.
     Claim {
         /// Name of the claim.
         claim: String,
-        /// Size.
         size: String,
         /// Storage class; absent: the cluster's default.
         storage_class: Option<String>,
         /// Who may mount it at the same time.
         access_mode: AccessMode,
-        /// What happens to it in the end.
         deletion_policy: DeletionPolicy,
     },
-    /// A claim of somebody else.
+    /// An existing claim.
     Existing {
         /// Name of the claim.
         claim: String,
@@ -261,13 +229,13 @@ pub enum VolumeSource {
     Scratch {
         /// Most it may hold.
         size_limit: String,
-        /// Whether it is kept in memory.
+        /// It is kept in memory.
         memory: bool,
     },
 }
 
 impl VolumeSource {
-    /// Whether one pod (or node) alone can mount it, as far as the spec tells.
+    /// True if the spec says that only one pod or node can mount it.
     pub fn is_single_writer(&self) -> bool {
         matches!(self, Self::Claim { access_mode, .. } if *access_mode != AccessMode::ReadWriteMany)
     }
@@ -282,9 +250,7 @@ pub enum Probe {
     Guessed(String),
     /// As the spec says.
     Asked {
-        /// The port.
         port: ValidPort,
-        /// What is asked of it.
         check: Check,
         /// Seconds until it has to answer for the first time.
         startup_seconds: i32,
@@ -295,22 +261,16 @@ pub enum Probe {
     },
 }
 
-/// What a probe asks of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// A connection.
     Tcp,
     /// An HTTP GET of this path.
     Http(String),
-    /// gRPC's health protocol.
     Grpc,
 }
 
-/// Where metrics are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidMetrics {
-    /// The port.
     pub port: ValidPort,
-    /// The path.
     pub path: String,
 }

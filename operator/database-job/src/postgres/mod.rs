@@ -33,7 +33,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(250);
 /// Who has the lock.
 enum Lock {
     Ours,
-    /// Another run, or somebody else who may create roles.
+    /// Another run, or another client that may create roles.
     Administrator,
     /// A login that may not create roles.
     HeldByAnother(String),
@@ -135,7 +135,7 @@ impl<'a> Postgres<'a> {
         loop {
             match observe::lock(&self.client, LOCK).await {
                 Ok(Lock::Ours) => return Ok(()),
-                // Several runs at once only slow each other down, so nobody else can keep this one from working.
+                // Concurrent runs only slow each other down, so no other client can block this one.
                 Ok(Lock::HeldByAnother(role)) => {
                     tracing::warn!(
                         role,
@@ -148,7 +148,7 @@ impl<'a> Postgres<'a> {
                     return Err(problem(
                         Cause::Busy,
                         format!(
-                            "somebody else has been preparing databases on {server} for a minute; it is tried again"
+                            "another client has been preparing databases on {server} for a minute; it is tried again"
                         ),
                     ));
                 }

@@ -39,7 +39,7 @@ pub async fn facts(client: &Client) -> Result<Facts, Fault> {
     })
 }
 
-/// Takes the advisory lock `key` if it is free, and otherwise tells who has it.
+/// Takes the advisory lock `key` if it is free. Otherwise returns its holder.
 pub(super) async fn lock(client: &Client, key: i64) -> Result<Lock, Fault> {
     let taken = query(client, "SELECT pg_try_advisory_lock($1)", &[(&key, Type::INT8)]).await?;
     if taken.first().map_or(Ok(false), |row| get(row, 0))? {
@@ -57,7 +57,7 @@ pub(super) async fn lock(client: &Client, key: i64) -> Result<Lock, Fault> {
     .await?;
     match rows.first() {
         Some(row) if !get::<bool>(row, 1)? => Ok(Lock::HeldByAnother(get(row, 0)?)),
-        // Nobody has it any more, or nobody tells.
+        // It is free again, or the holder is not visible.
         _ => Ok(Lock::Administrator),
     }
 }

@@ -1,5 +1,5 @@
-//! The [`BucketController`] works on every bucket of every drive, in tasks beside the reconciles: a slow or unreachable object
-//! store delays its own buckets and no drive's services.
+//! The [`BucketController`] works on every bucket of every drive, in tasks of its own: a slow or unreachable object
+//! store delays its buckets and no reconcile.
 //!
 //! A reconcile passes what it wants of a bucket and gets what is known at once. One task a bucket does the work, few of them at
 //! a time, and wakes the drive when there is something to report. An idle task sleeps until the next check.

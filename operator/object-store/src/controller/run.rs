@@ -274,8 +274,8 @@ impl<S: ObjectStore> Shared<S> {
     }
 }
 
-/// What an existing bucket may still have of ours from an earlier spec: anything, if the spec has just changed. A check of an
-/// unchanged spec reads less.
+/// Settings that an existing bucket may still have from an earlier spec: any, if the spec has just changed. A check of
+/// an unchanged spec reads less.
 fn asked_before(request: &BucketRequest, is_settled: bool) -> BTreeSet<Feature> {
     if is_settled || request.origin == Origin::Made {
         return BTreeSet::new();

@@ -22,16 +22,13 @@ pub struct Gaps {
     pub unwritable: BTreeSet<Feature>,
     /// Accepts writes and drops them.
     pub forgotten: BTreeSet<Feature>,
-    /// Denies writes.
     pub denied: BTreeSet<Feature>,
-    /// Denies reads.
     pub unreadable: BTreeSet<Feature>,
     /// Reports removed objects and keeps them.
     pub keeps_everything: bool,
     pub no_versions_listing: bool,
 }
 
-/// One failing request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The request is not executed.
@@ -46,7 +43,6 @@ pub struct Held {
     pub truth: BucketSnapshot,
     /// In the order of a listing.
     pub entries: Vec<Entry>,
-    /// Keys.
     pub locked: BTreeSet<String>,
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn delete(client: &Client, id: &Id) -> Result<Option<String>, k
     });
     match api.delete(&id.name, &params).await {
         Ok(_) => Ok(None),
-        // Gone, or another one: the next look tells.
+        // Deleted, or another object of that name: the next inventory shows it.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
         Err(kube::Error::Api(status)) if matches!(status.code, 400..=428) => {
             Ok(Some(format!("it may not be deleted: {}", status.message)))

@@ -70,7 +70,7 @@ pub(super) async fn read(reader: &mut Reader<'_>) -> Result<Vec<Foreign>, kube::
     Ok(found)
 }
 
-/// ACK keeps what it is told to; Crossplane keeps what it may not delete.
+/// ACK keeps resources with its annotation; Crossplane keeps those that its policy does not let it delete.
 fn is_kept(object: &DynamicObject) -> bool {
     let ack = object
         .annotations()

@@ -11,15 +11,13 @@ pub enum Stage {
     Routes,
     /// Load balancers of Services.
     Services,
-    /// Claims on volumes.
     Claims,
     /// Disks: they go with their claims.
     Volumes,
-    /// What is not ours to delete.
+    /// Objects that this command does not delete.
     Others,
 }
 
-/// What happens to an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemState {
     /// It is deleted when its stage comes; with what else there is to say of it.
@@ -30,26 +28,23 @@ pub enum ItemState {
     Going(String),
     /// It does not go, and this is why.
     InTheWay {
-        /// Why.
         reason: String,
-        /// What to do.
         way_out: String,
-        /// Whether nothing will change before a person does something.
+        /// Nothing changes before a person does something.
         for_a_person: bool,
     },
     /// It stays after the cluster is gone.
     Kept {
-        /// Why.
         reason: String,
         /// How to be rid of it.
         way_out: Option<String>,
     },
-    /// It is gone with the cluster, and whoever keeps what belongs to it may miss it.
+    /// It is deleted with the cluster, although other retained things may need it.
     EndsWithTheCluster(String),
 }
 
 impl ItemState {
-    /// Whether it has to be gone before the cluster may go.
+    /// True if it has to be deleted before the cluster may be destroyed.
     pub fn is_open(&self) -> bool {
         match self {
             Self::Delete(_) | Self::Follows(_) | Self::Going(_) | Self::InTheWay { .. } => true,
@@ -69,11 +64,9 @@ pub struct Item {
     pub kind: String,
     /// Namespace and name, as people write them.
     pub name: String,
-    /// When it goes.
     pub stage: Stage,
     /// The object, where there is one.
     pub id: Option<Id>,
-    /// What becomes of it.
     pub state: ItemState,
 }
 

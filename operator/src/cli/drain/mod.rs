@@ -62,7 +62,7 @@ impl Drain {
     /// Does it. An error is a cluster that could not be asked at all.
     pub async fn run(&self, client: &Client) -> Result<ExitCode, String> {
         let (plan, end) = self.drain(client).await.map_err(|error| {
-            format!("the cluster could not be looked at, so nobody can say whether it is safe to destroy: {error}")
+            format!("the cluster could not be inspected, so it is unknown whether it is safe to destroy: {error}")
         })?;
         let report = match self.output {
             Output::Text => report::text(&plan, end),
@@ -105,7 +105,7 @@ impl Drain {
                     return Ok((last, End::Done));
                 }
             }
-            // Twice, because whoever is to take something away may not have begun when it was looked at first.
+            // Twice, because the responsible controller may not have begun at the first inventory.
             if now.is_stuck() && stuck {
                 return Ok((now, End::Stuck));
             }
@@ -134,7 +134,7 @@ async fn observe(client: &Client, session: &mut DrainSession) -> Result<DrainPla
 
 fn progress(lines: &[String]) {
     for line in lines {
-        // Nobody is left to tell when standard error is closed.
+        // If standard error is closed, there is no place to report to.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 }

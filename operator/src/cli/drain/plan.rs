@@ -23,12 +23,12 @@ pub struct DrainPlan {
 }
 
 impl DrainPlan {
-    /// Whether nothing is left that destroying the cluster would strand or trip over.
+    /// True if destroying the cluster would strand nothing and fail at nothing.
     pub fn is_safe(&self) -> bool {
         self.unseen.is_empty() && self.items.iter().all(|item| !item.state.is_open())
     }
 
-    /// What is to be deleted now: of the first stage that is not through.
+    /// Objects to delete now: those of the first stage that is not complete.
     pub fn next(&self) -> Vec<&Id> {
         let open = || self.items.iter().filter(|item| item.state.is_open());
         let Some(stage) = open().map(|item| item.stage).min() else {
@@ -38,7 +38,7 @@ impl DrainPlan {
         of_stage.filter_map(|item| item.id.as_ref()).collect()
     }
 
-    /// Whether waiting is of no use: what the present stage waits for is a person.
+    /// True if the current stage waits only for a person.
     pub fn is_stuck(&self) -> bool {
         let open = || self.items.iter().filter(|item| item.state.is_open());
         let Some(stage) = open().map(|item| item.stage).min() else {
@@ -57,7 +57,7 @@ pub fn drain_plan(inventory: &Inventory, session: &DrainSession) -> DrainPlan {
         items.extend(drive.buckets.iter().filter_map(|bucket| of_bucket(drive, bucket)));
     }
     items.extend(buckets_left(inventory, session));
-    // Of drives that are there, too: whoever is to destroy the cluster reads one list.
+    // Also of existing drives, so that one list has everything.
     let databases = session.databases.values().flatten();
     items.extend(databases.map(|(drive, database)| outside(drive, database)));
     for (load_balancers, stage) in [
@@ -126,7 +126,7 @@ fn of_drive(drive: &Drive, session: &DrainSession) -> ItemState {
     }
 }
 
-/// A bucket of a drive that is there. The drive itself tells when its deletion is blocked.
+/// A bucket of an existing drive. The drive reports itself if its deletion is blocked.
 fn of_bucket(drive: &Drive, bucket: &BucketRemoval) -> Option<Item> {
     let recorded = &bucket.recorded;
     if !names_a_bucket(recorded) {
@@ -233,7 +233,6 @@ fn outside(drive: &Id, database: &OutsideDatabase) -> Item {
     }
 }
 
-/// Whether this drive is still there.
 fn is_there(inventory: &Inventory, uid: &str) -> bool {
     inventory.drives.iter().any(|drive| drive.id.uid == uid)
 }
@@ -250,7 +249,7 @@ fn of_load_balancer(load_balancer: &LoadBalancer, inventory: &Inventory, session
     }
     match &load_balancer.of_drive {
         Some(uid) if is_there(inventory, uid) => ItemState::Follows("it goes with its drive".to_owned()),
-        Some(_) => ItemState::Going("Kubernetes' garbage collector, for its drive is gone".to_owned()),
+        Some(_) => ItemState::Going("Kubernetes' garbage collector, because its drive was deleted".to_owned()),
         None => match (session.to_delete(&load_balancer.id), &load_balancer.address) {
             (ItemState::Delete(_), Some(address)) => ItemState::Delete(Some(format!("people reach it at {address}"))),
             (state, _) => state,
@@ -281,11 +280,11 @@ fn of_claim(claim: &Claim, inventory: &Inventory, session: &DrainSession) -> Opt
     match (&claim.of_drive, &claim.kept_by) {
         (Some(uid), _) if is_there(inventory, uid) => Some(ItemState::Follows("it goes with its drive".to_owned())),
         (Some(_), _) => Some(ItemState::Going(
-            "Kubernetes' garbage collector, for its drive is gone".to_owned(),
+            "Kubernetes' garbage collector, because its drive was deleted".to_owned(),
         )),
-        // Whoever it belongs to may be kept, and would miss it.
+        // Its owner may be kept, and would need it.
         (None, None) if volume.reclaimed && claim.of_other.is_none() => Some(session.to_delete(&claim.id)),
-        // Its disk tells.
+        // Its disk is listed instead.
         (None, Some(_) | None) => None,
     }
 }
@@ -296,16 +295,16 @@ fn of_volume(volume: &Volume, inventory: &Inventory) -> ItemState {
         let mut claims = inventory.claims.iter();
         claims.find(|claim| claim.id.namespace.as_ref() == Some(namespace) && claim.id.name == *name)
     });
-    // By name alone a claim that was made anew would pass for the one that the volume was bound to.
+    // By name alone, a claim that was created again would count as the one that the volume was bound to.
     let claim = claim.filter(|claim| claim.volume.as_ref() == Some(&volume.id.name));
     let Some(claim) = claim else {
         return match (volume.reclaimed, volume.phase.as_str(), &volume.claim) {
             (true, "Failed", _) => ItemState::InTheWay {
                 reason: format!(
                     "its {disk} could not be deleted: {}",
-                    volume.message.as_deref().unwrap_or("nobody says why")
+                    volume.message.as_deref().unwrap_or("no reason was reported")
                 ),
-                way_out: "mend what the message names, or delete the disk yourself and then the volume".to_owned(),
+                way_out: "fix the cause in the message, or delete the disk yourself and then the volume".to_owned(),
                 for_a_person: false,
             },
             (true, _, Some(_)) => ItemState::Going(format!("its driver to delete the {disk} (is the driver running?)")),

@@ -30,7 +30,6 @@ pub(super) struct Reader<'a> {
     pub(super) unseen: Vec<String>,
 }
 
-/// Everything there is.
 pub async fn inventory(client: &Client) -> Result<Inventory, kube::Error> {
     let mut reader = Reader {
         client,
@@ -50,7 +49,8 @@ pub async fn inventory(client: &Client) -> Result<Inventory, kube::Error> {
 }
 
 impl Reader<'_> {
-    /// A list. Empty where there is no such kind; a missing right is noted, for then nobody can say "safe".
+    /// Lists a kind. Empty if the kind does not exist. A missing permission is recorded, because then the answer cannot
+    /// be "safe".
     pub(super) async fn list<K>(&mut self, api: Api<K>, what: &str) -> Result<Vec<K>, kube::Error>
     where
         K: Clone + DeserializeOwned + Debug,
@@ -144,7 +144,7 @@ impl Reader<'_> {
     async fn claims(&mut self) -> Result<Vec<Claim>, kube::Error> {
         let found: Vec<PersistentVolumeClaim> = self.list(self.all(), "PersistentVolumeClaims").await?;
         let mut claims: Vec<Claim> = found.into_iter().map(claim).collect();
-        // Pods are many: they are asked for only where one may keep a claim from going.
+        // There are many pods, so they are listed only if one may block the deletion of a claim.
         if claims.iter().any(|claim| claim.going) {
             let pods: Vec<Pod> = self.list(self.all(), "Pods").await?;
             let users = users_of_claims(&pods);
@@ -169,7 +169,7 @@ impl Reader<'_> {
         Ok(left.map(|secret| id::<Secret>(&secret.metadata)).collect())
     }
 
-    /// Without the right to read events less is told of buckets, and nothing is wrong.
+    /// Without permission to read events, only less is reported about buckets.
     async fn retained_buckets(&self) -> Vec<RetainedBucket> {
         let api: Api<Event> = self.all();
         let said = api.list(&ListParams::default().fields("reason=BucketRetained")).await;
@@ -196,7 +196,6 @@ where
     id_of(&ApiResource::erase::<K>(&()), metadata)
 }
 
-/// Names an object.
 pub(super) fn id_of(kind: &ApiResource, metadata: &ObjectMeta) -> Id {
     Id {
         kind: kind.kind.clone(),
@@ -246,7 +245,7 @@ fn drive(kind: &ApiResource, object: DynamicObject) -> Drive {
     }
 }
 
-/// Databases on a server that somebody else keeps, as far as they are known to have been made.
+/// Databases on an external server that the status records as created.
 fn outside_databases(drive: &Value) -> Vec<OutsideDatabase> {
     let secret = drive
         .pointer("/spec/database/external/secretName")

@@ -8,14 +8,13 @@ use serde::Serialize;
 use super::item::{Item, ItemState};
 use super::plan::DrainPlan;
 
-/// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Nothing was to be done but to look.
     DryRun,
     /// Nothing more was to be done.
     Done,
-    /// Nothing goes on before a person does something.
+    /// It waits for a manual action.
     Stuck,
     /// There was no more time.
     OutOfTime,
@@ -136,7 +135,7 @@ pub fn answer(plan: &DrainPlan, end: End) -> String {
     });
     let mut words: Vec<String> = words.collect();
     if !plan.unseen.is_empty() {
-        words.push(format!("{} kinds could not be looked at", plan.unseen.len()));
+        words.push(format!("{} kinds could not be listed", plan.unseen.len()));
     }
     let why = match end {
         End::DryRun => ". Nothing was done: run it again with --yes",

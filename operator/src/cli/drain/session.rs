@@ -15,9 +15,9 @@ pub struct DrainSession {
     began_with: Option<BTreeMap<String, String>>,
     /// UIDs of what we deleted.
     deleted: BTreeSet<String>,
-    /// What the API server said to our deleting.
+    /// Refusals of the API server, by UID.
     refused: BTreeMap<String, String>,
-    /// What was to become of the buckets of drives that are gone.
+    /// Decisions about the buckets of deleted drives, by the drive's UID.
     pub remembered: BTreeMap<String, Vec<BucketRemoval>>,
     /// Databases that drives which are gone had on servers of others.
     pub databases: BTreeMap<String, Vec<(Id, OutsideDatabase)>>,
@@ -53,7 +53,7 @@ impl DrainSession {
         }
     }
 
-    /// What becomes of an object that is to be deleted, as far as that is known without knowing its kind.
+    /// The state of an object that is to be deleted, by the rules for all kinds.
     pub fn to_delete(&self, id: &Id) -> ItemState {
         if let Some(why) = self.refused.get(&id.uid) {
             return in_the_way(
@@ -67,7 +67,7 @@ impl DrainSession {
                 "run this again".to_owned(),
             ),
             Some(Some(uid)) if *uid != id.uid => in_the_way(
-                "it was deleted and came back: something makes it anew".to_owned(),
+                "it was deleted and came back: something creates it again".to_owned(),
                 "stop what makes it (Argo CD, Flux, Helm, an operator), then run this again".to_owned(),
             ),
             _ if self.deleted.contains(&id.uid) => ItemState::Going("the API server to delete it".to_owned()),

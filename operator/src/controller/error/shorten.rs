@@ -1,4 +1,4 @@
-//! What the API server said, for people: the field and the reason, without the Go structures that it prints beside them. Pure.
+//! Shortens a message of the API server to the field and the reason, without the Go structures that it prints. Pure.
 
 use kube::core::Status;
 use ras_core::plain_text::plain;
@@ -47,7 +47,7 @@ fn sentence(said: &str) -> String {
     let Some((value, reason)) = split_value(after) else {
         return line.to_owned();
     };
-    // A drive's own words, such as an amount or a name, tell what to look for; a structure does not.
+    // Values of the drive, such as an amount or a name, help to find the field; a structure does not.
     if value.chars().count() > LONGEST_VALUE || value.contains('{') {
         format!("{before}{reason}")
     } else {

@@ -29,7 +29,7 @@ pub fn changed(
     conflicts(status, before, key, meta, context);
 }
 
-/// Warns of fields that somebody else insists on, when such a conflict begins or becomes another one.
+/// Warns when a field conflict with another controller begins or changes.
 fn conflicts(
     status: &RecruitmentDriveStatus,
     before: &RecruitmentDriveStatus,
@@ -80,7 +80,7 @@ fn readiness(
         return;
     }
     if old.is_none() && now.reason == Reason::Suspended.as_str() {
-        // That a new drive is as its spec says goes without saying beside the list of what was made.
+        // For a new drive the list of created objects is enough.
         return;
     }
     publish(type_, &now.reason, "Report", &now.message, None, meta, key, context);

@@ -10,7 +10,7 @@ use super::world::{Environment, Memory, Stored, Work, World};
 use crate::planned::{build, job_of, record_of};
 
 impl World {
-    /// Whether a Secret is to be written.
+    /// True if the Secret has to be written.
     pub fn lacks(&self, credential: &Credential) -> bool {
         let known = self.secrets.get(credential.secret.metadata.name.as_ref().unwrap());
         let Some(facts) = known.map(|stored| &stored.facts) else {

@@ -101,7 +101,7 @@ fn a_freeze_and_an_open_drive_keep_programs_as_they_are() {
     assert_eq!(users(&world), BTreeSet::from(["a_2".to_owned(), "badmin_2".to_owned()]));
 }
 
-/// What a rotation that was asked for says it waits for.
+/// The obstacle of a requested rotation, as the status shows it.
 fn waits(world: &mut World) -> String {
     let drawn = world.drawn;
     for _ in 0..3 {

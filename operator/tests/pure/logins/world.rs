@@ -27,17 +27,17 @@ pub struct Stored {
     pub facts: SecretFacts,
 }
 
-/// What a version of a program reads: users and the Secrets of their passwords.
+/// Users and the Secrets of their passwords, as one version of a service has them.
 pub type Environment = BTreeMap<String, String>;
 
 #[derive(Clone, Debug)]
 pub struct Pod {
     pub environment: Environment,
-    /// What it was started with, by user.
+    /// Passwords at its start, by user.
     pub has: BTreeMap<String, u32>,
     /// When it has ended, of one that was replaced.
     pub ends: Option<Timestamp>,
-    /// Whether its program crashes, for a reason of its own.
+    /// Its container crashes, for another reason than its login.
     pub crashes: bool,
 }
 
@@ -45,9 +45,9 @@ pub struct Pod {
 pub struct Work {
     pub request: Request,
     pub facts: JobFacts,
-    /// What it was started with, by role.
+    /// Passwords at its start, by role.
     pub mounted: Option<BTreeMap<String, u32>>,
-    /// Whether its Job is gone and its program has not heard of it.
+    /// Its Job was deleted, and its pod still runs.
     pub lingers: bool,
 }
 
@@ -66,7 +66,7 @@ pub struct World {
     pub history: Vec<DatabaseStatus>,
     /// Who could not log in while all went its way.
     pub trouble: Option<String>,
-    /// Whether programs crash with the second login, because they make up the name of their user.
+    /// Containers crash with the second login, because they build the name of their user themselves.
     pub follows_no_login: bool,
 }
 

@@ -65,7 +65,7 @@ fn a_store_is_asked_in_the_version_that_the_cluster_serves() {
     assert!(build(&read_store(&served(None))).external_secrets.is_empty());
 }
 
-/// What holds the service that uses a secret from a store, if anything does, and what is told of that secret.
+/// The reason why the service of an external Secret waits, if it does, and the condition about that Secret.
 fn waits(facts: &Fetched) -> (Option<Reason>, Option<(Reason, String)>) {
     let valid = read_store(facts);
     let held = build(&valid).blocked;
@@ -120,7 +120,7 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
     facts.secrets = self::facts(&[("d-mail", &[("password", "1")])]).secrets;
     let (held, reported) = waits(&facts);
     assert_eq!(held, None);
-    assert!(reported.unwrap().1.contains("go on with the values"));
+    assert!(reported.unwrap().1.contains("continue with the values"));
     facts.external.insert("d-mail".to_owned(), state(Some(true)));
     assert_eq!(waits(&facts), (None, None));
 
@@ -129,7 +129,7 @@ fn what_is_in_the_way_of_a_secret_from_a_store_is_told_and_holds_only_who_lacks_
     assert_eq!(waits(&facts).0, Some(Reason::SecretKeyMissing));
 
     // Somebody else's Secret has the name: it is neither used nor handed to their operator.
-    facts.external.get_mut("d-mail").unwrap().unowned = Some("was made by somebody else".to_owned());
+    facts.external.get_mut("d-mail").unwrap().unowned = Some("was not created by this operator".to_owned());
     let (held, reported) = waits(&facts);
     assert_eq!(held, Some(Reason::ForeignObject));
     assert!(reported.unwrap().1.contains("kubectl delete secret d-mail"));

@@ -15,16 +15,16 @@ pub struct Planned {
     pub namespace: String,
     pub name: String,
     pub shape: Shape,
-    /// Whether what holds data stays when the drive goes.
+    /// Objects with data are retained when the drive is deleted.
     pub keeps: bool,
     pub settings: PortalSettings,
-    /// Whether it should be there.
+    /// The drive should exist.
     pub wanted: bool,
-    /// Whether it is, and is not on its way out.
+    /// It exists and is not being deleted.
     pub there: bool,
-    /// Whether what is wished is not yet said.
+    /// The wanted spec is not written yet.
     pub unsaid: bool,
-    /// Whether it is to be deleted, and if so, after its children.
+    /// It is to be deleted. True: after its children.
     pub doomed: Option<bool>,
 }
 

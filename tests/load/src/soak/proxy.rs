@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 
 use super::chance::Chance;
 
-/// What is wrong with the network.
+/// A fault of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Requests are answered with this status instead of reaching the server.
@@ -238,7 +238,7 @@ async fn connect(state: &SoakProxyState) -> Result<SendRequest<Incoming>, Failur
     Ok(sender)
 }
 
-/// What a busy or broken API server says.
+/// The answer of a busy or broken API server.
 fn refusal(status: u16) -> Result<Answer, Failure> {
     let reason = match status {
         429 => "TooManyRequests",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What a drive is made of.
+/// The shape of a drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One program and a route.
@@ -37,7 +37,7 @@ impl Shape {
     }
 }
 
-/// What is asked for now.
+/// The present settings of a drive.
 #[allow(clippy::struct_excessive_bools)] // Each may be with each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortalSettings {
@@ -45,11 +45,11 @@ pub struct PortalSettings {
     pub replicas: u64,
     pub content: u64,
     pub value: u64,
-    /// Whether there is one more service, whose children come and go with it.
+    /// One more service, which is added and removed.
     pub extra: bool,
     pub suspend: bool,
     pub paused: bool,
-    /// Whether it needs a Secret that nobody makes.
+    /// It needs a Secret that does not exist.
     pub lacking: bool,
 }
 

@@ -2,7 +2,7 @@
 
 const LABELS: &str = "labels: {app.kubernetes.io/managed-by: ras-operator, ras.dev/drive: d}";
 
-/// What is right about the pods of a drive.
+/// The expected pods of a drive.
 const POD: &str = "serviceAccountName: d, automountServiceAccountToken: false";
 
 pub fn object(kind: &str, rest: &str) -> String {
@@ -22,7 +22,7 @@ fn job(pod: &str) -> String {
     object("batch/v1, kind: Job", &format!(", spec: {{template: {template}}}"))
 }
 
-/// What a stolen token is used for, and a part of the sentence that refuses it.
+/// Uses of a stolen token, each with a part of the refusal.
 #[allow(clippy::too_many_lines, reason = "a table: one row an attack")]
 pub fn attacks() -> Vec<(&'static str, String, &'static str)> {
     let of_account = "metadata: {name: attack, annotations: {kubernetes.io/service-account.name: default}, \

@@ -43,7 +43,7 @@ const OF_THE_OPERATOR: &[&str] = &[
     "machines and clusters have for themselves",
 ];
 
-/// What a drive came to.
+/// The result of a drive.
 #[derive(Debug)]
 enum CaseResult {
     NoDrive,

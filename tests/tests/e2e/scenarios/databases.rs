@@ -152,7 +152,6 @@ async fn install(client: &Client) -> Result<(), Error> {
     .await
 }
 
-/// What every database answers.
 fn rows(database: &str) -> Value {
     json!([{"year": 2026, "database": database, "role": format!("{database}admin"), "owner": format!("{database}admin")}])
 }

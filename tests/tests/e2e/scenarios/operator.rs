@@ -308,7 +308,7 @@ async fn connections_that_die_without_a_word_are_noticed_and_made_anew(
     Ok(())
 }
 
-/// What the last edit that was carried out set.
+/// The value of the last edit.
 async fn edited(drive: &Drive) -> Result<Value, kube::Error> {
     let deployments: Api<Deployment> = drive.namespace.api();
     let deployment = deployments.get(&format!("{}-portal", drive.name)).await?;
@@ -439,7 +439,7 @@ async fn answers_a_new_drive(world: &World) -> Result<(), Failure> {
 struct PodsAndTemplates {
     /// Every pod by its uid, with the restarts of its containers.
     pods: BTreeMap<String, Vec<i32>>,
-    /// What Deployments make pods of, by their names.
+    /// Pod templates of Deployments, by name.
     templates: Value,
 }
 

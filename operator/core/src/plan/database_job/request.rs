@@ -78,7 +78,7 @@ pub fn request(at: &DatabaseInput<'_>) -> Request {
     }
 }
 
-/// Whether the password may be another than the operator generated, which is letters and digits.
+/// True if another writer may have set the password. The operator's own consist of letters and digits.
 fn is_written_by_others(at: &DatabaseInput<'_>, secret: &str) -> bool {
     at.fetched
         .secrets

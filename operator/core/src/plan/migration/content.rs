@@ -1,4 +1,4 @@
-//! The hashes that tell migrations apart: what a migration does, and how it runs. Pure.
+//! The hashes of a migration: of what it does, and of how it runs. Pure.
 
 use ras_crds::spec::EgressRule;
 
