@@ -10,7 +10,7 @@ use ras_crds::{BucketState, BucketStatus, RecruitmentDrive, RecruitmentDriveStat
 use crate::controller::context::Context;
 use crate::informer::store::DriveKey;
 use ras_core::bucket::request::Owner as BucketOwner;
-use ras_core::bucket::state::State;
+use ras_core::bucket::state::BucketPhase;
 use ras_core::cache;
 use ras_core::fetched::pods::{PodFailureKind, after};
 use ras_core::fetched::record::{ChildKey, DeploymentState, Detail, Owner, Record, StatefulSetState};
@@ -65,7 +65,6 @@ pub fn secrets_of(drive: &RecruitmentDrive, platform: &PlatformConfig) -> BTreeS
     secrets
 }
 
-/// What is known of each secret that comes from a store outside the cluster.
 fn external_of(
     key: &DriveKey,
     drive: &RecruitmentDrive,
@@ -89,7 +88,7 @@ fn external_of(
                 Owner::Drive { name, .. } => Some(format!("was generated for the drive {name}")),
                 Owner::Nobody => Some(match secret.drive {
                     Some(drive) => format!("was generated for the drive {drive}"),
-                    None => "was made by somebody else".to_owned(),
+                    None => "was not created by this operator".to_owned(),
                 }),
             }),
             state: asked.and_then(|asked| asked.detail.foreign()),
@@ -121,7 +120,7 @@ fn certificate_unowned(key: &DriveKey, drive: &RecruitmentDrive, context: &Conte
         (Owner::Nobody, None) if certificate == Some(&name) => None,
         (Owner::Nobody, None) => Some(match certificate {
             Some(other) => format!("holds the certificate of the Certificate {other}"),
-            None => "was made by somebody else".to_owned(),
+            None => "was not created by this operator".to_owned(),
         }),
     }
 }
@@ -152,9 +151,9 @@ fn buckets_of(
                 BucketState::Pending | BucketState::Removing | BucketState::Retained => (false, false),
             };
             let known = known(recorded);
-            let lost = known.as_ref().map(|state| matches!(state, State::Lost { .. }));
+            let lost = known.as_ref().map(|state| matches!(state, BucketPhase::Lost { .. }));
             let facts = BucketFacts {
-                there: lost != Some(true) && (was_there || known.as_ref().is_some_and(State::is_there)),
+                there: lost != Some(true) && (was_there || known.as_ref().is_some_and(BucketPhase::is_there)),
                 lost: lost.unwrap_or(was_lost),
                 accepted: data::accepts(drive, &recorded.name, recorded.identity.as_deref().unwrap_or_default()),
                 recorded: recorded.clone(),
@@ -170,7 +169,7 @@ fn database_server(key: &DriveKey, context: &Context) -> Option<StatefulSetState
     context.child_client.store.get(&child)?.detail.stateful_set()
 }
 
-/// What CloudNativePG says of a drive's database servers.
+/// The state of a drive's `Cluster`.
 fn database_cluster(key: &DriveKey, context: &Context) -> Option<ForeignState> {
     let child = ChildKey::new(Kind::Cluster, &key.namespace, &names::database(&key.name));
     context.child_client.store.get(&child)?.detail.foreign()
@@ -201,7 +200,7 @@ fn database_of(
     }
 }
 
-/// What holds the data of a drive's database server in the cluster.
+/// Identity of the volume or `Cluster` with the data of a managed server.
 fn database_storage(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> Option<String> {
     let managed = drive.spec.database.as_ref()?.managed.as_ref()?;
     let (kind, name) = match managed.provider {
@@ -252,7 +251,7 @@ fn programs_of(
         .collect()
 }
 
-/// What of a drive exists and stays, of the kinds whose presence a condition claims.
+/// The existing children of [`Observed::KINDS`].
 fn children_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeSet<ChildKey> {
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();
     let children = context.child_client.store.of_drive(key).into_iter();
@@ -265,8 +264,8 @@ fn children_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> B
         .collect()
 }
 
-/// The volumes of the drive that exist, by the names of their claims: those that it asks for and made, in this life or an
-/// earlier one.
+/// The existing volumes of the drive, by the names of their claims, with those that an earlier drive of the name
+/// created.
 fn claims_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Context) -> BTreeMap<String, LiveClaim> {
     let services = drive.spec.services.iter();
     let volumes = services.flat_map(|service| service.volumes.iter().map(move |volume| (service, volume)));
@@ -320,7 +319,7 @@ fn service_addresses_of(key: &DriveKey, drive: &RecruitmentDrive, context: &Cont
         .collect()
 }
 
-/// What there is of the data that a drive uses.
+/// The live objects with data that a drive uses.
 pub fn live_data(
     key: &DriveKey,
     uid: &str,
@@ -329,8 +328,8 @@ pub fn live_data(
     context: &Context,
 ) -> BTreeMap<data::Key, data::Live> {
     let store = &context.child_client.store;
-    // What belongs to others is in the way, and told elsewhere; what an earlier drive of the name owned goes with that.
-    // Data that lost its label is still the drive's when status remembers it; that of an unowned one never was.
+    // Unowned objects are reported elsewhere, and children of an earlier drive of the name are deleted with it. Data
+    // that lost its label still belongs to the drive if the status records it; data of an unowned object never did.
     let is_remembered = |uid: &str| before.data.iter().any(|one| one.uid == *uid);
     let is_ours = |record: &Record| match &record.owner {
         Owner::Drive { uid: owner, .. } => **owner == *uid,
@@ -446,7 +445,7 @@ pub fn fetch(
     }
 }
 
-/// What the status shows of a drive's programs and of its `data`.
+/// The running state of a drive, for the status.
 pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, data: Data, now: &Time, context: &Context) -> Observed {
     let server = ChildKey::new(Kind::StatefulSet, &key.namespace, &names::database(&key.name));
     let mut pod_failures = context.child_client.store.pod_failures(key);
@@ -458,7 +457,7 @@ pub fn observe(key: &DriveKey, drive: &RecruitmentDrive, data: Data, now: &Time,
         server: drive.spec.database.as_ref().and_then(|_| database_server(key, context)),
         reads_at: context.rejections.next(key).map(|wait| after(now.0, wait)),
         data,
-        // Otherwise what was applied tells it.
+        // Otherwise the applied objects have it.
         children: if drive.spec.is_paused() {
             children_of(key, drive, context)
         } else {

@@ -22,20 +22,10 @@ const MOUNTED_WITHIN: Duration = Duration::from_secs(10);
 pub enum FileError {
     /// It cannot be read.
     #[error("{path} cannot be read: {source}", path = .path.display())]
-    Unread {
-        /// Its path.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// What it says cannot be used.
+    Unread { path: PathBuf, source: std::io::Error },
+    /// The file has invalid settings.
     #[error("{path}: {source}", path = .path.display())]
-    Unusable {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong.
-        source: PlatformError,
-    },
+    Unusable { path: PathBuf, source: PlatformError },
 }
 
 /// The settings in force, shared by all who use them.
@@ -48,7 +38,7 @@ impl InForce {
         Self(Arc::new(RwLock::new(Arc::new(config))))
     }
 
-    /// Those of now. Whoever needs them for more than one step keeps what this returns.
+    /// The current settings. A caller that needs them for more than one step keeps the result.
     pub fn now(&self) -> Arc<PlatformConfig> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -91,7 +81,6 @@ fn used(path: &Path, text: &str) -> Result<PlatformConfig, FileError> {
     })
 }
 
-/// What became of a change of the file.
 #[derive(Debug)]
 pub enum Change {
     /// It is in force.
@@ -141,7 +130,7 @@ async fn follow_every(pause: Duration, path: &Path, in_force: &InForce, mut said
     }
 }
 
-/// Puts settings in force. What they were when the operator started is no news.
+/// Puts settings in force. The settings at the start are not reported as a change.
 fn take(
     mut config: PlatformConfig,
     object_store: Option<&ras_core::platform::ObjectStoreConfig>,

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use ras_core::cache;
 
-/// Mode of a rendered file: the program may run as any user, and nobody changes it.
+/// Mode of a rendered file: the container may run as any user, and none may write.
 const READ_ONLY: u32 = 0o444;
-/// Mode of one that can be executed.
+/// Mode of a file that can be executed.
 const EXECUTABLE: u32 = 0o555;
 
 /// Why a file could not be made. Names the file, never a value.
@@ -22,20 +22,10 @@ const EXECUTABLE: u32 = 0o555;
 pub enum RenderError {
     /// The templates cannot be listed.
     #[error("the templates in {path} cannot be listed: {source}", path = path.display())]
-    List {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    List { path: PathBuf, source: io::Error },
     /// A template cannot be read, or is not UTF-8.
     #[error("the template {path} cannot be read: {source}", path = path.display())]
-    Read {
-        /// The template.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The password of the drive's cache is not one that its settings and URLs can hold.
     #[error(
         "the value of {variable} (key `password` of the Secret of the cache) is empty, or contains characters other than letters, \
@@ -48,12 +38,7 @@ pub enum RenderError {
     },
     /// A file cannot be written.
     #[error("the file {path} cannot be written: {source}", path = path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 /// Expands `$(VAR)` as Kubernetes does in a container's `command` and `args`
@@ -140,7 +125,7 @@ pub fn render(
     Ok(names)
 }
 
-/// Writes beside the target and renames, so that a reader sees all of it or none.
+/// Writes a temporary file next to the target and renames it, so that readers see the whole file or none.
 fn write(target: &Path, content: &str, mode: u32) -> io::Result<()> {
     let mut name = std::ffi::OsString::from("..");
     name.push(target.file_name().unwrap_or_default());

@@ -31,7 +31,6 @@ pub struct AuditEvent {
     pub name: String,
     /// The path with its query, in which `fieldManager`, `dryRun`, `watch` and so on can be read.
     pub request_uri: String,
-    /// What the client calls itself.
     pub user_agent: String,
     /// Who the client proved to be.
     pub username: String,
@@ -46,12 +45,12 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
-    /// Whether it asked for a change (successfully or not).
+    /// True for a request for a change, successful or not.
     pub fn is_write(&self) -> bool {
         !matches!(self.verb.as_str(), "get" | "list" | "watch")
     }
 
-    /// Whether it was for a kind of object, and not for discovery, health or the like.
+    /// True for requests for objects. False for discovery, health and the like.
     pub fn is_for_resource(&self) -> bool {
         !self.resource.is_empty()
     }
@@ -62,7 +61,6 @@ impl AuditEvent {
 pub struct AuditMark(u64);
 
 impl AuditMark {
-    /// The log's beginning.
     pub const START: Self = Self(0);
 }
 

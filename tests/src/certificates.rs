@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::{Cluster, Error, ForeignProject, ProcessGuard, apply_yaml, control_plane::Description, eventually};
 
-/// Where cert-manager looks for secrets of issuers that belong to no namespace, and the issuer the examples name. It
-/// signs each certificate with the certificate's own key, so nobody is asked.
+/// Namespace for the secrets of a ClusterIssuer, and the issuer that the examples name. It is self-signed, so it needs
+/// no other service.
 const FIRST_OBJECTS: &str = "
 apiVersion: v1
 kind: Namespace
@@ -22,7 +22,7 @@ metadata: {name: letsencrypt}
 spec: {selfSigned: {}}
 ";
 
-/// What it takes to turn an Ingress into a certificate; the rest speaks to services on the internet.
+/// Controllers that turn an Ingress into a certificate. The others need the internet.
 const CONTROLLERS: &str = "issuers,clusterissuers,ingress-shim,certificates-trigger,certificates-issuing,\
     certificates-key-manager,certificates-readiness,certificates-request-manager,certificates-revision-manager,\
     certificaterequests-approver,certificaterequests-issuer-ca,certificaterequests-issuer-selfsigned";

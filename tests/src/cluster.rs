@@ -44,7 +44,7 @@ struct Supervisor {
     end: JoinHandle<io::Result<ExitStatus>>,
 }
 
-/// What is said to it, and what it answers.
+/// Standard input and output of the program.
 struct Words {
     /// It stops everything when this closes.
     stdin: Option<ChildStdin>,
@@ -171,7 +171,7 @@ impl Cluster {
     }
 }
 
-/// Starts the program `control-plane` and waits for its line. It ends by itself when it cannot start in time.
+/// Starts the program `control-plane` and waits for its line. The program ends if it cannot start in time.
 fn start_supervisor(
     program: PathBuf,
     version: KubernetesVersion,

@@ -1,14 +1,12 @@
 use std::{fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
-/// What can go wrong in the harness, each with a sentence that says what to do next.
-///
-/// `Debug` prints the same sentences as `Display`, because a test shows an error by `unwrap` or by returning it.
+/// An error of the harness, with the next step. `Debug` prints the same as `Display`, because a test shows an error by
+/// `unwrap` or by returning it.
 #[derive(Clone, thiserror::Error)]
 pub enum Error {
     /// `K8S_VERSION` (or `--kubernetes-version`) names a version that has no folder in `tests/control-plane`.
     #[error("Kubernetes version `{wanted}` is not one these tests know: set K8S_VERSION to one of {supported}")]
     UnknownVersion {
-        /// What was asked for.
         wanted: String,
         /// The minor versions there are.
         supported: String,
@@ -26,9 +24,8 @@ pub enum Error {
         "the program `{program}` is not next to {beside}: run `cargo build --workspace` with the same profile first"
     )]
     NoSuchProgram {
-        /// The missing program.
         program: String,
-        /// The running program, beside which it should be.
+        /// The running program: the other one should be in the same directory.
         beside: PathBuf,
     },
     /// A program was built before one of its sources changed.
@@ -37,17 +34,14 @@ pub enum Error {
          `cargo build --workspace` with the same profile"
     )]
     StaleProgram {
-        /// The program.
         program: PathBuf,
-        /// What changed after it was built.
+        /// A source that is newer than the binary.
         changed: PathBuf,
     },
     /// A program ended, or did not become ready in time.
     #[error("{program} {what}; the end of its log:\n{log}")]
     Program {
-        /// The program's name.
         program: String,
-        /// What it did or did not do.
         what: String,
         /// The last lines it wrote.
         log: String,
@@ -55,12 +49,11 @@ pub enum Error {
     /// The control plane could not be started by its supervisor.
     #[error("the test control plane did not start: {0}")]
     ControlPlane(String),
-    /// An object store was asked for what it cannot do, or refused what the harness needs.
+    /// An object store does not support a request, or refused one that the harness needs.
     #[error("{store}: {message}")]
     ObjectStore {
         /// The name of its kind.
         store: &'static str,
-        /// What it did, or cannot do.
         message: String,
     },
     /// PostgreSQL is not installed, or refused what the harness needs.
@@ -71,43 +64,29 @@ pub enum Error {
     Refused {
         /// Kind and name of the object.
         what: String,
-        /// The HTTP status.
         code: u16,
         /// The API server's sentence.
         message: String,
     },
     /// The API server could not be asked.
     #[error("{what}: {message}")]
-    Api {
-        /// What was tried.
-        what: String,
-        /// The client's sentence.
-        message: String,
-    },
+    Api { what: String, message: String },
     /// A file or a process of this machine.
     #[error("{what}: {message}")]
     Io {
-        /// What was tried.
         what: String,
         /// The operating system's sentence.
         message: String,
     },
     /// YAML or JSON that cannot be read.
     #[error("{what} cannot be read: {message}")]
-    Unreadable {
-        /// What was read.
-        what: String,
-        /// The parser's sentence.
-        message: String,
-    },
+    Unreadable { what: String, message: String },
     /// [`eventually`](crate::eventually()) gave up.
     #[error("after {seconds:.1} s still waiting for {what}; last seen: {last_seen}", seconds = .waited.as_secs_f64())]
     Waited {
-        /// What was waited for.
         what: String,
-        /// How long.
         waited: Duration,
-        /// What the last look showed.
+        /// The last result.
         last_seen: String,
     },
 }

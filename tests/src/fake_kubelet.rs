@@ -30,9 +30,9 @@ pub(crate) const LABEL: &str = "ras.dev/job";
 /// See [`LABEL`].
 pub(crate) const PURPOSE: &str = "prepare";
 
-/// Plays the kubelet for the pods that prepare databases, as far as one is needed: what the pod's own template says is
-/// mounted from the cluster's `ConfigMap`s and Secrets, the real program runs with the template's own arguments, and the
-/// pod's status tells how it ended, with its termination message. It ends when this is dropped.
+/// Plays the kubelet for the pods that prepare databases: it mounts the `ConfigMap`s and Secrets of the pod's template,
+/// runs the real program with the template's arguments, and writes the exit code and termination message into the pod's
+/// status. It ends when this is dropped.
 ///
 /// Pods of a server of the drive's own do not really run here, either: where the administrator's host is a name that only
 /// a cluster's DNS knows, a real server is started that stands there from then on, one for each name.
@@ -50,11 +50,9 @@ type Servers = Arc<tokio::sync::Mutex<BTreeMap<(String, String), Arc<PostgresSer
 pub struct Run {
     /// Name of the pod.
     pub pod: String,
-    /// What it returned.
     pub code: Option<i32>,
-    /// Its termination message.
     pub message: String,
-    /// What it logged, at the most detailed level.
+    /// Its log, at the most detailed level.
     pub log: String,
 }
 
@@ -101,7 +99,6 @@ impl FakeKubelet {
         server(&self.servers, namespace, host).await
     }
 
-    /// What ran so far.
     pub fn runs(&self) -> Vec<Run> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -201,7 +198,7 @@ impl Kubelet {
     async fn resolve(&self, namespace: &str, folder: &Path) -> Result<(), Error> {
         let admin = folder.join("ras/admin");
         let host = fs::read_to_string(admin.join("host")).unwrap_or_default();
-        // What stands beside an address is for the Job to see, as it would be in a cluster.
+        // A suffix after an address is passed on to the Job, as in a cluster.
         if host.trim().parse::<std::net::IpAddr>().is_ok() {
             return Ok(());
         }
@@ -217,7 +214,7 @@ impl Kubelet {
         Ok(())
     }
 
-    /// Writes the files of the container's volumes, and tells where each mount is.
+    /// Writes the files of the container's volumes, and returns the path of each mount.
     async fn mount(
         &self,
         pod: &Pod,

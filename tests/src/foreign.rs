@@ -108,8 +108,7 @@ pub(crate) async fn established(client: &Client, name: &str) -> Result<(), Error
     .await
 }
 
-/// What Go's YAML reader (which `kubectl`, Argo CD and Flux use) understands of the YAML documents in `text`.
-/// Needs no cluster.
+/// Parses the YAML documents in `text` with Go's YAML reader, which `kubectl`, Argo CD and Flux use. Needs no cluster.
 pub async fn read_yaml_with_go(text: &str) -> Result<Vec<Value>, Error> {
     let tools = Tools::find(KubernetesVersion::from_environment()?)?;
     let output = kubectl::run(&tools.path("go-yaml")?, &[], &[], text).await?;

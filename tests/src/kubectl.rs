@@ -6,12 +6,10 @@ use crate::{Cluster, Error};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What a `kubectl` wrote and how it ended.
+/// Output and exit status of a `kubectl`.
 #[derive(Clone, Debug)]
 pub struct KubectlOutput {
-    /// Whether the exit status was 0.
     pub success: bool,
-    /// Standard output.
     pub stdout: String,
     /// Standard error: on a refusal, the sentence a user would see.
     pub stderr: String,

@@ -5,7 +5,7 @@ use kube::Api;
 
 use crate::{AuditEvent, Error, eventually};
 
-/// Whether it is for the lease of an election, and not part of what the leader leads for.
+/// True for requests of leader election.
 pub fn is_lease(event: &AuditEvent) -> bool {
     event.resource == "leases"
 }
@@ -27,10 +27,10 @@ pub async fn lease_taken_after(
     .await
 }
 
-/// Looks through the writes of all candidates, in the order in which the API server received them: whoever writes has to be who
-/// wrote the lease last. `who` tells the candidates apart.
+/// Checks the writes of all candidates, in the order in which the API server received them: only the candidate that
+/// wrote the lease last may write. `who` identifies the candidates.
 ///
-/// Returns how many writes each of them made; or the first one that was made by somebody who did not lead, as a sentence.
+/// Returns the number of writes of each, or the first write of a candidate that did not lead, as a sentence.
 pub fn never_two_at_once<'a>(
     writes: &'a [AuditEvent],
     who: impl Fn(&'a AuditEvent) -> &'a str,

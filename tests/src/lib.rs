@@ -1,7 +1,7 @@
 //! The test harness of ras-operator: a real Kubernetes control plane on this machine, with fake nodes.
 //!
-//! A behaviour test asks for the [`cluster()`] (one a test process), takes a namespace of its own, applies YAML as a
-//! user would, runs the real operator under exactly the rights it is shipped with ([`Operator`]), waits with
+//! A behaviour test calls [`cluster()`] (one for each test process), creates a namespace, applies YAML as a user would,
+//! runs the real operator with exactly the permissions that it is shipped with ([`Operator`]), waits with
 //! [`eventually()`], and can prove from the API server's audit log who sent which request ([`AuditLog`]).
 //!
 //! Buckets are made in real S3 servers ([`object_store`]), and a [`FaultProxy`] before one breaks what networks break.
@@ -12,6 +12,11 @@
 //! on the real [`node`] of `make e2e`, from images that are assembled here ([`Image`]).
 //!
 //! Every program is started by a [`ProcessGuard`]: when the test process dies in whatever way, nothing is left running.
+
+#![allow(
+    missing_docs,
+    reason = "the crate is not public: a comment that adds nothing costs a reader more than its absence"
+)]
 
 mod apply;
 mod audit;

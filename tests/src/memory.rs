@@ -5,17 +5,17 @@ use crate::{Error, Operator, ProcessGuard};
 /// How much memory a process has, in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// What it has now.
+    /// Resident memory now.
     pub resident: u64,
     /// The most it ever had.
     pub highest: u64,
-    /// What it has of its own: without the program's file, which is read in as its parts are first used, and dropped when the
-    /// memory is needed elsewhere.
+    /// Memory without the program's file: pages of the file are read on first use, and dropped when memory is needed
+    /// elsewhere.
     pub own: u64,
 }
 
 impl Operator {
-    /// How much memory it has, as Linux tells.
+    /// Reads its memory from `/proc`.
     pub fn memory(&self) -> Result<Memory, Error> {
         let process = self.process();
         let file = format!("/proc/{}/status", number(process)?);

@@ -18,7 +18,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is wrong with one thing between backticks, where it names a test or a file of tests.
+/// The problem of one text between backticks that names a test or a file of tests.
 fn problem(root: &Path, named: &str) -> Option<String> {
     let (file, test) = named
         .split_once("::")

@@ -44,7 +44,6 @@ impl TestNamespace {
         Ok(Self { client, name })
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -25,10 +25,10 @@ use crate::{
 
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-/// What it takes to be one of several.
+/// RBAC rules for leader election.
 const ELECTION_ROLES: &str = "deploy/rbac/leader-election.yaml";
-/// What the platform lets the drives of tests do, as a part of its settings. Their namespaces have random names, so what is theirs in
-/// a store is listed. An operator whose settings a test does not write itself has these.
+/// The part `tenancy` of the platform settings for tests. Namespaces of tests have random names, so their keys in a
+/// store are listed. An operator has these settings unless the test writes its own.
 pub const TENANCY: &str =
     "tenancy: {existingBuckets: ['*'], secretKeys: ['spo/*'], ingressAnnotations: ['example.com/*']}\n";
 static STARTED: AtomicUsize = AtomicUsize::new(0);
@@ -75,7 +75,8 @@ impl OperatorOptions {
         self
     }
 
-    /// As another `ServiceAccount` than `ras-operator`, to tell two operators in one namespace apart in the audit log.
+    /// As another `ServiceAccount` than `ras-operator`, so that the audit log distinguishes two operators in one
+    /// namespace.
     #[must_use]
     pub fn account(mut self, name: &str) -> Self {
         name.clone_into(&mut self.account);
@@ -255,7 +256,7 @@ impl Operator {
         Ok((code, body.to_owned()))
     }
 
-    /// Whether it still runs.
+    /// Fails if the operator has ended.
     pub fn check_running(&mut self) -> Result<(), Error> {
         self.process.check_running()
     }

@@ -57,7 +57,7 @@ async fn bind(
     everywhere: bool,
 ) -> Result<(), Error> {
     let original = role.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("role");
-    // A ClusterRole is shared by all tests of the process, hence a name that tells whose it is.
+    // All tests of the process share cluster-scoped objects, so the name of a ClusterRole contains its owner.
     let name = format!("{original}-{namespace}-{account}");
     let rules = role.get("rules").cloned().unwrap_or_else(|| json!([]));
     let group = "rbac.authorization.k8s.io";

@@ -2,8 +2,8 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use crate::Error;
 
-/// Ports of 127.0.0.1 that are free now. Few programs can be handed an open socket or tell which port they got, so
-/// between here and there somebody else may take one: a start is then tried again with others.
+/// Ports of 127.0.0.1 that are free now. Few programs accept an open socket or report the port that they got, so
+/// another process may take one before they start: then the start is retried with other ports.
 pub(crate) fn free<const COUNT: usize>() -> Result<[u16; COUNT], Error> {
     // All are held until all are known, or the same one could come twice.
     let mut held = Vec::with_capacity(COUNT);

@@ -52,7 +52,7 @@ pub struct ProcessGuard {
     commands: Option<ChildStdin>,
 }
 
-/// What is started, and could be again.
+/// A program that can be started again.
 struct What {
     program: PathBuf,
     arguments: Vec<String>,

@@ -1,7 +1,8 @@
 //! Every byte between one client and the API server, as it went.
 //!
-//! The audit log tells who asked for what, but neither in which form nor what was answered in a watch. Here the client
-//! speaks plain HTTP to a port of this machine, and what it says is passed on over TLS: nothing is changed, all is kept.
+//! The audit log shows who sent which request, but neither its encoding nor the events of a watch. Here the client
+//! sends plain HTTP to a port of this machine, and the proxy forwards it over TLS: it changes nothing and keeps every
+//! byte.
 
 use std::{
     net::SocketAddr,
@@ -39,7 +40,6 @@ pub struct RecordingProxy {
     listening: Option<JoinHandle<()>>,
 }
 
-/// What all connections share.
 struct Line {
     upstream: String,
     name: ServerName<'static>,
@@ -97,8 +97,8 @@ impl RecordingProxy {
         })
     }
 
-    /// Takes no connections until [`RecordingProxy::up`], and cuts those that are there, but for watches: what the API server has
-    /// to say is heard, and nobody is reached.
+    /// Refuses connections until [`RecordingProxy::up`], and cuts existing ones except watches: events still arrive,
+    /// and no request gets through.
     pub async fn down_but_for_watches(&mut self) {
         self.refuse(Cut::ButWatches).await;
     }
@@ -198,7 +198,7 @@ async fn carry(client: TcpStream, line: Arc<Line>) {
         all.push(Connection::default());
         all.len() - 1
     };
-    // A connection that breaks is the client's to make anew, as it is without us.
+    // The client has to open a broken connection again, as without the proxy.
     let Ok(server) = TcpStream::connect(&line.upstream).await else {
         return;
     };

@@ -140,7 +140,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Whether the text begins with a character, and not with the name of a lifetime.
+/// True if the text begins with a character literal, and not with a lifetime.
 fn is_character(text: &str) -> bool {
     let mut characters = text.chars().skip(1);
     characters.next() == Some('\\') || characters.next() == Some('\'')

@@ -15,7 +15,6 @@ pub(crate) struct Certificates {
     pub(crate) authority: PathBuf,
     /// The server's certificate, for 127.0.0.1 and localhost.
     pub(crate) certificate: PathBuf,
-    /// The server's key.
     pub(crate) key: PathBuf,
 }
 

@@ -17,7 +17,6 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub struct TestEnv {
     /// The control plane, shared by all tests of the process or owned by one test.
     pub cluster: Shared,
-    /// The namespace.
     pub namespace: TestNamespace,
     /// The operator, under exactly the rights it is shipped with.
     pub operator: Operator,
@@ -79,7 +78,6 @@ impl TestEnv {
         self.namespace.apply(text).await.map(drop)
     }
 
-    /// The namespace's drives.
     pub fn drives(&self) -> Api<RecruitmentDrive> {
         self.namespace.api()
     }

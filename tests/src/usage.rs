@@ -2,21 +2,18 @@ use std::{fs, time::Duration};
 
 use crate::{Error, Memory, Operator, memory::number, processor_time};
 
-/// What a process takes of the machine.
+/// Resources of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Memory.
     pub memory: Memory,
-    /// Open file descriptors.
     pub descriptors: usize,
-    /// Threads.
     pub threads: usize,
     /// Processor time since it began.
     pub processor: Duration,
 }
 
 impl Operator {
-    /// What it takes of the machine, as Linux tells.
+    /// Reads its resources from `/proc`.
     pub fn usage(&self) -> Result<Usage, Error> {
         let process = number(self.process())?;
         let folder = format!("/proc/{process}");

@@ -1,45 +1,42 @@
-//! What came of applying the objects of a drive: what was written, what could not be, and what is known of the buckets. It is
-//! what `report` tells of.
+//! The result of applying the objects of a drive: children that were written, children that could not be, and buckets.
+//! It is the input of `report`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ras_crds::Reason;
 
-use crate::bucket::state::{State, View};
+use crate::bucket::state::{BucketPhase, View};
 use crate::build::Desired;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
 use crate::retry::Retry;
 
-/// What came of it.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ApplyOutcome {
     /// The desired state that apply worked on.
     pub desired: Desired,
-    /// What was written.
     pub changes: Changes,
-    /// What could not be.
+    /// Children that could not be written.
     pub blocked: Vec<Blocked>,
-    /// Fields that somebody else insists on.
+    /// Fields that another controller keeps writing.
     pub conflicts: Vec<Conflict>,
-    /// What is left as it is because it needs something that could not be written, with all of that.
+    /// Children that are not written because another child that they need could not be, with those children.
     pub waiting: BTreeMap<ChildKey, BTreeSet<ChildKey>>,
-    /// What is known of the buckets.
     pub buckets: Buckets,
 }
 
-impl Outcome {
-    /// Whether the namespace is being deleted, and nothing more can be written in it.
+impl ApplyOutcome {
+    /// True when the namespace is being deleted: it refuses every new object.
     pub fn is_final(&self) -> bool {
         self.blocked.iter().any(|one| one.retry == Retry::Never)
     }
 
-    /// Why this child is not as it was asked for: it could not be written, or something that it needs could not.
+    /// Why this child is not as desired: it could not be written, or another child that it needs could not be.
     pub fn obstacle(&self, kind: Kind, name: &str) -> Option<(Reason, String)> {
         let is_it = |child: &ChildKey| child.kind == kind && *child.name == *name;
         if let Some(one) = self.blocked.iter().find(|one| is_it(&one.child)) {
-            return Some((one.reason, one.told()));
+            return Some((one.reason, one.text()));
         }
         let (child, needed) = self.waiting.iter().find(|(child, _)| is_it(child))?;
         let names: Vec<String> = needed.iter().map(ToString::to_string).collect();
@@ -51,25 +48,22 @@ impl Outcome {
     }
 }
 
-/// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Made.
     pub created: Vec<ChildKey>,
     /// Changed because the drive changed.
     pub updated: Vec<ChildKey>,
-    /// Put back after somebody else changed them.
+    /// Drift was reverted.
     pub repaired: Vec<ChildKey>,
-    /// What they changed in these, as far as that can be told.
+    /// The fields that other managers changed in these, as far as `managedFields` shows them.
     pub taken: BTreeMap<ChildKey, Vec<Taken>>,
-    /// Credentials that were drawn anew.
+    /// Credentials with new values.
     pub rotated: Vec<ChildKey>,
-    /// Removed because the drive no longer asks for them.
+    /// Removed, because the drive no longer has them.
     pub removed: Vec<ChildKey>,
 }
 
 impl Changes {
-    /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.created.is_empty()
             && self.updated.is_empty()
@@ -82,9 +76,7 @@ impl Changes {
 /// A child that could not be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
-    /// Which.
     pub child: ChildKey,
-    /// Why.
     pub reason: Reason,
     /// Why, and what helps.
     pub message: String,
@@ -94,7 +86,7 @@ pub struct Blocked {
 
 impl Blocked {
     /// The child and why it could not be written.
-    pub fn told(&self) -> String {
+    pub fn text(&self) -> String {
         let child = self.child.to_string();
         if self.message.starts_with(&child) {
             self.message.clone()
@@ -104,36 +96,34 @@ impl Blocked {
     }
 }
 
-/// What is known of a drive's buckets, by their name in the drive.
+/// The buckets of a drive, by their name in the drive.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Buckets {
-    /// Those it asks for.
+    /// Buckets of the spec.
     pub kept: BTreeMap<String, Known>,
-    /// Those it asked for once.
+    /// Buckets that are no longer in the spec.
     pub departing: BTreeMap<String, Known>,
 }
 
 impl Buckets {
-    /// Whether a bucket waits for its name to be in status.
+    /// True while a bucket waits until its name is in the status.
     pub fn are_unrecorded(&self) -> bool {
         self.kept.values().any(|known| *known == Known::Unrecorded)
     }
 }
 
-/// What is known of a bucket.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
     /// Its name is not in status yet. It is made only after that, so that one that is made can always be found again.
     Unrecorded,
     /// There is no object store.
     NoStore,
-    /// This.
     View(View),
 }
 
 impl Known {
     /// How it stands, if there is a store.
-    pub fn state(&self) -> Option<&State> {
+    pub fn state(&self) -> Option<&BucketPhase> {
         match self {
             Self::View(view) => Some(&view.state),
             Self::NoStore | Self::Unrecorded => None,
@@ -141,10 +131,9 @@ impl Known {
     }
 }
 
-/// A field that somebody else insists on.
+/// A field that another controller keeps writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The child.
     pub child: ChildKey,
     /// Who takes which field, and what helps.
     pub message: String,
@@ -157,6 +146,6 @@ pub struct Conflict {
 pub struct Taken {
     /// Its path, such as `spec.replicas`.
     pub field: String,
-    /// The field managers that own it now, with the subresource they wrote. A field that somebody removed has none.
+    /// The field managers that own it now, with the subresource they wrote. A removed field has none.
     pub managers: Vec<String>,
 }

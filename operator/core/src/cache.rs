@@ -104,14 +104,14 @@ fn service(cache: &Cache, platform: &CacheConfig) -> Service {
     }
 }
 
-/// Whether a template is the cache's settings: they and `REDIS_URL` hold the password as it is, so it has to be one that
-/// means the same in both.
+/// True if a template is the cache's configuration. It and `REDIS_URL` hold the password unescaped, so the password
+/// must be valid in both.
 pub fn is_settings(template: &str) -> bool {
     let head = format!("port {PORT}\nprotected-mode yes\n{PASSWORD_LINE}\n");
     template.starts_with(&head)
 }
 
-/// Whether a password means the same in the settings of the cache, in a URL, and by itself.
+/// True if a password needs no escaping in the cache's configuration or in a URL.
 pub fn is_plain(password: &str) -> bool {
     !password.is_empty()
         && password

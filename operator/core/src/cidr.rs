@@ -50,7 +50,7 @@ pub fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether every address of `inner` is in `outer`. False if one of them is no range.
+/// True if every address of `inner` is in `outer`. False if one of them is no range.
 pub fn contains(outer: &str, inner: &str) -> bool {
     let parse = |text: &str| {
         let (address, length) = text.split_once('/')?;

@@ -19,8 +19,7 @@ pub use crate::fetched::facts::{
 use crate::drive_key::DriveKey;
 pub use crate::fetched::own_pods::OwnPods;
 
-/// What exists around one drive, as far as the later rooms decide by it. Metadata only where Secrets are
-/// concerned: no value ever gets here.
+/// The facts about one drive that the later steps decide by. Of Secrets it has only metadata, never a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
     /// When it was fetched: the one clock that the pure rooms see.
@@ -33,7 +32,7 @@ pub struct Fetched {
     pub jobs: BTreeMap<String, JobFacts>,
     /// Pods of the drive's Jobs, also those whose Job is gone.
     pub job_pods: Vec<JobPod>,
-    /// What the drive's status says of migrations, by service.
+    /// The record of migrations in the status, by service.
     pub migrations: BTreeMap<String, MigrationStatus>,
     /// Names that older drives of the same namespace give to their children.
     pub older_claimants: Vec<OlderClaimant>,
@@ -46,7 +45,7 @@ pub struct Fetched {
     pub operator_pods: Option<OwnPods>,
     /// Which optional APIs the cluster serves.
     pub apis: Apis,
-    /// What is known of the Secrets that come from a store outside the cluster, by their name in Kubernetes.
+    /// Secrets from an external store, by their name in Kubernetes.
     pub external: BTreeMap<String, ExternalFacts>,
     /// The drive's volumes as they are, by the names of their claims.
     pub claims: BTreeMap<String, LiveClaim>,
@@ -54,42 +53,39 @@ pub struct Fetched {
     pub service_addresses: BTreeMap<String, Vec<String>>,
     /// Buckets that the drive's status names, by their name in the drive.
     pub buckets: BTreeMap<String, BucketFacts>,
-    /// What is known of the drive's database server.
     pub database: DatabaseFacts,
 }
 
 /// One of the drive's volumes as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveClaim {
-    /// What it asks for and has.
     pub facts: ClaimFacts,
-    /// Whether the operator applied its storage class, and so has to go on applying it.
+    /// The operator applied its storage class. Leaving it out of the next apply would remove it.
     pub applies_class: bool,
 }
 
-/// What is known of a database server: what status says, and whether a managed one serves.
+/// The facts about a database server: its record in the status, and the state of a managed one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseFacts {
     /// As status shows it.
     pub recorded: DatabaseStatus,
-    /// Whether the pod of a managed server is ready.
+    /// The pod of a managed server is ready.
     pub serves: bool,
     /// By which Secret the pod of a server of the drive's own was started.
     pub started_by: StartedBy,
-    /// What CloudNativePG says of the servers it runs. Absent: it has none.
+    /// The state that CloudNativePG reports. Absent: there is no `Cluster`.
     pub cluster: Option<ForeignState>,
     /// The object that holds the data of a server in the cluster, as `Kind/UID`. Absent: it is not there.
     pub storage: Option<String>,
     /// Since when this process knows what happens in the cluster. Absent: nothing is ever checked again.
     pub watch: Option<Watch>,
-    /// The drive's programs as they run, by the names of their Deployments; also those that it no longer asks for.
+    /// The services as they run, by the names of their Deployments, with those that are no longer in the spec.
     pub programs: BTreeMap<String, ProgramFacts>,
 }
 
 /// Since when a process knows what happens in the cluster, and of how many drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
-    /// When it began.
     pub since: Timestamp,
     /// How many drives there are.
     pub drives: u64,
@@ -100,11 +96,11 @@ pub struct Watch {
 pub struct ProgramFacts {
     /// Secrets of which its present version takes a password.
     pub passwords: BTreeSet<String>,
-    /// Whether no pod of an earlier version is left.
+    /// True when no pod of an earlier version is left.
     pub settled: bool,
-    /// Whether it has pods, or has them again once the drive is no longer suspended.
+    /// It has pods, or will have them when the drive is resumed.
     pub wanted: bool,
-    /// Whether it has pods, and all of them are ready in the present version.
+    /// It has pods, and all are ready in the current version.
     pub serves: bool,
     /// Its pods that crash although they had time to recover.
     pub crashes: Vec<Crash>,
@@ -119,29 +115,29 @@ pub struct Crash {
     pub text: String,
 }
 
-/// What is known of a Secret that comes from a store outside the cluster.
+/// A Secret from an external store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExternalFacts {
     /// Whose the Secret of that name is, when there is one that no `ExternalSecret` of ours fills.
     pub unowned: Option<String>,
-    /// What the External Secrets operator says. Absent: there is no `ExternalSecret` yet.
+    /// The state that the External Secrets operator reports. Absent: there is no `ExternalSecret` yet.
     pub state: Option<ForeignState>,
 }
 
-/// What is known of a bucket: what status says, and what the object store said last.
+/// The facts about a bucket: its record in the status, and the last answer of the object store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BucketFacts {
     /// As status shows it.
     pub recorded: BucketStatus,
-    /// Whether it is known to be there, so that services may start.
+    /// It is known to exist, so that services may start.
     pub there: bool,
-    /// Whether it was there and is gone, or another one has its name.
+    /// It was deleted, or another bucket has its name.
     pub lost: bool,
-    /// Whether a person accepts that this very bucket is lost.
+    /// The annotation accepts the loss of this very bucket.
     pub accepted: bool,
 }
 
-/// What the later rooms need to know of a live Deployment.
+/// The facts about a live Deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeploymentFacts {
     /// `spec.replicas` as it is now.
@@ -152,6 +148,6 @@ pub struct DeploymentFacts {
     pub started_by: StartedBy,
     /// Pods that are ready, of any version.
     pub ready: i32,
-    /// Whether all of them serve in the present version, and no other pod is left.
+    /// All pods serve in the current version, and no other pod is left.
     pub complete: bool,
 }

@@ -16,7 +16,7 @@ use crate::platform::CacheConfig;
 /// Longest DNS label (RFC 1123), and longest label value in Kubernetes.
 const MAX: usize = 63;
 
-/// Hexadecimal digits that tell Jobs apart.
+/// Hexadecimal digits that make names of Jobs unique.
 const MARK: usize = 10;
 
 pub use crate::fetched::record::RENDER_CONTAINER;
@@ -313,7 +313,7 @@ fn join_hashing(parts: &[&str], identity: &[&str]) -> String {
     format!("{cleaned}-{}", hash(identity, 8))
 }
 
-/// Whether a text is a DNS label that begins with a letter (RFC 1035), as names of Services have to be.
+/// True for a DNS label that begins with a letter (RFC 1035), as names of Services must.
 pub fn is_label(text: &str) -> bool {
     text.len() <= MAX
         && text.starts_with(|c: char| c.is_ascii_lowercase())

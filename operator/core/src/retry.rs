@@ -7,7 +7,7 @@ pub enum Retry {
     Soon,
     /// With back-off, and as soon as the API server is reached again.
     WhenReached,
-    /// When something changes, and now and then in case something did that nobody told us of.
+    /// When something changes, and once in a while in case no event reported the change.
     OnChange,
     /// Never: the namespace is being deleted, and the drive with it.
     Never,

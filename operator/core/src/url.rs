@@ -3,7 +3,7 @@
 
 use super::valid::{EnvSource, ValidContainer, ValidService};
 
-/// Whether a URL of any program is made of this key of a Secret.
+/// True if a URL of any container contains this key of a Secret.
 pub fn contains(services: &[ValidService], secret: &str, key: &str) -> bool {
     services.iter().any(|service| {
         let files = service.templates().map(|(_, content)| content);
@@ -42,7 +42,7 @@ fn is_in_urls_of<'a>(
     texts.any(|text| variables.iter().any(|variable| is_in_url(text, variable)))
 }
 
-/// Whether `$(variable)` stands in a URL of this text.
+/// True if `$(variable)` is in a URL of this text.
 fn is_in_url(text: &str, variable: &str) -> bool {
     text.match_indices(&format!("$({variable})")).any(|(at, _)| {
         let before = text.get(..at).unwrap_or_default();

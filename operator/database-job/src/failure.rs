@@ -3,7 +3,7 @@
 //! Codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 
 use crate::statement::STRANGER;
-use crate::step::Step;
+use crate::step::ServerStep;
 use ras_core::database::report::{Cause, Problem};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Fault {
     /// The connection ended before the answer did.
     Closed,
     TlsUnsupported,
-    /// The server did not prove who it is and asked for the password in a way that gives it away, and how.
+    /// The server requested the password in a form that reveals it, and did not prove its identity.
     Unsafe(String),
     /// The server's certificate is not trusted, and why.
     Certificate(String),
@@ -45,17 +45,17 @@ pub enum Action<'a> {
         server: &'a str,
         role: &'a str,
     },
-    Step {
+    ServerStep {
         /// `host:port`.
         server: &'a str,
-        step: &'a Step,
+        step: &'a ServerStep,
     },
 }
 
 impl Action<'_> {
     fn server(&self) -> &str {
         match self {
-            Self::Query { server, .. } | Self::Login { server, .. } | Self::Step { server, .. } => server,
+            Self::Query { server, .. } | Self::Login { server, .. } | Self::ServerStep { server, .. } => server,
         }
     }
 }
@@ -65,7 +65,7 @@ pub fn classify(fault: &Fault, action: Action<'_>) -> Problem {
     let (database, role) = match action {
         Action::Query { .. } => (None, None),
         Action::Login { role, .. } => (None, Some(role.to_owned())),
-        Action::Step { step, .. } => (step.database().map(str::to_owned), step.role().map(str::to_owned)),
+        Action::ServerStep { step, .. } => (step.database().map(str::to_owned), step.role().map(str::to_owned)),
     };
     Problem {
         cause,
@@ -107,8 +107,8 @@ fn cause(fault: &Fault, action: Action<'_>) -> Cause {
         "58P01" | "0A000"
             if matches!(
                 action,
-                Action::Step {
-                    step: Step::CreateExtension { .. },
+                Action::ServerStep {
+                    step: ServerStep::CreateExtension { .. },
                     ..
                 }
             ) =>
@@ -136,7 +136,7 @@ fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
         Cause::ReadOnly => format!(
             "the database server {server} takes no writes ({said}): name the primary's host, or see why it is read-only"
         ),
-        Cause::Busy => format!("{attempt} did not succeed, for the server was busy ({said}); it is tried again"),
+        Cause::Busy => format!("{attempt} did not succeed because the server was busy ({said}); it is tried again"),
         Cause::TlsRefused => format!(
             "the database server {server} does not speak TLS, which sslmode asks for (verify-full where the Secret has no such \
              key): turn `ssl` on there, or set sslmode to `prefer` where the network is trusted"
@@ -169,14 +169,14 @@ fn message(cause: Cause, fault: &Fault, action: Action<'_>) -> String {
              Secret"
         ),
         Cause::MissingRight => match action {
-            Action::Step { step, .. } => format!(
+            Action::ServerStep { step, .. } => format!(
                 "{attempt} is not allowed ({said}): give the administrator {}",
                 step.needs()
             ),
             _ => format!("{attempt} is not allowed ({said}): give the administrator the right to connect to it"),
         },
         Cause::NotOurs => format!(
-            "{attempt} is not safe ({said}), for its script would run as an administrator and find what that role puts there: let an \
+            "{attempt} is not safe ({said}), because its script would run as an administrator and find what that role puts there: let an \
              administrator take that right away and own the schema (REVOKE CREATE, ALTER SCHEMA … OWNER TO), or make the extension"
         ),
         Cause::ExtensionMissing => {
@@ -192,23 +192,25 @@ fn attempt(action: Action<'_>) -> String {
             format!("connecting to the database {database} of the server {server} as the administrator {user}")
         }
         Action::Login { server, role } => format!("logging in to the server {server} as {role}"),
-        Action::Step { step, .. } => format!("the step \"{}\"", infinitive(step)),
+        Action::ServerStep { step, .. } => format!("the step \"{}\"", infinitive(step)),
     }
 }
 
-fn infinitive(step: &Step) -> String {
+fn infinitive(step: &ServerStep) -> String {
     match step {
-        Step::CreateRole { role } => format!("make role {role}"),
-        Step::ClaimRole { role } => format!("record role {role} as this drive's"),
-        Step::JoinOwner { role, owner } => format!("make role {role} a member of {owner}"),
-        Step::BecomeOwner { role, owner } => format!("let role {role} work as {owner}"),
-        Step::ActAsOwner { owner, admin } => format!("make the administrator {admin} a member of {owner}"),
-        Step::CreateDatabase { database, .. } => format!("make database {database}"),
-        Step::ClaimDatabase { database } => format!("record database {database} as this drive's"),
-        Step::AllowCreate { database, owner } => format!("let {owner} make tables in database {database}"),
-        Step::AllowUse { database, user, .. } => format!("let {user} read and write in database {database}"),
-        Step::CreateExtension { database, extension } => format!("add extension {extension} to database {database}"),
-        Step::SetPassword { role } => format!("set the password of role {role}"),
+        ServerStep::CreateRole { role } => format!("make role {role}"),
+        ServerStep::ClaimRole { role } => format!("record role {role} as this drive's"),
+        ServerStep::JoinOwner { role, owner } => format!("make role {role} a member of {owner}"),
+        ServerStep::BecomeOwner { role, owner } => format!("let role {role} work as {owner}"),
+        ServerStep::ActAsOwner { owner, admin } => format!("make the administrator {admin} a member of {owner}"),
+        ServerStep::CreateDatabase { database, .. } => format!("make database {database}"),
+        ServerStep::ClaimDatabase { database } => format!("record database {database} as this drive's"),
+        ServerStep::AllowCreate { database, owner } => format!("let {owner} make tables in database {database}"),
+        ServerStep::AllowUse { database, user, .. } => format!("let {user} read and write in database {database}"),
+        ServerStep::CreateExtension { database, extension } => {
+            format!("add extension {extension} to database {database}")
+        }
+        ServerStep::SetPassword { role } => format!("set the password of role {role}"),
     }
 }
 
@@ -307,12 +309,12 @@ mod tests {
 
     #[test]
     fn a_step_that_is_not_allowed_names_the_right_that_is_missing() {
-        let step = Step::CreateDatabase {
+        let step = ServerStep::CreateDatabase {
             database: "application".to_owned(),
             owner: "app".to_owned(),
             utf8: false,
         };
-        let action = Action::Step {
+        let action = Action::ServerStep {
             server: "db:5432",
             step: &step,
         };
@@ -324,8 +326,8 @@ mod tests {
 
     #[test]
     fn what_another_run_does_at_the_same_time_is_tried_again() {
-        let step = Step::CreateRole { role: "app".to_owned() };
-        let action = Action::Step {
+        let step = ServerStep::CreateRole { role: "app".to_owned() };
+        let action = Action::ServerStep {
             server: "db:5432",
             step: &step,
         };

@@ -43,18 +43,16 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The administrator's connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// A name or an address.
     pub host: String,
     pub port: u16,
-    /// A role.
     pub username: String,
     pub password: Password,
     pub database: String,
     pub sslmode: SslMode,
-    /// The server is the drive's own, and runs beside it: the only one that is asked for without TLS by the operator itself.
+    /// The managed server of the drive, in its namespace: the only one that the operator connects to without TLS.
     pub is_own_server: bool,
     /// Trusted CA certificates, as PEM.
     pub ca: Option<Vec<u8>>,
@@ -121,7 +119,7 @@ impl Admin {
         })
     }
 
-    /// What is weak in how the server is reached, if anything is.
+    /// A weakness of the connection, if it has one.
     pub fn warning(&self) -> Option<String> {
         let weak = match self.sslmode {
             SslMode::VerifyFull => return None,
@@ -328,8 +326,11 @@ mod tests {
         assert_eq!(warning(&[], None), None);
         assert_eq!(warning(&[], Some(SslMode::Disable)), None);
         for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
-            let told = warning(&[("sslmode", mode)], None).expect("a warning");
-            assert!(told.contains("verify-full") && told.contains("Secret"), "{told}");
+            let message = warning(&[("sslmode", mode)], None).expect("a warning");
+            assert!(
+                message.contains("verify-full") && message.contains("Secret"),
+                "{message}"
+            );
         }
     }
 

@@ -39,11 +39,11 @@
 
 mod failure;
 mod inputs;
-mod observed;
 mod ownership;
 mod plan;
 mod postgres;
 pub mod run;
+mod snapshot;
 mod statement;
 mod step;
 

@@ -5,28 +5,28 @@
 
 use std::collections::BTreeSet;
 
-use crate::observed::{Database as SeenDatabase, Observed, Role};
 use crate::ownership::{Ownership, ownership, ownership_comment};
+use crate::snapshot::{DatabaseSnapshot, Role, ServerSnapshot};
 use crate::statement::{identifier, literal};
-use crate::step::Step;
+use crate::step::ServerStep;
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::{Database, Login, Request};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct ServerPlan {
     /// In order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ServerStep>,
     /// Parts of the request that cannot be fulfilled. The others still are.
     pub problems: Vec<Problem>,
     /// Databases that this drive created and no longer requests.
     pub no_longer_managed: Vec<String>,
 }
 
-pub fn plan(request: &Request, observed: &Observed) -> Plan {
+pub fn plan(request: &Request, observed: &ServerSnapshot) -> ServerPlan {
     let mut planner = Planner {
         request,
         observed,
-        plan: Plan::default(),
+        plan: ServerPlan::default(),
         acting: BTreeSet::new(),
         reported: BTreeSet::new(),
     };
@@ -59,8 +59,8 @@ fn worked_as(request: &Request) -> Vec<&str> {
 
 struct Planner<'a> {
     request: &'a Request,
-    observed: &'a Observed,
-    plan: Plan,
+    observed: &'a ServerSnapshot,
+    plan: ServerPlan,
     /// Owners with a step that lets the administrator act as them.
     acting: BTreeSet<&'a str>,
     /// Roles that already have a problem.
@@ -70,10 +70,10 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn worked_as(&mut self, role: &'a str) {
         match self.observed.roles.get(role) {
-            None => self.step(Step::CreateRole { role: role.to_owned() }),
+            None => self.step(ServerStep::CreateRole { role: role.to_owned() }),
             Some(seen) => {
                 if matches!(self.ownership(seen), Ownership::Namesake { .. }) && self.is_proven(role) {
-                    self.step(Step::ClaimRole { role: role.to_owned() });
+                    self.step(ServerStep::ClaimRole { role: role.to_owned() });
                 }
             }
         }
@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
         let seen = self.observed.roles.get(&login.role);
         if !is_owner && seen.and_then(|role| role.login_works) == Some(true) && works_as(seen, &login.owner) {
             if seen.is_some_and(|role| matches!(self.ownership(role), Ownership::Namesake { .. })) {
-                self.step(Step::ClaimRole {
+                self.step(ServerStep::ClaimRole {
                     role: login.role.clone(),
                 });
             }
@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
                 return;
             }
             if seen.is_none() {
-                self.step(Step::CreateRole {
+                self.step(ServerStep::CreateRole {
                     role: login.role.clone(),
                 });
             }
@@ -113,20 +113,20 @@ impl<'a> Planner<'a> {
         }
         if !is_owner {
             if !seen.is_some_and(|role| role.is_member) {
-                self.step(Step::JoinOwner {
+                self.step(ServerStep::JoinOwner {
                     role: login.role.clone(),
                     owner: login.owner.clone(),
                 });
             }
             if seen.and_then(|role| role.becomes.as_ref()) != Some(&login.owner) {
-                self.step(Step::BecomeOwner {
+                self.step(ServerStep::BecomeOwner {
                     role: login.role.clone(),
                     owner: login.owner.clone(),
                 });
             }
         }
         if seen.and_then(|role| role.login_works) != Some(true) {
-            self.step(Step::SetPassword {
+            self.step(ServerStep::SetPassword {
                 role: login.role.clone(),
             });
         }
@@ -136,12 +136,12 @@ impl<'a> Planner<'a> {
         match self.observed.databases.get(&database.name) {
             None if self.is_ours(&database.owner) || self.is_proven(&database.owner) => {
                 self.act_as(&database.owner);
-                self.step(Step::CreateDatabase {
+                self.step(ServerStep::CreateDatabase {
                     database: database.name.clone(),
                     owner: database.owner.clone(),
                     utf8: !self.observed.is_utf8,
                 });
-                self.step(Step::ClaimDatabase {
+                self.step(ServerStep::ClaimDatabase {
                     database: database.name.clone(),
                 });
                 self.allow_use(database);
@@ -179,23 +179,23 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn existing(&mut self, database: &'a Database, seen: &SeenDatabase) {
+    fn existing(&mut self, database: &'a Database, seen: &DatabaseSnapshot) {
         let marks = match ownership(seen.comment.as_deref(), &self.request.drive) {
-            // Whoever wrote a comment wants to keep it.
+            // An existing comment is kept.
             Ownership::Unknown => seen.comment.is_none() && self.is_ours(&database.owner),
             Ownership::Namesake { .. } => self.is_ours(&database.owner) || self.is_proven(&database.owner),
             Ownership::Ours | Ownership::OtherDrive { .. } => false,
         };
         if marks {
             self.act_as(&database.owner);
-            self.step(Step::ClaimDatabase {
+            self.step(ServerStep::ClaimDatabase {
                 database: database.name.clone(),
             });
         }
         let Some(inside) = &seen.inside else { return };
         if inside.owner_may_create == Some(false) {
             self.act_as(&database.owner);
-            self.step(Step::AllowCreate {
+            self.step(ServerStep::AllowCreate {
                 database: database.name.clone(),
                 owner: database.owner.clone(),
             });
@@ -210,7 +210,7 @@ impl<'a> Planner<'a> {
             }
             if inside.available.contains(extension) {
                 self.act_as(&database.owner);
-                self.step(Step::CreateExtension {
+                self.step(ServerStep::CreateExtension {
                     database: database.name.clone(),
                     extension: extension.clone(),
                 });
@@ -234,7 +234,7 @@ impl<'a> Planner<'a> {
         let Some(user) = database.user.as_ref() else { return };
         if self.is_ours(user) || self.is_proven(user) {
             self.act_as(&database.owner);
-            self.step(Step::AllowUse {
+            self.step(ServerStep::AllowUse {
                 database: database.name.clone(),
                 owner: database.owner.clone(),
                 user: user.clone(),
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
                 .get(owner)
                 .is_some_and(|role| role.is_ours_to_act_as);
         if !acts && self.acting.insert(owner) {
-            self.step(Step::ActAsOwner {
+            self.step(ServerStep::ActAsOwner {
                 owner: owner.to_owned(),
                 admin: self.observed.admin.clone(),
             });
@@ -261,7 +261,7 @@ impl<'a> Planner<'a> {
 
     /// This drive created the database. The comment on a database is its owner's to write, that on the owner's role is not: it
     /// takes CREATEROLE. So another drive's owner cannot pass its database off as one of this drive.
-    fn was_ours(&self, seen: &SeenDatabase) -> bool {
+    fn was_ours(&self, seen: &DatabaseSnapshot) -> bool {
         let is_ours = |comment: Option<&str>| ownership(comment, &self.request.drive) == Ownership::Ours;
         is_ours(seen.comment.as_deref()) && (is_ours(seen.owner_comment.as_deref()) || self.is_proven(&seen.owner))
     }
@@ -331,7 +331,7 @@ impl<'a> Planner<'a> {
         });
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: ServerStep) {
         if !self.plan.steps.contains(&step) {
             self.plan.steps.push(step);
         }

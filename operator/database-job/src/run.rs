@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::inputs::{Admin, Password, password};
 use crate::plan::plan;
 use crate::postgres::Postgres;
-use crate::step::Step;
+use crate::step::ServerStep;
 use ras_core::database::report::{Cause, ExitCode, Problem, Report};
 use ras_core::database::request::{OLDEST_VERSION, Request};
 
@@ -45,7 +45,7 @@ pub async fn run(options: Options) -> ExitCode {
         () = prepare(&options, &mut report) => {}
         () = stopped => report.problems.push(problem(
             Cause::Busy,
-            "the program was told to stop before it was done; the next run carries on".to_owned(),
+            "the program was stopped before it was done; the next run continues".to_owned(),
         )),
     }
     let report = report.plain();
@@ -56,7 +56,7 @@ pub async fn run(options: Options) -> ExitCode {
         tracing::error!(cause = ?problem.cause, database = problem.database, role = problem.role, "{}", problem.message);
     }
     for database in &report.no_longer_managed {
-        tracing::info!(database, "database {database} is no longer asked for, and kept");
+        tracing::info!(database, "database {database} is no longer requested, and retained");
     }
     if report.problems.is_empty() && report.done.is_empty() {
         tracing::info!("all was as asked");
@@ -150,7 +150,7 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
         report.no_longer_managed = plan.no_longer_managed;
         problems.extend(plan.problems);
         let mut moved = false;
-        let mut failed: Vec<Step> = Vec::new();
+        let mut failed: Vec<ServerStep> = Vec::new();
         for step in plan.steps {
             if failed.iter().any(|earlier| blocks(earlier, &step)) {
                 failed.push(step);
@@ -182,22 +182,24 @@ async fn work(postgres: &mut Postgres<'_>, request: &Request, report: &mut Repor
 }
 
 /// `step` is impossible after `failed` failed.
-fn blocks(failed: &Step, step: &Step) -> bool {
+fn blocks(failed: &ServerStep, step: &ServerStep) -> bool {
     match failed {
         // A login that cannot become its owner must not get a password.
-        Step::CreateRole { role } | Step::JoinOwner { role, .. } | Step::BecomeOwner { role, .. } => {
+        ServerStep::CreateRole { role } | ServerStep::JoinOwner { role, .. } | ServerStep::BecomeOwner { role, .. } => {
             step.roles().contains(&role.as_str())
         }
-        Step::ActAsOwner { owner, .. } => matches!(step, Step::CreateDatabase { owner: of, .. } if of == owner),
-        Step::CreateDatabase { database, .. } => step.database() == Some(database),
+        ServerStep::ActAsOwner { owner, .. } => {
+            matches!(step, ServerStep::CreateDatabase { owner: of, .. } if of == owner)
+        }
+        ServerStep::CreateDatabase { database, .. } => step.database() == Some(database),
         _ => false,
     }
 }
 
 /// The problem of a step that succeeded and is planned again.
-fn ineffective(step: &Step) -> Problem {
+fn ineffective(step: &ServerStep) -> Problem {
     let (cause, message) = match step {
-        Step::SetPassword { role } => (
+        ServerStep::SetPassword { role } => (
             Cause::WrongPassword,
             format!(
                 "the password of role {role} was set, and the server still does not accept it: see whether the role has \

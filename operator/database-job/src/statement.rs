@@ -2,7 +2,7 @@
 //!
 //! For the quoting of identifiers and strings see <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>.
 
-use crate::step::Step;
+use crate::step::ServerStep;
 
 /// First major version with options of memberships.
 const MEMBERSHIP_OPTIONS: u16 = 16;
@@ -16,7 +16,8 @@ const NUMBERS: &str = "USAGE, SELECT";
 /// The schema of extensions, in which only administrators may create.
 const EXTENSIONS: &str = "ras_extensions";
 
-/// Fails if somebody else may create in a schema of the extension, and adds the schema to the path of the database.
+/// Fails if another role may create objects in a schema of the extension, and adds the schema to the search path of the
+/// database.
 const CHECK_EXTENSION: &str = "DECLARE place text; stranger text; path text;
     change text := pg_catalog.format('ALTER DATABASE %I SET search_path FROM CURRENT', pg_catalog.current_database());
     BEGIN
@@ -39,10 +40,9 @@ const CHECK_EXTENSION: &str = "DECLARE place text; stranger text; path text;
     END IF;
     END";
 
-/// SQLSTATE of our own: somebody else may create in the schema of an extension.
+/// Our own SQLSTATE: another role may create objects in the schema of an extension.
 pub const STRANGER: &str = "RAS01";
 
-/// A quoted identifier.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -58,7 +58,7 @@ pub fn literal(text: &str) -> String {
 
 /// Several statements are one transaction, because they are sent together; a database can only be created outside of one.
 /// `comment` is the ownership comment, and `verifier` the SCRAM verifier of the password.
-pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> String {
+pub fn statement(step: &ServerStep, major: u16, comment: &str, verifier: &str) -> String {
     let grant = |owner: &str, member: &str| {
         let options = if major >= MEMBERSHIP_OPTIONS {
             " WITH INHERIT TRUE, SET TRUE"
@@ -68,16 +68,18 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
         format!("GRANT {} TO {}{options}", identifier(owner), identifier(member))
     };
     match step {
-        Step::CreateRole { role } => format!(
+        ServerStep::CreateRole { role } => format!(
             "CREATE ROLE {role} NOLOGIN; COMMENT ON ROLE {role} IS {}",
             literal(comment),
             role = identifier(role),
         ),
-        Step::ClaimRole { role } => format!("COMMENT ON ROLE {} IS {}", identifier(role), literal(comment)),
-        Step::JoinOwner { role, owner } => grant(owner, role),
-        Step::BecomeOwner { role, owner } => format!("ALTER ROLE {} SET role = {}", identifier(role), literal(owner)),
-        Step::ActAsOwner { owner, admin } => grant(owner, admin),
-        Step::CreateDatabase { database, owner, utf8 } => format!(
+        ServerStep::ClaimRole { role } => format!("COMMENT ON ROLE {} IS {}", identifier(role), literal(comment)),
+        ServerStep::JoinOwner { role, owner } => grant(owner, role),
+        ServerStep::BecomeOwner { role, owner } => {
+            format!("ALTER ROLE {} SET role = {}", identifier(role), literal(owner))
+        }
+        ServerStep::ActAsOwner { owner, admin } => grant(owner, admin),
+        ServerStep::CreateDatabase { database, owner, utf8 } => format!(
             "CREATE DATABASE {} OWNER {}{}",
             identifier(database),
             identifier(owner),
@@ -88,12 +90,14 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
                 ""
             },
         ),
-        Step::ClaimDatabase { database } => {
+        ServerStep::ClaimDatabase { database } => {
             format!("COMMENT ON DATABASE {} IS {}", identifier(database), literal(comment))
         }
-        Step::AllowCreate { owner, .. } => format!("GRANT USAGE, CREATE ON SCHEMA public TO {}", identifier(owner)),
+        ServerStep::AllowCreate { owner, .. } => {
+            format!("GRANT USAGE, CREATE ON SCHEMA public TO {}", identifier(owner))
+        }
         // Existing tables, and those that the owner creates later, for example in a migration after this Job.
-        Step::AllowUse { database, owner, user } => {
+        ServerStep::AllowUse { database, owner, user } => {
             let (database, owner, user) = (identifier(database), identifier(owner), identifier(user));
             let later = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA public");
             format!(
@@ -102,8 +106,8 @@ pub fn statement(step: &Step, major: u16, comment: &str, verifier: &str) -> Stri
                  GRANT {ROWS} ON TABLES TO {user}; {later} GRANT {NUMBERS} ON SEQUENCES TO {user}"
             )
         }
-        Step::CreateExtension { extension, .. } => create_extension(extension),
-        Step::SetPassword { role } => {
+        ServerStep::CreateExtension { extension, .. } => create_extension(extension),
+        ServerStep::SetPassword { role } => {
             format!("ALTER ROLE {} LOGIN PASSWORD {}", identifier(role), literal(verifier))
         }
     }
@@ -192,59 +196,59 @@ mod tests {
     fn no_step_can_take_anything_from_anyone() {
         let text = |name: &str| name.to_owned();
         let steps = [
-            Step::CreateRole { role: text("r") },
-            Step::ClaimRole { role: text("r") },
-            Step::JoinOwner {
+            ServerStep::CreateRole { role: text("r") },
+            ServerStep::ClaimRole { role: text("r") },
+            ServerStep::JoinOwner {
                 role: text("r"),
                 owner: text("o"),
             },
-            Step::BecomeOwner {
+            ServerStep::BecomeOwner {
                 role: text("r"),
                 owner: text("o"),
             },
-            Step::ActAsOwner {
+            ServerStep::ActAsOwner {
                 owner: text("o"),
                 admin: text("a"),
             },
-            Step::CreateDatabase {
+            ServerStep::CreateDatabase {
                 database: text("d"),
                 owner: text("o"),
                 utf8: true,
             },
-            Step::ClaimDatabase { database: text("d") },
-            Step::AllowCreate {
+            ServerStep::ClaimDatabase { database: text("d") },
+            ServerStep::AllowCreate {
                 database: text("d"),
                 owner: text("o"),
             },
-            Step::AllowUse {
+            ServerStep::AllowUse {
                 database: text("d"),
                 owner: text("o"),
                 user: text("u"),
             },
-            Step::CreateExtension {
+            ServerStep::CreateExtension {
                 database: text("d"),
                 extension: text("e"),
             },
-            Step::SetPassword { role: text("r") },
+            ServerStep::SetPassword { role: text("r") },
         ];
         for step in steps {
             // A new step must be added above, too.
             match &step {
-                Step::CreateRole { .. }
-                | Step::ClaimRole { .. }
-                | Step::JoinOwner { .. }
-                | Step::BecomeOwner { .. }
-                | Step::ActAsOwner { .. }
-                | Step::CreateDatabase { .. }
-                | Step::ClaimDatabase { .. }
-                | Step::AllowCreate { .. }
-                | Step::AllowUse { .. }
-                | Step::CreateExtension { .. }
-                | Step::SetPassword { .. } => {}
+                ServerStep::CreateRole { .. }
+                | ServerStep::ClaimRole { .. }
+                | ServerStep::JoinOwner { .. }
+                | ServerStep::BecomeOwner { .. }
+                | ServerStep::ActAsOwner { .. }
+                | ServerStep::CreateDatabase { .. }
+                | ServerStep::ClaimDatabase { .. }
+                | ServerStep::AllowCreate { .. }
+                | ServerStep::AllowUse { .. }
+                | ServerStep::CreateExtension { .. }
+                | ServerStep::SetPassword { .. } => {}
             }
             for major in [13, 15, 16, 18] {
                 let statement = statement(&step, major, "comment", "verifier");
-                if matches!(step, Step::AllowUse { .. }) {
+                if matches!(step, ServerStep::AllowUse { .. }) {
                     // Names of privileges contain forbidden words, so check that the step only grants.
                     for part in statement.split("; ") {
                         let gives = part.strip_prefix("ALTER DEFAULT PRIVILEGES FOR ROLE \"o\" IN SCHEMA public ");
@@ -269,7 +273,7 @@ mod tests {
                 }
                 assert_eq!(
                     statement.contains("NOLOGIN"),
-                    matches!(step, Step::CreateRole { .. }),
+                    matches!(step, ServerStep::CreateRole { .. }),
                     "{statement}"
                 );
             }
@@ -278,7 +282,7 @@ mod tests {
 
     #[test]
     fn members_are_told_what_they_may_do_where_memberships_say_it() {
-        let step = Step::JoinOwner {
+        let step = ServerStep::JoinOwner {
             role: "app_2".to_owned(),
             owner: "app".to_owned(),
         };

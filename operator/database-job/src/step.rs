@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The server executes it completely or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
+pub enum ServerStep {
     /// Creates a role without login, with the ownership comment.
     CreateRole {
         role: String,
@@ -59,7 +59,7 @@ pub enum Step {
     },
 }
 
-impl Step {
+impl ServerStep {
     /// Roles that must exist before.
     pub fn roles(&self) -> Vec<&str> {
         match self {
@@ -135,7 +135,7 @@ impl Step {
 }
 
 /// In the past tense, for the report.
-impl fmt::Display for Step {
+impl fmt::Display for ServerStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateRole { role } => write!(f, "made role {role}"),

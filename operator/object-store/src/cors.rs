@@ -1,7 +1,7 @@
 //! CORS documents: desired rules, and whether a bucket has them. Pure.
 
 use crate::lifecycle::id_prefix;
-use crate::observed::StoredCors;
+use crate::snapshot::StoredCors;
 use ras_core::bucket::request::{BucketRequest, Origin};
 
 /// The document to write. `None`: `observed` is as desired.

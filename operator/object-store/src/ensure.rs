@@ -13,8 +13,8 @@ use crate::capabilities::Capabilities;
 use crate::failure::Failure;
 use crate::identity::{self, check};
 use crate::lifecycle;
-use crate::observed::Observed;
-use crate::plan::{PlanInput, Step, plan};
+use crate::plan::{BucketStep, PlanInput, plan};
+use crate::snapshot::BucketSnapshot;
 use crate::store::ObjectStore;
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Owner};
 use ras_core::bucket::state::{Identity, mark};
@@ -28,8 +28,8 @@ const WAITS: [Duration; 3] = [
 ];
 /// Wait before a second observation when the first one did not find the bucket, or its tag.
 const RECHECK_AFTER: Duration = Duration::from_secs(2);
-/// Most observations in one call. Eleven features can turn out missing one after the other; more than that means that somebody
-/// else changes the bucket at the same time.
+/// Most observations in one call. Eleven features can turn out missing one after the other; more than that means that
+/// another client changes the bucket at the same time.
 const MAX_OBSERVATIONS: usize = 24;
 
 /// A bucket in its desired state.
@@ -76,8 +76,8 @@ pub async fn ensure<S: ObjectStore>(
     ensure_after(store, request, &BTreeSet::new(), &remembered, known).await
 }
 
-/// Like [`ensure`], for a bucket whose earlier spec asked for the features `before`: their remains in an existing bucket are
-/// removed. A remembered bucket that no longer exists is never created again: [`Failure::lost_to_another`].
+/// Like [`ensure`], for a bucket whose earlier spec had the features `before`: their remains in an existing bucket are
+/// removed. A recorded bucket that no longer exists is never created again: [`Failure::lost_to_another`].
 pub async fn ensure_after<S: ObjectStore>(
     store: &S,
     request: &BucketRequest,
@@ -143,12 +143,12 @@ pub(super) async fn ensure_waiting<S: ObjectStore>(
             work.ensured.identity = Some(identity::of(&observed, remembered.identity.as_ref(), &remembered.tag));
             return work.finish();
         }
-        let new: Vec<&Step> = steps.iter().filter(|step| !work.done.contains(step)).collect();
-        if let [Step::Create { .. }, ..] = new.as_slice() {
-            // The store may set defaults itself, and somebody else may have created the bucket in the meantime: observe before
-            // any other step.
+        let new: Vec<&BucketStep> = steps.iter().filter(|step| !work.done.contains(step)).collect();
+        if let [BucketStep::Create { .. }, ..] = new.as_slice() {
+            // The store may set defaults, and another client may have created the bucket in the meantime: observe
+            // before any other step.
             work.create(new.first().copied()).await?;
-        } else if new.is_empty() || matches!(steps.as_slice(), [Step::Create { .. }, ..]) {
+        } else if new.is_empty() || matches!(steps.as_slice(), [BucketStep::Create { .. }, ..]) {
             match waits.next().filter(|_| !work.is_expected(&steps, &observed)) {
                 Some(wait) => sleep(*wait).await,
                 None => work.lose(&steps, &observed)?,
@@ -176,12 +176,12 @@ struct Work<'a, S> {
     given_up: BTreeSet<Feature>,
     failure: Option<Failure>,
     /// Steps that the store accepted.
-    done: Vec<Step>,
+    done: Vec<BucketStep>,
     ensured: Ensured,
 }
 
 impl<S: ObjectStore> Work<'_, S> {
-    async fn observe(&mut self) -> Result<Observed, Failure> {
+    async fn observe(&mut self) -> Result<BucketSnapshot, Failure> {
         let without = self.without();
         let reads = self.input(&without).reads();
         let mut observed = self.store.observe(&self.request.bucket, &reads).await?;
@@ -194,13 +194,13 @@ impl<S: ObjectStore> Work<'_, S> {
         Ok(observed)
     }
 
-    fn plan(&mut self, observed: &Observed) -> Result<Vec<Step>, Failure> {
+    fn plan(&mut self, observed: &BucketSnapshot) -> Result<Vec<BucketStep>, Failure> {
         self.ensured.region.clone_from(&observed.region);
         let without = self.without();
         plan(self.input(&without), observed)
     }
 
-    async fn create(&mut self, step: Option<&Step>) -> Result<(), Failure> {
+    async fn create(&mut self, step: Option<&BucketStep>) -> Result<(), Failure> {
         let Some(step) = step else { return Ok(()) };
         match self.store.execute(&self.request.bucket, step).await {
             Ok(()) => {
@@ -216,21 +216,21 @@ impl<S: ObjectStore> Work<'_, S> {
         }
     }
 
-    async fn execute(&mut self, step: &Step, observed: &Observed) -> Result<(), Failure> {
+    async fn execute(&mut self, step: &BucketStep, observed: &BucketSnapshot) -> Result<(), Failure> {
         match self.store.execute(&self.request.bucket, step).await {
             Ok(()) => {
                 self.note(step);
                 Ok(())
             }
             Err(failure) if failure.is_unsupported() => match step {
-                Step::Lifecycle(_) => self.write_less(step, observed).await,
+                BucketStep::Lifecycle(_) => self.write_less(step, observed).await,
                 step => {
                     self.refuse(step.features());
                     Ok(())
                 }
             },
             // Without tags, the bucket's owner is unknown.
-            Err(failure) if failure.affects_all_requests() || matches!(step, Step::Tag(_)) => Err(failure),
+            Err(failure) if failure.affects_all_requests() || matches!(step, BucketStep::Tag(_)) => Err(failure),
             Err(failure) => {
                 self.give_up(step.touches(), failure);
                 Ok(())
@@ -239,14 +239,14 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 
     /// Finds out which part of a lifecycle document the store does not support, because it refuses the document as a whole.
-    async fn write_less(&mut self, step: &Step, observed: &Observed) -> Result<(), Failure> {
+    async fn write_less(&mut self, step: &BucketStep, observed: &BucketSnapshot) -> Result<(), Failure> {
         let Some(stored) = observed.lifecycle.known() else {
             return Ok(());
         };
         for loss in lifecycle::losses(&step.features()) {
             let without: BTreeSet<_> = self.without().union(&loss).copied().collect();
             if let Some(document) = lifecycle::document(self.request, stored, &without) {
-                let less = Step::Lifecycle(document);
+                let less = BucketStep::Lifecycle(document);
                 match self.store.execute(&self.request.bucket, &less).await {
                     Ok(()) => self.note(&less),
                     Err(failure) if failure.is_unsupported() => continue,
@@ -265,8 +265,8 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 
     /// Records features whose steps the store accepted without keeping the setting.
-    fn lose(&mut self, steps: &[Step], observed: &Observed) -> Result<(), Failure> {
-        if steps.iter().any(|step| matches!(step, Step::Create { .. })) {
+    fn lose(&mut self, steps: &[BucketStep], observed: &BucketSnapshot) -> Result<(), Failure> {
+        if steps.iter().any(|step| matches!(step, BucketStep::Create { .. })) {
             return Err(Failure::unstable(&self.request.bucket));
         }
         let lost = self.missing(steps, observed);
@@ -278,15 +278,15 @@ impl<S: ObjectStore> Work<'_, S> {
     }
 
     /// The store lost such settings before, so waiting for them is useless.
-    fn is_expected(&self, steps: &[Step], observed: &Observed) -> bool {
+    fn is_expected(&self, steps: &[BucketStep], observed: &BucketSnapshot) -> bool {
         let missing = self.missing(steps, observed);
         !missing.is_empty() && missing.iter().all(|feature| self.known.is_suspect(*feature))
     }
 
     /// Features that are missing although these steps were accepted. A part of a lifecycle may be present.
-    fn missing(&self, steps: &[Step], observed: &Observed) -> BTreeSet<Feature> {
-        let of_one = |step: &Step| match (step, observed.lifecycle.known()) {
-            (Step::Lifecycle(_), Some(stored)) => {
+    fn missing(&self, steps: &[BucketStep], observed: &BucketSnapshot) -> BTreeSet<Feature> {
+        let of_one = |step: &BucketStep| match (step, observed.lifecycle.known()) {
+            (BucketStep::Lifecycle(_), Some(stored)) => {
                 let unmet = lifecycle::unmet(self.request, stored, &self.without());
                 if unmet.is_empty() { step.features() } else { unmet }
             }
@@ -297,7 +297,7 @@ impl<S: ObjectStore> Work<'_, S> {
 
     fn finish(self) -> Result<Ensured, Failure> {
         let lost = self.input(&self.lacking).unmet();
-        let kept = self.done.iter().flat_map(Step::features);
+        let kept = self.done.iter().flat_map(BucketStep::features);
         self.known.kept(kept.filter(|feature| !self.lacking.contains(feature)));
         match self.failure {
             Some(failure) => Err(failure),
@@ -308,7 +308,7 @@ impl<S: ObjectStore> Work<'_, S> {
         }
     }
 
-    fn note(&mut self, step: &Step) {
+    fn note(&mut self, step: &BucketStep) {
         self.done.push(step.clone());
         let words = step.words().to_owned();
         if !self.ensured.changed.contains(&words) {
@@ -327,7 +327,7 @@ impl<S: ObjectStore> Work<'_, S> {
         self.failure.get_or_insert(failure);
     }
 
-    fn touches_given_up(&self, step: &Step) -> bool {
+    fn touches_given_up(&self, step: &BucketStep) -> bool {
         step.features().iter().any(|feature| self.given_up.contains(feature))
     }
 
@@ -348,9 +348,9 @@ impl<S: ObjectStore> Work<'_, S> {
 /// Every feature whose state one failed read would have shown.
 fn all_of(feature: Feature) -> BTreeSet<Feature> {
     match feature {
-        Feature::Encryption | Feature::KmsEncryption => Step::Encrypt(Encryption::StoreKey).touches(),
+        Feature::Encryption | Feature::KmsEncryption => BucketStep::Encrypt(Encryption::StoreKey).touches(),
         Feature::Expiry | Feature::OldVersionExpiry | Feature::UploadExpiry => Feature::LIFECYCLE.into(),
-        Feature::Versioning => Step::Versioning(true).touches(),
+        Feature::Versioning => BucketStep::Versioning(true).touches(),
         other => [other].into(),
     }
 }

@@ -18,11 +18,11 @@
 use ras_crds::labels::BUCKET_IDENTITY;
 
 use crate::failure::Failure;
-use crate::observed::{Observed, Seen};
+use crate::snapshot::{BucketSnapshot, Seen};
 use ras_core::bucket::state::Identity;
 
 /// Fails if the observed bucket is not the recorded one.
-pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Result<(), Failure> {
+pub fn check(bucket: &str, observed: &BucketSnapshot, known: Option<&Identity>) -> Result<(), Failure> {
     let Some(known) = known else { return Ok(()) };
     if !observed.exists {
         return Err(Failure::lost(bucket, false));
@@ -36,7 +36,7 @@ pub fn check(bucket: &str, observed: &Observed, known: Option<&Identity>) -> Res
 }
 
 /// The identity to record of an existing bucket that passed [`check`].
-pub fn of(observed: &Observed, known: Option<&Identity>, new_tag: &str) -> Identity {
+pub fn of(observed: &BucketSnapshot, known: Option<&Identity>, new_tag: &str) -> Identity {
     let tag = observed.tags.known().and_then(|tags| tags.get(BUCKET_IDENTITY));
     match (tag, known) {
         (Some(tag), _) => Identity::Tag(tag.clone()),
@@ -49,12 +49,12 @@ pub fn of(observed: &Observed, known: Option<&Identity>, new_tag: &str) -> Ident
 mod tests {
     use super::*;
 
-    fn there(tags: &[(&str, &str)]) -> Observed {
+    fn there(tags: &[(&str, &str)]) -> BucketSnapshot {
         let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Observed {
+        BucketSnapshot {
             exists: true,
             tags: Seen::Is(tags.collect()),
-            ..Observed::default()
+            ..BucketSnapshot::default()
         }
     }
 
@@ -64,14 +64,14 @@ mod tests {
         let ours = there(&[(BUCKET_IDENTITY, "a")]);
         let other = there(&[(BUCKET_IDENTITY, "c")]);
         let bare = there(&[]);
-        let lacking = Observed {
+        let lacking = BucketSnapshot {
             tags: Seen::Lacking,
             ..there(&[])
         };
         for (observed, known, lost) in [
-            (&Observed::missing(), None, None),
-            (&Observed::missing(), Some(&tag), Some(false)),
-            (&Observed::missing(), Some(&name), Some(false)),
+            (&BucketSnapshot::missing(), None, None),
+            (&BucketSnapshot::missing(), Some(&tag), Some(false)),
+            (&BucketSnapshot::missing(), Some(&name), Some(false)),
             (&ours, Some(&tag), None),
             (&other, Some(&tag), Some(true)),
             (&bare, Some(&tag), Some(true)),

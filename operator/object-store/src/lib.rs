@@ -17,7 +17,6 @@ pub mod failure;
 pub mod identity;
 mod lifecycle;
 pub mod measure;
-pub mod observed;
 pub mod operation;
 pub mod ownership;
 pub mod plan;
@@ -25,6 +24,7 @@ mod policy;
 pub mod rate_limiter;
 pub mod remove;
 pub mod s3;
+pub mod snapshot;
 mod step;
 pub mod store;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::observed::{StoredFilter, StoredLifecycle, StoredRule};
+use crate::snapshot::{StoredFilter, StoredLifecycle, StoredRule};
 use ras_core::bucket::request::{BucketRequest, Feature, LifecycleRule, Origin};
 use ras_core::names::hash;
 

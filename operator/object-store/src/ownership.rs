@@ -2,7 +2,7 @@
 
 use ras_crds::labels;
 
-use crate::observed::{Observed, Seen};
+use crate::snapshot::{BucketSnapshot, Seen};
 use ras_core::bucket::request::Owner;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,17 +14,17 @@ pub enum Ownership {
     /// Its name proves that the operator created it for the owner. It has no owner's tags: it was created a moment ago,
     /// somebody removed them, or the store has no tags.
     Named {
-        /// It has tags of somebody else's.
+        /// It has tags of another owner.
         has_tags: bool,
     },
-    /// It belongs to somebody else, or may.
+    /// It has or may have another owner.
     Foreign {
         /// The reason, as part of a sentence.
         whose: String,
     },
 }
 
-pub fn ownership(bucket: &str, observed: &Observed, owner: &Owner) -> Ownership {
+pub fn ownership(bucket: &str, observed: &BucketSnapshot, owner: &Owner) -> Ownership {
     if !observed.exists {
         return Ownership::Missing;
     }

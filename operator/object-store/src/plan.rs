@@ -9,16 +9,16 @@ use ras_crds::labels;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::observed::{Observed, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
 use crate::ownership::{Ownership, ownership};
-pub use crate::step::Step;
+use crate::snapshot::{BucketSnapshot, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
+pub use crate::step::BucketStep;
 use crate::{cors, lifecycle, policy};
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
 #[derive(Clone, Copy, Debug)]
 pub struct PlanInput<'a> {
     pub request: &'a BucketRequest,
-    /// Features that an earlier spec asked for: their remains in a bucket of [`Origin::Existing`] are removed.
+    /// Features of an earlier spec: their remains in a bucket of [`Origin::Existing`] are removed.
     pub before: &'a BTreeSet<Feature>,
     /// Features that the store lacks, or that must not be touched now.
     pub lacking: &'a BTreeSet<Feature>,
@@ -130,14 +130,14 @@ fn alternatives(feature: Feature) -> &'static [Feature] {
 }
 
 /// The steps from `observed` to the request. A setting that was not read is not touched.
-pub fn plan(input: PlanInput<'_>, observed: &Observed) -> Result<Vec<Step>, Failure> {
+pub fn plan(input: PlanInput<'_>, observed: &BucketSnapshot) -> Result<Vec<BucketStep>, Failure> {
     let request = input.request;
     if !observed.exists {
         if request.origin == Origin::Existing {
             return Err(Failure::missing(&request.bucket));
         }
         let object_lock = request.settings.object_lock.is_some() && input.has(Feature::ObjectLock);
-        let mut steps = vec![Step::Create { object_lock }];
+        let mut steps = vec![BucketStep::Create { object_lock }];
         steps.extend(settings(input, &bare(object_lock)));
         return Ok(steps);
     }
@@ -160,7 +160,7 @@ pub fn plan(input: PlanInput<'_>, observed: &Observed) -> Result<Vec<Step>, Fail
 /// The owner of an existing bucket that the operator created for a drive in another namespace. Otherwise anyone who may write
 /// drives in one namespace could let the objects of another one expire. A drive in the same namespace may reuse the bucket of
 /// an earlier drive.
-fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<String> {
+fn of_another_namespace(request: &BucketRequest, observed: &BucketSnapshot) -> Option<String> {
     let tags = observed.tags.known()?;
     let namespace = tags.get(labels::NAMESPACE)?;
     let is_ours = tags.get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER);
@@ -168,9 +168,9 @@ fn of_another_namespace(request: &BucketRequest, observed: &Observed) -> Option<
         .then(|| format!("its tags say that it belongs to a drive of the namespace {namespace}"))
 }
 
-/// Whoever keeps the bucket let the drive's namespace use it, or the operator made it for a drive of that namespace. Without tags
-/// nothing says so.
-fn is_permitted_by_tags(request: &BucketRequest, observed: &Observed) -> bool {
+/// The bucket's tag lets the drive's namespace use it, or the operator created it for a drive of that namespace.
+/// Without tags neither is known.
+fn is_permitted_by_tags(request: &BucketRequest, observed: &BucketSnapshot) -> bool {
     let Some(tags) = observed.tags.known() else {
         return false;
     };
@@ -182,8 +182,8 @@ fn is_permitted_by_tags(request: &BucketRequest, observed: &Observed) -> bool {
 }
 
 /// A new bucket in a store that sets no defaults.
-fn bare(object_lock: bool) -> Observed {
-    Observed {
+fn bare(object_lock: bool) -> BucketSnapshot {
+    BucketSnapshot {
         exists: true,
         tags: Seen::Is(BTreeMap::new()),
         public_access_blocked: Seen::Is(false),
@@ -201,11 +201,11 @@ fn bare(object_lock: bool) -> Observed {
         }),
         lifecycle: Seen::Is(StoredLifecycle::default()),
         cors: Seen::Is(Vec::new()),
-        ..Observed::default()
+        ..BucketSnapshot::default()
     }
 }
 
-fn settings(input: PlanInput<'_>, observed: &Observed) -> Vec<Step> {
+fn settings(input: PlanInput<'_>, observed: &BucketSnapshot) -> Vec<BucketStep> {
     let request = input.request;
     let reads = input.reads();
     // A setting that the request does not mention is not ours to write.
@@ -215,25 +215,25 @@ fn settings(input: PlanInput<'_>, observed: &Observed) -> Vec<Step> {
         steps.extend(observed.tags.known().and_then(|tags| tag(input, tags)));
     }
     if may(Feature::PublicAccessBlock) && observed.public_access_blocked == Seen::Is(false) {
-        steps.push(Step::BlockPublicAccess);
+        steps.push(BucketStep::BlockPublicAccess);
     }
     if may(Feature::Encryption)
         && let (Some(desired), Some(stored)) = (input.encryption(), observed.encryption.known())
         && !is_encrypted(&desired, stored)
     {
-        steps.push(Step::Encrypt(desired));
+        steps.push(BucketStep::Encrypt(desired));
     }
     if may(Feature::Policy) {
         let stored = observed.policy.known();
         let document = stored.and_then(|stored| policy::document(request, stored, observed.region.as_deref()));
-        steps.extend(document.map(Step::Policy));
+        steps.extend(document.map(BucketStep::Policy));
     }
     if may(Feature::Versioning) {
         match (input.versioned(), observed.versioning.known()) {
             (Some(true), Some(StoredVersioning::Never | StoredVersioning::Suspended)) => {
-                steps.push(Step::Versioning(true));
+                steps.push(BucketStep::Versioning(true));
             }
-            (Some(false), Some(StoredVersioning::Enabled)) => steps.push(Step::Versioning(false)),
+            (Some(false), Some(StoredVersioning::Enabled)) => steps.push(BucketStep::Versioning(false)),
             _ => {}
         }
     }
@@ -241,26 +241,26 @@ fn settings(input: PlanInput<'_>, observed: &Observed) -> Vec<Step> {
         && let (Some(desired), Some(stored)) = (request.settings.object_lock, observed.object_lock.known())
         && *stored != StoredLock::On(Some(desired))
     {
-        steps.push(Step::ObjectLock(desired));
+        steps.push(BucketStep::ObjectLock(desired));
     }
     if may(Feature::Expiry) {
         let stored = observed.lifecycle.known();
         let document = stored.and_then(|stored| lifecycle::document(request, stored, input.lacking));
-        steps.extend(document.map(Step::Lifecycle));
+        steps.extend(document.map(BucketStep::Lifecycle));
     }
     if may(Feature::Cors) {
         let stored = observed.cors.known();
         steps.extend(
             stored
                 .and_then(|stored| cors::document(request, stored))
-                .map(Step::Cors),
+                .map(BucketStep::Cors),
         );
     }
     steps
 }
 
 /// Keeps tags of others, which may serve billing.
-fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<Step> {
+fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<BucketStep> {
     let mut desired = input.request.owner.tags();
     let tag = stored.get(labels::BUCKET_IDENTITY).map_or(input.tag, String::as_str);
     desired.insert(labels::BUCKET_IDENTITY.to_owned(), tag.to_owned());
@@ -271,7 +271,7 @@ fn tag(input: PlanInput<'_>, stored: &BTreeMap<String, String>) -> Option<Step> 
     // AWS manages these itself and refuses them in a request.
     tags.retain(|key, _| !key.starts_with("aws:"));
     tags.extend(desired);
-    Some(Step::Tag(tags))
+    Some(BucketStep::Tag(tags))
 }
 
 fn is_encrypted(desired: &Encryption, stored: &StoredEncryption) -> bool {

@@ -1,4 +1,4 @@
-//! Bucket policies: one statement of ours, which denies requests without TLS, beside those of others. Pure.
+//! Bucket policies: one statement of the operator, which denies requests without TLS, next to those of others. Pure.
 
 use serde_json::{Map, Value, json};
 

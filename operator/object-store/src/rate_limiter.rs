@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 
-/// How long the rate is halved after a store asked for fewer requests.
+/// How long the rate is halved after a store throttled requests.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// A token bucket: each request takes one token, in the order in which they were asked for.
+/// A token bucket: each request takes one token, in order of arrival.
 #[derive(Debug)]
 pub struct RateLimiter {
     per_second: f64,
@@ -92,7 +92,7 @@ impl RateLimiter {
         }
     }
 
-    /// Halves the rate for the next half minute, because the store asked for fewer requests.
+    /// Halves the rate for the next half minute, because the store throttled a request.
     pub fn slow_down(&self) {
         let mut slow_until = self.slow_until.lock().unwrap_or_else(PoisonError::into_inner);
         *slow_until = Some(Instant::now() + SLOW);
@@ -107,7 +107,6 @@ impl RateLimiter {
     }
 }
 
-/// Counts requests.
 pub trait Counter: Send + Sync {
     /// `outcome` is `ok`, `absent`, `refused`, `unsupported`, `throttled` or `unavailable`.
     fn requested(&self, operation: &'static str, outcome: &'static str);

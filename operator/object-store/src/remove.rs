@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::failure::Failure;
-use crate::observed::StoredLock;
 use crate::ownership::{Ownership, ownership};
+use crate::snapshot::StoredLock;
 use crate::store::{Entry, EntryKind, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::{Feature, Owner};
 use ras_core::bucket::state::{Manner, Removal};
 
-/// Most passes through a bucket in one call. One is enough unless somebody keeps writing to it.
+/// Most passes through a bucket in one call. One is enough unless a client keeps writing to it.
 const MAX_ROUNDS: usize = 8;
 
 /// Called after every page with the number of removed entries; decides whether to continue.
@@ -73,7 +73,7 @@ pub async fn remove<S: ObjectStore>(
             return Err(Failure::stuck(bucket));
         }
         before = first;
-        // Somebody else may have created it again while it was emptied.
+        // Another client may have created it again while it was emptied.
         if let Some(end) = work.check_owner(owner).await? {
             return Ok(end);
         }

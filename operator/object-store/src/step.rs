@@ -3,12 +3,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::lifecycle::feature_of;
-use crate::observed::{StoredCors, StoredLifecycle};
+use crate::snapshot::{StoredCors, StoredLifecycle};
 use ras_core::bucket::request::{Encryption, Feature, ObjectLock};
 
 /// One change of a bucket, in one request. It holds the complete setting, so executing it twice changes nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum BucketStep {
     /// A bucket that is ours already counts as created.
     Create {
         object_lock: bool,
@@ -26,7 +26,7 @@ pub enum Step {
     Cors(Vec<StoredCors>),
 }
 
-impl Step {
+impl BucketStep {
     /// Features that the store needs for it.
     pub fn features(&self) -> BTreeSet<Feature> {
         let one = match self {

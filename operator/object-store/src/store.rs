@@ -6,8 +6,8 @@ use std::future::Future;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::failure::Failure;
-use crate::observed::Observed;
-use crate::plan::Step;
+use crate::plan::BucketStep;
+use crate::snapshot::BucketSnapshot;
 use ras_core::bucket::request::Feature;
 
 /// S3's limit for the entries of one page, and of one request to delete.
@@ -17,16 +17,15 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// Reads the settings in `wanted`, and whether the bucket exists. Each of tags, public access block, encryption, policy,
     /// versioning, object lock, lifecycle and CORS costs one request; an empty set costs one, too.
     ///
-    /// A setting that the store does not support is [`Seen::Lacking`](crate::observed::Seen). One that we may not read is among
+    /// A setting that the store does not support is [`Seen::Lacking`](crate::snapshot::Seen). One that we may not read is among
     /// the problems, except the tags, which fail the call because they name the owner.
     fn observe(
         &self,
         bucket: &str,
         wanted: &BTreeSet<Feature>,
-    ) -> impl Future<Output = Result<Observed, Failure>> + Send;
+    ) -> impl Future<Output = Result<BucketSnapshot, Failure>> + Send;
 
-    /// Sends one request.
-    fn execute(&self, bucket: &str, step: &Step) -> impl Future<Output = Result<(), Failure>> + Send;
+    fn execute(&self, bucket: &str, step: &BucketStep) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// The page after the marker.
     fn list(

@@ -11,9 +11,9 @@ use crate::informer::store::DriveKey;
 use ras_core::applied::{Buckets, Known};
 use ras_core::bucket::request::{BucketRequest, Feature, Origin, Owner, Settings};
 use ras_core::bucket::state;
+use ras_core::bucket::state::BucketPhase;
 use ras_core::bucket::state::Identity;
 use ras_core::bucket::state::Manner;
-use ras_core::bucket::state::State;
 use ras_core::build::Desired;
 use ras_core::fetched::BucketFacts;
 use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision, settings_hash};
@@ -71,10 +71,10 @@ fn recorded(request: &BucketRequest, facts: &BucketFacts) -> state::Recorded {
 }
 
 /// The recorded state, which saves requests after a restart of the operator.
-fn before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
+fn before(request: &BucketRequest, recorded: &BucketStatus) -> Option<BucketPhase> {
     match recorded.state {
-        BucketState::Lost => Some(State::Lost { to_another: false }),
-        BucketState::Replaced => Some(State::Lost { to_another: true }),
+        BucketState::Lost => Some(BucketPhase::Lost { to_another: false }),
+        BucketState::Replaced => Some(BucketPhase::Lost { to_another: true }),
         BucketState::Ready
         | BucketState::Failing
         | BucketState::Pending
@@ -84,9 +84,9 @@ fn before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
 }
 
 /// `Ready` if the bucket was set up with the same settings.
-fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<State> {
+fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<BucketPhase> {
     let is_same = recorded.settings.as_deref() == Some(settings_hash(&request.settings).as_str());
-    (is_same && recorded.state == BucketState::Ready).then(|| State::Ready {
+    (is_same && recorded.state == BucketState::Ready).then(|| BucketPhase::Ready {
         region: recorded.region.clone(),
         unsupported: Feature::ALL
             .iter()
@@ -96,7 +96,7 @@ fn ready_before(request: &BucketRequest, recorded: &BucketStatus) -> Option<Stat
     })
 }
 
-/// Handles a bucket that the drive no longer asks for.
+/// Handles a bucket that is no longer in the spec.
 pub fn depart(child_client: &ChildClient, key: &DriveKey, uid: &str, bucket_removal: &BucketRemoval) -> Known {
     let Some(bucket_controller) = &child_client.bucket_controller else {
         return Known::NoStore;

@@ -1,7 +1,7 @@
 //! `apply`: the only step that writes children. A child that is as desired costs no request.
 //!
 //! ```text
-//! credentials ─> items ─> stage by stage ─────────────────────────────────> scale ─> prune ─> Outcome
+//! credentials ─> items ─> stage by stage ─────────────────────────────────> scale ─> prune ─> ApplyOutcome
 //!                           │ deferred, frozen: left as they are for now
 //!                           │ blockers: wait for a child that could not be written
 //!                           └ write ─> adjust ─> decide ─> child_client
@@ -49,7 +49,7 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use ras_core::applied::Outcome;
+use ras_core::applied::ApplyOutcome;
 use ras_core::build::Desired;
 use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
@@ -77,7 +77,7 @@ impl Applier<'_> {
         recorded: &RecordedBuckets,
         credentials: AppliedCredentials,
         data: &Data,
-    ) -> Result<Outcome, ItemError> {
+    ) -> Result<ApplyOutcome, ItemError> {
         let buckets = buckets::request(*self, &desired, recorded);
         let AppliedCredentials {
             keys: credentials,
@@ -125,7 +125,7 @@ impl Applier<'_> {
 
         let conflicts = self.child_client.conflicts.active(wanted.iter(), Instant::now());
         let (changes, blocked) = result::collect(results);
-        Ok(Outcome {
+        Ok(ApplyOutcome {
             desired,
             changes,
             blocked,

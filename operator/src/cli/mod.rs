@@ -1,4 +1,4 @@
-//! What the programs are told on their command lines: `ras-operator` here, `kubectl ras` in `plugin`.
+//! Command lines: `ras-operator` here, `kubectl ras` in `plugin`.
 
 mod drain;
 mod plugin;
@@ -152,7 +152,7 @@ fn some_identity() -> String {
 }
 
 impl Cli {
-    /// Does what was asked for. What goes wrong is told on standard error, in a sentence.
+    /// Runs the command. An error is printed to standard error as one sentence.
     pub async fn run(self) -> ExitCode {
         let done = match self.command {
             Command::Run {
@@ -201,7 +201,7 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(message) => {
-                // Nobody is left to tell when standard error is closed.
+                // If standard error is closed, there is no place to report to.
                 let _ = writeln!(std::io::stderr(), "ras-operator: {message}");
                 ExitCode::FAILURE
             }

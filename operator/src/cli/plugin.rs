@@ -1,4 +1,4 @@
-//! `kubectl ras`: what people run, with their own rights, beside the operator.
+//! `kubectl ras`: commands for people, which run with their own permissions.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ enum Command {
 }
 
 impl Plugin {
-    /// Does what was asked for. What goes wrong is told on standard error, in a sentence.
+    /// Runs the command. An error is printed to standard error as one sentence.
     pub async fn run(self) -> ExitCode {
         let done = match client::connect_as_user(self.kubeconfig.as_deref(), self.context).await {
             Err(error) => Err(error.to_string()),

@@ -14,9 +14,9 @@ use ras_crds::{BucketStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use super::context::Context;
 use crate::apply::buckets::depart;
-use crate::controller::drive_watch::Stored;
 use crate::controller::reconcile_error::Error;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
+use crate::controller::stored_drive::StoredDrive;
 use crate::controller::{events, finalizer, live_read};
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::ReconcileResult;
@@ -25,11 +25,15 @@ use ras_core::report;
 use ras_core::valid::RemovalRequests;
 
 /// Removes what is to be removed, and lets the drive go when that is done.
-pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(ReconcileResult, Action), Error> {
+pub async fn cleanup(
+    key: &DriveKey,
+    stored: &StoredDrive,
+    context: &Context,
+) -> Result<(ReconcileResult, Action), Error> {
     let now = &Time(Timestamp::now());
     let (meta, drive) = match &stored.0 {
         Ok(drive) => (&drive.metadata, Some(drive)),
-        Err(invalid) => (&invalid.metadata, None),
+        Err(without_spec) => (&without_spec.metadata, None),
     };
     if !finalizer::is_there(meta) {
         if let Some(bucket_controller) = &context.child_client.bucket_controller {
@@ -61,7 +65,7 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
         settle_all(key, meta, &bucket_removals, asking, context)
     };
     if settled.open == 0 {
-        // Told first: nobody can be told anything of an object that is gone.
+        // Before the finalizer is removed, because events need an existing object.
         events::retained(&settled.kept, key, meta, context);
         let gone = finalizer::set(key, meta, false, context).await?;
         let again = if gone {
@@ -106,9 +110,7 @@ pub async fn cleanup(key: &DriveKey, stored: &Stored, context: &Context) -> Resu
 struct Settled {
     /// Their lines in status.
     lines: Vec<BucketStatus>,
-    /// What is in the way.
     blocked: Vec<(Reason, String)>,
-    /// Those that stay.
     kept: Vec<BucketStatus>,
     /// How many of them the drive waits for.
     open: usize,
@@ -118,7 +120,7 @@ fn paused(key: &DriveKey, bucket_removals: Vec<BucketRemoval>, context: &Context
     if let Some(bucket_controller) = &context.child_client.bucket_controller {
         bucket_controller.forget(key);
     }
-    let message = "spec.paused is true, so nothing is removed: set it to false to go on";
+    let message = "spec.paused is true, so nothing is removed: set it to false to continue";
     Settled {
         open: bucket_removals.len(),
         blocked: bucket_removals
@@ -193,7 +195,7 @@ fn time_left(meta: &ObjectMeta, now: &Time, context: &Context) -> Duration {
     Duration::from_secs(patience.saturating_sub(waited))
 }
 
-/// What the stored object's status says of buckets, when nobody remembers and the object does not decode.
+/// Reads the buckets in the stored status, for an object that does not decode and is not in the cache.
 pub(super) async fn stored_buckets(key: &DriveKey, context: &Context) -> Result<Vec<BucketStatus>, Error> {
     let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.child_client.client.clone(), &key.namespace, &resource);

@@ -1,19 +1,19 @@
-//! What every reconcile shares.
+//! Shared by all reconciles.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store as Drives;
-use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::RecruitmentDriveStatus;
 use tokio::sync::{mpsc, watch};
 
 use crate::apply::child_client::ChildClient;
 use crate::controller::rejections::Rejections;
 use crate::controller::status_cache::StatusCache;
+use crate::controller::stored_drive::StoredDrive;
 use crate::informer::api_health::ApiHealth;
 use crate::informer::claims::Claims;
 use crate::informer::store::DriveKey;
@@ -23,62 +23,54 @@ use crate::platform_reload::InForce;
 use ras_core::fetched::Apis;
 use ras_core::fetched::own_pods::OwnPods;
 
-/// What every reconcile shares.
+/// Shared by all reconciles.
 pub struct Context {
     /// Writes children, and knows the memory of all of them.
     pub child_client: ChildClient,
-    /// All drives.
-    pub drives: Drives<DeserializeGuard<RecruitmentDrive>>,
+    pub drives: Drives<StoredDrive>,
     /// Which drive claims which names.
     pub claims: Arc<Claims>,
-    /// The platform's settings.
     pub platform: InForce,
     /// Which optional APIs there are.
     pub apis: watch::Receiver<Option<Apis>>,
-    /// Whether this process may write.
     pub leadership: Leadership,
-    /// Sends events.
     pub recorder: Recorder,
     /// The queue of drives that have to look again.
     pub queue: mpsc::UnboundedSender<DriveKey>,
-    /// Whether the API server is reached.
     pub api_health: ApiHealth,
-    /// What is remembered of each drive.
     pub cache: Arc<DriveCache>,
     /// Since when this process watches.
     pub began: Timestamp,
     /// This operator's own pods, where they are known.
     pub own_pods: Option<OwnPods>,
-    /// What is known of the ports of services.
     pub listeners: ListenerChecks,
     /// Parts of drives whose pods the API server does not accept.
     pub rejections: Rejections,
 }
 
-/// What is remembered of each drive between reconciles. Losing it costs a request, never a mistake.
+/// State of each drive between reconciles. Losing it costs a request and causes no error.
 #[derive(Debug, Default)]
 pub struct DriveCache {
     drives: Mutex<HashMap<DriveKey, Remembered>>,
 }
 
-/// What is remembered of one drive.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered {
-    /// UID of the drive it speaks of.
+    /// UID of the drive.
     pub uid: String,
     /// Its status as it was written last.
     pub status: StatusCache,
     /// Failures in a row.
     pub failures: u32,
-    /// Whether the last reconcile failed because the API server was not reached.
+    /// The last reconcile failed because the API server was not reached.
     pub unreached: bool,
     /// How many outages had ended when the last reconcile began.
     pub began: u64,
-    /// Whether its namespace is being deleted. That never ends but with the drive.
+    /// Its namespace is being deleted. That ends only with the drive.
     pub is_closing: bool,
     /// Since when a status is put off because what it reports is about to change.
     pub deferred_since: Option<Instant>,
-    /// What people wrote in the drive when it was last read live: see [`crate::controller::live_read`].
+    /// Hash of spec and annotations when the drive was last read live: see [`crate::controller::live_read`].
     pub confirmed: Option<u64>,
 }
 
@@ -87,13 +79,13 @@ impl DriveCache {
         self.drives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is remembered of the drive with this UID.
+    /// The entry of the drive with this UID.
     pub fn get(&self, key: &DriveKey, uid: &str) -> Option<Remembered> {
         self.lock().get(key).filter(|known| known.uid == uid).cloned()
     }
 
-    /// What is remembered of the drive with this UID, to be changed. Of another of its name only the failures are kept: they
-    /// are counted by name, and before anything else is remembered.
+    /// Changes the entry of the drive with this UID. If another drive had the name, only its failures stay: they are
+    /// counted by name, before a UID is known.
     fn of<T>(&self, key: &DriveKey, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
         let mut drives = self.lock();
         let known = drives.entry(key.clone()).or_default();
@@ -116,8 +108,7 @@ impl DriveCache {
         }
     }
 
-    /// Whether the namespace of the drive takes nothing new any more. A drive of the same name in a namespace that was made
-    /// again has another UID.
+    /// True if the namespace of the drive refuses new objects. A drive in a recreated namespace has another UID.
     pub fn is_closing(&self, key: &DriveKey, uid: &str) -> bool {
         self.lock()
             .get(key)
@@ -139,7 +130,7 @@ impl DriveCache {
         self.of(key, uid, |known| known.status.was_current(version));
     }
 
-    /// Whether this process has written the drive, or read it live: nobody else writes its status from then on.
+    /// True after this process has written the drive or read it live: from then on no other replica writes its status.
     pub fn has_written(&self, key: &DriveKey, uid: &str) -> bool {
         self.of(key, uid, |known| known.status.has_written())
     }
@@ -149,7 +140,7 @@ impl DriveCache {
         self.of(key, uid, |known| known.confirmed = Some(written));
     }
 
-    /// Whether a live read found just this.
+    /// True if a live read found the same spec and annotations.
     pub fn is_confirmed(&self, key: &DriveKey, uid: &str, written: u64) -> bool {
         self.of(key, uid, |known| known.confirmed == Some(written))
     }
@@ -165,12 +156,12 @@ impl DriveCache {
         });
     }
 
-    /// Whether the status that is remembered is the one that stands there.
+    /// True if the cached status is the stored one.
     pub fn is_sure(&self, key: &DriveKey, uid: &str) -> bool {
         self.of(key, uid, |known| known.status.is_sure())
     }
 
-    /// A version of the drive is heard of, with its status. Returns whether that is news.
+    /// Takes a version of the drive from the watch. Returns true for a newer version with another status.
     pub fn hears(&self, key: &DriveKey, uid: &str, status: &RecruitmentDriveStatus, version: u64) -> bool {
         let mut drives = self.lock();
         let known = drives.get_mut(key).filter(|known| known.uid == uid);

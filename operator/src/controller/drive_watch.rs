@@ -1,16 +1,13 @@
-//! Takes news of drives: who has to look again, who claims which names, who uses which Secrets and claims.
+//! Handles events of drives: requeues drives, and updates claimed names and used Secrets and claims.
 
 use std::collections::BTreeSet;
 
-use kube::core::DeserializeGuard;
-use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
-use ras_crds::RecruitmentDrive;
 
 use crate::controller::context::Context;
-use crate::controller::read::slim_metadata;
+use crate::controller::stored_drive::StoredDrive;
 use crate::fetch;
 use crate::informer::claims::Age;
 use crate::informer::observe::version;
@@ -20,50 +17,21 @@ use ras_core::fetched::record::ChildKey;
 use ras_core::kind::Kind;
 use ras_core::names;
 use ras_core::plan::data;
-use ras_core::validate::size::too_large;
-
-/// A drive as it is stored, whether it decodes or not.
-pub type Stored = DeserializeGuard<RecruitmentDrive>;
 
 /// The key of a drive.
-pub fn key(drive: &Stored) -> DriveKey {
+pub fn key(drive: &StoredDrive) -> DriveKey {
     DriveKey::new(&drive.namespace().unwrap_or_default(), &drive.name_any())
 }
 
-/// Begins the error of a drive that decoded and is not kept for its size.
-const TOO_LARGE: &str = "too large: ";
-
-/// Why a drive is kept without its spec, if that is for its size.
-pub fn is_too_large(invalid: &InvalidObject) -> Option<&str> {
-    invalid.error.strip_prefix(TOO_LARGE)
-}
-
-/// Drops what nobody here reads, so that a drive at rest takes no more memory than its spec: managed fields, what
-/// `kubectl apply` remembers, and the spec of a drive that is refused for its size.
-fn slim(drive: &mut Stored) {
-    slim_metadata(drive.meta_mut());
-    if let Ok(decoded) = &mut drive.0
-        && let Some(why) = too_large(&decoded.spec)
-    {
-        let metadata = std::mem::take(&mut decoded.metadata);
-        drive.0 = Err(InvalidObject {
-            error: format!("{TOO_LARGE}{why}"),
-            metadata,
-        });
-    }
-}
-
-/// Takes one event.
-pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, sink: &EventSink, context: &Context) {
-    let event = event.modify(slim);
-    let requeue = match &event {
+pub fn take(event: &Event<StoredDrive>, writer: &mut Writer<StoredDrive>, sink: &EventSink, context: &Context) {
+    let requeue = match event {
         Event::Init => Requeue::new(),
         Event::InitApply(drive) => {
             learn(drive, sink, context);
             Requeue::new()
         }
         Event::InitDone => {
-            writer.apply_watcher_event(&event);
+            writer.apply_watcher_event(event);
             sink.enqueue(context.drives.state().iter().map(|drive| key(drive)).collect());
             return;
         }
@@ -86,16 +54,16 @@ pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, sink: &EventSink,
             if let Some(bucket_controller) = &context.child_client.bucket_controller {
                 bucket_controller.forget(&key);
             }
-            tracing::info!(drive = %key, "drive is gone; what it owns is removed by Kubernetes, what is retained stays");
+            tracing::info!(drive = %key, "drive was deleted; Kubernetes removes its children, and retained objects stay");
             context.claims.release(&key)
         }
     };
-    writer.apply_watcher_event(&event);
+    writer.apply_watcher_event(event);
     sink.enqueue(requeue);
 }
 
 /// Notes what the drive claims and uses. One that does not decode keeps what it claimed: its children still run.
-fn learn(drive: &Stored, sink: &EventSink, context: &Context) -> Requeue {
+fn learn(drive: &StoredDrive, sink: &EventSink, context: &Context) -> Requeue {
     let Ok(decoded) = &drive.0 else { return Requeue::new() };
     let key = key(drive);
     let secrets = fetch::secrets_of(decoded, &context.platform.now()).into_iter();
@@ -111,7 +79,7 @@ fn learn(drive: &Stored, sink: &EventSink, context: &Context) -> Requeue {
         uid: drive.uid().unwrap_or_default(),
     };
     let host = decoded.spec.exposure.as_ref().map(|exposure| exposure.host.as_str());
-    // The address in the status is the one that was applied last, so it tells whether the route is there.
+    // The address in the status is the one that was applied last, so it shows whether the Ingress exists.
     let url = decoded.status.as_ref().and_then(|status| status.url.as_deref());
     let served = url.and_then(|url| url.split_once("://")).map(|(_, served)| served);
     let has_route = host.is_some() && served == host;
@@ -120,8 +88,8 @@ fn learn(drive: &Stored, sink: &EventSink, context: &Context) -> Requeue {
     requeue
 }
 
-/// Whether a drive has to look again. Our own writes of its status come back here and are no news.
-fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
+/// True if the drive has to be reconciled. The watch also returns our own writes of its status, which change nothing.
+fn is_news(before: &StoredDrive, after: &StoredDrive, context: &Context) -> bool {
     let (old, new) = (before.meta(), after.meta());
     if old.uid != new.uid
         || old.generation != new.generation

@@ -17,7 +17,7 @@ use ras_core::retry::Retry;
 pub struct Refusal {
     /// Reason for the condition.
     pub reason: Reason,
-    /// What the API server said, and what helps.
+    /// The API server's message, and the next step.
     pub message: String,
     /// When to try again.
     pub retry: Retry,
@@ -30,7 +30,6 @@ pub enum Cause {
     Permission,
     /// Admission lets only those who may write finalizers of the owner name it as one: again a permission.
     OwnerPermission,
-    /// The operator's token.
     Token,
     /// The namespace takes nothing new, because it is being deleted.
     NamespaceTerminating,
@@ -56,7 +55,7 @@ pub enum Cause {
     UnknownKind,
     /// The object is gone.
     Gone,
-    /// Somebody else wrote it at the same time.
+    /// Another client wrote it at the same time.
     Conflict,
     /// The API server, or what it asks, has trouble of its own.
     Trouble,
@@ -98,7 +97,7 @@ pub fn cause(status: &Status) -> Cause {
     }
 }
 
-/// Whether it is the authorizer's sentence: `User "…" cannot patch resource "…"`.
+/// True for the authorizer's message: `User "…" cannot patch resource "…"`.
 fn is_unauthorized(said: &str) -> bool {
     let Some((_, user)) = said.split_once("User \"") else {
         return false;
@@ -114,7 +113,7 @@ fn is_policy(said: &str) -> bool {
         || said.contains("violates PodSecurity \"")
 }
 
-/// Whether it is a sentence of the plug-in `LimitRanger`.
+/// True for a message of the plug-in `LimitRanger`.
 fn is_limit_range(said: &str) -> bool {
     [" usage per ", " limit to request ratio per "]
         .iter()

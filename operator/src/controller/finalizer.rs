@@ -19,8 +19,8 @@ use ras_core::fetched::facts::FIELD_MANAGER;
 use ras_core::plan::Plan;
 use ras_core::plan::bucket_removal::RemovalDecision;
 
-/// Whether a drive has, or had, a bucket that is to be deleted, or one of somebody else's that something is to be taken
-/// out of.
+/// True if a drive has or had a bucket that is to be deleted, or an existing bucket from which settings have to be
+/// removed.
 pub fn is_needed(plan: &Plan<'_>) -> bool {
     let asked = plan.drive.buckets.iter().any(|bucket| match bucket.request.origin {
         Origin::Made => bucket.deletion_policy != BucketDeletionPolicy::Retain,
@@ -33,13 +33,13 @@ pub fn is_needed(plan: &Plan<'_>) -> bool {
             .any(|bucket_removal| bucket_removal.fate != RemovalDecision::Kept)
 }
 
-/// Whether the drive has it.
+/// True if the drive has the finalizer.
 pub fn is_there(meta: &ObjectMeta) -> bool {
     meta.finalizers.iter().flatten().any(|name| name == BUCKETS_FINALIZER)
 }
 
-/// Puts it there or takes it away, unless it is as it should be. `false`: the drive changed meanwhile, and has to be
-/// looked at anew.
+/// Adds or removes the finalizer if needed. Returns false if the drive changed meanwhile and has to be reconciled
+/// again.
 ///
 /// A merge patch with the resourceVersion, and no server-side apply, because it has to work for an object that does not
 /// fit its definition, too.
@@ -73,7 +73,7 @@ pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Cont
             Ok(true)
         }
         Err(kube::Error::Api(answer)) if answer.code == 409 => Ok(false),
-        // Nobody is left to hold.
+        // The drive does not exist any more.
         Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(true),
         Err(error) => Err(Error::Finalizer(Box::new(error))),
     }

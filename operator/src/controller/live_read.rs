@@ -1,6 +1,5 @@
-//! A live read before anything that cannot be taken back: a password that is drawn over another, a rotation that is rolled
-//! back, a Job that starts, a
-//! bucket that is removed.
+//! A live read before anything that cannot be undone: overwriting a password, rolling back a rotation, starting a Job,
+//! removing a bucket.
 //!
 //! Informers lag, and those of a replica that has just become the leader may lag by more than the last writes of the leader
 //! before it. Whatever can be put right may follow an old view, because a newer one corrects it. These steps may not, so
@@ -33,7 +32,8 @@ use ras_core::plan::bucket_removal::{BucketRemoval, RemovalDecision};
 /// How long an informer is given to catch up.
 pub const CATCH_UP: Duration = Duration::from_secs(1);
 
-/// Whether values may be drawn over others, and a rotation rolled back: everything that it was decided by is current.
+/// True if values may be overwritten and rotations rolled back, because the decision was made by the current drive and
+/// children.
 pub async fn may_generate(scope: &Scope<'_>, desired: &Desired) -> Result<bool, Error> {
     let (key, context) = (scope.key, scope.context);
     let draws: Vec<_> = desired
@@ -58,7 +58,7 @@ pub async fn may_generate(scope: &Scope<'_>, desired: &Desired) -> Result<bool, 
     Ok(true)
 }
 
-/// Whether Jobs may start, and buckets may go: everything that it was decided by is current.
+/// True if Jobs may start and buckets may be removed, because the decision was made by the current drive and children.
 pub async fn may_apply(scope: &Scope<'_>, desired: &Desired) -> Result<bool, Error> {
     let (key, drive, before, context) = (scope.key, scope.written, &scope.before, scope.context);
     let starts = desired.jobs.iter().any(|job| {
@@ -72,8 +72,8 @@ pub async fn may_apply(scope: &Scope<'_>, desired: &Desired) -> Result<bool, Err
     may_remove_buckets(key, drive, before, &desired.bucket_removals, context).await
 }
 
-/// Whether buckets that the drive no longer asks for may be removed. A removal goes on for many walks: one read for each
-/// spec and each set of annotations is enough, because nothing else decides on it.
+/// True if buckets that the spec no longer has may be removed. A removal takes many reconciles. One read for each spec
+/// and set of annotations is enough, because nothing else decides about it.
 pub async fn may_remove_buckets(
     key: &DriveKey,
     drive: &RecruitmentDrive,
@@ -111,8 +111,8 @@ fn hash_of_written(drive: &RecruitmentDrive) -> u64 {
     hasher.finish()
 }
 
-/// Whether the API server has just this drive, with this record in its status. A status that differs is remembered: it is
-/// what the next look starts from.
+/// True if the API server has the same drive and record. A status that differs is cached, and the next reconcile starts
+/// from it.
 async fn is_current(
     key: &DriveKey,
     drive: &RecruitmentDrive,
@@ -134,7 +134,7 @@ async fn is_current(
     Ok(is_recorded && hash_of_written(&live) == hash_of_written(drive))
 }
 
-/// Whether the API server has a newer version of a child of this kind than the informers told of.
+/// True if the API server has a newer version of a child of this kind than the informers.
 async fn is_behind(child_client: &ChildClient, kind: Kind, drive: &DriveKey) -> Result<bool, Error> {
     let api: Api<DynamicObject> = Api::namespaced_with(child_client.client.clone(), &drive.namespace, &kind.resource());
     let of_drive = ListParams::default().labels(&format!("{DRIVE}={}", drive.name));

@@ -21,3 +21,4 @@ pub mod requeue;
 pub mod scope;
 pub mod status_cache;
 pub mod status_writer;
+pub mod stored_drive;

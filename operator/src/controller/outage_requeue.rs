@@ -1,5 +1,5 @@
-//! Drives whose last walk failed because the API server was not reached look again when it is, whatever is left of their
-//! back-off. Those that failed for what they ask keep theirs.
+//! Requeues drives whose last reconcile failed because the API server was not reached, as soon as it is reached again.
+//! Drives that failed for another reason keep their back-off.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use ras_core::backoff;
 /// Time between two drives: a thousand that wait look again within five seconds, and not all at once.
 const PACE: Duration = Duration::from_millis(5);
 
-/// Notes that the drive's walk did not reach the API server. Returns the time to wait if nobody wakes it before.
+/// Records that the reconcile did not reach the API server. Returns the longest time to wait.
 pub fn wait(key: &DriveKey, context: &Context) -> Duration {
     context.api_health.report_failure();
     let failures = context.cache.unreached(key, context.api_health.recoveries());
@@ -27,7 +27,10 @@ pub async fn look_again(context: Arc<Context>) {
         ended = context.api_health.recoveries();
         let drives = in_some_order(context.cache.take_unreached());
         if !drives.is_empty() {
-            tracing::info!(drives = drives.len(), "drives that failed for the network look again");
+            tracing::info!(
+                drives = drives.len(),
+                "requeued drives that failed because the API server was not reached"
+            );
         }
         for drive in drives {
             // The queue closes only when the program ends.

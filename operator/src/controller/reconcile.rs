@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
-use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use ras_core::build::Desired;
 use ras_core::plan::data::Data;
@@ -17,16 +16,17 @@ use ras_core::{backoff, build};
 
 use crate::apply::AppliedCredentials;
 use crate::controller::context::Context;
-use crate::controller::drive_watch::{self, Stored};
+use crate::controller::drive_watch;
 use crate::controller::reconcile_error::{Error, LIMIT};
 use crate::controller::scope::Scope;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
+use crate::controller::stored_drive::{SpecError, StoredDrive, WithoutSpec};
 use crate::controller::{cleanup, events, finalizer, live_read, outage_requeue, requeue};
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::ReconcileResult;
 
 /// Reconciles a drive, within its time limit.
-pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(drive: Arc<StoredDrive>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let key = drive_watch::key(&drive);
     let meta = drive.meta();
@@ -45,8 +45,8 @@ pub async fn reconcile(drive: Arc<Stored>, context: Arc<Context>) -> Result<Acti
     action
 }
 
-/// What follows a failure: another try, later each time, and not for all drives at once.
-pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
+/// Requeues a failed drive with exponential back-off and jitter.
+pub fn on_error(drive: &StoredDrive, error: &Error, context: &Context) -> Action {
     let key = drive_watch::key(drive);
     let wait = if error.is_unreached() {
         outage_requeue::wait(&key, context)
@@ -57,14 +57,13 @@ pub fn on_error(drive: &Stored, error: &Error, context: &Context) -> Action {
     Action::requeue(wait)
 }
 
-/// The six steps.
-async fn step(key: &DriveKey, stored: &Stored, context: &Context) -> Result<(ReconcileResult, Action), Error> {
+async fn step(key: &DriveKey, stored: &StoredDrive, context: &Context) -> Result<(ReconcileResult, Action), Error> {
     if stored.meta().deletion_timestamp.is_some() {
         return cleanup::cleanup(key, stored, context).await;
     }
     let drive = match &stored.0 {
         Ok(drive) => drive,
-        Err(invalid) => return undecodable(key, invalid, context).await,
+        Err(stored) => return without_spec(key, stored, context).await,
     };
     let scope = Scope::open(key, drive, context).await;
     let fetched = scope.fetch();
@@ -173,28 +172,28 @@ async fn report_only(scope: &Scope<'_>, outcome: &ReconcileOutcome<'_>) -> Resul
 }
 
 /// The stored object does not decode, or is too large to be kept.
-async fn undecodable(
+async fn without_spec(
     key: &DriveKey,
-    invalid: &InvalidObject,
+    stored: &WithoutSpec,
     context: &Context,
 ) -> Result<(ReconcileResult, Action), Error> {
     let now = Time(Timestamp::now());
-    let mut before = status_writer::last(key, &invalid.metadata, None, context);
+    let mut before = status_writer::last(key, &stored.metadata, None, context);
     if before.buckets.is_empty() {
         // Or the names of its buckets would be forgotten, and with them what has to be removed one day.
         before.buckets = cleanup::stored_buckets(key, context).await?;
     }
     let update = StatusUpdate {
         key,
-        meta: &invalid.metadata,
+        meta: &stored.metadata,
         before: &before,
         suspended: false,
         patched: Patched::Merge,
     };
-    let generation = invalid.metadata.generation;
-    let status = match drive_watch::is_too_large(invalid) {
-        Some(why) => report::too_large(why, generation, &before, &now),
-        None => report::undecodable(&invalid.error, generation, &before, &now),
+    let generation = stored.metadata.generation;
+    let status = match &stored.error {
+        SpecError::TooLarge(why) => report::too_large(why, generation, &before, &now),
+        SpecError::Undecodable(error) => report::undecodable(error, generation, &before, &now),
     };
     update.write(status, context).await?;
     Ok((ReconcileResult::Blocked, Action::await_change()))

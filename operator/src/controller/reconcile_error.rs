@@ -15,7 +15,7 @@ pub enum Error {
     /// The finalizer could not be written.
     #[error("the finalizer could not be written: {}", refusal(.0).message)]
     Finalizer(#[source] Box<kube::Error>),
-    /// What was recorded of the drive could not be read.
+    /// The recorded status of the drive could not be read.
     #[error("the drive could not be read: {}", refusal(.0).message)]
     Read(#[source] Box<kube::Error>),
     /// The status could not be written.
@@ -30,7 +30,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it says that the API server was not reached, and nothing of the drive.
+    /// True if the API server was not reached, so that the error says nothing about the drive.
     pub fn is_unreached(&self) -> bool {
         match self {
             Self::Finalizer(error) | Self::Read(error) | Self::Status(error) => is_unreachable(error),

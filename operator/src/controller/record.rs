@@ -3,8 +3,8 @@
 use ras_core::plan::database_job;
 use ras_crds::{DatabaseState, RecruitmentDriveStatus};
 
-/// Whether two statuses differ at most in what is there for people to read: everything else is a record that later steps
-/// rely on, and is never put off.
+/// True if two statuses differ only in fields that the operator does not read. All other fields are a record that later
+/// reconciles need, and their write is never delayed.
 pub fn keeps_the_record(before: &RecruitmentDriveStatus, status: &RecruitmentDriveStatus) -> bool {
     let migrations = |status: &RecruitmentDriveStatus| -> Vec<_> {
         let services = status.services.iter();

@@ -27,7 +27,7 @@ const MOST: u32 = 20;
 /// Characters of a refusal that are shown.
 const SHOWN: usize = 500;
 
-/// What is known of parts without pods.
+/// Rejections of the pods of workloads, from events.
 #[derive(Debug, Default)]
 pub struct Rejections {
     known: Mutex<HashMap<DriveKey, HashMap<ChildKey, Known>>>,
@@ -179,7 +179,7 @@ async fn refusal(child_client: &ChildClient, part: &Podless) -> Result<Option<Po
     Ok(newest(&events.items, part))
 }
 
-/// The trouble that the newest of these events tells of.
+/// The failure in the newest of these events.
 fn newest(events: &[Event], part: &Podless) -> Option<PodFailure> {
     let event = events.iter().max_by_key(|event| last_seen(event))?;
     let kind = match part.child.kind {

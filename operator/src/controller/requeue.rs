@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
-use ras_core::applied::Outcome;
+use ras_core::applied::ApplyOutcome;
 use ras_core::backoff;
 use ras_core::fetched::record::DeploymentState;
 use ras_core::plan::{Plan, listeners, secret_rotation};
@@ -36,7 +36,7 @@ pub fn defers_status(scope: &Scope<'_>, observed: &Observed, status: &Recruitmen
     (waited < SETTLE).then(|| SETTLE.saturating_sub(waited))
 }
 
-/// Whether a controller has yet to look at what was written last.
+/// True if a controller has not yet observed the last write.
 fn is_unsettled(observed: &Observed) -> bool {
     let is_behind = |state: &DeploymentState| state.observed_generation < state.generation;
     let server = observed.server.as_ref();
@@ -44,7 +44,7 @@ fn is_unsettled(observed: &Observed) -> bool {
         || server.is_some_and(|server| server.observed_generation < server.generation)
 }
 
-/// Whether ports are being checked for the first time since a rollout. Mostly that takes milliseconds.
+/// True while ports are checked for the first time after a rollout, which mostly takes milliseconds.
 fn is_being_checked(observed: &Observed) -> bool {
     let mut services = observed
         .listeners
@@ -54,8 +54,8 @@ fn is_being_checked(observed: &Observed) -> bool {
     services.any(|known| *known == listeners::Known::Unchecked)
 }
 
-/// Whether the database server was there by the last status, and has no ready pod now. One that is back within moments is
-/// not reported.
+/// True if the database server was ready in the last status and has no ready pod now. A short interruption is not
+/// reported.
 fn has_just_stopped(observed: &Observed, before: &RecruitmentDriveStatus) -> bool {
     let name = ConditionType::DatabaseReady.as_str();
     let was_there = before.conditions.iter().any(|one| one.type_ == name && one.is_true());
@@ -66,7 +66,7 @@ fn has_just_stopped(observed: &Observed, before: &RecruitmentDriveStatus) -> boo
 pub fn after(
     key: &DriveKey,
     plan: &Plan<'_>,
-    outcome: &Outcome,
+    outcome: &ApplyOutcome,
     changes_at: Option<Timestamp>,
     context: &Context,
 ) -> (ReconcileResult, Action) {

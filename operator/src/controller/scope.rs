@@ -25,24 +25,21 @@ use crate::{fetch, listeners};
 pub struct Scope<'a> {
     /// The key of the drive.
     pub key: &'a DriveKey,
-    /// Its UID.
     pub uid: &'a str,
     /// The drive as people wrote it.
     pub written: &'a RecruitmentDrive,
-    /// The drive with its cache as a service among the others: the status speaks of all services.
+    /// The drive with its cache as one more service: the status covers all services.
     pub drive: Cow<'a, RecruitmentDrive>,
     /// The status that was written last.
     pub before: RecruitmentDriveStatus,
     /// When the reconcile began.
     pub now: Time,
-    /// The platform's settings.
     pub platform: Arc<PlatformConfig>,
-    /// What every reconcile shares.
+    /// Shared by all reconciles.
     pub context: &'a Context,
 }
 
 impl<'a> Scope<'a> {
-    /// Begins a reconcile.
     pub async fn open(key: &'a DriveKey, drive: &'a RecruitmentDrive, context: &'a Context) -> Self {
         let platform = context.platform.now();
         let uid = drive.metadata.uid.as_deref().unwrap_or_default();
@@ -73,14 +70,13 @@ impl<'a> Scope<'a> {
         fetch::fetch(self.key, &self.drive, &self.before, &self.now, self.context)
     }
 
-    /// Whether the data that the drive uses is still there. It is judged of every drive, also of one that is not valid.
+    /// Compares the recorded data of the drive with the live objects. Also done for a drive that is not valid.
     pub fn data(&self) -> Data {
         let used = data::used(&self.drive);
         let live = fetch::live_data(self.key, self.uid, &used, &self.before, self.context);
         data::judge(&self.drive, &used, &live, &self.before.data)
     }
 
-    /// What the status shows of programs as they are now, and of the data.
     pub fn observe(&self, data: Data, plan: Option<&Plan<'_>>) -> Observed {
         let observed = fetch::observe(self.key, &self.drive, data, &self.now, self.context);
         let listeners =

@@ -43,11 +43,9 @@ pub enum Patched {
 pub struct StatusUpdate<'a> {
     /// The key of the drive.
     pub key: &'a DriveKey,
-    /// The drive's metadata.
     pub meta: &'a ObjectMeta,
     /// The status that was written last.
     pub before: &'a RecruitmentDriveStatus,
-    /// Whether the drive is suspended.
     pub suspended: bool,
     /// How the status gets to the API server.
     pub patched: Patched,
@@ -83,8 +81,8 @@ impl StatusUpdate<'_> {
     async fn patch(self, status: &RecruitmentDriveStatus, context: &Context) -> Result<Answer, Error> {
         let Self { key, meta, patched, .. } = self;
         let uid = meta.uid.as_deref().unwrap_or_default();
-        // The first write of this process is refused where the status is not the one that it was decided by. From then on
-        // nobody else writes it.
+        // The API server refuses the first write of this process if the stored status is not the expected one. From
+        // then on no other replica writes it.
         let unread = !context.cache.has_written(key, uid);
         let expected = meta.resource_version.as_deref().filter(|_| unread);
         let (params, patch) = match patched {
@@ -136,7 +134,6 @@ impl StatusUpdate<'_> {
     }
 }
 
-/// What came of a write.
 enum Answer {
     /// It made this version of the drive; absent: it could not be written.
     Written(Option<u64>),

@@ -1,8 +1,8 @@
 //! Detects outages of the API server, and resumes everything that waits when one ends.
 //!
-//! During an outage each watch and each drive backs off by itself, and would keep waiting long after the API server is
-//! back. So a request that fails for the network is reported here, and starts one probe for all: `/readyz`, every
-//! second or two until it answers. Then watches and drives retry at once.
+//! During an outage each watch and each drive has its own back-off, and would keep waiting long after the API server is
+//! back. So a request that fails for the network is reported here and starts one probe for all: `/readyz`, every second
+//! or two until it answers. Then watches and drives retry at once.
 //!
 //! Only a failed probe is an outage: a drive whose own requests fail while the probe succeeds keeps its back-off.
 //! Without failures there is no probe.

@@ -75,7 +75,7 @@ async fn follow_by_watch(
     let mut served = Apis::default();
     let mut listing = Apis::default();
     let mut is_listed = false;
-    // Only discovery tells the served version.
+    // Only discovery shows the served version.
     let mut discover_after: &[Duration] = &[];
     loop {
         let event = match discover_after.split_first() {

@@ -253,7 +253,6 @@ const PAGE: u32 = 100;
 /// Drives in one page of a list. One may have 1.5 MB, and a page is in memory as bytes and as objects at once.
 const PAGE_OF_DRIVES: u32 = 20;
 
-/// Watches all drives.
 pub fn drives() -> watcher::Config {
     watcher::Config::default().page_size(PAGE_OF_DRIVES)
 }

@@ -16,7 +16,6 @@ pub enum LeaseError {
     Conflict,
     /// The lease was deleted.
     Missing,
-    /// A message.
     Other(String),
 }
 

@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use ras_crds::RecruitmentDrive;
-
 use crate::controller::context::Context;
 use crate::controller::drive_watch;
+use crate::controller::stored_drive::StoredDrive;
 use crate::informer::store::{DriveKey, Requeue};
 use crate::informer::watch_stream::WatchStream;
 use crate::informer::watches::{self, EventSink, WatchScope, watch_children, watch_pods};
@@ -69,7 +67,6 @@ fn is_served(kind: Kind, apis: Apis) -> bool {
     }
 }
 
-/// Every drive.
 pub(super) fn all_drives(context: &Context) -> Requeue {
     let drives = context.drives.state();
     drives.iter().map(|drive| drive_watch::key(drive)).collect()
@@ -154,13 +151,13 @@ pub(super) async fn follow_platform(path: &Path, context: &Context, sink: &Event
 pub(super) async fn follow_drives(
     client: Client,
     scope: WatchScope,
-    mut writer: Writer<DeserializeGuard<RecruitmentDrive>>,
+    mut writer: Writer<StoredDrive>,
     sink: EventSink,
     context: Arc<Context>,
     health: Health,
 ) {
     let watches = scope.parts().into_iter().map(|part| {
-        let api: Api<DeserializeGuard<RecruitmentDrive>> = part
+        let api: Api<StoredDrive> = part
             .as_deref()
             .map_or_else(|| Api::all(client.clone()), |ns| Api::namespaced(client.clone(), ns));
         let stream = watcher::watcher(api, watches::drives()).boxed();
@@ -176,7 +173,7 @@ pub(super) async fn follow_drives(
             .map(|(index, stream)| stream.map(move |event| (index, event)).boxed()),
     );
     let parts = scope.parts();
-    let mut take = |event| drive_watch::take(event, &mut writer, &sink, &context);
+    let mut take = |event| drive_watch::take(&event, &mut writer, &sink, &context);
     take(Event::Init);
     while let Some((index, event)) = merged.next().await {
         match event {

@@ -1,7 +1,7 @@
-//! Accepts connections from anybody and answers each with little memory and for a short time.
+//! Accepts connections from any peer, and limits the memory and time of each.
 //!
-//! A new connection is always served: when too many are open, the oldest one of the peer with the most of them is closed.
-//! So whoever opens thousands closes their own, and a probe, which takes milliseconds, comes through.
+//! A new connection is always served: when too many are open, the oldest one of the peer with the most of them is
+//! closed. So a peer that opens thousands closes its own, and a probe, which takes milliseconds, is answered.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -52,7 +52,6 @@ struct RequestLabels {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcileResult {
-    /// Nothing was written.
     Unchanged,
     Changed,
     /// The drive waits for something, or the user has to act.

@@ -82,7 +82,7 @@ pub async fn serve_metrics(listener: TcpListener, metrics: Metrics) {
     .await;
 }
 
-/// Answers `/healthz` and `/readyz`, on a listener of its own: whoever keeps the other one busy makes no pod restart.
+/// Answers `/healthz` and `/readyz` on a separate listener, so that load on the metrics listener restarts no pod.
 pub async fn serve_probes(listener: TcpListener, health: Health) {
     connections::serve(listener, move |request| {
         let (status, words) = match request.uri().path() {

@@ -23,7 +23,7 @@ fn drive(managed: &str, rest: &str) -> RecruitmentDrive {
     ))
 }
 
-/// What is known when nothing was made yet.
+/// Facts of a new drive.
 fn fresh(drive: &RecruitmentDrive, said: Option<ForeignState>) -> Fetched {
     let mut facts = facts_for(drive);
     facts.database.recorded = ras_crds::DatabaseStatus::default();
@@ -47,12 +47,12 @@ fn built(drive: &RecruitmentDrive, facts: &Fetched, platform: &PlatformConfig) -
     build(&validate(drive, facts, platform).unwrap())
 }
 
-fn told(drive: &RecruitmentDrive, facts: &Fetched) -> (RecruitmentDriveStatus, String, String) {
+fn reported(drive: &RecruitmentDrive, facts: &Fetched) -> (RecruitmentDriveStatus, String, String) {
     let valid = validate(drive, facts, &PlatformConfig::default()).unwrap();
     let plan = valid.plan();
-    let verdict = ReconcileOutcome::Paused(Some(&plan));
+    let result = ReconcileOutcome::Paused(Some(&plan));
     let (before, now) = (RecruitmentDriveStatus::default(), Time(facts.now));
-    let mut status = report::status(drive, &Observed::default(), &verdict, &before, &now);
+    let mut status = report::status(drive, &Observed::default(), &result, &before, &now);
     status.database = record_of(&valid);
     let type_ = ConditionType::DatabaseReady.as_str();
     let condition = status.conditions.iter().find(|one| one.type_ == type_).unwrap().clone();
@@ -110,7 +110,7 @@ fn without_cloud_native_pg_it_is_told_what_to_install_and_nothing_is_asked() {
     facts.apis = Apis::default();
     let desired = built(&drive, &facts, &PlatformConfig::default());
     assert!(desired.clusters.is_empty() && desired.jobs.is_empty());
-    let (_, reason, message) = told(&drive, &facts);
+    let (_, reason, message) = reported(&drive, &facts);
     assert_eq!(reason, "CloudNativePGMissing");
     assert!(message.contains("install it"), "{message}");
 }
@@ -120,7 +120,7 @@ fn what_cloud_native_pg_says_is_told_until_it_serves_and_only_then_databases_are
     let drive = drive(MANAGED, "");
     let waiting = fresh(&drive, Some(said(false, "Setting up primary")));
     assert!(built(&drive, &waiting, &PlatformConfig::default()).jobs.is_empty());
-    let (status, reason, message) = told(&drive, &waiting);
+    let (status, reason, message) = reported(&drive, &waiting);
     assert_eq!(reason, "DatabasePending");
     assert!(
         message.contains("Setting up primary") && message.contains("kubectl describe"),
@@ -279,7 +279,7 @@ fn a_backup_that_failed_is_told_and_the_databases_stay_ready() {
     facts.database.cluster = Some(state);
     let valid = validate(&drive, &facts, &PlatformConfig::default()).unwrap();
     facts.database.recorded.prepared = Some(job_of(&valid).unwrap().work);
-    let (status, reason, message) = told(&drive, &facts);
+    let (status, reason, message) = reported(&drive, &facts);
     assert_eq!(reason, "DatabasesAvailable");
     for word in ["no VolumeSnapshot support", "kubectl get backup.postgresql.cnpg.io"] {
         assert!(message.contains(word), "{message}");
@@ -289,7 +289,7 @@ fn a_backup_that_failed_is_told_and_the_databases_stay_ready() {
 
     // A cluster that somebody backs up in a way of their own is their matter.
     let plain = self::drive(MANAGED, "");
-    let (status, _, message) = told(&plain, &facts);
+    let (status, _, message) = reported(&plain, &facts);
     assert!(status.database.unwrap().backup.is_none() && !message.contains("backup"));
 }
 

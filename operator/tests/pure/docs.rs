@@ -56,7 +56,7 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What a block is, and what is wrong with it.
+/// Kind and problem of a block.
 fn check(block: &str) -> Result<(), String> {
     for document in block.split("\n---\n") {
         // Refuses a key that is there twice, as the operator does.
@@ -76,13 +76,14 @@ fn check(block: &str) -> Result<(), String> {
                     .map(drop)
                     .or_else(|problems| match problems.to_string() {
                         // What the platform has is not the block's matter.
-                        told if ["objectStore", "secrets.store", "tenancy."]
-                            .iter()
-                            .any(|field| told.contains(field)) =>
+                        problems
+                            if ["objectStore", "secrets.store", "tenancy."]
+                                .iter()
+                                .any(|field| problems.contains(field)) =>
                         {
                             Ok(())
                         }
-                        told => Err(told),
+                        problems => Err(problems),
                     })?;
             }
             Some(_) => {}
@@ -130,7 +131,7 @@ fn settings(value: &Value) -> Result<(), String> {
     platform::parse(&text).map(drop).map_err(|error| error.to_string())
 }
 
-/// Whether the contract knows every field.
+/// True if the schema has every field.
 fn known(drive: &Value) -> Result<(), String> {
     let parsed: ras_crds::RecruitmentDrive =
         serde_json::from_value(drive.clone()).map_err(|error| error.to_string())?;

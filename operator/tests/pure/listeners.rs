@@ -10,7 +10,7 @@ use ras_core::plan::listeners::{Known, Port, PortFindings, Seen, ports};
 use ras_core::platform;
 use ras_core::platform::PlatformConfig;
 use ras_core::report;
-use ras_core::report::listeners::{speaks_of, told};
+use ras_core::report::listeners::{self, speaks_of};
 use ras_core::report::{Observed, ReconcileOutcome};
 use ras_crds::{ConditionType, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 use serde_json::json;
@@ -94,8 +94,8 @@ fn shown(drive: &RecruitmentDrive, seen: Option<Seen>, before: &RecruitmentDrive
     };
     let valid = validate(drive, &facts(), &PlatformConfig::default()).unwrap();
     let plan = valid.plan();
-    let verdict = ReconcileOutcome::Paused(Some(&plan));
-    report::status(drive, &observed, &verdict, before, &Time(at(10)))
+    let result = ReconcileOutcome::Paused(Some(&plan));
+    report::status(drive, &observed, &result, before, &Time(at(10)))
 }
 
 fn condition(status: &RecruitmentDriveStatus, type_: ConditionType) -> Option<(&str, &str, &str)> {
@@ -145,9 +145,9 @@ fn a_port_that_refuses_is_not_ready_and_stalls_after_a_while() {
     let before = RecruitmentDriveStatus::default();
     let seen = seen(&[("backend", refused())]);
     let of = |seconds| {
-        let told = told(&drive, Some(&seen), &before, at(seconds));
-        assert!(told.gates);
-        told.condition.unwrap()
+        let reported = listeners::condition(&drive, Some(&seen), &before, at(seconds));
+        assert!(reported.gates);
+        reported.condition.unwrap()
     };
     let update = of(10);
     assert_eq!((update.status, update.unknown, update.stalls), (false, false, false));
@@ -179,14 +179,18 @@ fn ready_waits_for_the_first_check_and_for_no_answer_of_a_network() {
         (good(), "True", "PortsListening", false),
     ] {
         let seen = seen(&[("backend", known.clone())]);
-        assert_eq!(told(&drive, Some(&seen), &before, at(10)).gates, gates, "{known:?}");
+        assert_eq!(
+            listeners::condition(&drive, Some(&seen), &before, at(10)).gates,
+            gates,
+            "{known:?}"
+        );
         let shown = shown(&drive, Some(seen), &before);
         let listeners = condition(&shown, ConditionType::ListenersReady).unwrap();
         assert_eq!((listeners.0, listeners.1), (status, reason), "{known:?}");
     }
     let both = seen(&[("a", silent()), ("b", refused()), ("c", Known::Unchecked)]);
-    let told = told(&drive, Some(&both), &before, at(10));
-    assert_eq!(told.condition.unwrap().reason, Reason::PortNotListening);
+    let reported = listeners::condition(&drive, Some(&both), &before, at(10));
+    assert_eq!(reported.condition.unwrap().reason, Reason::PortNotListening);
     for nothing in [None, Some(seen(&[]))] {
         let shown = shown(&drive, nothing, &before);
         assert_eq!(condition(&shown, ConditionType::ListenersReady), None);

@@ -96,8 +96,8 @@ fn line_break(wanted: bool, indent: usize, yaml: &mut String) {
     }
 }
 
-/// Whether a text can be shown line by line. Blanks at its beginning would be taken for indentation, and
-/// more than one line feed at its end is easily lost.
+/// True if a text can be a YAML block. Blanks at its beginning would count as indentation, and more than one line feed
+/// at its end is easily lost.
 fn is_literal(text: &str) -> bool {
     text.contains('\n')
         && !text.starts_with(['\n', ' ', '\t'])
@@ -128,7 +128,7 @@ pub fn scalar(text: &str) -> String {
     quoted
 }
 
-/// Whether a text is an amount such as `20Gi`, `250m` or `25%`, which no version takes for a number.
+/// True for an amount such as `20Gi`, `250m` or `25%`, which no YAML version reads as a number.
 fn is_amount(text: &str) -> bool {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     !digits.is_empty()
@@ -138,8 +138,8 @@ fn is_amount(text: &str) -> bool {
             .is_some_and(|unit| matches!(unit, "m" | "%" | "Ki" | "Mi" | "Gi" | "Ti"))
 }
 
-/// Whether a text is one beyond doubt: it is an amount, or begins with a letter or '/', holds nothing that
-/// has a meaning in YAML, and is none of [`WORDS`].
+/// True if a text needs no quotes: it is an amount, or begins with a letter or '/', has no character with a meaning in
+/// YAML, and is none of [`WORDS`].
 fn is_plain(text: &str) -> bool {
     let ordinary = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '.' | '/' | '@' | '+' | '(' | ')' | ';' | '$' | '-' | ':')
@@ -154,7 +154,7 @@ fn is_plain(text: &str) -> bool {
         && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Whether a character is seen as it is by every reader. Some that are not ASCII end lines or are dropped.
+/// True if every YAML reader keeps the character. Some characters that are not ASCII end lines or are dropped.
 fn is_printable(c: char) -> bool {
     c == ' ' || c.is_ascii_graphic() || (!c.is_ascii() && c.is_alphanumeric())
 }

@@ -32,7 +32,7 @@ impl Planned {
         plan(&self.valid, &self.fetched)
     }
 
-    /// What is decided about the migration of the first service that has one.
+    /// The plan of the first migration.
     pub fn migration(&self) -> MigrationPlan {
         self.plan().migrations.remove(0)
     }

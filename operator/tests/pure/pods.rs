@@ -19,7 +19,7 @@ fn pauses(service: &str) -> Vec<Option<i64>> {
     containers(service).into_iter().map(pause).collect()
 }
 
-/// What is wrong with a service, in words.
+/// The problem of a service, as text.
 fn problems_of(service: &str) -> String {
     let drive = with_spec(&format!("services: [{{name: s, image: portal:1, {service}}}]"));
     let problems = validate(&drive, &Fetched::default(), &PlatformConfig::default()).unwrap_err();
@@ -72,9 +72,15 @@ fn a_pause_that_leaves_the_program_no_time_is_refused_with_the_next_step() {
         "preStopSleepSeconds: -1",
         "preStopSleepSeconds: 10, terminationGracePeriodSeconds: 10",
     ] {
-        let told = problems_of(asked);
-        assert!(told.contains("spec.services[0].preStopSleepSeconds"), "{asked}: {told}");
-        assert!(told.contains("raise terminationGracePeriodSeconds"), "{asked}: {told}");
+        let problems = problems_of(asked);
+        assert!(
+            problems.contains("spec.services[0].preStopSleepSeconds"),
+            "{asked}: {problems}"
+        );
+        assert!(
+            problems.contains("raise terminationGracePeriodSeconds"),
+            "{asked}: {problems}"
+        );
     }
 }
 
@@ -123,9 +129,9 @@ fn a_directory_that_no_container_can_start_in_is_refused() {
                 "spec.services[0].migrate.workingDir",
             ),
         ] {
-            let told = problems_of(&service);
-            assert!(told.contains(field), "{asked}: {told}");
-            assert!(told.contains("write it like /var/lib/ras"), "{asked}: {told}");
+            let problems = problems_of(&service);
+            assert!(problems.contains(field), "{asked}: {problems}");
+            assert!(problems.contains("write it like /var/lib/ras"), "{asked}: {problems}");
         }
     }
 }

@@ -42,7 +42,7 @@ fn trouble(service: &str, course: PodFailureKind) -> PodFailure {
     }
 }
 
-/// What status says of the services, and the finding on them.
+/// The status of the services, and their condition.
 fn services(
     drive: &RecruitmentDrive,
     observed: &Observed,
@@ -54,14 +54,11 @@ fn services(
     };
     let valid = valid(drive, &facts);
     let plan = valid.plan();
-    let verdict = ReconcileOutcome::Paused(Some(&plan));
+    let result = ReconcileOutcome::Paused(Some(&plan));
     let before = RecruitmentDriveStatus::default();
-    let shown = report::services::statuses(drive, observed, &verdict, &before, now);
+    let shown = report::services::statuses(drive, observed, &result, &before, now);
     let condition = report::services::condition(drive, &shown);
-    (
-        report::status(drive, observed, &verdict, &before, &Time(now)),
-        condition,
-    )
+    (report::status(drive, observed, &result, &before, &Time(now)), condition)
 }
 
 fn with(state: DeploymentState, pod_failures: Vec<PodFailure>) -> Observed {
@@ -207,7 +204,7 @@ fn a_roll_out_that_is_stuck_and_pods_that_are_refused_stall() {
     assert_eq!(observed.changes_at(&drive, None, at(0)), Some(at(30)));
 }
 
-/// What is reported of a database that was there, when its server is in this state.
+/// Conditions of a prepared database whose server is in this state.
 fn database(observed: &Observed, ready: bool, now: i64) -> (ConditionUpdate, DatabaseState) {
     let drive = drive(STANDALONE);
     let mut facts = Fetched {

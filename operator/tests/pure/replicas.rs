@@ -114,7 +114,7 @@ fn a_service_with_a_volume_that_one_pod_can_write_runs_as_one_and_stops_before_i
     assert!(built(&drive, &Fetched::default()).disruption_budgets.is_empty());
 }
 
-/// What becomes of the number of pods of a version whose successor's migration has not run.
+/// Replicas of a version whose successor waits for its migration.
 fn scaled(spec: &str, suspend: bool, live: &Fetched) -> Option<Scale> {
     let spec = spec.replace("image: portal:1", "image: portal:1, migrate: {command: [migrate]}");
     let mut drive = with_spec(&spec);

@@ -385,7 +385,7 @@ fn a_host_that_another_drive_has_is_refused_and_tells_no_more_than_is_needed() {
 #[test]
 fn a_secret_of_somebody_else_is_never_overwritten_with_a_certificate() {
     let fetched = Fetched {
-        certificate_unowned: Some("was made by somebody else".to_owned()),
+        certificate_unowned: Some("was not created by this operator".to_owned()),
         ..Fetched::default()
     };
     let platform = platform::PlatformConfig::default();

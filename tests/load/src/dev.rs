@@ -17,7 +17,7 @@ use ras_tests::{
 };
 use tokio::{process::Command, signal::unix::SignalKind, time::sleep};
 
-/// What the operator is built from, and what it is installed with.
+/// Sources of the operator, and the manifests it is installed with.
 const WATCHED: [&str; 3] = ["crds", "operator", "deploy/rbac"];
 const POLL: Duration = Duration::from_millis(500);
 /// Users' drives go here.

@@ -1,4 +1,4 @@
-//! `control-plane` runs a test control plane for whoever holds the other end of its stdin.
+//! `control-plane` runs a test control plane until its stdin is closed.
 //!
 //! When it is ready it prints one line of JSON ([`Description`](ras_tests::control_plane::Description)), then waits until stdin
 //! closes (which happens also when the other side is killed), or for SIGINT or SIGTERM; then it stops every program and removes
@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Not eprintln!, which panics when whoever started us is gone.
+            // Not eprintln!, which panics if the parent process has ended.
             let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
@@ -149,7 +149,7 @@ fn version(arguments: &Arguments) -> Result<KubernetesVersion, Error> {
     }
 }
 
-/// Writes a line for whoever started this.
+/// Writes a line for the parent process.
 fn say(line: &str) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")
@@ -165,7 +165,7 @@ async fn obey(control_plane: &mut ControlPlane, line: &str) -> Result<(), Error>
     control_plane.obey(&order).await
 }
 
-/// Returns when one of the programs has ended although nobody asked it to.
+/// Returns when one of the programs has ended unexpectedly.
 async fn death(control_plane: &mut ControlPlane) -> Error {
     loop {
         if let Err(error) = control_plane.check() {
@@ -190,7 +190,7 @@ async fn stop_requested(keep: bool, lines: mpsc::UnboundedSender<String>) -> Res
     }
 }
 
-/// Returns when Ctrl-C or SIGTERM asks for the end.
+/// Returns on Ctrl-C or SIGTERM.
 async fn signals() -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|error| io("listening for signals", &error));
     let mut interrupt = listen(SignalKind::interrupt())?;

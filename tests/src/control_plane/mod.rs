@@ -29,7 +29,7 @@ pub use self::{
     version::KubernetesVersion,
 };
 
-/// What a user of a control plane must know; the program `control-plane` prints it as one line of JSON.
+/// Addresses and files of a control plane. The program `control-plane` prints them as one line of JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
@@ -43,7 +43,7 @@ pub struct Description {
     pub audit_log: PathBuf,
     /// Everything that belongs to this control plane; the programs' logs are in `logs`.
     pub folder: PathBuf,
-    /// What the API server answers to `/version`, such as `v1.37.2`.
+    /// The API server's answer to `/version`, such as `v1.37.2`.
     pub kubernetes_version: String,
     /// The folder of programs it was started from, with a kubectl of the same version.
     pub tools: PathBuf,

@@ -66,8 +66,8 @@ pub(super) fn kube_apiserver(folder: &Path, ports: &Ports, certificates: &Certif
     arguments
 }
 
-/// Arguments of kube-controller-manager. Its controllers act as `ServiceAccounts` of their own, as in a real cluster, so
-/// that the audit log tells them apart.
+/// Arguments of kube-controller-manager. Each controller has its own `ServiceAccount`, as in a real cluster, so that
+/// the audit log distinguishes them.
 pub(super) fn kube_controller_manager(kubeconfig: &Path, certificates: &Certificates) -> Vec<String> {
     let file = |name: &str| certificates.path(name).display().to_string();
     vec![
@@ -88,7 +88,6 @@ pub(super) fn kube_controller_manager(kubeconfig: &Path, certificates: &Certific
     ]
 }
 
-/// Arguments of kube-scheduler.
 pub(super) fn kube_scheduler(kubeconfig: &Path) -> Vec<String> {
     vec![
         format!("--kubeconfig={}", kubeconfig.display()),

@@ -24,7 +24,7 @@ use crate::{
 const START_LIMIT: Duration = Duration::from_secs(90);
 /// Nothing here is worth an orderly shutdown that takes long.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
-/// How often a start is tried again because somebody else took one of its ports.
+/// Retries of a start because another process took one of its ports.
 const ATTEMPTS: usize = 3;
 
 /// Who plays the kubelets.
@@ -49,7 +49,6 @@ impl Nodes {
 /// How to start a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which Kubernetes.
     pub version: KubernetesVersion,
     /// Who plays the kubelets.
     pub nodes: Nodes,
@@ -155,7 +154,7 @@ impl ControlPlane {
                 node::start(site, tools, &users, &authority, &client, &mut this.programs).await
             }
         };
-        // Whoever has died is the reason for whatever did not happen.
+        // A program that has ended is the cause of every other failure.
         this.check()?;
         working?;
         let version = client
@@ -197,13 +196,13 @@ impl ControlPlane {
         }
     }
 
-    /// An error if one of the programs has ended although nobody wanted it to.
+    /// Returns an error if one of the programs has ended unexpectedly.
     pub fn check(&mut self) -> Result<(), Error> {
         let wanted = self.programs.iter_mut().filter(|one| !self.down.contains(one.name()));
         wanted.into_iter().try_for_each(ProcessGuard::check_running)
     }
 
-    /// Does to one of the programs what a fault would do to it, or mends that.
+    /// Injects a fault into one of the programs, or ends the fault.
     pub async fn obey(&mut self, order: &Order) -> Result<(), Error> {
         let Some(program) = self.programs.iter_mut().find(|one| one.name() == order.program) else {
             let names: Vec<&str> = self.programs.iter().map(ProcessGuard::name).collect();
@@ -230,7 +229,6 @@ impl ControlPlane {
         }
     }
 
-    /// What its users must know.
     pub fn description(&self) -> &Description {
         &self.description
     }
@@ -297,7 +295,7 @@ fn stages(folder: &Path, changed: &Path) -> Result<Vec<String>, Error> {
     Ok(stages)
 }
 
-/// Writes a stage anew that leaves pods alone that prepare databases.
+/// Replaces a kwok stage by one that ignores pods that prepare databases.
 fn without_preparation(stage: &Path, to: &Path) -> Result<PathBuf, Error> {
     let text = fs::read_to_string(stage).map_err(Error::io(format!("reading {}", stage.display())))?;
     let mut stage: Value = serde_yaml::from_str(&text).map_err(Error::unreadable(stage.display().to_string()))?;

@@ -15,12 +15,12 @@ impl Tools {
         Self::find_folder(version.minor())
     }
 
-    /// What `tests/real-node/build.sh` made.
+    /// Programs built by `tests/real-node/build.sh`.
     pub fn real_node() -> Result<Self, Error> {
         Self::find_folder("real-node")
     }
 
-    /// What `tests/object-stores/build.sh` made.
+    /// Programs built by `tests/object-stores/build.sh`.
     pub fn object_stores() -> Result<Self, Error> {
         Self::find_folder("object-stores")
     }
@@ -54,7 +54,6 @@ impl Tools {
         }
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

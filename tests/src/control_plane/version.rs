@@ -13,7 +13,7 @@ pub struct KubernetesVersion {
 }
 
 impl KubernetesVersion {
-    /// What runs when nobody asks for a version.
+    /// The default version.
     pub const NEWEST: Self = Self {
         minor: "1.37",
         full: "1.37.2",

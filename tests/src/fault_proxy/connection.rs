@@ -12,26 +12,25 @@ use tokio::{
     },
 };
 
-use super::{Fault, State, fault, message::Message};
+use super::{Fault, FaultProxyState, fault, message::Message};
 
 type Reader = BufReader<OwnedReadHalf>;
 type Writer = BufWriter<OwnedWriteHalf>;
 
-/// What becomes of the connection after a request.
 enum Next {
     Another,
     Close,
 }
 
 /// Serves one client until either side closes. An error of the network ends it, which is all the client would see.
-pub(super) async fn serve(client: TcpStream, state: Arc<State>) {
+pub(super) async fn serve(client: TcpStream, state: Arc<FaultProxyState>) {
     let _ = client.set_nodelay(true);
     let (read, write) = client.into_split();
     let (mut reader, mut writer) = (BufReader::new(read), BufWriter::new(write));
     while let Ok(Next::Another) = serve_one(&mut reader, &mut writer, &state).await {}
 }
 
-async fn serve_one(reader: &mut Reader, writer: &mut Writer, state: &State) -> io::Result<Next> {
+async fn serve_one(reader: &mut Reader, writer: &mut Writer, state: &FaultProxyState) -> io::Result<Next> {
     let request = Message::request(reader, async || send(writer, b"HTTP/1.1 100 Continue\r\n\r\n").await).await?;
     let Some(request) = request else {
         return Ok(Next::Close);
@@ -112,7 +111,7 @@ async fn serve_one(reader: &mut Reader, writer: &mut Writer, state: &State) -> i
 struct Exchange<'connection> {
     number: usize,
     request: &'connection Message,
-    state: &'connection State,
+    state: &'connection FaultProxyState,
 }
 
 impl Exchange<'_> {

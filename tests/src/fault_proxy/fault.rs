@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::ProxiedRequest;
 
-/// What goes wrong with a request.
+/// A fault of one request.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// The connection is closed before the request reaches the server.
@@ -11,8 +11,8 @@ pub enum Fault {
     CutAfter,
     /// The request reaches the server after this time.
     Delay(Duration),
-    /// The proxy answers itself with this status, S3 error code and message. `Answer(503, "SlowDown", …)` is how S3 asks
-    /// for fewer requests. The request does not reach the server.
+    /// The proxy answers with this status, S3 error code and message. `Answer(503, "SlowDown", …)` is how S3 throttles.
+    /// The request does not reach the server.
     Answer(u16, &'static str, &'static str),
     /// The request reaches the server, and half of its answer the client: of the body, or of the head when there is none.
     HalfAnswer,
@@ -25,15 +25,14 @@ pub enum Fault {
     /// No answer until [`FaultProxy::heal`](super::FaultProxy::heal); then the request reaches the server, if the client
     /// still waits.
     Hang,
-    /// The request is answered, and then the server's side of the connection closes without a word while the client's is
-    /// left open: what is sent over it later is read by nobody.
+    /// The request is answered. Then the server's side of the connection closes silently while the client's stays open:
+    /// later requests on it are lost.
     HalfClosed,
 }
 
 /// Which requests a fault is for.
 #[derive(Clone)]
 pub enum Match {
-    /// All.
     Every,
     /// The n-th from now on, counted from 1.
     Nth(usize),
@@ -84,7 +83,7 @@ impl Rule {
         }
     }
 
-    /// Whether it is for this request. Asked of each request once, because it counts them.
+    /// True if the fault applies to this request. Call it once for each request, because it counts.
     pub(super) fn is_for(&mut self, request: &ProxiedRequest) -> bool {
         self.seen += 1;
         self.left > 0

@@ -9,7 +9,7 @@ const LONGEST_HEAD: usize = 256 * 1024;
 pub(super) struct Message {
     pub(super) head: Vec<u8>,
     pub(super) body: Vec<u8>,
-    /// Whether the connection ends with it.
+    /// The connection ends after it.
     pub(super) is_last: bool,
 }
 
@@ -75,7 +75,6 @@ impl Message {
         status(&String::from_utf8_lossy(&self.head))
     }
 
-    /// All of it.
     pub(super) fn bytes(&self) -> Vec<u8> {
         [self.head.as_slice(), self.body.as_slice()].concat()
     }

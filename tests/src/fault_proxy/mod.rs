@@ -29,13 +29,12 @@ pub struct ProxiedRequest {
     pub method: String,
     /// Path and query, as sent.
     pub target: String,
-    /// Whether it was sent on to the server.
+    /// It was forwarded to the server.
     pub reached: bool,
-    /// What the client was answered; nothing when it was answered nothing whole.
+    /// Status of the answer. Absent: the client got no complete answer.
     pub status: Option<u16>,
-    /// Whether it hangs now, by [`Fault::Hang`].
+    /// It hangs now, by [`Fault::Hang`].
     pub hangs: bool,
-    /// When it came.
     pub at: Instant,
 }
 
@@ -49,16 +48,16 @@ impl ProxiedRequest {
 /// A proxy on a port of its own. It lives as long as this value and the tokio runtime that started it.
 pub struct FaultProxy {
     address: SocketAddr,
-    state: Arc<State>,
+    state: Arc<FaultProxyState>,
     listening: Option<JoinHandle<()>>,
 }
 
 impl FaultProxy {
-    /// Starts one before a server that speaks plain HTTP.
+    /// Starts a proxy in front of a plain HTTP server.
     pub async fn start(upstream: SocketAddr) -> Result<Self, Error> {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr().map_err(Error::io("reading a port"))?;
-        let state = Arc::new(State::new(upstream));
+        let state = Arc::new(FaultProxyState::new(upstream));
         let listening = Some(tokio::spawn(accept(listener, state.clone())));
         Ok(Self {
             address,
@@ -132,7 +131,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Takes connections until it is aborted, which also ends those it has taken.
-async fn accept(listener: TcpListener, state: Arc<State>) {
+async fn accept(listener: TcpListener, state: Arc<FaultProxyState>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -147,15 +146,14 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-/// What a proxy's connections share.
-struct State {
+struct FaultProxyState {
     upstream: SocketAddr,
     rules: Mutex<Vec<Rule>>,
     requests: Mutex<Vec<ProxiedRequest>>,
     healed: watch::Sender<usize>,
 }
 
-impl State {
+impl FaultProxyState {
     fn new(upstream: SocketAddr) -> Self {
         Self {
             upstream,

@@ -43,7 +43,7 @@ impl Layer {
         self.add(Path::new(path), Entry::Link { target });
     }
 
-    /// What a link leads to, not the link.
+    /// Adds the target of a link, not the link.
     pub(super) fn file(&mut self, path: &str, from: &Path) -> Result<(), Error> {
         let metadata = fs::metadata(from).map_err(Error::io(format!("reading {}", from.display())))?;
         let entry = Entry::File {

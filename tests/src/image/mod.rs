@@ -37,7 +37,8 @@ impl Image {
         }
     }
 
-    /// One image is whole, and the next one, which has the same files and what else is not said anew, comes into the same archive.
+    /// Completes one image and begins the next one in the same archive. It has the same files and settings until they
+    /// are changed.
     #[must_use]
     pub fn and(mut self, name: &str) -> Self {
         let whole = std::mem::replace(&mut self.name, name.to_owned());
@@ -66,7 +67,6 @@ impl Image {
         self
     }
 
-    /// A symbolic link.
     #[must_use]
     pub fn link(mut self, path: &str, target: &str) -> Self {
         self.layer.link(path, target);
@@ -94,13 +94,12 @@ impl Image {
         Ok(self)
     }
 
-    /// What runs in it.
     #[must_use]
     pub fn entrypoint(self, words: &[&str]) -> Self {
         self.set("Entrypoint", json!(words))
     }
 
-    /// What runs in it when a pod says nothing else; the entrypoint's arguments where there is one.
+    /// The default command, or the arguments of the entrypoint if there is one.
     #[must_use]
     pub fn command(self, words: &[&str]) -> Self {
         self.set("Cmd", json!(words))

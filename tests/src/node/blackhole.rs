@@ -1,5 +1,4 @@
-//! Connections that die without a word, as those to a machine that loses its power: nobody closes them, and nothing that is
-//! sent arrives.
+//! Connections that die silently, as if the other machine lost power: they are never closed, and no packet arrives.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -20,11 +19,10 @@ const PORTS: usize = 15;
 
 /// Connections of one pod that are dead. New ones are not.
 pub struct Blackhole {
-    /// What the network of the node is reached by.
+    /// The interface to the network of the node.
     network: String,
     /// Chain and match of each rule.
     rules: Vec<Vec<String>>,
-    /// How many connections.
     pub connections: usize,
 }
 
@@ -63,7 +61,7 @@ impl Blackhole {
         Ok(this)
     }
 
-    /// Ends it, for whoever uses the same ports later.
+    /// Ends it, so that the ports can be used again.
     pub async fn end(self) -> Result<(), Error> {
         for rule in &self.rules {
             self.change("-D", rule).await?;
@@ -111,7 +109,7 @@ fn network_of(folder: &Path) -> Result<String, Error> {
     let argument = format!("--sandbox={}", folder.display());
     let entries = fs::read_dir("/proc").map_err(Error::io("reading /proc"))?;
     for entry in entries.filter_map(Result::ok) {
-        // Whoever ends meanwhile is not it.
+        // A process that ends meanwhile is not counted.
         let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let mut arguments = command.split(|byte| *byte == 0);
         if arguments

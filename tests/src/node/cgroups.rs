@@ -10,8 +10,8 @@ const MOUNT: &str = "/sys/fs/cgroup";
 /// Processes leave their cgroup a moment after they are gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The folders in which a branch has to be made: the hierarchy of version 2; or each of version 1, with that of version 2 beside
-/// them, which systemd has and runc uses too.
+/// The directories in which a cgroup has to be created: the hierarchy of version 2; or each of version 1 and that of
+/// version 2, which systemd mounts and runc uses too.
 pub(super) fn roots() -> Vec<PathBuf> {
     let mount = Path::new(MOUNT);
     if mount.join("cgroup.controllers").is_file() {
@@ -40,7 +40,7 @@ pub(super) fn create(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the branch `name` and all below it; whoever was in it must have ended.
+/// Removes the cgroup `name` and all below it. Its processes must have ended.
 pub(super) fn remove(name: &str) -> Result<(), Error> {
     let started = Instant::now();
     for root in roots() {

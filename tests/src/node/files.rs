@@ -21,7 +21,7 @@ pub(super) fn write(site: &Site, certificate_authority: &Path) -> Result<(), Err
     text(site, "cni/10-bridge.conflist", &network(site).to_string())?;
     text(site, "kubelet.json", &kubelet(site, certificate_authority).to_string())?;
     text(site, "Corefile", &dns(site))?;
-    // Pods are told of the cluster's DNS server and of nothing that this machine knows.
+    // Pods use the cluster's DNS server, and none of this machine.
     text(site, "resolv.conf", "")
 }
 

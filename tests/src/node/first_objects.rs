@@ -12,7 +12,7 @@ const VOLUMES: usize = 48;
 /// The class of all volumes.
 const CLASS: &str = "folder";
 
-/// What the DNS server may read, as a cluster made by kubeadm has it.
+/// Permissions of the DNS server, as in a cluster made by kubeadm.
 const DNS_RIGHTS: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -57,7 +57,7 @@ pub(super) async fn create(client: &Client, site: &Site) -> Result<(), Error> {
             "metadata": {"name": name},
             "spec": {
                 "accessModes": ["ReadWriteOnce"],
-                // Nobody measures it.
+                // It is not measured.
                 "capacity": {"storage": "1Ti"},
                 "local": {"path": path},
                 "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [

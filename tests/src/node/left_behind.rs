@@ -3,11 +3,11 @@ use std::{fs, net::Ipv4Addr, path::Path};
 use super::{cgroups, sandbox};
 use crate::control_plane::Description;
 
-/// What is still on this machine of a cluster with a real node that was stopped: each a sentence with its name. Nothing should
-/// be: the sandbox's documentation says why.
+/// Everything on this machine that a stopped cluster with a real node left behind, one sentence each. There should be
+/// nothing: see the documentation of the sandbox.
 pub fn left_behind(cluster: &Description) -> Vec<String> {
     let mut found = of_folder(&cluster.folder);
-    // `https://ADDRESS:PORT`, and the address tells the name of the cable.
+    // `https://ADDRESS:PORT`. The name of the veth pair follows from the address.
     let host = cluster.server.trim_start_matches("https://").split(':').next();
     let cable = host
         .and_then(|host| host.parse::<Ipv4Addr>().ok())
@@ -20,8 +20,8 @@ pub fn left_behind(cluster: &Description) -> Vec<String> {
     found
 }
 
-/// What has to do with a folder. Its name is also that of the branch of cgroups, and all who run in there are called by it in
-/// some way: programs of the node by their arguments, programs in pods by their cgroup.
+/// Processes, mounts and cgroups of a folder. The folder's name is also that of the cgroup; programs of the node have
+/// it in their arguments, and containers in their cgroup.
 fn of_folder(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     if folder.exists() {
@@ -54,7 +54,7 @@ fn processes(name: &str) -> Vec<String> {
         if number.parse::<u32>().is_err() || number == std::process::id().to_string() {
             continue;
         }
-        // Whoever ends meanwhile is not left.
+        // A process that ends meanwhile is not counted.
         let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
         let group = fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();

@@ -17,7 +17,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Says that somebody lives in `folder`.
+    /// Marks `folder` as used by a running supervisor.
     pub(super) fn share(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(LOCK);
         let locking = || format!("locking {}", path.display());

@@ -30,7 +30,7 @@ pub fn cannot_run_a_node() -> Option<String> {
     None
 }
 
-/// What has to be installed before a node can run, as a sentence.
+/// Packages that a node needs and this machine lacks, as a sentence.
 pub(super) fn not_installed() -> Option<String> {
     let folders: Vec<_> = env::var_os("PATH")
         .map(|path| env::split_paths(&path).collect())

@@ -1,9 +1,10 @@
-//! This machine as a node on which pods really run: kubelet, kube-proxy, containerd, runc and `CoreDNS` beside a control plane.
+//! This machine as a node on which pods really run: kubelet, kube-proxy, containerd, runc and `CoreDNS` next to a
+//! control plane.
 //!
 //! # Why it is built this way
 //!
-//! A node changes a machine in a hundred places: mounts, bridges, packet filter chains, `/run`, `/var/lib`, processes that
-//! belong to nobody. So the whole cluster, control plane included, lives in an [`NodeSandbox`] of namespaces of its own:
+//! A node changes a machine in many places: mounts, bridges, packet filter chains, `/run`, `/var/lib`, orphaned
+//! processes. So the whole cluster, with its control plane, runs in the namespaces of a [`NodeSandbox`]:
 //!
 //! - **Processes**: when the sandbox's first process ends, the kernel ends every other one in it, whoever started it.
 //! - **Mounts** and **network**: bridge, addresses, `iptables` chains and overlay mounts exist in there alone, and go with the
@@ -14,8 +15,8 @@
 //! - One cable (a veth pair in 198.18.0.0/15, the range for tests of networks) leads to the machine, and there is **no route
 //!   out**: no pod can reach anything beyond this machine, and no test depends on the internet.
 //!
-//! What no namespace holds is one folder and a branch in each cgroup hierarchy, both of one name. They are removed at the end,
-//! and the next start removes those of a supervisor that was killed before it could (a lock tells the dead from the living).
+//! Outside of namespaces there are one directory and one cgroup in each hierarchy, with the same name. They are removed
+//! at the end. The next start removes those of a supervisor that was killed; a lock shows which supervisors still run.
 //!
 //! Two things are simpler than in a cluster from a cloud: `NetworkPolicy` is not enforced (the bridge plugin knows none), and
 //! volumes are folders that exist before they are claimed.

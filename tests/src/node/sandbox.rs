@@ -16,12 +16,11 @@ use super::{
 use crate::Error;
 
 const SCRIPT: &str = include_str!("sandbox.sh");
-/// The range for tests of networks (RFC 2544), which nobody else uses: 198.18.0.0/15.
+/// The range for network benchmarks (RFC 2544), which is otherwise unused: 198.18.0.0/15.
 const RANGE: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 /// It is cut into networks of four addresses: one for the machine and one for the node are enough.
 const NETWORKS: u32 = 1 << 15;
-/// A network namespace is taken apart a moment after its last process.
-/// How long the kernel usually needs, at most, to take a network down that nobody is in.
+/// The kernel removes a network namespace a moment after its last process. The longest usual time for that.
 const LINGERS: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -99,7 +98,6 @@ impl NodeSandbox {
         Ok(this)
     }
 
-    /// What the program inside has to know.
     pub fn site(&self) -> Site {
         Site {
             folder: self.folder.clone(),
@@ -131,12 +129,13 @@ impl NodeSandbox {
         let cable = Path::new("/sys/class/net").join(self.network.cable());
         let name = self.site().cgroup();
         loop {
-            // Whoever is just being ended may still write a file.
+            // A process that is being killed may still write a file.
             let removed = leftovers::remove_one(&self.folder, &name);
             if removed.is_ok() && !cable.exists() {
                 return Ok(());
             }
-            // A connection whose other side died without a word keeps the network for minutes, but nobody needs its cable.
+            // A connection whose other side died silently keeps the network namespace for minutes, but its veth pair is
+            // no longer needed.
             if started.elapsed() > LINGERS {
                 let _ = Command::new("ip")
                     .args(["link", "delete", "dev", &self.network.cable()])

@@ -31,7 +31,6 @@ impl Site {
         self.path(name).display().to_string()
     }
 
-    /// Where containerd listens.
     pub(super) fn containerd(&self) -> PathBuf {
         socket_in(&self.folder)
     }

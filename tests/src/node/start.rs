@@ -27,7 +27,8 @@ pub(crate) struct Users {
     pub(crate) kube_proxy: PathBuf,
 }
 
-/// Starts the node's programs beside a control plane that is ready, adds them to `running`, and returns when the node is Ready.
+/// Starts the node's programs for a control plane that is ready, adds them to `running`, and returns when the node is
+/// Ready.
 pub(crate) async fn start(
     site: &Site,
     tools: &Tools,

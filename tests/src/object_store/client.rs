@@ -22,7 +22,7 @@ impl ObjectStore {
         self.client_as(self.access_key(), self.secret_key())
     }
 
-    /// A client of somebody else, such as a restricted user.
+    /// A client with other credentials, such as those of a restricted user.
     pub fn client_as(&self, access_key: &str, secret_key: &str) -> Client {
         self.client_at(self.endpoint(), access_key, secret_key)
     }
@@ -49,7 +49,7 @@ impl ObjectStore {
             .force_path_style(true)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            // Garage and older servers refuse the checksums that the SDK would add by itself.
+            // Garage and older servers refuse the checksums that the SDK adds by default.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();

@@ -14,7 +14,6 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Minio, Self::Versitygw, Self::Garage, Self::Moto];
 
     /// The name of its program, which is also good in a bucket's or a namespace's name.

@@ -13,7 +13,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 const ALL_RIGHTS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 impl ObjectStore {
-    /// Makes a user with all rights, and from then on lets nobody else in. Until then moto takes any credentials.
+    /// Creates a user with all permissions, and then enforces authentication. Before that, moto accepts any
+    /// credentials.
     pub(super) async fn enforce(&self) -> Result<(String, String), Error> {
         self.moto_user(ALL_RIGHTS).await
     }
@@ -73,8 +74,7 @@ impl ObjectStore {
         self.post("iam", "/", headers, &body).await
     }
 
-    /// moto tells services apart by the scope of the signature; what the signature is does not matter while none is
-    /// checked.
+    /// moto distinguishes services by the scope of the signature. The signature itself is not checked yet.
     async fn post(&self, service: &str, path: &str, headers: &str, body: &str) -> Result<String, Error> {
         let request = format!(
             // HTTP/1.0, so that the server closes after the body.

@@ -23,14 +23,13 @@ impl StoreOptions {
         }
     }
 
-    /// In another region.
     #[must_use]
     pub fn region(mut self, region: &str) -> Self {
         region.clone_into(&mut self.region);
         self
     }
 
-    /// Over TLS alone, with a certificate of an authority that nobody else trusts. For `MinIO` and versitygw.
+    /// Over TLS only, with a certificate of a private CA. For `MinIO` and versitygw.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;

@@ -10,7 +10,7 @@ use crate::{Error, control_plane::Tools};
 /// The name of the only key there is when `MinIO` is started with one.
 pub(super) const MINIO_KEY: &str = "ras-key";
 
-/// What stays the same when a store is started again.
+/// Paths and ports that stay the same when a store is restarted.
 pub(super) struct Site {
     pub(super) options: StoreOptions,
     pub(super) folder: PathBuf,
@@ -154,7 +154,7 @@ impl Site {
     }
 }
 
-/// What a store needs besides its port and its credentials, made once.
+/// A secret that a store needs besides its port and its credentials, generated once.
 pub(super) fn inner_secret() -> Result<String, Error> {
     secret::random::<32>()
 }

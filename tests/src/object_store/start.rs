@@ -21,12 +21,12 @@ use crate::{
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Nothing here is worth an orderly shutdown that takes long.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How often a start is tried again because somebody else took its port.
+/// Retries of a start because another process took its port.
 const ATTEMPTS: usize = 3;
 
 /// A running S3 server. It ends, and its folder goes, when this is dropped or the test process dies.
 pub struct ObjectStore {
-    // Before the folder, so that nobody writes into it any more when it is removed.
+    // Before the directory, so that no process writes into it while it is removed.
     process: ProcessGuard,
     tools: Tools,
     pub(super) site: Site,
@@ -95,7 +95,7 @@ impl ObjectStore {
         Ok(this)
     }
 
-    /// Waits until it serves somebody who has all rights.
+    /// Waits until it serves a user with all permissions.
     async fn ready(&mut self) -> Result<(), Error> {
         let started = Instant::now();
         let client = self.client();
@@ -133,7 +133,6 @@ impl ObjectStore {
         self.site.port
     }
 
-    /// Its region.
     pub fn region(&self) -> &str {
         &self.site.options.region
     }
@@ -159,7 +158,7 @@ impl ObjectStore {
         self.site.data()
     }
 
-    /// What it wrote since it was last started.
+    /// Its log since the last start.
     pub fn log(&self) -> String {
         self.process.log()
     }

@@ -6,8 +6,8 @@ use super::{ObjectStore, StoreKind, programs::MINIO_KEY, secret};
 use crate::Error;
 
 impl ObjectStore {
-    /// An access key and a secret key of a new user, who may do what an IAM policy (JSON) allows and nothing else. For
-    /// `MinIO`, and for moto when it enforces; moto checks nobody for a moment meanwhile.
+    /// Creates a user with only the permissions of an IAM policy (JSON), and returns its access key and secret key. For
+    /// `MinIO`, and for moto when it enforces; moto checks no request while the user is created.
     pub async fn restricted_user(&self, policy: &str) -> Result<(String, String), Error> {
         let _alone = self.making_users.lock().await;
         match self.kind() {

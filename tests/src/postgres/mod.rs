@@ -1,7 +1,8 @@
 //! Real PostgreSQL servers on this machine, from Debian's package `postgresql`.
 //!
-//! Each runs under a [`ProcessGuard`](crate::ProcessGuard), on a free port of 127.0.0.1, in a temporary folder that goes when it goes. PostgreSQL
-//! refuses to run as root: where the tests do, the server runs as the user `postgres` (or `nobody`).
+//! Each runs under a [`ProcessGuard`](crate::ProcessGuard), on a free port of 127.0.0.1, in a temporary directory that
+//! is removed at its end. PostgreSQL refuses to run as root: if the tests run as root, the server runs as the user
+//! `postgres` (or `nobody`).
 //!
 //! A server has two superusers: [`WATCHER`], by whom tests look at it and who always gets in without TLS, and [`ADMIN`],
 //! whom the program under test connects as.

@@ -1,12 +1,12 @@
-/// How a server speaks TLS.
+/// TLS of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ServerTls {
-    /// Not at all, as Debian's does that nobody set up.
+    /// No TLS, as Debian's default without setup.
     #[default]
     Off,
-    /// With whoever asks.
+    /// Optional for clients.
     On,
-    /// It lets nobody in without, as RDS does from PostgreSQL 15 on.
+    /// Required, as on RDS from PostgreSQL 15 on.
     Required,
 }
 

@@ -18,13 +18,13 @@ pub const REPORT_LIMIT: usize = 4096;
 /// More than any run needs that does not hang.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// What a Job's pod has mounted, and the program in it.
+/// The mounts of a Job's pod, and its program.
 pub struct Preparation {
     folder: TempDir,
     patience: u16,
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Prepared {
     /// The exit code; absent when it was killed.
@@ -33,7 +33,6 @@ pub struct Prepared {
     pub report: Value,
     /// The termination message itself.
     pub message: String,
-    /// What it logged.
     pub log: String,
 }
 
@@ -50,7 +49,7 @@ impl Preparation {
             ("port", &server.port().to_string()),
             ("username", ADMIN),
             ("password", server.password()),
-            // Many servers of the tests speak no TLS, and the default is to verify the certificate.
+            // Many servers of the tests have no TLS, and the default verifies the certificate.
             ("sslmode", "prefer"),
         ] {
             this.admin(key, value)?;
@@ -58,7 +57,6 @@ impl Preparation {
         Ok(this)
     }
 
-    /// Mounts another request.
     pub fn request(&self, request: &str) -> Result<(), Error> {
         self.write(Path::new("request.yaml"), request)
     }
@@ -143,12 +141,10 @@ impl Preparation {
 }
 
 impl Prepared {
-    /// Whether all is as asked.
     pub fn is_done(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// What it says it did.
     pub fn done(&self) -> Vec<String> {
         let done = self.report.get("done").and_then(Value::as_array);
         done.into_iter()

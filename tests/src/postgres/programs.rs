@@ -49,7 +49,6 @@ impl Programs {
         Ok(Self { folder: newest, user })
     }
 
-    /// The major version.
     pub(super) fn major(&self) -> u32 {
         major(&self.folder)
     }

@@ -22,12 +22,12 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 /// A server that does not start at all ends in less than this.
 const REFUSES_WITHIN: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
-/// How often a start is tried again because somebody else took its port.
+/// Retries of a start because another process took its port.
 const ATTEMPTS: usize = 3;
 
 /// A running server. It ends, and its folder goes, when this is dropped or the test process dies.
 pub struct PostgresServer {
-    // Before the folder, so that nobody writes into it any more when it is removed.
+    // Before the directory, so that no process writes into it while it is removed.
     process: ProcessGuard,
     programs: Programs,
     options: PostgresOptions,
@@ -96,7 +96,6 @@ impl PostgresServer {
         }
     }
 
-    /// Major version.
     pub fn major(&self) -> u32 {
         self.programs.major()
     }
@@ -149,8 +148,7 @@ impl PostgresServer {
         Ok(())
     }
 
-    /// What PostgreSQL's own client says when it connects with these parameters of libpq, as the superuser [`ADMIN`].
-    /// Nothing: it connects.
+    /// The error of `psql` with these parameters of libpq, as the superuser [`ADMIN`]. Absent: it connects.
     pub async fn refusal_of_psql(&self, parameters: &[(&str, &str)]) -> Result<Option<String>, Error> {
         let port = self.port.to_string();
         let own = [
@@ -167,7 +165,7 @@ impl PostgresServer {
             .args(["--no-psqlrc", "--command=SELECT 1"])
             .arg(quoted.collect::<Vec<_>>().join(" "))
             .env_clear()
-            // Certificates of whoever runs the tests are not looked for.
+            // Certificates of the user who runs the tests are not used.
             .env("HOME", "/nonexistent")
             .output()
             .await
@@ -175,7 +173,7 @@ impl PostgresServer {
         Ok((!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
-    /// What it wrote since it was last started: with every statement.
+    /// Its log since the last start, with every statement.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -204,7 +202,7 @@ impl PostgresServer {
         client.batch_execute(statements).await.map_err(said)
     }
 
-    /// What a query of the watcher's gives: the first column, as text.
+    /// Runs a query as the watcher and returns the first column, as text.
     pub async fn column(&self, database: &str, query: &str) -> Result<Vec<String>, Error> {
         let said = |error: tokio_postgres::Error| Error::Postgres(format!("{query}: {error:?}"));
         let client = self.connect(WATCHER, &self.password, database).await.map_err(said)?;
@@ -248,7 +246,8 @@ impl PostgresServer {
             if self.process.wait(REFUSES_WITHIN).await?.is_none() {
                 return Ok(());
             }
-            // Of a server that was killed some programs may live for a moment, and the next one refuses to run beside them.
+            // Some processes of a killed server may live for a moment, and the next server refuses to start until they
+            // have ended.
             if started.elapsed() > STOP_PATIENCE {
                 return Err(Error::Postgres(format!("it does not start again: {}", self.log())));
             }

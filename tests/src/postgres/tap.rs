@@ -22,7 +22,7 @@ pub enum Cut {
     Never,
     /// Before the statement of this number (from 1 on): the server does not see it.
     Before(usize),
-    /// After it: the server takes the statement, and nobody learns of it.
+    /// After it: the server executes the statement, and the answer is lost.
     After(usize),
 }
 
@@ -135,7 +135,7 @@ async fn until_closed(mut client: OwnedReadHalf) -> std::io::Result<()> {
     client.read_to_end(&mut Vec::new()).await.map(drop)
 }
 
-/// What begins a session and what only looks do not count.
+/// Statements that begin a session or only read do not count.
 fn changes(statement: &[u8]) -> bool {
     !statement.starts_with(b"SET search_path = pg_catalog") && !statement.starts_with(b"SELECT")
 }

@@ -17,7 +17,7 @@ use crate::{
         EVERY_CHILD, api, at_rest, counts_past, env_with_every_child, failed, kinds, make_every_child, meddle,
         reconciles, versions,
     },
-    seen::{asked, because, kubectl, mark},
+    seen::{IMAGE, asked, because, kubectl, mark},
 };
 
 /// The promise is that nothing happens, so there is nothing to wait for but the time itself.
@@ -123,7 +123,7 @@ async fn what_drifted_while_the_operator_was_down_is_put_back_when_it_starts() -
         api(&test_env, Kind::Service),
         api(&test_env, Kind::ConfigMap),
     );
-    let image = "/spec/template/spec/containers/0/image";
+    let image = IMAGE;
     meddle(&deployments, "season-worker", |object| {
         object["spec"]["template"]["spec"]["containers"][0]["image"] = json!("evil:1");
     })

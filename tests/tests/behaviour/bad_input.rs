@@ -7,11 +7,9 @@ use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
 use crate::seen::{
-    COLLECTED, asked, because, because_with, becomes, becomes_within, kubectl, look, mark, next_second, of_deployment,
-    writes_children,
+    COLLECTED, IMAGE, asked, because, because_with, becomes, becomes_within, kubectl, look, mark, next_second,
+    of_deployment, writes_children,
 };
-
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 const GOOD: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -60,7 +58,11 @@ async fn all_problems_are_told_at_once_and_what_runs_goes_on() -> Result<(), Err
     ] {
         assert!(condition.message.contains(field), "{field}: {}", condition.message);
     }
-    assert!(condition.message.contains("goes on running"), "{}", condition.message);
+    assert!(
+        condition.message.contains("Running workloads are not changed"),
+        "{}",
+        condition.message
+    );
     assert_eq!(
         because(&test_env, "spring", ConditionType::Ready, Reason::InvalidSpec)
             .await?
@@ -116,7 +118,7 @@ async fn a_drive_that_is_too_large_is_reported_and_harms_no_other() -> Result<()
     for words in [
         "spec: is larger than 256 KiB",
         "split the drive",
-        "what runs goes on running",
+        "running workloads are not changed",
     ] {
         assert!(message.contains(words), "{message}");
     }

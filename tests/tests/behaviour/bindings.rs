@@ -5,9 +5,7 @@ use ras_crds::{ConditionType, Reason};
 use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 
 use crate::children::at_rest;
-use crate::seen::{asked, because, because_with, changes, kubectl, look, mark, next_second, of_deployment};
-
-const TEMPLATE: &str = "/spec/template";
+use crate::seen::{TEMPLATE, asked, because, because_with, changes, kubectl, look, mark, next_second, of_deployment};
 
 const BOUND: &str = "
 apiVersion: ras.dev/v1alpha1

@@ -55,7 +55,7 @@ async fn database_ready(test_env: &TestEnv, reason: Reason, words: &[&str]) -> R
     because_with(test_env, "spring", ConditionType::DatabaseReady, reason, words).await
 }
 
-/// What the Cluster is like, once `wanted` is so.
+/// Waits until `wanted` holds, and returns the `Cluster`.
 async fn cluster(
     test_env: &TestEnv,
     what: &str,
@@ -154,12 +154,7 @@ async fn servers_are_asked_of_cloud_native_pg_and_what_it_says_is_told() -> Resu
 
     test_env.cluster.install(ForeignProject::CloudNativePG).await?;
     let made = cluster(&test_env, "the Cluster to be made", |_| true).await?;
-    database_ready(
-        &test_env,
-        Reason::DatabasePending,
-        &[CLUSTER, "has not said anything yet"],
-    )
-    .await?;
+    database_ready(&test_env, Reason::DatabasePending, &[CLUSTER, "has not reported yet"]).await?;
     assert_eq!(
         made.metadata.owner_references, None,
         "it stays, with its volumes, when the drive goes"
@@ -318,7 +313,7 @@ async fn a_cluster_goes_with_its_drive_where_the_drive_says_so() -> Result<(), E
     Ok(())
 }
 
-/// What the `ScheduledBackup` is like, once `wanted` is so.
+/// Waits until `wanted` holds, and returns the `ScheduledBackup`.
 async fn backups(
     test_env: &TestEnv,
     what: &str,

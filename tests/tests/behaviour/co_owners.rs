@@ -98,7 +98,7 @@ async fn live(api: &Api<DynamicObject>, name: &str) -> Result<Value, Error> {
     Ok(serde_json::to_value(object).unwrap())
 }
 
-/// What is there that the drive of [`AFTER`] does not ask for.
+/// Objects that the drive of [`AFTER`] does not have.
 async fn not_removed(test_env: &TestEnv) -> Result<Vec<String>, Error> {
     let mut left = Vec::new();
     let mut unless = |gone: bool, what: &str| {

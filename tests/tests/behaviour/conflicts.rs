@@ -22,13 +22,10 @@ use serde_json::json;
 use crate::{
     children::{at_rest, failed},
     seen::{
-        asked, because_with, becomes, becomes_within, kubectl, kubectl_with_input, mark, of_deployment,
-        restart_operator, writes_children,
+        IMAGE, REPLICAS, asked, because_with, becomes, becomes_within, kubectl, kubectl_with_input, mark,
+        of_deployment, restart_operator, writes_children,
     },
 };
-
-const REPLICAS: &str = "/spec/replicas";
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 fn drive(image: u32) -> String {
     format!(

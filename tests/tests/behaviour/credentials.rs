@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Secret;
 use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, Shared, TestEnv, cluster, eventually};
 
-use crate::seen::{asked, becomes, changes, kubectl, look, mark, next_second, of_deployment, restart_operator};
-
-const TEMPLATE: &str = "/spec/template";
+use crate::seen::{
+    IMAGE, TEMPLATE, asked, becomes, changes, kubectl, look, mark, next_second, of_deployment, restart_operator,
+};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -139,13 +139,7 @@ async fn the_operator_never_overwrites_a_generated_value() -> Result<(), Error> 
                 .replace("auth:1", "auth:2"),
         )
         .await?;
-    becomes(
-        &test_env,
-        "spring-auth",
-        "/spec/template/spec/containers/0/image",
-        &"registry.example.com/auth:2".into(),
-    )
-    .await?;
+    becomes(&test_env, "spring-auth", IMAGE, &"registry.example.com/auth:2".into()).await?;
     now = values(&test_env, "spring-jwt").await?;
     assert!(now.remove("pepper").is_some());
     assert_eq!(now, before);

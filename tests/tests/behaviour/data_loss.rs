@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{EVERY_CHILD, at_rest, env_with_every_child, failed},
-    seen::{because, kubectl, look, restart_operator},
+    seen::{IMAGE, because, kubectl, look, restart_operator},
 };
 
 const DRIVE: &str = "
@@ -116,7 +116,7 @@ async fn warned(test_env: &TestEnv, reason: Reason, words: &str) -> Result<(), E
     .map_err(|error| error.with_log(&test_env.operator.log()))
 }
 
-/// What would be another if a workload had been written or its pod replaced.
+/// Versions that change if a workload is written or a pod is replaced.
 async fn running(test_env: &TestEnv, service: &str) -> Result<(Value, Vec<String>), Error> {
     let name = format!("season-{service}");
     let object = match look::<Deployment>(test_env, &name).await? {
@@ -154,7 +154,7 @@ async fn stop_pods(test_env: &TestEnv, service: &str) -> Result<(), Error> {
 }
 
 async fn image_becomes(test_env: &TestEnv, service: &str, image: &str) -> Result<(), Error> {
-    let pointer = "/spec/template/spec/containers/0/image";
+    let pointer = IMAGE;
     crate::seen::becomes(test_env, &format!("season-{service}"), pointer, &json!(image)).await
 }
 

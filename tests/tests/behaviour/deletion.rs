@@ -14,7 +14,7 @@ use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 
 use crate::children::{EVERY_CHILD, at_rest, children, env_with_every_child, failed, make, uids};
 
-/// What holds data or opens it, and is kept.
+/// Retained objects with data or credentials.
 pub const KEPT: [&str; 5] = [
     "PersistentVolumeClaim/season-database-data",
     "PersistentVolumeClaim/season-store-data",

@@ -31,7 +31,7 @@ impl Ran {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", self.stdout, self.stderr))
     }
 
-    /// What its report says of a thing: state, and reason with way out.
+    /// An item of the report: its state, and the reason with the next step.
     fn said(&self, name: &str) -> (String, String) {
         let report = self.report();
         let items = report["items"].as_array().unwrap().clone();
@@ -112,7 +112,7 @@ fn claim(name: &str) -> String {
 const CLASS: &str =
     "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: ebs}\nprovisioner: ebs.csi.aws.com\n---\n";
 
-/// What a load balancer's controller leaves on its object until the load balancer is gone.
+/// Finalizer of a load balancer's controller.
 const BALANCER: &str = "service.kubernetes.io/load-balancer-cleanup";
 
 fn edge(finalizer: &str) -> String {

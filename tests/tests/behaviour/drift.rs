@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     children::{api, at_rest, children, env_with_every_child, failed, kinds, meddle},
-    seen::{asked, kubectl, mark, writes_children},
+    seen::{IMAGE, asked, kubectl, mark, writes_children},
 };
 
 /// One field of each kind that the operator sets, and what somebody makes of it.
@@ -61,13 +61,13 @@ fn drifts() -> Vec<(Kind, &'static str, &'static str, Value)> {
         (
             Kind::Deployment,
             "season-web",
-            "/spec/template/spec/containers/0/image",
+            IMAGE,
             json!("registry.example.com/evil:1"),
         ),
         (
             Kind::StatefulSet,
             "season-database",
-            "/spec/template/spec/containers/0/image",
+            IMAGE,
             json!("registry.example.com/evil:1"),
         ),
         (
@@ -273,7 +273,7 @@ async fn a_status_that_somebody_else_wrote_is_put_back_with_one_write() -> Resul
     Ok(())
 }
 
-/// What somebody adds that the operator does not set: notes on the object, and what injectors put into pods.
+/// Additions that the operator does not set: annotations, and containers that injectors add to pods.
 fn add(object: &mut Value) {
     for place in ["labels", "annotations"] {
         object["metadata"][place]["example.com/added"] = json!("by-somebody");

@@ -17,6 +17,7 @@ use ras_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::databases::connection_secret;
 use crate::manifest::to_yaml;
 use crate::storage::platform;
 
@@ -96,16 +97,11 @@ async fn every_example_becomes_ready() -> Result<(), Error> {
     a_certificate_was_issued(&cluster).await
 }
 
-/// What an example says must be there, beside what the cluster has: Secrets that somebody else keeps.
+/// Existing Secrets that an example needs.
 fn what_it_needs(drive: &Value, server: &PostgresServer) -> Vec<String> {
     let mut needed = Vec::new();
     if let Some(name) = drive["spec"]["database"]["external"]["secretName"].as_str() {
-        let connection = json!({
-            "host": "127.0.0.1", "port": server.port().to_string(), "username": postgres::ADMIN,
-            "password": server.password(), "sslmode": "disable",
-        });
-        let metadata = json!({"name": name});
-        needed.push(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": connection}));
+        needed.push(connection_secret(name, server, server.password()));
     }
     for secret in drive["spec"]["secrets"].as_array().into_iter().flatten() {
         let Some(name) = secret["existing"]["secretName"].as_str() else {

@@ -13,9 +13,7 @@ use ras_tests::{Error, ForeignProject, OperatorOptions, PATIENCE, ROLES, TestEnv
 use serde_json::{Value, json};
 
 use crate::children::{at_rest, failed};
-use crate::seen::{asked, because_with, changes, look, mark, of_deployment};
-
-const TEMPLATE: &str = "/spec/template";
+use crate::seen::{TEMPLATE, asked, because_with, changes, look, mark, of_deployment};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -162,7 +160,7 @@ async fn what_a_store_says_is_told_and_holds_only_the_services_that_lack_its_sec
     secrets_ready(
         &test_env,
         Reason::ExternalSecretFailing,
-        &["store is not ready", "programs go on with the values it has"],
+        &["store is not ready", "services continue with the values that it has"],
     )
     .await?;
     test_env.ready("spring").await?;
@@ -180,7 +178,7 @@ async fn a_secret_of_somebody_else_is_not_handed_to_the_store_operator() -> Resu
     test_env.apply(DRIVE).await?;
     let words = [
         "spring-mail",
-        "was made by somebody else",
+        "was not created by this operator",
         "kubectl delete secret spring-mail",
     ];
     secrets_ready(&test_env, Reason::ForeignObject, &words).await?;
@@ -324,7 +322,7 @@ async fn it_goes_and_with_it_its_secret(test_env: &TestEnv, maps: &str) -> Resul
     secrets_ready(
         test_env,
         Reason::ExternalSecretFailing,
-        &["spring-mail", "programs go on"],
+        &["spring-mail", "services continue"],
     )
     .await?;
     test_env.ready("spring").await?;

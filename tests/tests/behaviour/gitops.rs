@@ -20,7 +20,7 @@ use crate::{
 };
 
 const INSTANCE: &str = "app.kubernetes.io/instance";
-/// What each object with data says to Argo CD and to Flux.
+/// Annotations for Argo CD and Flux on each object with data.
 const KEEP: [(&str, &str); 2] = [
     ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
     ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
@@ -148,7 +148,7 @@ async fn as_earlier(api: &Api<DynamicObject>, name: &str) -> Result<(), Error> {
     api.replace(name, &somebody, &object).await.map(drop).map_err(what())
 }
 
-/// What would be another if a pod had been replaced: UIDs of the pods, and the Deployments' generations.
+/// UIDs of the pods and generations of the Deployments, which change if a pod is replaced.
 async fn pods(test_env: &TestEnv) -> Result<BTreeMap<String, String>, Error> {
     let of_drive = ListParams::default().labels("ras.dev/drive=season,ras.dev/service");
     let pods = test_env.namespace.api::<Pod>().list(&of_drive).await;

@@ -16,12 +16,10 @@ use serde_json::{Value, json};
 use crate::{
     children::{at_rest, failed},
     seen::{
-        asked, because, because_with, becomes, kubectl, kubectl_with_input, look, mark, of_deployment,
+        IMAGE, asked, because, because_with, becomes, kubectl, kubectl_with_input, look, mark, of_deployment,
         restart_operator, writes_children,
     },
 };
-
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// Without a migration.
 const FIRST: &str = "

@@ -11,7 +11,7 @@ metadata: {name: spring}
 spec: {services: [{name: web, image: registry.example.com/web:1}]}
 ";
 
-/// What a drive's own back-off would let pass at least, after six failures in a row.
+/// The shortest back-off of a drive after six failures in a row.
 const BACK_OFF: Duration = Duration::from_secs(16);
 
 /// Lines of the operator's log with all of these in them.

@@ -343,7 +343,7 @@ async fn a_job_whose_image_cannot_be_pulled_stalls() -> Result<(), Error> {
     Ok(())
 }
 
-/// What may not be asked of the API server by a drive that is at rest: see `rejections`.
+/// Requests that an idle drive must not cause: see `rejections`.
 #[tokio::test]
 async fn events_are_read_only_while_a_part_has_no_pod() -> Result<(), Error> {
     let databases = Databases::start("readiness-events").await?;

@@ -14,10 +14,10 @@ use kube::{
 use ras_tests::{AuditEvent, Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use serde_json::{Value, json};
 
-use crate::seen::{asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator, writes_children};
-
-const REPLICAS: &str = "/spec/replicas";
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
+use crate::seen::{
+    IMAGE, REPLICAS, TEMPLATE, asked, becomes, changes, kubectl, look, mark, of_deployment, restart_operator,
+    writes_children,
+};
 
 /// A drive of one service `web`, of which this is said.
 fn drive(image: &str, said: &str) -> String {
@@ -38,7 +38,7 @@ spec:
 
 const AUTOSCALED: &str = "autoscaling: {minReplicas: 2, maxReplicas: 8, targetCPUUtilization: 70}";
 
-/// Whether the operator's own entry for the Deployment holds the number: leaving it out would then take it away.
+/// True if the operator's entry in `managedFields` has `replicas`: leaving it out would remove it.
 fn holds_replicas(deployment: &Value) -> bool {
     let entries = deployment.pointer("/metadata/managedFields").and_then(Value::as_array);
     entries.into_iter().flatten().any(|entry| {
@@ -213,11 +213,11 @@ async fn kubectl_rollout_restart_survives() -> Result<(), Error> {
     let mut test_env = TestEnv::start("restarted").await?;
     test_env.apply(&drive("1", "replicas: 2")).await?;
     test_env.ready("spring").await?;
-    let template = of_deployment(&test_env, "spring-web", "/spec/template").await?;
+    let template = of_deployment(&test_env, "spring-web", TEMPLATE).await?;
     let before = mark(&test_env).await?;
 
     kubectl(&test_env, &["rollout", "restart", "deployment/spring-web"]).await?;
-    changes(&test_env, "spring-web", "/spec/template", &template).await?;
+    changes(&test_env, "spring-web", TEMPLATE, &template).await?;
     kubectl(
         &test_env,
         &["rollout", "status", "deployment/spring-web", "--timeout=50s"],
@@ -238,7 +238,7 @@ async fn kubectl_rollout_restart_survives() -> Result<(), Error> {
     Ok(())
 }
 
-/// What the pods of the namespace were like whenever another one was created.
+/// The pods of the namespace at each creation of a pod.
 #[derive(Clone, Default)]
 struct Starts {
     /// How many were created.

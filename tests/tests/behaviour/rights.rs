@@ -181,7 +181,6 @@ spec: {services: [{name: other, image: 'registry.example.com/other:1', replicas:
     Ok(())
 }
 
-/// Whether the operator may do this.
 async fn may(test_env: &TestEnv, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, Error> {
     may_do(
         &test_env.cluster,

@@ -10,9 +10,7 @@ use ras_tests::{Error, OperatorOptions, PATIENCE, ROLES, TestEnv, eventually};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::children::{at_rest, failed};
-use crate::seen::{asked, changes, kubectl, look, mark, next_second, of_deployment, restart_operator};
-
-const TEMPLATE: &str = "/spec/template";
+use crate::seen::{TEMPLATE, asked, changes, kubectl, look, mark, next_second, of_deployment, restart_operator};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1

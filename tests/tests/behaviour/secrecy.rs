@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     children::failed,
-    seen::{asked, becomes, kubectl, mark, restart_operator},
+    seen::{IMAGE, asked, becomes, kubectl, mark, restart_operator},
 };
 
 /// Everything of a drive that has to do with a secret.
@@ -58,7 +58,7 @@ spec:
   monitoring: {}
 ";
 
-/// What people and other operators put into Secrets; the operator has no business with any of it.
+/// Secrets of users and other operators, whose values the operator must not read.
 const GIVEN: [&str; 7] = [
     "hunter2-of-nobody",
     "hunter3-of-the-owner",
@@ -158,13 +158,7 @@ async fn the_operator_fetches_no_secret_and_shows_none_whatever_a_drive_has() ->
     give(&test_env, "owner", "password", GIVEN[4]).await?;
     kubectl(&test_env, &["delete", "secret", "spring-jwt"]).await?;
     test_env.apply(&DRIVE.replace("ats:1", "ats:2")).await?;
-    becomes(
-        &test_env,
-        "spring-api",
-        "/spec/template/spec/containers/0/image",
-        &json!("registry.example.com/ats:2"),
-    )
-    .await?;
+    becomes(&test_env, "spring-api", IMAGE, &json!("registry.example.com/ats:2")).await?;
     kubectl(
         &test_env,
         &["annotate", "drive", "spring", "ras.dev/run-migration=api@again"],

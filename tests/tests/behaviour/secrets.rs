@@ -5,10 +5,9 @@ use ras_crds::{ConditionType, Reason};
 use ras_tests::{AuditEvent, Error, TestEnv};
 
 use crate::seen::{
-    asked, because, because_with, becomes, changes, kubectl, kubectl_with_input, look, mark, next_second, of_deployment,
+    IMAGE, TEMPLATE, asked, because, because_with, becomes, changes, kubectl, kubectl_with_input, look, mark,
+    next_second, of_deployment,
 };
-
-const TEMPLATE: &str = "/spec/template";
 
 const WAITING: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -93,13 +92,7 @@ async fn a_service_whose_secret_is_deleted_goes_on_running_the_version_it_runs()
         .apply(&WAITING.replace("mailer:1", "mailer:2").replace("web:1", "web:2"))
         .await?;
     // The other service is rolled in the same reconcile, so this one would have been, too.
-    becomes(
-        &test_env,
-        "spring-web",
-        "/spec/template/spec/containers/0/image",
-        &"registry.example.com/web:2".into(),
-    )
-    .await?;
+    becomes(&test_env, "spring-web", IMAGE, &"registry.example.com/web:2".into()).await?;
     because(&test_env, "spring", ConditionType::SecretsReady, Reason::SecretMissing).await?;
     assert_eq!(
         of_deployment(&test_env, "spring-mailer", TEMPLATE).await?,
@@ -110,7 +103,7 @@ async fn a_service_whose_secret_is_deleted_goes_on_running_the_version_it_runs()
 
     test_env.apply(SECRET).await?;
     test_env.ready("spring").await?;
-    let image = of_deployment(&test_env, "spring-mailer", "/spec/template/spec/containers/0/image").await?;
+    let image = of_deployment(&test_env, "spring-mailer", IMAGE).await?;
     assert_eq!(image, "registry.example.com/mailer:2");
     Ok(())
 }

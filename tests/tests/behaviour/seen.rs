@@ -18,6 +18,11 @@ use ras_tests::{AuditEvent, AuditMark, Cluster, Error, Operator, OperatorOptions
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+/// JSON pointers into a Deployment.
+pub(crate) const IMAGE: &str = "/spec/template/spec/containers/0/image";
+pub(crate) const TEMPLATE: &str = "/spec/template";
+pub(crate) const REPLICAS: &str = "/spec/replicas";
+
 /// Runs `kubectl` in the test namespace and returns what it printed. A refusal is an error with its own sentence.
 pub async fn kubectl(test_env: &TestEnv, arguments: &[&str]) -> Result<String, Error> {
     kubectl_with_input(test_env, arguments, "").await
@@ -173,7 +178,7 @@ pub async fn mark(test_env: &TestEnv) -> Result<AuditMark, Error> {
     test_env.cluster.audit()?.settle().await
 }
 
-/// What the operator asked the API server for since then.
+/// Requests of the operator to the API server since the mark.
 pub async fn asked(
     test_env: &TestEnv,
     since: AuditMark,
@@ -187,7 +192,7 @@ pub async fn asked(
     })
 }
 
-/// Whether a request changes something that a drive's programs are made of: neither what is told of the drive nor an event.
+/// True for writes of children: not of the drive's status, and not of events.
 pub fn writes_children(event: &AuditEvent) -> bool {
     event.is_write() && event.resource != "recruitmentdrives" && event.resource != "events"
 }
@@ -199,8 +204,8 @@ pub async fn restart_operator(test_env: &mut TestEnv, options: &OperatorOptions)
     test_env.operator.logs(PATIENCE, r#""message":"ready""#).await
 }
 
-/// Whether a service account may do this, as the API server decides it. A resource may be `kind/subresource`, or
-/// `kind:name` for one object alone.
+/// True if a ServiceAccount may do this, by a `SubjectAccessReview`. A resource may be `kind/subresource`, or
+/// `kind:name` for one object.
 pub async fn may_do(
     cluster: &Cluster,
     user: &str,

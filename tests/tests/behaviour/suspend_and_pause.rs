@@ -12,10 +12,9 @@ use ras_crds::{ConditionType, Phase, Reason};
 use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::{Value, json};
 
-use crate::seen::{COLLECTED, asked, because, becomes, kubectl, look, mark, of_deployment, writes_children};
-
-const REPLICAS: &str = "/spec/replicas";
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
+use crate::seen::{
+    COLLECTED, IMAGE, REPLICAS, asked, because, becomes, kubectl, look, mark, of_deployment, writes_children,
+};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -50,7 +49,7 @@ const NUMBERS: [(&str, i64); 4] = [
     ("spring-store", 1),
 ];
 
-/// What must be the very same object, and mean the same, before and after: UID and what is in it.
+/// UID and content of objects that must not change.
 async fn kept(test_env: &TestEnv) -> Result<Vec<Value>, Error> {
     let part = |object: Option<Value>| {
         let part = |pointer: &str| object.as_ref().and_then(|object| object.pointer(pointer)).cloned();

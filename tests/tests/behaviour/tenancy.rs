@@ -81,7 +81,11 @@ async fn a_secret_of_somebody_else_is_not_handed_to_cert_manager() -> Result<(),
     test_env
         .apply(&drive("spring", "host: spring.example.edu, tls: {issuer: letsencrypt}"))
         .await?;
-    let words = ["\"spring-tls\"", "made by somebody else", "exposure.tls.secretName"];
+    let words = [
+        "\"spring-tls\"",
+        "not created by this operator",
+        "exposure.tls.secretName",
+    ];
     because_with(&test_env, "spring", ConditionType::Ready, Reason::ForeignObject, &words).await?;
     assert!(
         hosts(&test_env).await?.is_empty(),

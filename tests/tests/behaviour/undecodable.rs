@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 
 use crate::{
     bad_input::ready_of_any,
-    seen::{asked, becomes, kubectl, mark, of_deployment, restart_operator},
+    seen::{IMAGE, asked, becomes, kubectl, mark, of_deployment, restart_operator},
 };
-
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 fn drive(name: &str, image: &str) -> String {
     format!(
@@ -63,7 +61,7 @@ async fn a_stored_object_that_does_not_decode_is_reported_and_skipped() -> Resul
         let condition = ready_of_any(&test_env, "hurt", "Undecodable").await?;
         assert_eq!(condition["status"], "False");
         let message = condition["message"].as_str().unwrap();
-        for word in ["ras.dev/v1alpha1", "kubectl edit", "goes on running"] {
+        for word in ["ras.dev/v1alpha1", "kubectl edit", "running workloads are not changed"] {
             assert!(message.contains(word), "{word}: {message}");
         }
         let image = if restarted { "3" } else { "2" };

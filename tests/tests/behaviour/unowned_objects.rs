@@ -131,7 +131,7 @@ metadata: {name: season}
 spec: {defaultBackend: {service: {name: mine, port: {number: 80}}}}
 ";
 
-/// What would write to them, run as them or scale them: programs would use an account, volume and password that are not ours.
+/// Children that would use the unowned account, volume and password.
 const THEIR_USERS: [&str; 4] = [
     "Deployment/season-store",
     "Deployment/season-web",
@@ -230,7 +230,7 @@ fn labelled(kind: &str, name: &str, owner: &str, controller: bool) -> String {
     object.to_string()
 }
 
-/// What [`labelled`] made, as it is now.
+/// The object of [`labelled`], as it is now.
 async fn bystanders(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>, Error> {
     let mut found = BTreeMap::new();
     let ours = ListParams::default().labels("example.com/whose=owner");
@@ -245,7 +245,7 @@ async fn bystanders(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject
     Ok(found)
 }
 
-/// What [`UNOWNED`] made, as it is now.
+/// The objects of [`UNOWNED`], as they are now.
 async fn unowned(test_env: &TestEnv) -> Result<BTreeMap<String, DynamicObject>, Error> {
     let mut found = BTreeMap::new();
     for document in documents(UNOWNED)? {

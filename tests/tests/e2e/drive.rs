@@ -225,7 +225,7 @@ impl Drive {
         Ok(pods)
     }
 
-    /// What somebody would look at who has to find out why it is not as it should be.
+    /// Objects that help to find the cause of a failure.
     pub async fn evidence(&self) -> String {
         let mut text = String::new();
         for pod in self

@@ -12,7 +12,7 @@ use ras_tests::{
 
 use crate::installed::Version;
 
-/// What a shell script in a test runs in.
+/// Image of a shell.
 pub const BUSYBOX: &str = "localhost/busybox:1";
 /// The stand-in portal in two versions, which are one program under two names.
 pub const PORTAL: [&str; 2] = ["localhost/portal:1", "localhost/portal:2"];
@@ -56,7 +56,7 @@ const CLOUD_NATIVE_PG_USER: u32 = 10001;
 const NOBODY: u32 = 65534;
 const NONROOT: u32 = 65532;
 
-/// What programs that speak TLS trust.
+/// CA certificates for clients.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Writes all of them into a folder.

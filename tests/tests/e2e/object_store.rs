@@ -71,7 +71,6 @@ pub fn secret() -> String {
     )
 }
 
-/// What the platform's settings say of it.
 pub fn platform() -> Value {
     json!({
         "endpoint": format!("http://s3.{NAMESPACE}.svc.cluster.local"),

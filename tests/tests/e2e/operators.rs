@@ -208,7 +208,7 @@ impl<'a> Operators<'a> {
     }
 }
 
-/// What the programs of all replicas said last, those that ended before among them: a scenario that failed is looked into there.
+/// The last logs of all replicas, with those that ended, for scenarios that failed.
 pub async fn said_last(client: &Client) -> String {
     const LINES: i64 = 40;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);

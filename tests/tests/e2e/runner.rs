@@ -37,9 +37,8 @@ impl<T: fmt::Display> From<T> for Failure {
     }
 }
 
-/// What a scenario returns.
-pub type Outcome = Result<(), Failure>;
-type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub type ScenarioResult = Result<(), Failure>;
+type Running = Pin<Box<dyn Future<Output = ScenarioResult> + Send>>;
 
 /// One promise.
 pub struct Scenario {
@@ -124,7 +123,7 @@ pub async fn run(chosen: Vec<Scenario>, jobs: usize) -> Result<bool, Error> {
     let world = Arc::new(world);
 
     let (together, alone): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|scenario| scenario.turn == Turn::Together);
-    let mut all: Vec<(Steps, Outcome)> = stream::iter(together)
+    let mut all: Vec<(Steps, ScenarioResult)> = stream::iter(together)
         .map(|scenario| one(Arc::clone(&world), scenario))
         .buffer_unordered(jobs.max(1))
         .collect()
@@ -146,7 +145,7 @@ pub async fn run(chosen: Vec<Scenario>, jobs: usize) -> Result<bool, Error> {
     };
     show(&down, &clean);
     slowest(all.iter().map(|(steps, _)| steps).chain([&steps, &down]));
-    let count = |kind: fn(&Outcome) -> bool| all.iter().filter(|(_, outcome)| kind(outcome)).count();
+    let count = |kind: fn(&ScenarioResult) -> bool| all.iter().filter(|(_, outcome)| kind(outcome)).count();
     let failed = count(|outcome| matches!(outcome, Err(Failure::Broken(_))));
     let not_run = count(|outcome| matches!(outcome, Err(Failure::NotRun(_))));
     println!(
@@ -157,7 +156,7 @@ pub async fn run(chosen: Vec<Scenario>, jobs: usize) -> Result<bool, Error> {
     Ok(failed == 0 && clean.is_ok())
 }
 
-async fn one(world: Arc<World>, scenario: Scenario) -> (Steps, Outcome) {
+async fn one(world: Arc<World>, scenario: Scenario) -> (Steps, ScenarioResult) {
     let steps = Steps::new(scenario.name);
     // A task of its own, so that a panic ends this scenario and no other.
     let task = tokio::spawn((scenario.run)(Arc::clone(&world), steps.clone()));
@@ -170,15 +169,15 @@ async fn one(world: Arc<World>, scenario: Scenario) -> (Steps, Outcome) {
 }
 
 /// One scenario at once, so that those that run side by side do not mix.
-fn show(steps: &Steps, outcome: &Outcome) {
+fn show(steps: &Steps, outcome: &ScenarioResult) {
     let taken = steps.taken();
     let total: Duration = taken.iter().map(|(_, took)| *took).sum();
-    let (verdict, reason) = match outcome {
+    let (result, reason) = match outcome {
         Ok(()) => ("ok     ", None),
         Err(Failure::Broken(reason)) => ("FAILED ", Some(reason)),
         Err(Failure::NotRun(reason)) => ("not run", Some(reason)),
     };
-    let mut text = format!("{verdict} {:6.1} s  {}\n", total.as_secs_f64(), steps.scenario);
+    let mut text = format!("{result} {:6.1} s  {}\n", total.as_secs_f64(), steps.scenario);
     for (what, took) in taken {
         let _ = writeln!(text, "          {:6.1} s  {what}", took.as_secs_f64());
     }

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::names::hash;
 
-/// What a drive asks of one bucket.
+/// The request for one bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BucketRequest {
     /// Name in the store.
     pub bucket: String,
-    /// Whose it is.
     pub owner: Owner,
-    /// Whether it is made, or was there before.
     pub origin: Origin,
-    /// Whether the platform's settings let the drive's namespace use it. Otherwise a tag of a bucket of [`Origin::Existing`] has to
-    /// ([`ras_crds::labels::ALLOWED_NAMESPACE`]).
+    /// True if the platform settings let the drive's namespace use the bucket. Otherwise a bucket of
+    /// [`Origin::Existing`] needs the tag [`ras_crds::labels::ALLOWED_NAMESPACE`].
     pub permitted: bool,
     /// How it should be set up.
     pub settings: Settings,
@@ -25,7 +23,7 @@ pub struct BucketRequest {
 pub enum Origin {
     /// We make it, and all its settings are ours.
     Made,
-    /// It is somebody else's: it is used as it is, and nothing is changed but what is asked for.
+    /// An existing bucket of another owner. Only requested settings are changed.
     Existing,
 }
 
@@ -45,15 +43,15 @@ pub struct Owner {
 /// How a bucket should be set up. For a bucket of [`Origin::Existing`], what is absent, false or empty is left alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// Whether overwritten and deleted objects are kept as versions. Absent: as it is.
+    /// Overwritten and deleted objects are kept as versions. Absent: versioning is not changed.
     pub versioned: Option<bool>,
     /// How objects are encrypted at rest. Absent: as the store does it.
     pub encryption: Option<Encryption>,
-    /// No object may be public, whatever anybody sets later.
+    /// No object may be public, whatever ACL or policy is set later.
     pub private: bool,
     /// Requests without TLS are refused.
     pub tls_only: bool,
-    /// What is removed by itself, each once.
+    /// Lifecycle rules, without duplicates.
     pub lifecycle: Vec<LifecycleRule>,
     /// Which pages of other origins may read and write.
     pub cors: Vec<CorsRule>,
@@ -66,11 +64,12 @@ pub struct Settings {
 pub enum Encryption {
     /// With keys of the store (SSE-S3).
     StoreKey,
-    /// With this key of a key management service (SSE-KMS), with a bucket key so that it is asked for rarely.
+    /// With this key of a key management service (SSE-KMS), and with a bucket key, which needs fewer requests to that
+    /// service.
     Kms(String),
 }
 
-/// Something that is removed by itself.
+/// A lifecycle rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LifecycleRule {
     /// Objects whose key begins with `prefix` (all, when it is empty), this many days after they were written. In a
@@ -112,7 +111,6 @@ pub struct CorsRule {
 /// How long new objects cannot be deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectLock {
-    /// Whether those with a special right may lift it.
     pub mode: LockMode,
     /// Days, at least 1.
     pub days: u32,
@@ -123,14 +121,13 @@ pub struct ObjectLock {
 pub enum LockMode {
     /// Those with the right `s3:BypassGovernanceRetention`.
     Governance,
-    /// Nobody, not even the account's owner.
+    /// Nobody can lift it, not even the owner of the account.
     Compliance,
 }
 
-/// What a store may or may not be able to do.
+/// A setting that some object stores do not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Feature {
-    /// Tags on buckets.
     Tags,
     /// Blocking public access whatever policies say.
     PublicAccessBlock,
@@ -140,7 +137,6 @@ pub enum Feature {
     Encryption,
     /// Default encryption with keys of a key management service.
     KmsEncryption,
-    /// Versions.
     Versioning,
     /// Removing objects by age.
     Expiry,
@@ -155,7 +151,6 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// All of them.
     pub const ALL: [Self; 11] = [
         Self::Tags,
         Self::PublicAccessBlock,
@@ -207,13 +202,13 @@ impl Owner {
         .collect()
     }
 
-    /// What ends the name of every bucket that we make: with the drive's UID in it, nobody else makes such a name by
-    /// accident. It tells whose a bucket is between its creation and its tagging, and in stores without tags.
+    /// The suffix of the name of every bucket that the operator creates. It contains the drive's UID, so no other
+    /// bucket has it by accident. It proves ownership between creation and tagging, and in stores without tags.
     pub fn proof(&self) -> String {
         hash(&[&self.uid, &self.bucket], 10)
     }
 
-    /// What ours is recognised by in documents that others write to as well.
+    /// The prefix of our rules in documents that other clients write too.
     pub fn mark(&self) -> String {
         hash(&[&self.uid, &self.bucket], 8)
     }

@@ -21,7 +21,7 @@ const UNTAGGED: &str = "untagged-";
 pub enum Identity {
     /// The one with this value of the tag [`BUCKET_IDENTITY`](ras_crds::labels::BUCKET_IDENTITY).
     Tag(String),
-    /// Whichever has the name. The value only tells one loss from the next.
+    /// Any bucket of that name. The value only distinguishes one loss from the next.
     Name(String),
 }
 
@@ -56,30 +56,29 @@ pub fn mark(owner: &Owner, now: Timestamp) -> String {
 
 /// How a bucket stands.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum BucketPhase {
     /// Nothing is known yet.
     Pending,
     /// It is there and set up.
     Ready {
-        /// Where it is, if the store tells.
+        /// Its region, if the store reports one.
         region: Option<String>,
-        /// What was asked for and the store cannot do.
+        /// Requested settings that the store does not support.
         unsupported: BTreeSet<Feature>,
     },
-    /// It is there, and is being set up as it is asked for now.
+    /// It exists, and changed settings are being applied.
     Changing,
     /// It was there and is gone, or another bucket has its name.
     Lost {
-        /// Whether another bucket has its name.
+        /// Another bucket has its name.
         to_another: bool,
     },
     /// It could not be looked at, set up or removed.
     Failed {
-        /// Why.
         trouble: StoreError,
-        /// Whether it is known to be there.
+        /// The bucket is known to exist.
         there: bool,
-        /// What was removed before that.
+        /// Objects removed before the failure.
         removed: u64,
     },
     /// It is being emptied.
@@ -91,8 +90,8 @@ pub enum State {
     Removed(Removal),
 }
 
-impl State {
-    /// Whether the bucket is known to be there.
+impl BucketPhase {
+    /// True if the bucket is known to exist.
     pub fn is_there(&self) -> bool {
         matches!(
             self,
@@ -106,33 +105,31 @@ impl State {
 pub struct StoreError {
     /// Reason for the condition.
     pub reason: Reason,
-    /// What is wrong with which bucket, and the next step.
+    /// The bucket, its problem and the next step.
     pub message: String,
-    /// Whether the object store is not there at all, as opposed to saying no.
+    /// The object store did not answer. False if it answered with a refusal.
     pub unreachable: bool,
 }
 
-/// What is known of a bucket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// How it stands.
-    pub state: State,
-    /// What is in it, and when it was counted.
+    pub state: BucketPhase,
+    /// Its usage, and when that was counted.
     pub usage: Option<(Usage, Timestamp)>,
     /// Which bucket it is. Absent: it was never there, or its loss is accepted.
     pub identity: Option<Identity>,
     /// When it was last seen.
     pub seen: Option<Timestamp>,
-    /// What was done since this was last asked.
+    /// Changes since the view was last taken.
     pub news: Option<BucketChange>,
 }
 
-/// What is known of a bucket from before this program started.
+/// The bucket as the status has it from before this process started.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded {
     /// How it stood. A bucket that was ready, or lost, is shown as that until it was looked at.
-    pub state: Option<State>,
-    /// Whether it was there.
+    pub state: Option<BucketPhase>,
+    /// It existed.
     pub was_there: bool,
     /// Which bucket it was.
     pub identity: Option<Identity>,
@@ -142,7 +139,6 @@ pub struct Recorded {
     pub accepted: Option<Identity>,
 }
 
-/// What was done to a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketChange {
     /// Why, the most serious last.
@@ -154,11 +150,11 @@ pub struct BucketChange {
 /// Why something was done to a bucket, the most serious last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BucketChangeKind {
-    /// The drive asked for something else.
+    /// The spec changed.
     Configured,
     /// It was not there.
     Made,
-    /// Somebody else had changed it.
+    /// Another client had changed it.
     Repaired,
 }
 
@@ -172,10 +168,9 @@ impl BucketChange {
     }
 }
 
-/// What is in a bucket. Old versions count; unfinished uploads do not.
+/// Objects and bytes in a bucket, with old versions and without unfinished uploads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes.
     pub bytes: u64,
     /// Objects and old versions.
     pub objects: u64,
@@ -184,11 +179,10 @@ pub struct Usage {
     /// Objects and old versions that go for good within thirty days. In a versioned bucket an object that expires
     /// becomes an old version, and goes when that does.
     pub expiring_objects: u64,
-    /// Whether everything was counted. Otherwise there is at least this much.
+    /// Everything was counted. If false, the figures are lower bounds.
     pub complete: bool,
 }
 
-/// Whether objects go, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Manner {
     /// Only a bucket without any object, old version or unfinished upload.
@@ -197,7 +191,6 @@ pub enum Manner {
     WithObjects,
 }
 
-/// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
     /// There is no such bucket (any more).
@@ -214,9 +207,9 @@ pub enum Removal {
         /// How many objects and versions.
         objects: u64,
     },
-    /// It was told to stop, or somebody keeps writing.
+    /// It was stopped, or another client keeps writing.
     Stopped {
-        /// What was removed in this go.
+        /// Objects removed by this attempt.
         removed: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! The words between the operator and the Job that prepares databases: what it is asked for, and what it says in the end.
+//! The request of the Job that prepares databases, and its report.
 
 pub mod report;
 pub mod request;

@@ -11,36 +11,36 @@ use crate::plain_text::plain_line;
 /// <https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/>.
 pub const LONGEST: usize = 4096;
 
-/// What one run did.
+/// The report of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Version of the server in its own words, for instance `15.14`. Absent: it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
-    /// What tells this server from any other: PostgreSQL's system identifier, which initdb draws. Absent: the
-    /// administrator may not ask for it.
+    /// PostgreSQL's system identifier, which initdb generates: it is unique to this server. Absent: the administrator
+    /// may not read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_identifier: Option<String>,
-    /// The object identifier of each database that is asked for and there: one that is dropped and made again has another.
+    /// The OID of each requested database that exists. A database that is dropped and created again has another.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub oids: BTreeMap<String, u32>,
-    /// What was changed, in order, in words: `created database application`. Empty: all was as asked.
+    /// Changes in order, such as `created database application`. Empty: nothing had to be changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<String>,
     /// How many more of `done` there were, for which there was no room.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub done_more: usize,
-    /// Databases that this drive had made, asks for no more, and which were kept.
+    /// Databases that this drive created and no longer requests. They are retained.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub no_longer_managed: Vec<String>,
     /// How many more of `no_longer_managed` there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub no_longer_managed_more: usize,
-    /// What is not as asked. Empty: all databases are there and all logins work.
+    /// Parts of the request that are not fulfilled. Empty: all databases exist and all logins work.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
-    /// What is weak in how the server is reached, though everything works: a sentence with the next step.
+    /// A weakness of the connection, with the next step. Everything works in spite of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// How many more of `problems` there were.
@@ -57,7 +57,6 @@ fn is_zero(number: &usize) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// What kind of problem, for programs.
     pub cause: Cause,
     /// The database it concerns. Absent: all, or none in particular.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,10 +68,9 @@ pub struct Problem {
     pub message: String,
 }
 
-/// What kind of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cause {
-    /// Nobody answers at the host and port, or the name does not resolve.
+    /// No server answers at the host and port, or the name does not resolve.
     Unreachable,
     /// The server is starting, stopping or recovering.
     Starting,
@@ -84,9 +82,9 @@ pub enum Cause {
     Busy,
     /// The connection must be encrypted and the server does not do that.
     TlsRefused,
-    /// The server lets nobody in without encryption.
+    /// The server refuses unencrypted connections.
     TlsRequired,
-    /// The server asks for the password in a way that gives it away, and did not prove who it is.
+    /// The server requested the password in a form that reveals it, and did not prove its identity.
     UnsafeAuthentication,
     /// The server's certificate is not signed by the authority, is for another host, or has expired.
     CertificateRefused,
@@ -104,7 +102,7 @@ pub enum Cause {
     MissingKey,
     /// A file of a Secret holds something that cannot be used.
     BadValue,
-    /// A role or database of this name is there and belongs to somebody else. It was left as it is.
+    /// A role or database of this name exists and has another owner. It was not changed.
     NotOurs,
     /// An extension is not installed on the server.
     ExtensionMissing,
@@ -139,7 +137,7 @@ impl Cause {
         Self::Refused,
     ];
 
-    /// Whether it may well pass by itself, so that it is worth trying again without anybody doing something.
+    /// True if a retry can succeed without any change of the configuration.
     pub fn may_pass(self) -> bool {
         matches!(
             self,
@@ -153,9 +151,9 @@ impl Cause {
 pub enum ExitCode {
     /// All is as asked.
     Done,
-    /// Something is not as asked, and somebody has to do something first: trying again is of no use (`FailJob`).
+    /// A part of the request failed and needs a manual action, so a retry is of no use (`FailJob`).
     NeedsSomebody,
-    /// Something is not as asked, and may pass by itself: try again.
+    /// A part of the request failed, and a retry can succeed.
     MayPass,
 }
 
@@ -171,7 +169,8 @@ impl ExitCode {
 }
 
 impl Report {
-    /// What tells a database from every other, where the server says so: `7450…/16384`.
+    /// The identity of a database: system identifier and OID, such as `7450…/16384`. Absent: the server does not show
+    /// it.
     pub fn identity(&self, database: &str) -> Option<String> {
         let oid = self.oids.get(database)?;
         let server = self.system_identifier.as_deref().unwrap_or("unknown");
@@ -209,8 +208,8 @@ impl Report {
         self
     }
 
-    /// The termination message: JSON of at most [`LONGEST`] bytes. What is left out is counted; problems are kept
-    /// longest, for somebody is waiting for them.
+    /// The termination message: JSON of at most [`LONGEST`] bytes. Entries that do not fit are counted. Problems are
+    /// kept longest, because users need them.
     pub fn message(&self) -> String {
         let mut report = self.clone();
         for problem in &mut report.problems {

@@ -10,7 +10,7 @@ pub const LONGEST_NAME: usize = 63;
 /// Oldest major version that is worked with: none before it lets a database's owner add trusted extensions.
 pub const OLDEST_VERSION: u16 = 13;
 
-/// What a drive asks of its database server.
+/// The request to a database server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Request {
@@ -27,25 +27,21 @@ pub struct Request {
     /// No program gets the server's host in a URL, so it may be an address that would have to stand in brackets there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub host_in_no_url: bool,
-    /// The databases that must be there. A database that was asked for once and is not any more stays, and is reported.
+    /// The databases that must exist. A database that is no longer requested is retained and reported.
     pub databases: Vec<Database>,
     /// The logins that must work now. Roles that are not named keep the password they have.
     pub logins: Vec<Login>,
 }
 
-/// Which drive asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drive {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// Its UID: a drive of the same name in another cluster is another drive.
     pub uid: String,
 }
 
-/// A database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Database {
@@ -126,7 +122,7 @@ impl Request {
         }
     }
 
-    /// What is wrong with it, each with the field's path.
+    /// Its problems, each with the path of the field.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut databases = BTreeSet::new();

@@ -13,28 +13,28 @@ pub const PASSWORD: &str = "password";
 /// Our name in `metadata.managedFields`. One name for the whole program.
 pub const FIELD_MANAGER: &str = "ras-operator";
 
-/// What metadata tells of a Secret.
+/// The metadata of a Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretFacts {
-    /// Each key with a stamp that changes when its value is written. `None`: the metadata does not tell the
-    /// keys (no `managedFields`); `version` then stands for all of them.
+    /// Each key with a stamp that changes when its value is written. `None`: the keys are unknown, because there are no
+    /// `managedFields`. Then `version` stands for all of them.
     pub keys: Option<BTreeMap<String, String>>,
-    /// Stamp of the whole object, for where `keys` cannot tell.
+    /// Stamp of the whole object, used if `keys` are unknown.
     pub version: String,
-    /// The metadata that people touch without writing a value: labels, owners, finalizers. Annotations are not part of
-    /// it, because programs that write values note a checksum there. Empty where `keys` tell.
+    /// Metadata that changes without a value: labels, owners, finalizers. Annotations are not part of it, because
+    /// controllers that write values record a checksum there. Empty if `keys` are known.
     pub touch: String,
-    /// When its values were drawn, as far as is recorded: when they last rotated, or when it was made.
+    /// When its values were generated: the last rotation, or the creation.
     pub drawn_at: Option<Timestamp>,
-    /// The wish to rotate that was done last.
+    /// The last rotation request that was carried out.
     pub rotated_for: Option<String>,
-    /// By which rotation the password of a database login was drawn. `None`: by none.
+    /// The rotation that generated the password of a database login. `None`: no rotation did.
     pub generation: Option<u64>,
     /// The rotation that was rolled back because pods crashed with this password.
     pub rolled_back: Option<u64>,
     /// The cert-manager `Certificate` that the Secret was made for.
     pub certificate: Option<String>,
-    /// Whether a key that is not in `keys` is certainly not there. It may be where `managedFields` were cleared.
+    /// A key that is not in `keys` does not exist. False if `managedFields` were cleared: then the key may exist.
     pub is_complete: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct StartedBy {
 }
 
 impl SecretFacts {
-    /// Whether another writer than the operator wrote this key, or may have.
+    /// True if another writer than the operator wrote this key, or may have.
     pub fn may_be_anothers(&self, key: &str) -> bool {
         let Some(keys) = &self.keys else { return true };
         keys.get(key).is_some_and(|stamp| {
@@ -58,18 +58,16 @@ impl SecretFacts {
     }
 }
 
-/// What a `PersistentVolumeClaim` asks for and has. Most of it never changes.
+/// Request and state of a `PersistentVolumeClaim`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimFacts {
-    /// Its storage class.
     pub class: Option<String>,
     /// Who may mount it at the same time.
     pub access_modes: Vec<String>,
-    /// The size it asks for.
     pub requested: String,
     /// The size it has. Absent: it has none yet.
     pub capacity: Option<String>,
-    /// Whether it is bound to a volume: before that its size cannot change.
+    /// It is bound to a volume. Before that its size cannot change.
     pub bound: bool,
 }
 
@@ -78,14 +76,12 @@ pub struct ClaimFacts {
 pub struct ClusterStorage {
     /// Size of each server's volume.
     pub size: String,
-    /// Storage class.
     pub class: Option<String>,
 }
 
 /// An older drive of the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OlderClaimant {
-    /// Its name.
     pub name: String,
     /// Names of its children, as `Kind/name`.
     pub children: BTreeSet<String>,
@@ -120,7 +116,6 @@ pub enum ExternalSecretsVersion {
 }
 
 impl ExternalSecretsVersion {
-    /// Group and version.
     pub fn api_version(self) -> &'static str {
         match self {
             Self::V1 => "external-secrets.io/v1",
@@ -129,10 +124,10 @@ impl ExternalSecretsVersion {
     }
 }
 
-/// What a foreign object's operator says of it in its condition `Ready`.
+/// The condition `Ready` of an object that another operator reconciles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForeignState {
-    /// Whether it is ready. Absent: its operator has not said anything yet.
+    /// Absent: its operator has not reported yet.
     pub ready: Option<bool>,
     /// Why, in one word.
     pub reason: String,
@@ -140,13 +135,13 @@ pub struct ForeignState {
     pub message: String,
     /// The server that is written to, of a `Cluster`.
     pub primary: Option<String>,
-    /// What is told of backups, of a `Cluster`.
+    /// Backups, of a `Cluster`.
     pub backup: BackupState,
-    /// The storage it has, of a `Cluster`. Absent: the informer has not told it yet.
+    /// The storage of a `Cluster`. Absent: the informer has not listed it yet.
     pub storage: Option<ClusterStorage>,
 }
 
-/// What CloudNativePG says of the backups of a `Cluster`.
+/// The backups of a `Cluster`, as CloudNativePG reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupState {
     /// When the last one was done.
@@ -158,38 +153,29 @@ pub struct BackupState {
 /// One of a drive's Jobs as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobFacts {
-    /// What it is for.
     pub purpose: String,
     /// For which part of the drive: a service, or a database.
     pub of: String,
     /// Hash of what it does: Jobs of the same work do the same.
     pub work: String,
-    /// Whether and how it ended.
     pub outcome: JobOutcome,
-    /// Whether it is being deleted.
     pub deleting: bool,
-    /// Its pods.
     pub pods: Vec<PodRun>,
-    /// What the last of them said that it did on a database server, where that is what the Job is for.
+    /// The report of the last pod, of a Job that prepares databases.
     pub report: Option<Report>,
-    /// What keeps its program from starting, since when, and whether waiting helps.
+    /// The reason why its container does not start.
     pub trouble: Option<PodFailure>,
 }
 
-/// Whether and how a Job ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum JobOutcome {
     /// It has not ended.
     #[default]
     Open,
     /// It did what it is for.
-    Succeeded {
-        /// When.
-        at: Option<Timestamp>,
-    },
+    Succeeded { at: Option<Timestamp> },
     /// It did not, and is not tried again.
     Failed {
-        /// When.
         at: Option<Timestamp>,
         /// The Job controller's word for it, for instance `BackoffLimitExceeded` or `DeadlineExceeded`.
         reason: String,
@@ -201,7 +187,6 @@ pub enum JobOutcome {
 pub struct JobPod {
     /// Name of the Job.
     pub job: String,
-    /// What the Job is for.
     pub purpose: String,
     /// For which part of the drive.
     pub of: String,
@@ -216,7 +201,6 @@ pub struct JobPod {
 pub enum PodRun {
     /// Its program has not started; why, where there is a reason that a person should know.
     BlockedBy(Option<String>),
-    /// Its program runs.
     Running,
     /// It ended; how, where it failed.
     Ended(Option<PodEnd>),
@@ -231,12 +215,11 @@ impl Default for PodRun {
 /// How a pod failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodEnd {
-    /// What its program returned, where it returned.
+    /// Absent: the container did not exit.
     pub exit_code: Option<i32>,
     /// The kubelet's word for it, where it has a better one than `Error`, for instance `OOMKilled`.
     pub reason: Option<String>,
     /// The last lines it said, without whatever looks like a credential; a few hundred characters at most.
     pub said: String,
-    /// When.
     pub at: Option<Timestamp>,
 }

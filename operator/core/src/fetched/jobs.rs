@@ -13,26 +13,25 @@ use crate::fetched::facts::{JobOutcome, JobPod, PodEnd, PodRun};
 use crate::fetched::pods;
 use crate::fetched::pods::{PodFailure, PodFailureKind, said};
 
-/// What a Job is for that prepares databases.
+/// Purpose label of the Job that prepares databases.
 pub const PREPARE: &str = "prepare";
-/// What Jobs that migrate are for, as their label says.
+/// Purpose label of Jobs that migrate.
 pub const MIGRATE: &str = "migrate";
 
 /// How a Job stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobState {
-    /// What it is for, as its label says.
+    /// Its purpose label.
     pub purpose: Arc<str>,
     /// For which part of the drive, as its label says.
     pub of: Arc<str>,
     /// Hash of what it does, as its annotation says.
     pub work: Arc<str>,
-    /// Whether and how it ended.
     pub outcome: JobOutcome,
 }
 
 impl JobState {
-    /// What metadata tells of a Job.
+    /// Reads the metadata of a Job.
     pub fn of(meta: &ObjectMeta) -> Self {
         let label = |key: &str| meta.labels.as_ref().and_then(|all| all.get(key));
         let work = meta.annotations.as_ref().and_then(|all| all.get(labels::WORK));
@@ -46,7 +45,6 @@ impl JobState {
     }
 }
 
-/// Whether and how a Job ended.
 pub fn outcome(job: &Job) -> JobOutcome {
     let Some(status) = &job.status else {
         return JobOutcome::Open;
@@ -76,11 +74,10 @@ pub fn outcome(job: &Job) -> JobOutcome {
 /// A Job's pod with what only the memory of all Jobs needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownPod {
-    /// The pod.
     pub pod: JobPod,
     /// UID of its Job: an earlier Job may have had the same name.
     pub job_uid: Option<Arc<str>>,
-    /// What keeps its program from starting.
+    /// The reason why its container does not start.
     pub trouble: Option<PodFailure>,
 }
 
@@ -98,7 +95,7 @@ pub fn known(object: &Pod) -> KnownPod {
     }
 }
 
-/// What is remembered of a Job's pod.
+/// The part of a Job's pod that the informer keeps.
 pub fn pod(pod: &Pod) -> JobPod {
     let name = |key: &str| pod.metadata.labels.as_ref().and_then(|all| all.get(key));
     let job = name("batch.kubernetes.io/job-name").or_else(|| name("job-name"));
@@ -111,8 +108,8 @@ pub fn pod(pod: &Pod) -> JobPod {
     }
 }
 
-/// What the step that prepares databases says in the end, whole: it is the operator's own program, and its report holds
-/// no credential. What anybody else's program says is no report.
+/// The report of the container that prepares databases, unredacted: the operator wrote it, and it holds no credential.
+/// Output of any other container is not read as a report.
 fn report(pod: &Pod) -> Option<(Option<Timestamp>, Report)> {
     let purpose = pod.metadata.labels.as_ref()?.get(labels::JOB)?;
     if purpose != PREPARE {
@@ -141,7 +138,7 @@ fn run(pod: &Pod) -> PodRun {
     }
 }
 
-/// Whether the program itself, and not just what comes before it, has ever run.
+/// True if the main container has ever run. Init containers do not count.
 fn has_started(status: &PodStatus) -> bool {
     status.container_statuses.iter().flatten().any(|container| {
         let state = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 /// Namespace and labels that select the operator's own pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPods {
-    /// Their namespace.
     pub namespace: String,
     /// Labels that all of them have, and that never change within an installation.
     pub labels: BTreeMap<String, String>,

@@ -1,5 +1,8 @@
 //! Why a pod does not serve, since when, and whether waiting helps. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use crate::fetched::facts::PASSWORD;
 use crate::plain_text::plain;
 use crate::redaction::last_words;
 
-/// What is wrong with one pod.
+/// The failure of one pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodFailure {
     /// The service it belongs to.
@@ -22,9 +25,8 @@ pub struct PodFailure {
     pub pod: String,
     /// The kubelet's or the scheduler's word for it, for instance `ImagePullBackOff`.
     pub reason: String,
-    /// What they say about it, and the next step.
+    /// The kubelet's or scheduler's message, and the next step.
     pub message: String,
-    /// Whether waiting helps.
     pub course: PodFailureKind,
     /// Since when, as far as Kubernetes records it.
     pub since: Option<Timestamp>,
@@ -39,11 +41,9 @@ pub struct PodFailure {
 pub struct ReadyPod {
     /// The service it belongs to.
     pub service: Arc<str>,
-    /// Its address.
     pub address: IpAddr,
 }
 
-/// Whether waiting helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PodFailureKind {
     /// The pod, or one of its containers, is refused as it is written: only a change helps.
@@ -71,8 +71,8 @@ impl PodFailureKind {
         }
     }
 
-    /// After how long it counts as something that waiting does not help. `None`: never by itself; the roll-out's own deadline
-    /// knows how long a program may take to start.
+    /// After this time, waiting is unlikely to help. `None`: never; the deadline of the rollout decides how long a
+    /// container may take to start.
     pub fn patience(self) -> Option<Duration> {
         match self {
             Self::Refused | Self::Unpulled => Some(Duration::from_secs(30)),
@@ -85,7 +85,7 @@ impl PodFailureKind {
 }
 
 impl PodFailure {
-    /// What is wrong, for people.
+    /// The failure as one sentence.
     pub fn text(&self) -> String {
         if self.pod.is_empty() {
             self.message.clone()
@@ -94,14 +94,14 @@ impl PodFailure {
         }
     }
 
-    /// Whether it is more than a part of an ordinary start.
+    /// True once it lasts longer than an ordinary start.
     pub fn is_shown(&self, now: Timestamp) -> bool {
         self.since
             .is_none_or(|since| after(since, self.course.ordinary()) <= now)
     }
 
-    /// Whether waiting did not help. The time begins anew when the object that makes the pod was `changed`: its new pods have
-    /// the same time, and the old ones are about to be replaced.
+    /// True once waiting is unlikely to help. The time starts again when the pod's owner `changed`, because its new
+    /// pods get the same time and the old ones are about to be replaced.
     pub fn is_lasting(&self, changed: Option<Timestamp>, now: Timestamp) -> bool {
         self.lasts_from(changed).is_some_and(|from| from <= now)
     }
@@ -111,7 +111,7 @@ impl PodFailure {
         Some(after(begin, self.course.patience()?))
     }
 
-    /// When what is reported of it changes next, without any news.
+    /// When its report changes next, without any event.
     pub fn changes_at(&self, changed: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let shown = self.since.map(|since| after(since, self.course.ordinary()));
         shown
@@ -168,7 +168,7 @@ pub fn ready(service: &str, pod: &Pod) -> Option<ReadyPod> {
     })
 }
 
-/// What is wrong with this pod of `service`, if anything is.
+/// The failure of this pod of `service`, if it has one.
 pub fn trouble(service: &str, pod: &Pod) -> Option<PodFailure> {
     if pod.metadata.deletion_timestamp.is_some() {
         return None;
@@ -197,7 +197,7 @@ pub fn trouble(service: &str, pod: &Pod) -> Option<PodFailure> {
         .chain(status.container_statuses.iter().flatten());
     for container in containers {
         let Some(wrong) = wrong(pod, container) else { continue };
-        // Between two crashes a pod may be ready for a moment: its age tells more then.
+        // Between two crashes a pod may be ready for a moment, so its age counts instead.
         let since = if wrong.is_old { None } else { changed("Ready") };
         let mut found = found(&wrong.reason, wrong.message, wrong.course, since);
         if wrong.course == PodFailureKind::Unpulled {
@@ -271,8 +271,8 @@ fn changed(status: &PodStatus, name: &str) -> Option<Timestamp> {
     Some(*at)
 }
 
-/// A kubelet never says that a pod is not ready whose containers are, but for a gate that it then names. Kubernetes takes the one
-/// away and leaves the other when it has not heard of a node for a while.
+/// A kubelet reports a pod with ready containers as not ready only for a readiness gate, and names the gate. If a node
+/// does not report, Kubernetes sets the pod's condition Ready to false and leaves the containers ready.
 fn is_out_of_reach(status: &PodStatus) -> bool {
     condition(status, "ContainersReady").is_some_and(|one| one.status == "True")
         && condition(status, "Ready").is_some_and(|one| one.status == "False" && one.reason.is_none())
@@ -290,12 +290,12 @@ fn image_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
         .as_deref()
 }
 
-/// What is wrong with one container.
+/// The failure of one container.
 struct Wrong {
     reason: String,
     message: String,
     course: PodFailureKind,
-    /// Whether it has been so for longer than the pod's conditions tell.
+    /// It has lasted longer than the pod's conditions show.
     is_old: bool,
 }
 
@@ -305,7 +305,7 @@ fn wrong(pod: &Pod, container: &ContainerStatus) -> Option<Wrong> {
     }
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().filter(|reason| !ORDINARY.contains(reason))?;
-    let told = first_line(waiting.message.as_deref().unwrap_or_default());
+    let cause = first_line(waiting.message.as_deref().unwrap_or_default());
     let course = if UNPULLED.contains(&reason) {
         PodFailureKind::Unpulled
     } else {
@@ -316,24 +316,24 @@ fn wrong(pod: &Pod, container: &ContainerStatus) -> Option<Wrong> {
             let image = image_of(pod, &container.name).unwrap_or(&container.image);
             format!(". Correct the image {image}, push it, or name a Secret for its registry in spec.imagePullSecrets")
         }
-        _ if runs_as_root(&told) => {
+        _ if runs_as_root(&cause) => {
             ". Set podSecurity.runAsUser to the number of a user that the image can run as".to_owned()
         }
         _ => String::new(),
     };
     Some(Wrong {
         reason: reason.to_owned(),
-        message: format!("container {}: {told}{next}", container.name),
+        message: format!("container {}: {cause}{next}", container.name),
         course,
         is_old: false,
     })
 }
 
 /// The kubelet's sentences on a container that may not run as root and would, or may.
-fn runs_as_root(told: &str) -> bool {
+fn runs_as_root(cause: &str) -> bool {
     ["runAsNonRoot", "non-root", "run as root"]
         .iter()
-        .any(|word| told.contains(word))
+        .any(|word| cause.contains(word))
 }
 
 /// A container whose program ends again and again. The kubelet's own text names back-off times that change at each try; how it
@@ -407,208 +407,4 @@ pub fn passwords(pod: Option<&PodSpec>) -> Box<[Arc<str>]> {
         .map(|reference| reference.name.as_str())
         .collect();
     names.into_iter().map(Into::into).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn pod(status: &serde_json::Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    /// A pod with one container in this state.
-    fn with_container(state: &serde_json::Value, more: &serde_json::Value) -> Pod {
-        let mut container = json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-            "state": state});
-        let fields = more.as_object().cloned().unwrap_or_default();
-        container.as_object_mut().unwrap().extend(fields);
-        let mut pod = pod(
-            &json!({"phase": "Running", "containerStatuses": [container], "conditions": [
-            {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-07-01T10:00:00Z"},
-            {"type": "Ready", "status": "False", "lastTransitionTime": "2026-07-01T10:05:00Z"}]}),
-        );
-        pod.metadata.namespace = Some("spo".to_owned());
-        pod.metadata.creation_timestamp = Some(Time(at("2026-07-01T09:00:00Z")));
-        pod.spec = serde_json::from_value(json!({"nodeName": "n1",
-            "initContainers": [{"name": "render-files", "image": "ras-operator:1"}],
-            "containers": [{"name": "c", "image": "registry.example.com/web:1"}]}))
-        .unwrap();
-        pod
-    }
-
-    #[test]
-    fn a_bad_image_is_named_with_the_next_step() {
-        let words = "Back-off pulling image \"x\"\nmore";
-        let pod = with_container(
-            &json!({"waiting": {"reason": "ImagePullBackOff", "message": words}}),
-            &json!({}),
-        );
-        let trouble = trouble("backend", &pod).unwrap();
-        assert_eq!(trouble.reason, "ImagePullBackOff");
-        assert_eq!(
-            trouble.message,
-            "container c: Back-off pulling image \"x\". Correct the image registry.example.com/web:1, push it, or name a \
-             Secret for its registry in spec.imagePullSecrets"
-        );
-        assert_eq!(trouble.unpulled.as_deref(), Some("registry.example.com/web:1"));
-        assert_eq!(trouble.since, Some(at("2026-07-01T10:05:00Z")));
-    }
-
-    #[test]
-    fn a_container_that_would_run_as_root_is_told_how_not_to() {
-        for words in [
-            "container has runAsNonRoot and image will run as root (pod: \"p\", container: c)",
-            "container has runAsNonRoot and image has non-numeric user (node), cannot verify user is non-root",
-        ] {
-            let pod = with_container(
-                &json!({"waiting": {"reason": "CreateContainerConfigError", "message": words}}),
-                &json!({}),
-            );
-            let trouble = trouble("backend", &pod).unwrap();
-            assert_eq!(trouble.course, PodFailureKind::Refused);
-            assert!(trouble.message.contains("podSecurity.runAsUser"), "{}", trouble.message);
-        }
-    }
-
-    #[test]
-    fn waiting_does_not_help_forever_and_the_time_begins_anew_with_each_change() {
-        let pod = with_container(
-            &json!({"waiting": {"reason": "ErrImagePull", "message": "m"}}),
-            &json!({}),
-        );
-        let trouble = trouble("backend", &pod).unwrap();
-        let lasting = |changed: Option<&str>, now: &str| trouble.is_lasting(changed.map(at), at(now));
-        assert!(!lasting(None, "2026-07-01T10:05:29Z"));
-        assert!(lasting(None, "2026-07-01T10:05:30Z"));
-        assert!(!lasting(Some("2026-07-01T10:06:00Z"), "2026-07-01T10:06:29Z"));
-        let next = trouble.changes_at(None, at("2026-07-01T10:05:10Z"));
-        assert_eq!(next, Some(at("2026-07-01T10:05:30Z")));
-        assert_eq!(
-            trouble.changes_at(None, at("2026-07-01T10:05:30Z")),
-            None,
-            "nothing more happens"
-        );
-    }
-
-    #[test]
-    fn a_start_is_ordinary_for_a_while_and_then_told() {
-        for reason in ["ContainerCreating", "PodInitializing"] {
-            let pod = with_container(&json!({"waiting": {"reason": reason}}), &json!({}));
-            let trouble = trouble("backend", &pod).unwrap();
-            assert_eq!(trouble.course, PodFailureKind::Creating);
-            assert!(!trouble.is_shown(at("2026-07-01T10:00:29Z")));
-            assert!(trouble.is_shown(at("2026-07-01T10:00:30Z")));
-            assert!(
-                trouble.message.contains("kubectl -n spo describe pod p"),
-                "{}",
-                trouble.message
-            );
-            assert!(!trouble.is_lasting(None, at("2026-07-01T10:09:59Z")));
-            assert!(trouble.is_lasting(None, at("2026-07-01T10:10:00Z")));
-        }
-        let unready = with_container(&json!({"running": {}}), &json!({}));
-        let unready = trouble("backend", &unready).unwrap();
-        assert_eq!(unready.course, PodFailureKind::Unready);
-        assert!(
-            !unready.is_lasting(None, at("2027-07-01T10:10:00Z")),
-            "a program may take long to start"
-        );
-    }
-
-    #[test]
-    fn a_crash_loop_is_one_between_two_crashes_as_well_and_tells_the_last_words_without_credentials() {
-        let last = json!({"terminated": {"exitCode": 3, "startedAt": "2026-07-01T10:04:50Z",
-            "finishedAt": "2026-07-01T10:05:00Z", "message": "connecting to postgres://o:hunter2@db/x\nrelation exists"}});
-        let more = |restarts: i32| json!({"restartCount": restarts, "lastState": last});
-        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}});
-        let told = |state: &serde_json::Value, restarts| trouble("backend", &with_container(state, &more(restarts)));
-        let found = told(&waiting, 5).unwrap();
-        assert_eq!(found.reason, "CrashLoopBackOff");
-        assert_eq!(
-            found.message,
-            "container c exits with code 3: connecting to postgres://[redacted]@db/x / relation exists. \
-             `kubectl -n spo logs p -c c --previous` shows its log"
-        );
-        assert_eq!(told(&json!({"running": {}}), 5), Some(found.clone()), "nothing flaps");
-        assert_eq!(found.since, Some(at("2026-07-01T09:00:00Z")));
-        // The first crashes of a start.
-        assert_eq!(
-            told(&json!({"running": {}}), 1).unwrap().course,
-            PodFailureKind::Unready
-        );
-        assert_eq!(told(&waiting, 1).unwrap().since, Some(at("2026-07-01T10:05:00Z")));
-    }
-
-    #[test]
-    fn a_program_that_is_killed_for_its_memory_is_told_as_such() {
-        let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-        let pod = with_container(
-            &json!({"waiting": {"reason": "CrashLoopBackOff"}}),
-            &json!({"restartCount": 4, "lastState": last}),
-        );
-        let message = trouble("backend", &pod).unwrap().message;
-        assert!(message.contains("resources.limits.memory"), "{message}");
-    }
-
-    #[test]
-    fn pods_that_serve_go_or_have_ended_are_no_trouble() {
-        let ready = pod(&json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}));
-        assert_eq!(trouble("backend", &ready), None);
-        let mut going = with_container(&json!({"waiting": {"reason": "ErrImagePull"}}), &json!({}));
-        going.metadata.deletion_timestamp = Some(Time(at("2026-07-01T10:00:00Z")));
-        assert_eq!(trouble("backend", &going), None);
-        assert_eq!(
-            trouble("backend", &pod(&json!({"phase": "Failed", "reason": "Evicted"}))),
-            None
-        );
-    }
-
-    #[test]
-    fn a_pod_has_an_address_for_checks_while_it_is_ready_and_stays() {
-        let with = |ready: &str| pod(&json!({"podIP": "10.0.0.7", "conditions": [{"type": "Ready", "status": ready}]}));
-        let known = ready("backend", &with("True")).unwrap();
-        assert_eq!(
-            (&*known.service, known.address.to_string()),
-            ("backend", "10.0.0.7".to_owned())
-        );
-        assert_eq!(ready("backend", &with("False")), None);
-        let mut going = with("True");
-        going.metadata.deletion_timestamp = Some(Time(at("2026-07-01T10:00:00Z")));
-        assert_eq!(ready("backend", &going), None);
-    }
-
-    #[test]
-    fn a_node_that_does_not_report_is_told_from_a_gate_that_is_closed() {
-        let lost = |reason: Option<&str>| {
-            let mut pod = pod(&json!({"conditions": [
-                {"type": "ContainersReady", "status": "True"},
-                {"type": "Ready", "status": "False", "reason": reason},
-            ]}));
-            pod.spec = serde_json::from_value(json!({"nodeName": "n1", "containers": []})).unwrap();
-            trouble("backend", &pod)
-        };
-        let found = lost(None).unwrap();
-        assert_eq!(found.reason, "NodeNotReady");
-        assert!(
-            found.message.starts_with("node n1 does not report"),
-            "{}",
-            found.message
-        );
-        assert_ne!(lost(Some("ReadinessGatesNotReady")).unwrap().reason, "NodeNotReady");
-    }
-
-    #[test]
-    fn a_full_cluster_is_told() {
-        let pod = pod(
-            &json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-            "message": "0/3 nodes are available: 3 Insufficient cpu."}]}),
-        );
-        assert_eq!(trouble("backend", &pod).unwrap().reason, "Unschedulable");
-    }
 }

@@ -14,16 +14,12 @@ pub const RENDER_CONTAINER: &str = "render-files";
 /// Names one child.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChildKey {
-    /// Its namespace.
     pub namespace: Arc<str>,
-    /// Its kind.
     pub kind: Kind,
-    /// Its name.
     pub name: Arc<str>,
 }
 
 impl ChildKey {
-    /// A key.
     pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.into(),
@@ -39,24 +35,21 @@ impl std::fmt::Display for ChildKey {
     }
 }
 
-/// What is remembered of one child.
+/// The part of one child that the informer keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its UID.
     pub uid: Arc<str>,
-    /// Its resourceVersion as a number, to tell old news from new: Kubernetes 1.35 promises the order, and
-    /// every earlier API server on etcd kept it.
+    /// Its resourceVersion as a number, to order events: Kubernetes 1.35 guarantees the order, and every earlier API
+    /// server on etcd kept it.
     pub version: u64,
-    /// Whether it is being deleted.
     pub deleting: bool,
     /// The drive its labels name.
     pub drive: Option<Arc<str>>,
-    /// Whether the informers tell of it. They do not of what lacks our label, which is known only because it was in
-    /// the way once: nobody tells when it changes or goes.
+    /// The informers watch it. They do not watch an object without our label: it is known only from a conflict, and no
+    /// event reports its change or deletion.
     pub watched: bool,
-    /// What else its labels and annotations say.
     pub marks: Marks,
-    /// Whether we have ever written it: some of its fields are ours.
+    /// True once the operator has written it: it owns some fields.
     pub touched: bool,
     /// Who its owner references say it belongs to.
     pub owner: Owner,
@@ -66,16 +59,15 @@ pub struct Record {
     pub written: Option<Arc<str>>,
     /// The fields that are ours.
     pub fields: Fields,
-    /// What is remembered of this kind besides.
     pub detail: Detail,
 }
 
-/// What the labels and annotations of an object say.
+/// Facts from the labels and annotations of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// Whether its label [`ras_crds::labels::INSTANCE`] is the name of its drive.
+    /// Its label [`ras_crds::labels::INSTANCE`] is the name of its drive.
     pub is_instance: bool,
-    /// Whether it is a claim that was bound to a volume, so that it may hold data.
+    /// It is a claim that was bound to a volume, so it may hold data.
     pub is_bound: bool,
 }
 
@@ -98,13 +90,9 @@ pub fn stopped(applied: &str) -> Option<i32> {
 /// Who an object belongs to, by its owner references.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// Nobody.
     Nobody,
-    /// A drive.
     Drive {
-        /// The drive's name.
         name: Arc<str>,
-        /// The drive's UID.
         uid: Arc<str>,
     },
     /// Something else that controls it.
@@ -119,27 +107,23 @@ pub enum Owner {
 pub struct Fields {
     /// Digest of our entries in `managedFields`.
     pub digest: u64,
-    /// Our entries as JSON, as long as nobody compared them with what we would apply.
+    /// The operator's entries as JSON, until they are compared with the desired object.
     pub unverified: Option<Arc<str>>,
     /// Those that other managers own, too, as JSON. There are hardly ever any.
     pub shared: Option<Arc<str>>,
-    /// Of a Secret of ours: the entries of all managers without their times, as JSON, as long as nobody compared ours. Who took a field
-    /// of another kind is asked for, and a Secret never is.
+    /// Of a Secret of the operator: the entries of all managers without their times, as JSON, until they are compared.
+    /// Field managers of other kinds are read from the API server when needed; a Secret never is.
     pub managers: Option<Arc<str>>,
 }
 
-/// What is remembered of a kind besides.
+/// Facts that only some kinds have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Nothing.
     None,
-    /// Of a Secret.
     Secret(SecretFacts),
-    /// Of a Deployment.
     Deployment(DeploymentState),
     /// Of a `StatefulSet`.
     StatefulSet(StatefulSetState),
-    /// Of a Job.
     Job(JobState),
     /// Of a `PersistentVolumeClaim`.
     Claim(ClaimState),
@@ -150,7 +134,6 @@ pub enum Detail {
 }
 
 impl Detail {
-    /// What is known of a Deployment.
     pub fn deployment(self) -> Option<DeploymentState> {
         match self {
             Self::Deployment(state) => Some(state),
@@ -164,7 +147,6 @@ impl Detail {
         }
     }
 
-    /// What is known of a `StatefulSet`.
     pub fn stateful_set(self) -> Option<StatefulSetState> {
         match self {
             Self::StatefulSet(state) => Some(state),
@@ -178,7 +160,6 @@ impl Detail {
         }
     }
 
-    /// What is known of a `PersistentVolumeClaim`.
     pub fn claim(self) -> Option<ClaimState> {
         match self {
             Self::Claim(state) => Some(state),
@@ -206,7 +187,7 @@ impl Detail {
         }
     }
 
-    /// What is known of an object that another operator brings to life.
+    /// The state of an object that another operator reconciles.
     pub fn foreign(self) -> Option<ForeignState> {
         match self {
             Self::Foreign(state) => Some(state),
@@ -220,7 +201,7 @@ impl Detail {
         }
     }
 
-    /// The answer to a write is metadata only. What was known besides is kept; how it stands now, the next event tells.
+    /// The answer to a write is metadata only. Other facts are kept until the next event.
     pub fn keep_what_is_no_metadata(&mut self, before: &Self) {
         match (self, before) {
             (Self::Deployment(new), Self::Deployment(old)) => {
@@ -260,9 +241,9 @@ pub struct ServiceState {
 /// How a `PersistentVolumeClaim` stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimState {
-    /// What it asks for and has. Absent: the informer has not told it yet.
+    /// Absent: the informer has not listed it yet.
     pub facts: Option<ClaimFacts>,
-    /// Whether its storage class is in what we applied: leaving it out of the next apply would remove it.
+    /// The operator applied its storage class: leaving it out of the next apply would remove it.
     pub applies_class: bool,
 }
 
@@ -273,7 +254,6 @@ pub struct StatefulSetState {
     pub generation: i64,
     /// Generation that its controller has seen.
     pub observed_generation: i64,
-    /// Pods asked for.
     pub replicas: i32,
     /// Pods there are, of any version.
     pub current: i32,
@@ -294,7 +274,6 @@ pub struct DeploymentState {
     pub generation: i64,
     /// Generation that its controller has seen.
     pub observed_generation: i64,
-    /// Pods asked for.
     pub replicas: i32,
     /// Pods there are, of any version.
     pub current: i32,
@@ -308,9 +287,8 @@ pub struct DeploymentState {
     pub stuck: Option<Arc<str>>,
     /// Why its pods cannot even be made (quota, pod security), when they cannot.
     pub cannot_create: Option<Arc<str>>,
-    /// Since when.
     pub cannot_create_since: Option<Timestamp>,
-    /// Whether `spec.replicas` is in what we applied.
+    /// The operator applied `spec.replicas`.
     pub applies_replicas: bool,
     /// Replicas it had before the drive was suspended.
     pub replicas_before_suspend: Option<i32>,
@@ -327,7 +305,7 @@ pub struct DeploymentState {
 }
 
 impl DeploymentState {
-    /// Whether the present version runs with all its pods and no old one is left, as `kubectl rollout status` tells it.
+    /// True when all pods run the current version and no old pod is left, by the rules of `kubectl rollout status`.
     pub fn is_complete(&self) -> bool {
         self.observed_generation >= self.generation
             && self.updated == self.replicas
@@ -335,7 +313,7 @@ impl DeploymentState {
             && self.available == self.updated
     }
 
-    /// Whether no pod of an earlier version is left. Pods that are ending may be missing from the count.
+    /// True when no pod of an earlier version is left. The count may leave out terminating pods.
     pub fn is_settled(&self) -> bool {
         self.observed_generation >= self.generation && self.current == self.updated && self.terminating == 0
     }

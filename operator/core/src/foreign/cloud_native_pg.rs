@@ -16,7 +16,6 @@ super::foreign_kind! {
     ScheduledBackup, spec: ScheduledBackupSpec, group: "postgresql.cnpg.io", version: "v1", plural: "scheduledbackups"
 }
 
-/// What we ask of the servers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
@@ -27,9 +26,9 @@ pub struct ClusterSpec {
     /// Names of Secrets with which images are pulled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<LocalObjectReference>,
-    /// What is made when the first server starts.
+    /// Databases and owners that CloudNativePG creates with the first server.
     pub bootstrap: Bootstrap,
-    /// Whether the superuser has a password.
+    /// The superuser has a password.
     pub enable_superuser_access: bool,
     /// The volume of each server.
     pub storage: Storage,
@@ -38,7 +37,7 @@ pub struct ClusterSpec {
     /// Settings of PostgreSQL. Absent: CloudNativePG's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgresql: Option<Postgresql>,
-    /// Whether Prometheus finds the servers. Absent: it does not.
+    /// Absent: Prometheus does not find the servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monitoring: Option<Monitoring>,
     /// How backups are made that need no plugin.
@@ -49,14 +48,13 @@ pub struct ClusterSpec {
     pub plugins: Vec<Plugin>,
 }
 
-/// Settings of PostgreSQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Postgresql {
     /// Its parameters, by name.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// What is made when the first server starts.
+/// Databases and owners that CloudNativePG creates with the first server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bootstrap {
@@ -70,18 +68,15 @@ pub struct Bootstrap {
 pub struct InitDb {
     /// Name of the database.
     pub database: String,
-    /// Its owner.
     pub owner: String,
     /// Statements that the superuser runs once, when the owner is there.
     #[serde(rename = "postInitSQL")]
     pub post_init_sql: Vec<String>,
 }
 
-/// A volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Storage {
-    /// Its size.
     pub size: String,
     /// Its storage class. Absent: the cluster's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +99,6 @@ pub struct Backup {
     pub volume_snapshot: VolumeSnapshot,
 }
 
-/// Snapshots of volumes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeSnapshot {
@@ -115,16 +109,13 @@ pub struct VolumeSnapshot {
     pub snapshot_owner_reference: String,
 }
 
-/// One plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plugin {
-    /// Its name.
     pub name: String,
-    /// Whether it gets every change of the data.
+    /// It gets every change of the data.
     #[serde(rename = "isWALArchiver")]
     pub is_wal_archiver: bool,
-    /// What it is told.
     pub parameters: BTreeMap<String, String>,
 }
 
@@ -134,25 +125,22 @@ pub struct Plugin {
 pub struct ScheduledBackupSpec {
     /// Six fields: a crontab's, with seconds before them.
     pub schedule: String,
-    /// Whether the first one is taken at once.
+    /// The first one is taken at once.
     pub immediate: bool,
-    /// Whether none are taken for now.
+    /// No backups are taken for now.
     pub suspend: bool,
-    /// The servers.
     pub cluster: LocalObjectReference,
     /// `volumeSnapshot` or `plugin`.
     pub method: String,
     /// Which plugin, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin_configuration: Option<PluginReference>,
-    /// What takes the record of a backup along when it goes.
+    /// The owner of `Backup` objects.
     pub backup_owner_reference: String,
 }
 
-/// Which plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginReference {
-    /// Its name.
     pub name: String,
 }

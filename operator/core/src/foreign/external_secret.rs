@@ -7,15 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::fetched::facts::ExternalSecretsVersion;
 
-/// What to take from a store outside the cluster. Not made by `foreign_kind!`, because its version is the cluster's.
+/// Values to take from an external store. Not made by `foreign_kind!`, because the cluster decides its version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalSecret {
     api_version: String,
     kind: String,
-    /// Name, labels, owner.
     pub metadata: ObjectMeta,
-    /// What we ask of it.
     pub spec: ExternalSecretSpec,
 }
 
@@ -46,11 +44,8 @@ impl ExternalSecret {
 pub struct ExternalSecretSpec {
     /// How often the store is asked, in Go's form of durations.
     pub refresh_interval: String,
-    /// The store.
     pub secret_store_ref: StoreRef,
-    /// The Secret.
     pub target: Target,
-    /// Single values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<Data>,
     /// Everything at one place.
@@ -58,11 +53,9 @@ pub struct ExternalSecretSpec {
     pub data_from: Vec<DataFrom>,
 }
 
-/// A store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreRef {
-    /// Its name.
     pub name: String,
     /// `SecretStore` or `ClusterSecretStore`.
     pub kind: String,
@@ -72,24 +65,20 @@ pub struct StoreRef {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
-    /// Its name.
     pub name: String,
     /// `Owner`: it goes with the `ExternalSecret`.
     pub creation_policy: String,
     /// `Retain`: it stays as it is when the values are gone from the store.
     pub deletion_policy: String,
-    /// What it looks like besides its values.
     pub template: Template,
 }
 
-/// What a Secret looks like besides its values.
+/// Metadata and type of the Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Template {
-    /// Its type.
     #[serde(rename = "type")]
     pub type_: String,
-    /// Its labels.
     pub metadata: TemplateMetadata,
 }
 
@@ -97,11 +86,9 @@ pub struct Template {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateMetadata {
-    /// The labels.
     pub labels: BTreeMap<String, String>,
 }
 
-/// One value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Data {
@@ -115,7 +102,6 @@ pub struct Data {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataFrom {
-    /// The place.
     pub extract: RemoteRef,
 }
 
@@ -123,7 +109,6 @@ pub struct DataFrom {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoteRef {
-    /// The place.
     pub key: String,
     /// Which of the values there. Absent: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -20,9 +20,7 @@ macro_rules! foreign_kind {
         pub struct $kind {
             api_version: String,
             kind: String,
-            /// Name, labels, owner.
             pub metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-            /// What we ask of it.
             pub spec: $spec,
         }
 

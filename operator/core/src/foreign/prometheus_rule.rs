@@ -15,7 +15,6 @@ foreign_kind! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrometheusRuleSpec {
-    /// Groups of rules.
     pub groups: Vec<RuleGroup>,
 }
 
@@ -25,11 +24,9 @@ pub struct PrometheusRuleSpec {
 pub struct RuleGroup {
     /// Name of the group, unique in the object.
     pub name: String,
-    /// The rules.
     pub rules: Vec<Rule>,
 }
 
-/// One alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
@@ -42,6 +39,5 @@ pub struct Rule {
     pub for_: Option<String>,
     /// Labels added to the alert.
     pub labels: BTreeMap<String, String>,
-    /// What people read.
     pub annotations: BTreeMap<String, String>,
 }

@@ -20,7 +20,6 @@ pub struct ServiceMonitorSpec {
     /// Labels of the Service that every metric gets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_labels: Vec<String>,
-    /// Which ports.
     pub endpoints: Vec<Endpoint>,
 }
 

@@ -17,7 +17,7 @@ use crate::plan::migration::{self, MigrationPlan};
 use crate::plan::{first_start, hosts};
 use crate::valid::{DatabaseServer, EnvSource, SecretOrigin, UsedSecret, ValidService};
 
-/// What each Deployment and database server that must not be applied yet waits for, by its name.
+/// The Deployments and database servers that must not be applied yet, by name, each with the reason.
 pub fn blocked(
     input: &Input<'_>,
     database: Option<(&DatabaseInput<'_>, &DatabaseJob)>,
@@ -97,7 +97,7 @@ fn databases(database: Option<(&DatabaseInput<'_>, &DatabaseJob)>, service: &Val
     })
 }
 
-/// What a service, or its migration, needs and is not there.
+/// A Secret, key, bucket or database that a service or its migration needs and that does not exist.
 pub fn lacking(
     input: &Input<'_>,
     database: Option<(&DatabaseInput<'_>, &DatabaseJob)>,
@@ -185,7 +185,7 @@ fn bucket(input: &Input<'_>, service: &ValidService) -> Option<BlockedBy> {
 
 fn lack(input: &Input<'_>, service: &ValidService, secret: &UsedSecret, key: Option<&str>) -> Option<(Reason, String)> {
     let (used, namespace, service) = (&secret.secret_name, &input.drive.namespace, &service.name);
-    // A Secret that is there serves, but not a stranger's: its values are not those of the store.
+    // An existing Secret serves, but not an unowned one: its values are not those of the store.
     let from_store = input
         .drive
         .external_secrets
@@ -225,7 +225,7 @@ fn lack(input: &Input<'_>, service: &ValidService, secret: &UsedSecret, key: Opt
         };
         return Some((
             Reason::SecretMissing,
-            format!("Secret {used:?}, which service {service:?} uses, is not there: {next}"),
+            format!("Secret {used:?}, which service {service:?} uses, does not exist: {next}"),
         ));
     };
     let (key, keys) = (key?, facts.keys.as_ref()?);

@@ -2,10 +2,10 @@
 
 use ras_crds::{ConditionType, Reason};
 
-/// What something waits for. A value, not an error: nothing went wrong.
+/// The reason why a workload waits. A value, not an error: nothing went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockedBy {
-    /// Condition that tells it.
+    /// The condition that reports it.
     pub condition: ConditionType,
     /// Why, in one word.
     pub reason: Reason,

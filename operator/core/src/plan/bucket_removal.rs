@@ -1,5 +1,19 @@
-//! What becomes of a bucket that its drive no longer asks for. Pure: the last word before data is deleted is spoken
-//! here, from what people wrote and nothing else.
+//! Buckets that are no longer in the spec, and all buckets of a deleted drive. Pure.
+//!
+//! Data is deleted by this decision alone, and it is made from the spec, the annotations and the record in the status:
+//!
+//! | bucket | decision |
+//! |---|---|
+//! | existing, with settings of the operator | `Released`: the settings are removed, the bucket stays |
+//! | existing, retained before, replaced, or named by `ras.dev/keep-buckets` | `Kept` |
+//! | `deletionPolicy: Retain` | `Kept` |
+//! | `deletionPolicy: DeleteIfEmpty` | `RemovedIfEmpty` |
+//! | `deletionPolicy: Delete`, named by `ras.dev/confirm-delete` | `Removed`, with its objects |
+//! | `deletionPolicy: Delete`, never seen or lost | `RemovedIfEmpty`, because there is nothing to confirm |
+//! | `deletionPolicy: Delete`, otherwise | `Unconfirmed`: it waits for an annotation |
+//!
+//! [`settle`] then turns the answers of the object store into the progress: `Going` until the bucket is `Gone` or `Kept`, and
+//! `Blocked` while a user or the platform team has to act.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +22,8 @@ use ras_crds::spec::BucketDeletionPolicy;
 use ras_crds::{BucketState, BucketStatus, Reason};
 
 use crate::bucket::request::Settings;
+use crate::bucket::state::BucketPhase;
 use crate::bucket::state::Removal;
-use crate::bucket::state::State;
 use crate::fetched::Fetched;
 use crate::names;
 use crate::valid::{RemovalRequests, ValidDrive};
@@ -23,7 +37,7 @@ pub fn settings_hash(settings: &Settings) -> String {
     names::hash(&[&format!("{settings:?}")], 10)
 }
 
-/// What becomes of a bucket.
+/// The decision about one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RemovalDecision {
     /// It stays, with all that is in it.
@@ -32,18 +46,18 @@ pub enum RemovalDecision {
     RemovedIfEmpty,
     /// It goes with all that is in it.
     Removed,
-    /// It would go, and nobody has confirmed it.
+    /// It would be deleted, and that is not confirmed.
     Unconfirmed,
-    /// It is somebody else's and stays; what we set up in it goes, or it would go on removing objects.
+    /// It is an existing bucket and stays. The operator's settings are removed, or its lifecycle rules would keep
+    /// removing objects.
     Released,
 }
 
-/// A bucket that its drive no longer asks for.
+/// A bucket that is no longer in the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BucketRemoval {
     /// As status shows it.
     pub recorded: BucketStatus,
-    /// What becomes of it.
     pub fate: RemovalDecision,
 }
 
@@ -73,11 +87,11 @@ pub enum RemovalProgress {
     Kept,
     /// Something is being done.
     Going,
-    /// Nothing goes on before somebody does something.
+    /// It waits for a manual action.
     Blocked {
         /// Reason for the condition.
         reason: Reason,
-        /// What is in the way, and how to let go.
+        /// The obstacle, and how to remove it.
         message: String,
     },
 }
@@ -89,7 +103,7 @@ pub struct Asking<'a> {
     pub namespace: &'a str,
     /// Name of the drive.
     pub drive: &'a str,
-    /// Whether an object store that does not answer was waited for long enough.
+    /// The time limit for an object store that does not answer has passed.
     pub overdue: bool,
 }
 
@@ -97,7 +111,7 @@ pub struct Asking<'a> {
 /// status.
 pub fn settle(
     bucket_removal: &BucketRemoval,
-    state: Option<&State>,
+    state: Option<&BucketPhase>,
     asking: Asking<'_>,
 ) -> (RemovalProgress, BucketStatus) {
     let BucketRemoval { recorded, fate } = bucket_removal;
@@ -121,10 +135,12 @@ pub fn settle(
     match (fate, state) {
         (RemovalDecision::Kept, _) if recorded.existing => (RemovalProgress::Gone, recorded.clone()),
         // Nothing of ours is left in it, nor in what is not there.
-        (RemovalDecision::Released, Some(State::Ready { .. } | State::Lost { .. })) => {
+        (RemovalDecision::Released, Some(BucketPhase::Ready { .. } | BucketPhase::Lost { .. })) => {
             (RemovalProgress::Gone, recorded.clone())
         }
-        (RemovalDecision::Released, Some(State::Failed { trouble, .. })) if trouble.reason == Reason::BucketMissing => {
+        (RemovalDecision::Released, Some(BucketPhase::Failed { trouble, .. }))
+            if trouble.reason == Reason::BucketMissing =>
+        {
             (RemovalProgress::Gone, recorded.clone())
         }
         (RemovalDecision::Kept, _) if recorded.state == BucketState::Retained => {
@@ -134,7 +150,7 @@ pub fn settle(
         (RemovalDecision::Unconfirmed, _) => blocked(
             Reason::ConfirmationMissing,
             format!(
-                "bucket {bucket} and all its objects would be deleted, which nobody has confirmed. To delete it: {}; {}",
+                "bucket {bucket} and all its objects would be deleted, which is not confirmed. To delete it: {}; {}",
                 annotate(asking, CONFIRM_DELETE, bucket),
                 way_out()
             ),
@@ -149,28 +165,28 @@ pub fn settle(
                 way_out()
             ),
         ),
-        (_, Some(State::Failed { trouble, .. })) if trouble.unreachable && asking.overdue => kept(format!(
+        (_, Some(BucketPhase::Failed { trouble, .. })) if trouble.unreachable && asking.overdue => kept(format!(
             "the object store did not answer for too long, so it is kept ({})",
             trouble.message
         )),
-        (_, Some(State::Failed { trouble, removed, .. })) => {
+        (_, Some(BucketPhase::Failed { trouble, removed, .. })) => {
             let (progress, mut line) = blocked(trouble.reason, format!("{}; {}", trouble.message, way_out()));
             line.removed = more(*removed).or(line.removed);
             (progress, line)
         }
-        (_, Some(State::Removed(Removal::Gone))) => (RemovalProgress::Gone, line(BucketState::Removing, None)),
-        (_, Some(State::Removed(Removal::NotEmpty))) if *fate == RemovalDecision::RemovedIfEmpty => {
+        (_, Some(BucketPhase::Removed(Removal::Gone))) => (RemovalProgress::Gone, line(BucketState::Removing, None)),
+        (_, Some(BucketPhase::Removed(Removal::NotEmpty))) if *fate == RemovalDecision::RemovedIfEmpty => {
             kept("it is not empty, so it is kept with all that is in it".to_owned())
         }
-        (_, Some(State::Removed(Removal::NotOurs { whose }))) => kept(format!("it is left alone: {whose}")),
-        (_, Some(State::Removed(Removal::Locked { objects }))) => blocked(
+        (_, Some(BucketPhase::Removed(Removal::NotOurs { whose }))) => kept(format!("it is left alone: {whose}")),
+        (_, Some(BucketPhase::Removed(Removal::Locked { objects }))) => blocked(
             Reason::ObjectsLocked,
             format!(
-                "{objects} objects in bucket {bucket} are locked against deletion; it goes on when their locks have run out; {}",
+                "{objects} objects in bucket {bucket} are locked against deletion; the deletion continues when their locks expire; {}",
                 way_out()
             ),
         ),
-        (_, Some(State::Removing { removed })) => {
+        (_, Some(BucketPhase::Removing { removed })) => {
             let mut line = line(BucketState::Removing, Some(EMPTYING.to_owned()));
             line.removed = more(*removed).or(line.removed);
             (RemovalProgress::Going, line)
@@ -178,11 +194,11 @@ pub fn settle(
         (
             _,
             Some(
-                State::Pending
-                | State::Changing
-                | State::Lost { .. }
-                | State::Ready { .. }
-                | State::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
+                BucketPhase::Pending
+                | BucketPhase::Changing
+                | BucketPhase::Lost { .. }
+                | BucketPhase::Ready { .. }
+                | BucketPhase::Removed(Removal::NotEmpty | Removal::Stopped { .. }),
             ),
         ) => (
             RemovalProgress::Going,
@@ -191,7 +207,7 @@ pub fn settle(
     }
 }
 
-/// Whether status says that the bucket is being removed, as opposed to waiting for something.
+/// True if the status records that the bucket is being removed, and not that it waits.
 pub fn is_under_way(recorded: &BucketStatus) -> bool {
     let message = recorded.message.as_deref().unwrap_or_default();
     recorded.state == BucketState::Removing && [REMOVING, EMPTYING].contains(&message)
@@ -206,7 +222,7 @@ fn annotate(asking: Asking<'_>, key: &str, bucket: &str) -> String {
     format!("kubectl -n {namespace} annotate drive {drive} --overwrite {key}={bucket}")
 }
 
-/// What becomes of a bucket under this policy.
+/// The decision about a bucket under this policy.
 pub fn fate(
     recorded: &BucketStatus,
     policy: BucketDeletionPolicy,
@@ -219,7 +235,7 @@ pub fn fate(
     {
         return RemovalDecision::Released;
     }
-    // What was once said to be kept is nobody's to take away later, and what has the bucket's name in its place is not the drive's.
+    // A bucket that was once reported as kept is never removed later. A replaced bucket does not belong to the drive.
     let settled = matches!(recorded.state, BucketState::Retained | BucketState::Replaced);
     if recorded.existing || settled || bucket.is_empty() || removal_requests.keeps(bucket) {
         return RemovalDecision::Kept;
@@ -372,7 +388,7 @@ mod tests {
             drive: "d",
             overdue: false,
         };
-        let failed = |reason| State::Failed {
+        let failed = |reason| BucketPhase::Failed {
             trouble: StoreError {
                 reason,
                 message: "why".to_owned(),
@@ -381,9 +397,9 @@ mod tests {
             there: true,
             removed: 0,
         };
-        let progress = |state: &State| settle(&bucket_removal, Some(state), asking).0;
+        let progress = |state: &BucketPhase| settle(&bucket_removal, Some(state), asking).0;
         assert_eq!(
-            progress(&State::Changing),
+            progress(&BucketPhase::Changing),
             RemovalProgress::Going,
             "our rules are still in it"
         );

@@ -1,19 +1,18 @@
-//! Whether the data that a drive uses is still the data that it used before. Pure.
+//! Compares the data that a drive uses with the data that it used before. Pure.
 //!
-//! Status remembers the UID of each object with data: that of a volume once it may hold something, that of a Secret at once.
-//! What is there now is compared with it:
+//! The status records the UID of each object with data: of a volume once it may hold something, of a Secret at once. It is compared
+//! with the live object:
 //!
-//! | remembered | there now | state | what follows |
+//! | recorded | now | state | consequence |
 //! |---|---|---|---|
-//! | any | being deleted | `Deleting` | nothing that mounts it changes: the pod that still has it keeps the data |
-//! | UID | nothing | `Lost` | it is not made again, and nothing that mounts it changes |
+//! | any | being deleted | `Deleting` | nothing that mounts it changes, because a running pod keeps the volume from being deleted |
+//! | UID | nothing | `Lost` | it is not created again, and nothing that mounts it changes |
 //! | UID | another UID | `Lost` | nothing that mounts it changes |
-//! | UID | the same UID | `Kept` | all goes its way |
-//! | nothing | anything | `Kept` once it may hold data | all goes its way |
+//! | UID | the same UID | `Kept` | none |
+//! | nothing | anything | `Kept` once it may hold data | none |
 //!
-//! Only a person leads out of `Deleting` and `Lost`: with the annotation `ras.dev/accept-data-loss`, which names the UID that is
-//! lost, so that the next loss needs another word. A Secret is never `Lost`: deleting a generated one is how a person asks for new
-//! values, and a new one is made at once, with a Warning.
+//! Only the annotation `ras.dev/accept-data-loss` ends `Deleting` and `Lost`. It names the UID, so each loss has to be accepted by
+//! itself. A Secret is never `Lost`: deleting a generated one requests new values, and it is created again at once, with a Warning.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +30,7 @@ const MOST: usize = 512;
 /// An object with data that a drive uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Whether the drive makes it. It uses any other as it is.
+    /// The drive creates it. The operator changes no other.
     pub own: bool,
     /// Names of the Deployments and `StatefulSet`s that mount it.
     pub by: BTreeSet<String>,
@@ -40,23 +39,21 @@ pub struct Used {
 /// Kind and name of an object with data.
 pub type Key = (DataKind, String);
 
-/// What is there now.
+/// The object as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Live {
-    /// Its UID.
     pub uid: String,
-    /// Whether it is being deleted.
     pub deleting: bool,
-    /// Whether it may hold data: it is bound, or a program that mounts it was ready.
+    /// It may hold data: it is bound, or a pod that mounts it was ready.
     pub may_hold_data: bool,
 }
 
-/// What was found of all data of a drive.
+/// The state of all data of a drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Data {
     /// For status.
     pub statuses: Vec<DataStatus>,
-    /// What must not change, and everything that mounts it neither.
+    /// Objects that must not change, and neither may any workload that mounts them.
     pub frozen: BTreeSet<Key>,
     by: BTreeMap<String, BTreeSet<Key>>,
 }
@@ -116,7 +113,7 @@ pub fn used(drive: &RecruitmentDrive) -> BTreeMap<Key, Used> {
     all
 }
 
-/// What to make of it all.
+/// Compares the recorded with the live objects.
 pub fn judge(
     drive: &RecruitmentDrive,
     used: &BTreeMap<Key, Used>,
@@ -189,7 +186,7 @@ fn one(
     }
 }
 
-/// Whether a person accepts the loss of this very object or bucket.
+/// True if the annotation accepts the loss of this very object or bucket.
 pub fn accepts(drive: &RecruitmentDrive, name: &str, uid: &str) -> bool {
     !uid.is_empty() && accepted(drive).contains(&format!("{name}@{uid}"))
 }
@@ -268,7 +265,7 @@ impl Data {
         self.worst(|one| keys.contains(&(one.kind, one.name.clone())))
     }
 
-    /// What is wrong with the `Cluster` of this name.
+    /// The problem of the `Cluster` of this name.
     pub fn of_cluster(&self, cluster: &str) -> Option<(Reason, String)> {
         self.worst(|one| one.kind == DataKind::Cluster && one.name == cluster)
     }
@@ -291,7 +288,7 @@ impl Data {
     }
 }
 
-/// What a state is called in conditions and events.
+/// The reason of a state in conditions and events.
 pub fn reason(state: DataState) -> Option<Reason> {
     match state {
         DataState::Kept => None,
@@ -436,7 +433,7 @@ mod tests {
                 Some("v@a"),
                 (Some(Kept), Some("b"), None),
             ),
-            // Deleting a Secret is how new values are asked for.
+            // Deleting a Secret requests new values.
             (Secret, None, Some("a"), None, (Some(Kept), Some("a"), None)),
             (
                 Secret,

@@ -1,5 +1,20 @@
-//! How far the databases of a drive are, from what is known of its Secrets, its server and the Job that prepares
-//! them. Pure.
+//! The Job that prepares databases: whether it has to run, and how far it is. Pure.
+//!
+//! | state | when | next, and when |
+//! |---|---|---|
+//! | `BlockedBy` | a Secret, key or server that the Job needs is missing | `Running`: it exists |
+//! | `Running` | the Job is to be created or is open | `Done` or `Failed`: the Job ends |
+//! | `Done` | the Job succeeded | `Recorded`: the status has its work |
+//! | `Failed` | the Job failed | `Running`: its request, a Secret or the annotation changes, or Kubernetes removes the Job after some minutes |
+//! | `Recorded` | the status has just this work, on this storage | `Checking`: a check is due. `Running`: the work changes |
+//! | `Checking` | the same, and the Job verifies that it still holds | `Done` or `Failed`: the Job ends |
+//!
+//! *Work* is a hash of the request, of when each Secret was written, and of the annotation's token: a Job of the same work does the
+//! same. [`database_record`](super::database_record) writes the record.
+
+mod request;
+
+pub use request::keys_of;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,18 +22,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use ras_crds::{ConditionType, DatabaseState, LogicalDatabaseStatus, Reason};
 
+use self::request::{request, work};
 use super::migration::{cannot_pull_other_than, waits};
 use crate::database::report::{Cause, Report};
-use crate::database::request::{Database, Drive, Login, Request, SslMode};
-use crate::fetched::facts::PASSWORD;
+use crate::database::request::Request;
 use crate::fetched::jobs::PREPARE;
 use crate::fetched::{JobOutcome, PodRun};
 use crate::names;
 use crate::plan::blocked_by::BlockedBy;
 use crate::plan::input::DatabaseInput;
 use crate::plan::login_rotation;
-use crate::url;
-use crate::valid::CLUSTER_CA;
 use crate::valid::{DatabaseServer, ValidLogicalDatabase};
 
 /// For which part of the drive the Job works.
@@ -26,19 +39,21 @@ pub const OF: &str = "database";
 
 /// Seconds after which a server is asked whether what status says still holds.
 const CHECK_EVERY: u64 = 86_400;
+
 /// Most seconds by which drives that were checked together are checked apart.
 const CHECK_SPREAD: u64 = 3_600;
+
 /// Seconds from one drive's check to the next one's after a start.
 const SECONDS_A_CHECK: u64 = 2;
 
-/// What is asked of the database server, and how far it is.
+/// The request to the database server, and the progress of its Job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatabaseJob {
     /// Name of the Job that does it.
     pub job: String,
     /// Hash of what is asked and of when each Secret was written: a Job of the same work does the same.
     pub work: String,
-    /// What is asked. No secret is in it.
+    /// The request. It contains no secret.
     pub request: Request,
     /// How far it is.
     pub progress: JobProgress,
@@ -57,18 +72,16 @@ pub enum JobProgress {
     BlockedBy(BlockedBy),
     /// It is under way; why its pod has not started, where there is a reason that a person should know.
     Running(Option<String>),
-    /// It was done.
     Done(Report),
     /// It was not done, or not all of it.
     Failed {
-        /// What it said, where it came to say something.
+        /// The report, if the Job wrote one.
         report: Option<Report>,
-        /// What Kubernetes says.
         said: String,
     },
 }
 
-/// What is to be prepared.
+/// Plans the Job.
 pub fn of(at: &DatabaseInput<'_>) -> DatabaseJob {
     let request = request(at);
     let work = work(at, &request);
@@ -97,8 +110,8 @@ fn run(at: &DatabaseInput<'_>, work: &str, is_due: bool) -> String {
     }
 }
 
-/// Whether the data of the server in the cluster is in another object than when its databases were set up: whatever status
-/// says of them is said of others.
+/// True if a managed server has another volume or `Cluster` than when its databases were prepared. Then the record in
+/// the status describes other databases.
 pub fn is_replaced(at: &DatabaseInput<'_>) -> bool {
     match (&at.facts.storage, &at.facts.recorded.storage) {
         (Some(now), Some(then)) => now != then,
@@ -110,9 +123,9 @@ fn is_recorded(at: &DatabaseInput<'_>, work: &str) -> bool {
     at.facts.recorded.prepared.as_deref() == Some(work) && !is_replaced(at)
 }
 
-/// When the server is to be asked once more. Somebody may drop a database, or put another server behind the same name, and
-/// nothing in the cluster tells of it. A server outside is asked after each start of the operator, one drive after the other,
-/// and every server once a day.
+/// When the server is checked again. A database may be dropped, or another server may get the same name, and no event
+/// in the cluster reports it. So every server is checked once a day, and an external one also after each start of the
+/// operator, one drive after the other.
 fn check_at(at: &DatabaseInput<'_>) -> Option<Timestamp> {
     let watch = at.facts.watch.as_ref()?;
     let checked = at.facts.recorded.checked_at.as_ref().map(|time| time.0);
@@ -128,99 +141,6 @@ fn check_at(at: &DatabaseInput<'_>) -> Option<Timestamp> {
     let at_start = (!at.database.is_managed() && is_old)
         .then(|| after(watch.since, place % watch.drives.saturating_mul(SECONDS_A_CHECK).max(1)));
     Some(at_start.map_or(daily, |at| at.min(daily)))
-}
-
-/// Keys of Secrets that the Job reads: the administrator's, then those of the logins.
-pub fn keys_of<'a>(at: &DatabaseInput<'a>) -> BTreeSet<(&'a str, &'a str)> {
-    let admin: Vec<(&str, &str)> = match &at.database.server {
-        DatabaseServer::Standalone(standalone) => vec![(&standalone.superuser.secret_name, PASSWORD)],
-        DatabaseServer::CloudNativePG(cluster) => vec![(&cluster.admin, PASSWORD), (&cluster.authority, CLUSTER_CA)],
-        DatabaseServer::External(external) => {
-            let optional = [
-                (external.has_port, "port"),
-                (external.has_sslmode, "sslmode"),
-                (external.has_ca, "ca"),
-            ];
-            let optional = optional.into_iter().filter(|(has, _)| *has).map(|(_, key)| key);
-            ["host", "username", PASSWORD]
-                .into_iter()
-                .chain(optional)
-                .map(|key| (external.secret.secret_name.as_str(), key))
-                .collect()
-        }
-    };
-    let logins = at.turn.accepted().into_iter();
-    let logins = logins.map(|login| (login.secret_name.as_str(), PASSWORD));
-    admin.into_iter().chain(logins).collect()
-}
-
-fn request(at: &DatabaseInput<'_>) -> Request {
-    Request {
-        drive: Drive {
-            namespace: at.drive.namespace.clone(),
-            name: at.drive.name.clone(),
-            uid: at.drive.uid.clone().unwrap_or_default(),
-        },
-        minimum_version: None,
-        sslmode: match &at.database.server {
-            DatabaseServer::Standalone(_) => Some(SslMode::Disable),
-            DatabaseServer::External(external) if external.has_sslmode => None,
-            // The administrator's password is at stake. Programs without `ca` have `require`: see `validate::databases`.
-            DatabaseServer::External(_) | DatabaseServer::CloudNativePG(_) => Some(SslMode::VerifyFull),
-        },
-        host_in_no_url: match &at.database.server {
-            DatabaseServer::External(external) => !url::contains(at.services, &external.secret.secret_name, "host"),
-            DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => false,
-        },
-        databases: at
-            .database
-            .databases
-            .iter()
-            .map(|one| Database {
-                name: one.name.clone(),
-                owner: one.owner.clone(),
-                user: one.user.clone(),
-                extensions: one.extensions.clone(),
-            })
-            .collect(),
-        logins: at
-            .turn
-            .accepted()
-            .into_iter()
-            .map(|login| Login {
-                role: login.role.clone(),
-                owner: login.owner.clone(),
-                password_file: format!("{}/{PASSWORD}", login.secret_name),
-                in_url: is_written_by_others(at, &login.secret_name)
-                    && url::contains(at.services, &login.secret_name, PASSWORD),
-            })
-            .collect(),
-    }
-}
-
-/// Whether the password may be another than the operator generated, which is letters and digits.
-fn is_written_by_others(at: &DatabaseInput<'_>, secret: &str) -> bool {
-    at.fetched
-        .secrets
-        .get(secret)
-        .is_some_and(|facts| facts.may_be_anothers(PASSWORD))
-}
-
-fn work(at: &DatabaseInput<'_>, request: &Request) -> String {
-    // Written before it is read, by ourselves: it can be.
-    let asked = serde_json::to_string(request).unwrap_or_default();
-    let mut parts = vec![asked.as_str(), at.database.again.as_deref().unwrap_or_default()];
-    let rotation = at.turn.drawn.to_string();
-    if at.turn.drawn > 0 {
-        // Stamps have whole seconds.
-        parts.push(&rotation);
-    }
-    for (secret, key) in keys_of(at) {
-        let facts = at.fetched.secrets.get(secret);
-        let stamp = facts.and_then(|facts| facts.keys.as_ref().map_or(Some(&facts.version), |keys| keys.get(key)));
-        parts.extend([secret, key, stamp.map_or("", String::as_str)]);
-    }
-    names::hash(&parts, 16)
 }
 
 fn progress(at: &DatabaseInput<'_>, job: &str, work: &str, is_due: bool) -> JobProgress {
@@ -245,7 +165,7 @@ fn progress(at: &DatabaseInput<'_>, job: &str, work: &str, is_due: bool) -> JobP
             report: report.clone().filter(|report| !report.problems.is_empty()),
             said: said(reason, &facts.pods),
         },
-        // News of the pod may come after news of its Job.
+        // The event of the pod may arrive after that of its Job.
         (JobOutcome::Succeeded { .. }, None) => JobProgress::Running(None),
         (JobOutcome::Open, _) => JobProgress::Running(waits(facts, at.calendar.now)),
     }
@@ -263,7 +183,7 @@ fn said(reason: &str, pods: &[PodRun]) -> String {
     }
 }
 
-/// What the Job has to wait for.
+/// The first obstacle that keeps the Job from starting.
 fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     let wait = |reason, message: String| {
         Some(BlockedBy {
@@ -296,7 +216,7 @@ fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
             };
             return wait(
                 Reason::SecretMissing,
-                format!("Secret {secret:?}, which the database needs, is not there: {next}"),
+                format!("Secret {secret:?}, which the database needs, does not exist: {next}"),
             );
         };
         if facts.keys.as_ref().is_some_and(|keys| !keys.contains_key(key)) {
@@ -323,7 +243,7 @@ fn waiting(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     None
 }
 
-/// What CloudNativePG has still to do.
+/// The next thing that CloudNativePG has to do.
 fn cluster(at: &DatabaseInput<'_>) -> Option<BlockedBy> {
     if !matches!(at.database.server, DatabaseServer::CloudNativePG(_)) || at.facts.serves {
         return None;
@@ -352,7 +272,7 @@ pub fn cluster_trouble(at: &DatabaseInput<'_>) -> (Reason, String) {
         Some(state) if !state.message.is_empty() => (
             Reason::DatabasePending,
             format!(
-                "Cluster {name:?} is not ready: CloudNativePG says: {}. `kubectl describe cluster.postgresql.cnpg.io {name} -n \
+                "Cluster {name:?} is not ready: CloudNativePG reports: {}. `kubectl describe cluster.postgresql.cnpg.io {name} -n \
                  {namespace}` tells more",
                 state.message
             ),
@@ -360,35 +280,35 @@ pub fn cluster_trouble(at: &DatabaseInput<'_>) -> (Reason, String) {
         _ => (
             Reason::DatabasePending,
             format!(
-                "Cluster {name:?} waits for CloudNativePG, which has not said anything yet: if it does not, see that its operator \
+                "Cluster {name:?} waits for CloudNativePG, which has not reported yet: if that does not change, check that its operator \
                  runs"
             ),
         ),
     }
 }
 
-/// What each database's line says while the server is down. What the line said before is as true as before once it is up.
+/// Message of each database while the server is down. When it is up again, the state before is restored.
 pub const SERVER_DOWN: &str = "the database server is not ready";
 
 impl DatabaseJob {
-    /// Whether the Job that is there cannot pull an image that it would not have now: it makes way for one that can.
+    /// True if the existing Job cannot pull an image that the current Job would not use. Then it is replaced.
     pub fn is_outdated(&self, at: &DatabaseInput<'_>) -> bool {
         let job = at.fetched.jobs.get(&self.job);
         job.is_some_and(|job| cannot_pull_other_than(job, &[&at.drive.operator_image]))
     }
 
-    /// Whether the Job's pod cannot start, and waiting did not help.
+    /// True if the Job's pod cannot start and waiting is unlikely to help.
     pub fn is_stalled(&self, at: &DatabaseInput<'_>) -> bool {
         let trouble = at.fetched.jobs.get(&self.job).and_then(|job| job.trouble.as_ref());
         trouble.is_some_and(|trouble| trouble.is_lasting(None, at.calendar.now))
     }
 
-    /// Whether the Job has to be there: it is made, or it goes on.
+    /// True if the Job has to exist: it is created, or it continues.
     pub fn needs_job(&self) -> bool {
         !matches!(self.progress, JobProgress::Recorded | JobProgress::BlockedBy(_))
     }
 
-    /// Each database as it is known to be, then those that are kept and no longer asked for.
+    /// The requested databases, then the retained ones.
     pub fn databases(&self, at: &DatabaseInput<'_>) -> Vec<LogicalDatabaseStatus> {
         let report = self.report();
         let asked = at
@@ -409,7 +329,7 @@ impl DatabaseJob {
         asked.chain(kept).collect()
     }
 
-    /// What the Job said, when it said something.
+    /// The report of the Job, if it wrote one.
     pub fn report(&self) -> Option<&Report> {
         match &self.progress {
             JobProgress::Done(report) => Some(report),
@@ -478,7 +398,7 @@ fn line(
         (_, Some(problem)) => line.message = Some(problem.message.clone()),
         // Only what was done whole is recorded as done.
         (JobProgress::Done(_) | JobProgress::Recorded, None) => line.state = DatabaseState::Ready,
-        // Others have problems, and what is not told is left open when not all of it was told.
+        // Other databases have problems. If the report was cut, a database that it does not name keeps its state.
         (
             JobProgress::Failed {
                 report: Some(report), ..

@@ -20,7 +20,6 @@ use crate::whole_seconds::whole_seconds;
 const AGAIN: &str =
     "it is tried again every few minutes, and at once when the annotation ras.dev/prepare-database gets a new value";
 
-/// What status says.
 pub fn record(at: &DatabaseInput<'_>, preparation: &DatabaseJob, login: Option<DatabaseLoginStatus>) -> DatabaseStatus {
     let recorded = &at.facts.recorded;
     let mut databases = preparation.databases(at);
@@ -67,7 +66,7 @@ pub fn record(at: &DatabaseInput<'_>, preparation: &DatabaseJob, login: Option<D
     status
 }
 
-/// What is told of backups, where the drive asks for some.
+/// The status of backups. Absent: the drive has none.
 pub fn backup(at: &DatabaseInput<'_>) -> Option<DatabaseBackupStatus> {
     let DatabaseServer::CloudNativePG(cluster) = &at.database.server else {
         return None;
@@ -94,7 +93,7 @@ fn done(report: &Report) -> Vec<String> {
     report.done.iter().cloned().chain(more).take(64).collect()
 }
 
-/// Whether a server of the drive's own should run and is not ready.
+/// True if a managed server should run and is not ready.
 pub fn is_down(at: &DatabaseInput<'_>) -> bool {
     at.database.is_managed() && !at.facts.serves && !at.drive.suspended
 }

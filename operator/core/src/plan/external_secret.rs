@@ -1,4 +1,4 @@
-//! What is in the way of a secret from a store outside the cluster. Pure; used by what holds services and by what is told.
+//! The problem of a Secret from an external store. Pure. Services wait for it, and conditions report it.
 
 use ras_crds::Reason;
 
@@ -13,8 +13,8 @@ pub fn filled_by(fetched: &Fetched, external: &ValidExternal) -> Option<External
     fetched.apis.external_secrets.filter(|_| !is_unowned)
 }
 
-/// What is in the way, if anything is: a reason, and which object, what its store says and the next step. A Secret that is
-/// there stays as it is, whatever is in the way of news.
+/// The problem of an external Secret: a reason, and a message with the object, the store's error and the next step. An
+/// existing Secret is not changed by any problem.
 pub fn trouble(drive: &ValidDrive, fetched: &Fetched, external: &ValidExternal) -> Option<(Reason, String)> {
     let ValidExternal {
         name,
@@ -30,7 +30,7 @@ pub fn trouble(drive: &ValidDrive, fetched: &Fetched, external: &ValidExternal) 
     let (namespace, since) = (
         &drive.namespace,
         if is_there {
-            "; programs go on with the values it has"
+            "; services continue with the values that it has"
         } else {
             ""
         },
@@ -39,7 +39,7 @@ pub fn trouble(drive: &ValidDrive, fetched: &Fetched, external: &ValidExternal) 
         return Some((
             Reason::ForeignObject,
             format!(
-                "Secret {secret_name:?} exists and {whose}, so it is not filled from {kind} {store:?}: if nobody needs its values, \
+                "Secret {secret_name:?} exists and {whose}, so it is not filled from {kind} {store:?}: if its values are not needed, \
                  delete it (`kubectl delete secret {secret_name} -n {namespace}`), or give the entry {name:?} of spec.secrets another name"
             ),
         ));
@@ -57,7 +57,7 @@ pub fn trouble(drive: &ValidDrive, fetched: &Fetched, external: &ValidExternal) 
         Some((Some(false), state)) => Some((
             Reason::ExternalSecretFailing,
             format!(
-                "Secret {secret_name:?} waits for {kind} {store:?}: it says {reason}: {message}. \
+                "Secret {secret_name:?} waits for {kind} {store:?}: its status is {reason}: {message}. \
                  `kubectl describe externalsecret {secret_name} -n {namespace}` tells what the store answered; check that the store is \
                  Ready (`kubectl get {plural}`), and external.{keys} of the entry {name:?} of spec.secrets{since}",
                 reason = state.reason,
@@ -71,7 +71,7 @@ pub fn trouble(drive: &ValidDrive, fetched: &Fetched, external: &ValidExternal) 
             Reason::ExternalSecretPending,
             format!(
                 "Secret {secret_name:?} is being fetched from {kind} {store:?}: if it takes more than a minute, \
-                 `kubectl describe externalsecret {secret_name} -n {namespace}` tells what is in the way"
+                 `kubectl describe externalsecret {secret_name} -n {namespace}` shows the cause"
             ),
         )),
     }

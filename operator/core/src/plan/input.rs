@@ -1,52 +1,51 @@
-//! What the state machines decide by.
+//! The facts that the state machines decide by.
+
+use std::ops::Deref;
 
 use crate::fetched::{DatabaseFacts, Fetched};
 use crate::plan::secret_rotation::Calendar;
 use crate::plan::turn::Turn;
 use crate::valid::{ValidDatabase, ValidDrive, ValidService};
 
-/// What people wrote, what exists, and what the time says.
+/// The spec, the facts of the cluster, and the calendar.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
-    /// What people wrote.
     pub drive: &'a ValidDrive,
-    /// What exists.
+    /// The facts of the cluster.
     pub fetched: &'a Fetched,
-    /// What the time says.
+    /// Freeze windows, as they are now.
     pub calendar: &'a Calendar,
     /// The services, with the logins whose turn it is.
     pub services: &'a [ValidService],
 }
 
-/// The same of a drive with databases.
+/// The input of a drive with databases: all fields of [`Input`], and the parts about databases.
 #[derive(Clone, Copy, Debug)]
 pub struct DatabaseInput<'a> {
-    /// What people wrote.
-    pub drive: &'a ValidDrive,
-    /// What people wrote of the databases.
+    input: Input<'a>,
+    /// The databases of the spec.
     pub database: &'a ValidDatabase,
-    /// What exists.
-    pub fetched: &'a Fetched,
-    /// What exists of the databases.
+    /// The facts about the database server.
     pub facts: &'a DatabaseFacts,
-    /// What the time says.
-    pub calendar: &'a Calendar,
-    /// The services, with the logins whose turn it is.
-    pub services: &'a [ValidService],
-    /// Whose turn it is.
+    /// Which of its two logins each owner uses.
     pub turn: &'a Turn,
 }
 
+impl<'a> Deref for DatabaseInput<'a> {
+    type Target = Input<'a>;
+
+    fn deref(&self) -> &Input<'a> {
+        &self.input
+    }
+}
+
 impl<'a> Input<'a> {
-    /// The same with whose turn it is to log in. Absent: the drive has no databases.
+    /// Adds the parts about databases. Absent: the drive has no databases.
     pub fn database(self, turn: Option<&'a Turn>) -> Option<DatabaseInput<'a>> {
         Some(DatabaseInput {
-            drive: self.drive,
+            input: self,
             database: self.drive.database.as_ref()?,
-            fetched: self.fetched,
             facts: &self.fetched.database,
-            calendar: self.calendar,
-            services: self.services,
             turn: turn?,
         })
     }

@@ -13,11 +13,9 @@ use crate::valid::ValidService;
 /// A TCP port that a service declares.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Port {
-    /// Its number.
     pub number: u16,
-    /// Its name.
     pub name: String,
-    /// Whether the readiness probe asks it: a pod that is ready listens on it.
+    /// The readiness probe checks it, so a ready pod listens on it.
     pub proven: bool,
 }
 
@@ -45,12 +43,11 @@ pub fn ports(service: &ValidService) -> Vec<Port> {
     ports
 }
 
-/// What came of one connection.
+/// The result of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It was accepted.
     Accepted,
-    /// It was refused: nobody listens.
+    /// It was refused: no process listens.
     Refused,
     /// There was no answer in time, or the pod could not be reached.
     Silent,
@@ -59,7 +56,7 @@ pub enum Answer {
 /// One connection: the pod, its address, the port.
 pub type Target = (Arc<str>, IpAddr, Port);
 
-/// What the pods of a service answered.
+/// The results of the pods of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortFindings {
     /// Pods that were asked.
@@ -70,7 +67,6 @@ pub struct PortFindings {
     pub silent: Vec<(Port, usize)>,
 }
 
-/// What is known of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
     /// Its pods are not ready yet.
@@ -81,19 +77,19 @@ pub enum Known {
     Checked(PortFindings),
 }
 
-/// What is known of the services of a drive.
+/// The results of all services of a drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// By their names: those with ports to check, and with pods.
     pub services: BTreeMap<String, Known>,
     /// Since when a port refuses connections.
     pub refused_since: Option<Timestamp>,
-    /// Whether the condition that status has still speaks of what runs, because this process has not checked yet.
+    /// The condition in the status still holds, because this process has not checked yet.
     pub keeps: bool,
 }
 
-/// What answers mean. A pod that is ready accepts connections to the port that its readiness probe asks; where the operator is
-/// refused there, too, the network refuses, and nothing is known of the pod.
+/// Judges the results of one service. A ready pod accepts connections to the port of its readiness probe. If the
+/// operator is refused there, the network refuses it, and the result says nothing about the pod.
 pub fn judge(answers: &[(Target, Answer)]) -> PortFindings {
     let all: BTreeSet<&Arc<str>> = answers.iter().map(|((pod, ..), _)| pod).collect();
     let unreached: BTreeSet<&Arc<str>> = answers
@@ -127,7 +123,7 @@ pub fn judge(answers: &[(Target, Answer)]) -> PortFindings {
     found
 }
 
-/// When to ask again: sooner while something is wrong, because a program may begin to listen, and a network may be mended.
+/// When to check again: sooner while a check fails, because a container may begin to listen or the network may recover.
 pub fn pause(found: &PortFindings, every: Duration) -> Duration {
     if !found.refused.is_empty() {
         every.min(Duration::from_secs(15))

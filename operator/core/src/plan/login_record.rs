@@ -9,7 +9,7 @@ use crate::plan::login_rotation::RotationPhase;
 use crate::plan::secret_rotation::RotationSchedule;
 use crate::whole_seconds::whole_seconds;
 
-/// What status says, where passwords rotate, have rotated, or were asked to.
+/// The record of the rotation in the status. Absent: passwords do not rotate, never did, and no rotation was requested.
 pub fn record(
     at: &DatabaseInput<'_>,
     standing: &RotationPhase,
@@ -62,9 +62,9 @@ pub fn record(
 
 /// How far a rotation is, or what one that is due waits for; and that the last one was rolled back.
 pub fn message(at: &DatabaseInput<'_>, standing: &RotationPhase, preparation: &DatabaseJob) -> Option<String> {
-    let told = rolled_back(at).map(|rolled_back| after_rollback(&rolled_back));
+    let rollback = rolled_back(at).map(|rolled_back| after_rollback(&rolled_back));
     let more = message_of(at, standing, preparation);
-    let parts: Vec<String> = told.into_iter().chain(more).collect();
+    let parts: Vec<String> = rollback.into_iter().chain(more).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
@@ -98,7 +98,7 @@ fn message_of(at: &DatabaseInput<'_>, standing: &RotationPhase, preparation: &Da
         RotationPhase::InUse(_) if at.turn.current > 0 => {
             let why = login_rotation::unsettled(at)?;
             Some(format!(
-                "services are rolled out with the present login of each owner: {why}"
+                "services are rolled out with the current login of each owner: {why}"
             ))
         }
         RotationPhase::RollingBack => {
@@ -118,12 +118,12 @@ fn preparing(preparation: &DatabaseJob) -> String {
         JobProgress::Running(None) => format!("{what} (Job {})", preparation.job),
         JobProgress::Running(Some(why)) => format!("{what} (Job {} has not started: {why})", preparation.job),
         JobProgress::BlockedBy(waiting) => format!("{what}: {}", waiting.message),
-        JobProgress::Failed { .. } => format!("{what}: the Job failed, and the condition DatabaseReady says why"),
+        JobProgress::Failed { .. } => format!("{what}: the Job failed; the condition DatabaseReady shows why"),
         JobProgress::Recorded | JobProgress::Checking | JobProgress::Done(_) => what.to_owned(),
     }
 }
 
-/// The wish that the passwords that services get now were drawn for.
+/// The request that the passwords of the current rotation were generated for.
 fn answered(at: &DatabaseInput<'_>) -> Option<String> {
     let mut secrets = at.turn.others.iter();
     secrets.find_map(|login| at.fetched.secrets.get(&login.secret_name)?.rotated_for.clone())

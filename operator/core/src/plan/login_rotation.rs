@@ -1,38 +1,40 @@
-//! Which of the two logins of each owner programs have, and when they get the other one. Pure.
+//! The rotation of database logins: which of two logins of each owner services use, and when they get the other one. Pure.
 //!
-//! A rotation is three steps, each of which is written down before the next one begins, so that it can be cut off
-//! anywhere: new passwords are *drawn* for the logins that no pod has, with the rotation's number on their Secrets; the
-//! Job makes them *work*; and status says that services *have* them, whereupon they are rolled out. Until then they have
-//! the logins before, which nothing of this touches. What is known may be old, and still nobody is locked out:
+//! A rotation has three steps, and each is recorded before the next one begins, so that it can be interrupted anywhere:
 //!
-//! - Numbers on Secrets only grow, each write is refused when its Secret is no longer as it was, and a Secret that bears
-//!   the number of a rotation, or a later one, is not drawn for it again.
-//! - Passwords are drawn only for logins that no pod has, by what Deployments say and not by what status does.
-//! - A status that was lost, or is older than the Secrets or Deployments, is not believed. Services that have the logins
-//!   that were drawn last keep them and never go back; where none has, they keep those before, for these work in any case.
-//! - No Deployment is changed to logins of which neither status nor the Job says that they work.
-//! - Before a password is drawn over another the drive, its Deployments and its Jobs are read live: see
-//!   `live_read` in the operator's controller.
+//! 1. New passwords are generated for the logins that no pod uses. Their Secrets get the number of the rotation.
+//! 2. The Job sets these passwords on the server.
+//! 3. The status records that services use these logins, and they are rolled out.
 //!
-//! A rotation whose pods crash is rolled back. That is a further generation, with the passwords of the one before: numbers grow
-//! here, too, and everything above holds. In this table services have generation `n`, and `n + 2` is drawn over the
-//! passwords of `n`.
+//! Until then services use the previous logins, which no step touches. Nobody is locked out even if the operator decides by old facts:
 //!
-//! | state | what says so | next, and when |
+//! - Numbers on Secrets only grow. A write is refused if its Secret has changed since, and a Secret with the number of a rotation, or a
+//!   later one, gets no password for it again.
+//! - Passwords are generated only for logins that no Deployment uses, whatever the status says.
+//! - A status that was lost, or is older than the Secrets or Deployments, is ignored. Services with the newest logins keep them and never
+//!   go back. If no service has them, services keep the previous ones, which work in any case.
+//! - No Deployment gets logins before the status or the Job shows that they work.
+//! - Before a password is overwritten, the drive, its Deployments and its Jobs are read live: see `live_read` in the operator's
+//!   controller.
+//!
+//! A rotation whose pods crash is rolled back. That is one more generation with the passwords of the one before, so numbers still grow
+//! and all of the above holds. In this table services have generation `n`, and `n + 2` overwrites the passwords of `n`.
+//!
+//! | state | recorded by | next, and when |
 //! |---|---|---|
-//! | `n` in use | no Secret has a higher number | *drawing*: a rotation is due or requested, and nothing is in the way |
-//! | drawing | status has `n` | *preparing*: each Secret of `n + 1` has its number |
-//! | preparing | a Secret has `n + 1`, and status has `n` | *ready*: the Job has found that each login works |
+//! | `n` in use | no Secret has a higher number | *drawing*: a rotation is due or requested, and there is no obstacle |
+//! | drawing | the status has `n` | *preparing*: each Secret of `n + 1` has its number |
+//! | preparing | a Secret has `n + 1`, and the status has `n` | *ready*: the Job has verified each login |
 //! | ready | the same | *moving*: the calendar permits it |
-//! | moving | status has `n + 1`; its `awaits` are the services that were ready before | `n + 1` *in use*: each of them is ready. *Rolling back*: a pod of one of them that has the login of `n + 1` crashes, the logins of `n` work, nothing is drawn over them |
-//! | rolling back | a pod crashes | *rolled back*: a Secret of `n + 1` says so |
-//! | rolled back | a Secret of `n + 1` says so, and none has a higher number; status follows and has `n + 2` | like `n + 2` *in use*, with the passwords of `n`. The request of `n + 1` counts as done, and its period begins with `n + 1`. The next rotation draws `n + 3` over the passwords of `n + 1` |
+//! | moving | the status has `n + 1`; its `awaits` are the services that were ready before | `n + 1` *in use*: each of them is ready. *Rolling back*: a pod of one of them that has the login of `n + 1` crashes, and the logins of `n` work and were not overwritten |
+//! | rolling back | a pod crashes | *rolled back*: a Secret of `n + 1` has the note |
+//! | rolled back | a Secret of `n + 1` has the note, and none has a higher number; the status follows and has `n + 2` | like `n + 2` *in use*, with the passwords of `n`. The request of `n + 1` counts as done, and its period begins with `n + 1`. The next rotation is `n + 3`, which overwrites the passwords of `n + 1` |
 //!
-//! - The note on a Secret comes first, and is refused if the Secret changed. Status may be lost or old: while the note is there, no
-//!   service gets the login of `n + 1` again, so no pod starts with a login that the next rotation draws.
-//! - The passwords of `n` are in force: `n + 2` would have been drawn over them, and no Secret has that number. Once one has it, a
-//!   note on a Secret of `n + 1` counts for nothing.
-//! - As after each rotation, nothing is drawn before the pods with the login of `n + 1` have ended.
+//! - The note on a Secret comes first, and its write is refused if the Secret changed. The status may be lost or old: while the note
+//!   exists, no service gets the login of `n + 1` again, so no pod starts with a login that the next rotation overwrites.
+//! - The passwords of `n` are valid: `n + 2` would have overwritten them, and no Secret has that number. Once one has it, a note on a
+//!   Secret of `n + 1` is ignored.
+//! - As after each rotation, nothing is generated before the pods with the login of `n + 1` have ended.
 
 use std::collections::BTreeSet;
 
@@ -51,13 +53,13 @@ use crate::valid::{DatabaseLogin, Policy};
 /// How the passwords of a drive's databases stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RotationPhase {
-    /// Services have what was drawn last, and this is when the next rotation begins.
+    /// Services have the newest passwords, and this is when the next rotation begins.
     InUse(RotationSchedule),
     /// The next rotation is due, and first status has to say how it stands.
     Unrecorded,
-    /// New passwords are drawn now.
+    /// New passwords are generated now.
     Drawing,
-    /// They are drawn, and the server does not have them yet.
+    /// They are generated, and the server does not have them yet.
     Preparing,
     /// They work, and the calendar forbids that services get them.
     Ready(RotationSchedule),
@@ -68,15 +70,15 @@ pub enum RotationPhase {
 }
 
 impl RotationPhase {
-    /// When it goes on by itself, where that is known.
+    /// When it continues without any event, if that is known.
     pub fn next(&self) -> Option<Timestamp> {
         match self {
-            Self::InUse(verdict) | Self::Ready(verdict) => verdict.next(),
+            Self::InUse(schedule) | Self::Ready(schedule) => schedule.next(),
             Self::Unrecorded | Self::Drawing | Self::Preparing | Self::Moving | Self::RollingBack => None,
         }
     }
 
-    /// What it waits for, for people.
+    /// The obstacle, as text for the status.
     pub fn waits(&self) -> Option<&str> {
         match self {
             Self::InUse(RotationSchedule::Waits { why, .. }) | Self::Ready(RotationSchedule::Waits { why, .. }) => {
@@ -86,7 +88,7 @@ impl RotationPhase {
         }
     }
 
-    /// Whether it goes on as soon as status says what is known.
+    /// True if the next step only needs the record in the status.
     pub fn goes_on(&self) -> bool {
         matches!(self, Self::Unrecorded | Self::Moving)
     }
@@ -95,13 +97,12 @@ impl RotationPhase {
 /// One Secret of a login, and what is to be done with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginSecret {
-    /// Its name.
     pub name: String,
     /// The number of the rotation that its password is, or will be, of.
     pub generation: u64,
-    /// Whether a new password is drawn though it has one.
+    /// A new password replaces the existing one.
     pub draw: bool,
-    /// Whether it is noted that this rotation is rolled back.
+    /// The Secret records that this rotation is rolled back.
     pub roll_back: bool,
 }
 
@@ -159,16 +160,15 @@ pub fn phase(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase
         return RotationPhase::InUse(RotationSchedule::Unscheduled);
     };
     let asked = is_asked(at);
-    // New passwords for logins that nobody has restart nothing: what is kept while the drive is open is that services
-    // get them.
+    // New passwords for unused logins restart nothing. While the drive is open, only their rollout to services waits.
     let policy = Policy {
         keep_while_open: false,
         ..rotation.policy
     };
     let uid = at.drive.uid.as_deref().unwrap_or_default();
-    let verdict = at.calendar.verdict(policy, last, asked, uid);
-    if verdict != RotationSchedule::Now {
-        return RotationPhase::InUse(verdict);
+    let schedule = at.calendar.schedule(policy, last, asked, uid);
+    if schedule != RotationSchedule::Now {
+        return RotationPhase::InUse(schedule);
     }
     let wish = if asked {
         "it was asked to rotate"
@@ -188,7 +188,7 @@ pub fn phase(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase
         return RotationPhase::Unrecorded;
     }
     if !works(&preparation.progress) {
-        let why = "waits until every login works: the condition DatabaseReady says what is in the way";
+        let why = "waits until every login works: the condition DatabaseReady shows the cause";
         return waits(None, why);
     }
     let Some(recorded) = recorded(at) else {
@@ -210,7 +210,7 @@ pub fn phase(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase
     RotationPhase::Drawing
 }
 
-/// Passwords are drawn that services do not have yet.
+/// Services do not have the newest passwords yet.
 fn under_way(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase {
     if undrawn(at) || !works(&preparation.progress) {
         return RotationPhase::Preparing;
@@ -218,11 +218,11 @@ fn under_way(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> RotationPhase
     let policy = at.database.rotation.policy;
     match at.calendar.permit(policy, "the next login of each owner works") {
         RotationSchedule::Now => RotationPhase::Moving,
-        verdict => RotationPhase::Ready(verdict),
+        schedule => RotationPhase::Ready(schedule),
     }
 }
 
-/// Whether a password of the rotation that is under way has still to be drawn.
+/// True while a password of the current rotation still has to be generated.
 pub fn undrawn(at: &DatabaseInput<'_>) -> bool {
     let turn = at.turn;
     turn.drawn > turn.current
@@ -232,13 +232,13 @@ pub fn undrawn(at: &DatabaseInput<'_>) -> bool {
         })
 }
 
-/// Whether nothing says yet that the logins that services have after a rotation work: status does not know of that
-/// rotation, and the Job has not found that they do.
+/// True while the logins of a rotation are not proven to work: the status has no record of the rotation, and the Job
+/// has not verified them.
 pub fn is_unproven(at: &DatabaseInput<'_>, preparation: &DatabaseJob) -> bool {
     at.turn.current > 0 && recorded(at).is_none() && !works(&preparation.progress)
 }
 
-/// Whether every login that is asked for works, though something else may not be as asked.
+/// True if every requested login works, even if another part of the request failed.
 fn works(progress: &JobProgress) -> bool {
     match progress {
         JobProgress::Recorded | JobProgress::Checking | JobProgress::Done(_) => true,
@@ -258,18 +258,18 @@ fn only_databases_have_problems(report: &Report) -> bool {
             .all(|problem| problem.role.is_none() && problem.database.is_some())
 }
 
-/// When the passwords that services have were drawn: the oldest of them.
+/// When the passwords that services have were generated: the oldest of them.
 pub fn drawn_at(at: &DatabaseInput<'_>) -> Option<Timestamp> {
     facts_of(at, &at.turn.present).filter_map(|facts| facts.drawn_at).min()
 }
 
-/// Whether the annotation asks for something that was not done yet.
+/// True if the annotation has a request that was not carried out yet.
 fn is_asked(at: &DatabaseInput<'_>) -> bool {
     let Some(wish) = &at.database.rotation.request else {
         return false;
     };
     let in_status = recorded(at).and_then(|login| login.answered.as_ref());
-    // The Secrets tell it when status was lost. One alone may be that of an owner who was added since.
+    // If the status was lost, the Secrets have it. A single Secret may be that of an owner who was added since.
     let on_secrets = facts_of(at, &at.turn.present).all(|facts| facts.rotated_for.as_ref() == Some(wish));
     let was_rolled_back = rolled_back(at).any(|facts| facts.rotated_for.as_ref() == Some(wish));
     in_status != Some(wish) && !on_secrets && !was_rolled_back
@@ -369,7 +369,7 @@ fn facts_of<'a>(at: &DatabaseInput<'a>, logins: &'a [DatabaseLogin]) -> impl Ite
         .filter_map(|login| at.fetched.secrets.get(&login.secret_name))
 }
 
-/// What keeps a rotation from beginning, beside the calendar.
+/// The obstacle that keeps a rotation from beginning, apart from the calendar.
 fn obstacle(at: &DatabaseInput<'_>) -> Option<String> {
     if let Some(why) = &at.database.rotation.obstacle {
         return Some(format!("cannot: {why}"));
@@ -429,14 +429,14 @@ pub fn unsettled(at: &DatabaseInput<'_>) -> Option<String> {
             |service| format!("service {:?}", service.name),
         );
         Some(if has_another {
-            format!("{what} is not rolled out with the present login yet, and status.services says why")
+            format!("{what} does not run with the current login yet; status.services shows why")
         } else {
             format!("{what} has pods of an earlier version, which the one that replaces them has to follow first")
         })
     })
 }
 
-/// Whether a program would start, or has started, with this Secret.
+/// True if a pod uses this Secret, or would when it starts.
 fn is_used(at: &DatabaseInput<'_>, secret: &str) -> bool {
     let mut programs = at.facts.programs.values();
     programs.any(|program| program.passwords.contains(secret))
@@ -446,13 +446,14 @@ fn names(logins: &[DatabaseLogin]) -> BTreeSet<&str> {
     logins.iter().map(|login| login.secret_name.as_str()).collect()
 }
 
-/// What status says of the logins that services have. What it says of others is old.
+/// The record of the rotation in the status, if it is about the logins that services have. Any other record is
+/// outdated.
 pub fn recorded<'a>(at: &DatabaseInput<'a>) -> Option<&'a DatabaseLoginStatus> {
     let recorded = at.facts.recorded.login.as_ref()?;
     (u64::try_from(recorded.generation) == Ok(at.turn.current)).then_some(recorded)
 }
 
-/// Whether a program has the login of its owner that services do not have now.
+/// True if a pod has a login that services do not use now.
 pub fn strays(at: &DatabaseInput<'_>) -> bool {
     at.turn.others.iter().any(|login| is_used(at, &login.secret_name))
 }

@@ -1,39 +1,57 @@
-//! How the migrations of a drive stand, and what follows from it. Pure.
+//! Migrations: which one runs, which services wait for it, and which Jobs are kept. Pure.
 //!
-//! Three hashes tell migrations apart. Its *content* is what it does: image, command, arguments, environment and files;
-//! what succeeded once is in status by its content and the databases it ran on, and never runs again on the same by itself. Its *work* is the content and who
-//! asked for it last: a person may ask for the same again. Its Job is named by the work and by how it runs (resources,
-//! time-out, security, scheduling), so that a failed one runs again when one of these is changed, and at no other time:
-//! nothing that the operator alone decides, such as its own image, is among them. A Job that has not started because it cannot
-//! pull an image that it would no longer have is made again.
+//! | state | when | next, and when |
+//! |---|---|---|
+//! | `Due` | this migration never succeeded, no Job of it exists, and no other Job of the service is open | `Running`: `apply` creates its Job |
+//! | `Behind` | another Job of the service is open, or a pod of a deleted one still runs: two never run at once | `Due`: that one has ended |
+//! | `Running` | its Job is open | `Done` or `Failed`: the Job ends |
+//! | `Failed` | its Job failed | `Due`: its Job is deleted, the annotation has a new token, or the spec changes what it does or how it runs |
+//! | `Done` | its Job succeeded, or the status records that its content succeeded on these databases | `Due`: the annotation has a new token, its content changes, or a database is replaced |
+//!
+//! A service waits in every state but `Done`, and so does each service with the same image.
+//!
+//! Three hashes identify a migration:
+//!
+//! - *Content* is what it does: image, command, arguments, environment and files. The status records which content succeeded on
+//!   which databases, and the same content never runs again on the same databases without a request.
+//! - *Work* is the content and the token of the last request, because a user may request the same content again.
+//! - *Job*, the name of the Job, is made of the work and of how it runs: resources, time-out, security, scheduling. So a failed
+//!   migration runs again when one of these changes, and at no other time: nothing that only the operator decides, such as its own
+//!   image, is part of it. A Job whose container has not started, and that cannot pull an image that the current Job would not use,
+//!   is replaced.
+
+mod content;
+
+pub use content::shared_volumes;
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use ras_crds::spec::EgressRule;
 use ras_crds::{ConditionType, LogicalDatabaseStatus, Migrated, MigrationStatus, Reason};
 
+use self::content::{content, way};
 use crate::fetched::jobs::MIGRATE;
 use crate::fetched::{JobFacts, JobOutcome, PodEnd, PodRun};
 use crate::names;
 use crate::plan::blocked_by::BlockedBy;
 use crate::plan::input::Input;
-use crate::valid::{EnvSource, ValidClaim, ValidContainer, ValidDrive, ValidMigration, ValidService, VolumeSource};
+use crate::valid::{ValidMigration, ValidService};
 
 /// Failed Jobs of one service that are kept, the newest ones.
 const EVIDENCE: usize = 3;
+
 /// Migrations that status remembers of one service.
 pub const REMEMBERED: usize = 10;
 
-/// What tells one migration from another.
+/// The hashes of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Hash of what it does.
     pub content: String,
-    /// What a person asked for, in the words of the annotation.
+    /// The token of the annotation.
     pub request: Option<String>,
-    /// Hash of what tells the databases that it runs on from others, where that is known.
+    /// Hash of the identities of its databases. Absent: one is not known.
     pub databases: Option<String>,
     /// Hash of the two.
     pub work: String,
@@ -46,28 +64,21 @@ pub struct Identity {
 pub enum MigrationPhase {
     /// It succeeded, now or earlier.
     Done {
-        /// When.
         at: Option<Timestamp>,
     },
     /// It is to be run.
     Due,
-    /// It runs.
     Running {
-        /// Its Job.
         job: String,
         /// Why its program has not started, where a person should know.
         waits: Option<String>,
     },
     /// An earlier migration of the same service is not over yet, and two never run at once.
     Behind {
-        /// The other Job.
         job: String,
     },
-    /// It failed.
     Failed {
-        /// Its Job.
         job: String,
-        /// How.
         failure: Failure,
     },
 }
@@ -75,9 +86,7 @@ pub enum MigrationPhase {
 /// How a migration failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
-    /// When.
     pub at: Option<Timestamp>,
-    /// What its program returned.
     pub exit_code: Option<i32>,
     /// Why, in words; with the last lines it said.
     pub why: String,
@@ -86,13 +95,11 @@ pub struct Failure {
 /// A service with its migration.
 #[derive(Clone, Copy, Debug)]
 pub struct Migrating<'a> {
-    /// What it is decided by.
     pub input: Input<'a>,
     /// The service, with the first login of each owner: who logs in is no part of what a migration does.
     pub service: &'a ValidService,
     /// The databases as they are known. Absent: the drive has none.
     pub databases: Option<&'a [LogicalDatabaseStatus]>,
-    /// Its migration.
     pub migration: &'a ValidMigration,
 }
 
@@ -116,17 +123,16 @@ impl<'a> Migrating<'a> {
         self.input.fetched.migrations.get(&self.service.name)
     }
 
-    /// Whether a person asks for something that was not asked for before.
+    /// True if the annotation has a new token.
     fn is_asked_anew(&self) -> bool {
         let asked = self.input.drive.migration_requests.get(&self.service.name);
         asked.is_some() && asked != self.recorded().and_then(|recorded| recorded.request.as_ref())
     }
 
-    /// What tells it from others.
     fn identity(&self) -> Identity {
         let content = content(self.service, self.migration);
         let asked = self.input.drive.migration_requests.get(&self.service.name);
-        // An annotation that was taken away asks for nothing: the last request stays the last.
+        // A removed annotation requests nothing: the last request stays the last.
         let request = asked
             .or(self.recorded().and_then(|recorded| recorded.request.as_ref()))
             .cloned();
@@ -156,8 +162,8 @@ impl<'a> Migrating<'a> {
         }
     }
 
-    /// Hash of what tells the databases that the service and its migration use from all others. Absent: they use none, or
-    /// it is not known yet of each.
+    /// Hash of the identities of all databases that the service and its migration use. Absent: they use none, or one is
+    /// not known yet.
     fn databases(&self) -> Option<String> {
         // With what the Job has just said: nothing wakes the drive once status says it too.
         let known = self.databases?;
@@ -170,7 +176,7 @@ impl<'a> Migrating<'a> {
         (!parts.is_empty()).then(|| names::hash(&parts, 16))
     }
 
-    /// Whether this content succeeded on other databases than those that are there now.
+    /// True if this content succeeded on other databases than the current ones.
     fn ran_on_others(&self, content: &str, databases: &str) -> bool {
         let recorded = self.recorded().into_iter().flat_map(|recorded| &recorded.succeeded);
         let mut same = recorded.filter(|past| past.content == content);
@@ -236,15 +242,15 @@ impl<'a> Migrating<'a> {
         }
     }
 
-    /// Whether this Job's pod cannot pull an image that it would not have now: it makes way for one that can. Its program has not
-    /// started, so nothing is done twice.
+    /// True if this Job's pod cannot pull an image that the current Job would not use. Then it is replaced. Its
+    /// container has not started, so no migration runs twice.
     fn is_outdated(&self, job: &str) -> bool {
         let now = [&self.input.drive.operator_image, &self.migration.container.image];
         let job = self.input.fetched.jobs.get(job);
         job.is_some_and(|job| cannot_pull_other_than(job, &now))
     }
 
-    /// Whether this Job's pod cannot start, and waiting did not help.
+    /// True if this Job's pod cannot start and waiting is unlikely to help.
     fn is_stalled(&self, job: &str) -> bool {
         let trouble = self.input.fetched.jobs.get(job).and_then(|job| job.trouble.as_ref());
         trouble.is_some_and(|trouble| trouble.is_lasting(None, self.input.calendar.now))
@@ -280,19 +286,19 @@ impl<'a> Migrating<'a> {
             PodRun::BlockedBy(_) | PodRun::Running => None,
         });
         let Some(last) = ends.max_by_key(|end| end.at) else {
-            // Its pod is gone, as after a node was, or when it was stopped; what was told of it stays told.
-            let told = self.recorded().filter(|recorded| recorded.job.as_deref() == Some(name));
-            let why = told.and_then(|recorded| recorded.message.clone());
+            // Its pod was deleted, for example with its node. The recorded failure stays.
+            let recorded = self.recorded().filter(|recorded| recorded.job.as_deref() == Some(name));
+            let why = recorded.and_then(|recorded| recorded.message.clone());
             return Failure {
                 at,
-                exit_code: told.and_then(|recorded| recorded.exit_code),
+                exit_code: recorded.and_then(|recorded| recorded.exit_code),
                 why: why.unwrap_or_else(|| self.why(reason)),
             };
         };
         Failure {
             at,
             exit_code: last.exit_code,
-            why: told(last).unwrap_or_else(|| self.why(reason)),
+            why: end_text(last).unwrap_or_else(|| self.why(reason)),
         }
     }
 
@@ -304,20 +310,17 @@ impl<'a> Migrating<'a> {
     }
 }
 
-/// What is decided about the migration of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationPlan {
     /// Name of the service.
     pub service: String,
-    /// Its image.
     pub image: String,
-    /// What tells the migration from others.
     pub identity: Identity,
     /// How far it is.
     pub phase: MigrationPhase,
-    /// Whether its Job's pod cannot start, and waiting did not help.
+    /// Its Job's pod cannot start, and waiting is unlikely to help.
     pub stalls: bool,
-    /// What succeeded, the newest first: the record by which the next reconcile decides.
+    /// Successful migrations, the newest first. The next reconcile decides by them.
     pub succeeded: Vec<Migrated>,
 }
 
@@ -337,8 +340,8 @@ impl MigrationPlan {
     }
 }
 
-/// What a service waits for, when it waits for a migration: of its image, its own or another's. A worker that runs the program
-/// of the next version must not meet the tables of the last one.
+/// The migration that a service waits for: its own, or one of another service with the same image. A worker of the next
+/// version must not run on the tables of the last one.
 pub fn waiting(migrations: &[MigrationPlan], service: &ValidService) -> Option<BlockedBy> {
     let mut reason = None;
     let mut lines = Vec::new();
@@ -368,7 +371,7 @@ pub fn waiting(migrations: &[MigrationPlan], service: &ValidService) -> Option<B
     })
 }
 
-/// What succeeded, the newest first. What a person wants to run again has not.
+/// Successful migrations, the newest first. One that is requested again is not among them.
 fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &MigrationPhase) -> Vec<Migrated> {
     let recorded = migrating.input.fetched.migrations.get(&migrating.service.name);
     let mut succeeded = recorded.map(|recorded| recorded.succeeded.clone()).unwrap_or_default();
@@ -398,7 +401,7 @@ fn remembered(migrating: &Migrating<'_>, identity: &Identity, standing: &Migrati
 }
 
 /// How a pod ended, in words.
-fn told(end: &PodEnd) -> Option<String> {
+fn end_text(end: &PodEnd) -> Option<String> {
     let code = end.exit_code.map(|code| format!("exit code {code}"));
     let head = match (code, &end.reason) {
         (Some(code), Some(reason)) => format!("{code} ({reason})"),
@@ -417,7 +420,7 @@ fn has_started(job: &JobFacts) -> bool {
     job.pods.iter().any(|pod| !matches!(pod, PodRun::BlockedBy(_)))
 }
 
-/// Whether a Job that has not started cannot pull an image that is none of these.
+/// True if a Job that has not started cannot pull its image, and that image is none of these.
 pub fn cannot_pull_other_than(job: &JobFacts, images: &[&String]) -> bool {
     let unpulled = job.trouble.as_ref().and_then(|trouble| trouble.unpulled.as_ref());
     job.outcome == JobOutcome::Open && !has_started(job) && unpulled.is_some_and(|unpulled| !images.contains(&unpulled))
@@ -437,8 +440,8 @@ pub fn waits(job: &JobFacts, now: Timestamp) -> Option<String> {
 
 /// Names of Jobs that stay where they are there.
 ///
-/// What is at work is never stopped half-way. What failed stays until a later one succeeded, and what succeeded until
-/// its successor has. A Job whose program never started stands in the way of its successor alone, and goes.
+/// A running Job is never stopped. A failed one is kept until a later one succeeds, and a successful one until its
+/// successor has succeeded. A Job whose container never started only blocks its successor, and is removed.
 pub fn kept<'a>(input: Input<'a>, migrations: impl IntoIterator<Item = &'a Migrating<'a>>) -> Vec<String> {
     let at_work = input
         .fetched
@@ -484,105 +487,4 @@ pub fn kept<'a>(input: Input<'a>, migrations: impl IntoIterator<Item = &'a Migra
         kept.extend(evidence.take(EVIDENCE).map(|(_, name)| (*name).clone()));
     }
     kept
-}
-
-/// Hash of what a migration does. Parts are preceded by their number and kind, so that no two of them read the same.
-fn content(service: &ValidService, migration: &ValidMigration) -> String {
-    let ValidContainer {
-        name: _,
-        image,
-        image_pull_policy: _,
-        command,
-        args,
-        working_dir,
-        env,
-        env_from,
-        ports: _,
-        resources: _, // How it runs, not what it does.
-        probe: _,
-    } = &migration.container;
-    let mut parts = vec!["image".to_owned(), image.clone()];
-    list("command", command, &mut parts);
-    list("args", args, &mut parts);
-    // Only where it is set, so that what ran before this field existed keeps its identity.
-    if let Some(directory) = working_dir {
-        parts.extend(["workingDir".to_owned(), directory.clone()]);
-    }
-    parts.push(format!("env {}", env.len()));
-    for variable in env {
-        parts.push(variable.name.clone());
-        match &variable.source {
-            EnvSource::Value(value) => parts.extend(["value".to_owned(), value.clone()]),
-            EnvSource::Secret { secret, key } => {
-                parts.extend(["secret".to_owned(), secret.secret_name.clone(), key.clone()]);
-            }
-        }
-    }
-    parts.push(format!("envFrom {}", env_from.len()));
-    for source in env_from {
-        let prefix = source.prefix.clone().unwrap_or_default();
-        parts.extend([source.secret.secret_name.clone(), prefix]);
-    }
-    let mut files: Vec<_> = service
-        .templates()
-        .map(|(file, content)| [file.path.clone(), content.to_owned()])
-        .collect();
-    files.sort();
-    parts.push(format!("files {}", files.len()));
-    parts.extend(files.into_iter().flatten());
-    // Only where there are some, so that what ran before this field existed keeps its identity.
-    for (file, secret, key) in service.secret_files() {
-        parts.extend(["secret file", &file.path, &secret.secret_name, key].map(str::to_owned));
-    }
-    for binding in &migration.bindings {
-        parts.extend([
-            "binding".to_owned(),
-            binding.name.clone(),
-            binding.secret.secret_name.clone(),
-        ]);
-        for (name, said) in binding.keys.iter().chain(&binding.values) {
-            parts.extend([name.clone(), said.clone()]);
-        }
-    }
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    names::hash(&parts, 16)
-}
-
-/// How it runs: what a person may change for a failed one to succeed.
-fn way(drive: &ValidDrive, service: &ValidService, migration: &ValidMigration, parts: &mut Vec<String>) {
-    let amounts = &migration.container.resources;
-    for (name, amount) in amounts.requests.iter().chain(&amounts.limits) {
-        parts.extend([name.clone(), amount.clone()]);
-    }
-    parts.push(format!("{} {}", migration.timeout_seconds, migration.retries));
-    list("imagePullSecrets", &drive.image_pull_secrets, parts);
-    let policy = migration.container.image_pull_policy;
-    parts.push(policy.map(|policy| policy.as_str().to_owned()).unwrap_or_default());
-    // These are the contract's own types: they read the same for as long as the contract does.
-    parts.push(serde_json::to_string(&service.pod_security).unwrap_or_default());
-    parts.push(serde_json::to_string(&service.scheduling).unwrap_or_default());
-    let egress: Option<&Vec<EgressRule>> = migration.egress.as_ref();
-    parts.push(serde_json::to_string(&egress).unwrap_or_default());
-    for volume in shared_volumes(service) {
-        parts.extend([volume.name.clone(), volume.path.clone()]);
-        parts.extend(match &volume.source {
-            VolumeSource::Claim(ValidClaim { claim, .. })
-            | VolumeSource::Shared { claim, .. }
-            | VolumeSource::Existing { claim } => vec![claim.clone()],
-            VolumeSource::Scratch { size_limit, memory } => vec![size_limit.clone(), memory.to_string()],
-        });
-    }
-}
-
-/// The volumes that a migration sees: one that a single pod may write belongs to the pod that serves.
-pub fn shared_volumes(service: &ValidService) -> impl Iterator<Item = &crate::valid::ValidVolume> {
-    service
-        .volumes
-        .iter()
-        .filter(|volume| !volume.source.is_single_writer())
-}
-
-fn list(name: &str, items: &[String], parts: &mut Vec<String>) {
-    parts.push(format!("{name} {}", items.len()));
-    parts.extend(items.iter().cloned());
 }

@@ -1,22 +1,22 @@
-//! Step 3, `plan`: every decision about a drive, taken once. Pure. `build` and `report` only render what stands here.
+//! Step 3, `plan`: every decision about a drive, taken once. Pure. `build` and `report` only render the result.
 //!
 //! Each state machine is one file, with its states and transitions in the module comment:
 //!
 //! | file | decides |
 //! |---|---|
-//! | [`secret_rotation`] | when values of generated secrets are generated anew |
-//! | [`turn`], [`login_rotation`], [`login_record`] | which database login programs have, and when they get the other |
-//! | [`database_job`], [`database_record`] | what the Job prepares on the database server, and how far it is |
+//! | [`secret_rotation`] | when generated values rotate |
+//! | [`turn`], [`login_rotation`], [`login_record`] | which database login services use, and when they get the other |
+//! | [`database_job`], [`database_record`] | whether the Job that prepares databases has to run, and how far it is |
 //! | [`migration`] | which migration runs, and which version of a service waits for it |
-//! | [`bucket_removal`] | what becomes of a bucket that the drive no longer asks for |
-//! | [`data`] | whether data that the drive uses is being deleted or lost |
-//! | [`blocked`] | what must not be applied yet |
+//! | [`bucket_removal`] | whether a bucket that is no longer in the spec is kept or removed |
+//! | [`data`] | whether data of the drive is being deleted or lost |
+//! | [`blocked`] | which workloads must not be applied yet, and why |
 //! | [`scales`] | how many pods there are |
-//! | [`restarts`] | what restarts pods |
+//! | [`restarts`] | which Secrets restart which pods |
 //! | [`hosts`] | which addresses the names in `spec.hosts` lead to |
-//! | [`first_start`] | what a service waits for before it starts for the first time |
-//! | [`listeners`] | which ports are checked, and what the answers mean |
-//! | [`external_secret`] | what is in the way of a secret from a store |
+//! | [`first_start`] | which services a service waits for before it starts for the first time |
+//! | [`listeners`] | which ports are checked, and whether their services count as listening |
+//! | [`external_secret`] | the problem of a Secret from an external store |
 
 pub mod blocked;
 pub mod blocked_by;
@@ -61,26 +61,22 @@ use turn::Turn;
 /// Everything that is decided about a drive.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
-    /// What people wrote.
     pub drive: &'a ValidDrive,
-    /// What exists.
     pub fetched: &'a Fetched,
-    /// What the time says.
     pub calendar: Calendar,
     /// The services, with the variables of the database logins whose turn it is.
     pub services: Cow<'a, [ValidService]>,
     /// When each generated secret rotates, by its name in the drive.
     pub secrets: BTreeMap<String, RotationSchedule>,
-    /// What is decided about the databases. Absent: the drive has none.
+    /// Absent: the drive has no databases.
     pub database: Option<DatabasePlan>,
-    /// What is decided about the migration of each service that has one.
     pub migrations: Vec<MigrationPlan>,
     /// Services whose migration starts now.
     pub migrating: BTreeSet<String>,
     /// Names of Jobs that stay where they are there, with the `ConfigMap`s of the same names: what has ended and is evidence, and
     /// what runs and must not be stopped half-way. Every other Job of the drive is removed.
     pub kept_jobs: BTreeSet<String>,
-    /// Buckets that the drive no longer asks for.
+    /// Buckets that are no longer in the spec.
     pub bucket_removals: Vec<BucketRemoval>,
     /// Deployments and database servers that must not be applied yet, by name, with what they wait for.
     pub blocked: BTreeMap<String, BlockedBy>,
@@ -88,7 +84,7 @@ pub struct Plan<'a> {
     pub replicas: BTreeMap<String, Replicas>,
     /// For Deployments that are blocked and are there: another number of pods, and nothing else.
     pub scales: BTreeMap<String, Scale>,
-    /// What restarts the pods of each Deployment and database server, by its name.
+    /// The hashes that restart the pods of each Deployment and database server, by name.
     pub restarts: BTreeMap<String, Hashes>,
     /// Names that pods find besides those of Services, by their addresses.
     pub host_aliases: HostAliases,
@@ -98,7 +94,6 @@ pub struct Plan<'a> {
     pub next_wake_up: Option<Timestamp>,
 }
 
-/// What is decided about the databases of a drive.
 #[derive(Clone, Debug)]
 pub struct DatabasePlan {
     /// Which of the two logins of each owner programs have.
@@ -109,11 +104,11 @@ pub struct DatabasePlan {
     pub secrets: Vec<LoginSecret>,
     /// The Job that prepares the databases.
     pub job: DatabaseJob,
-    /// Whether a Job that is there makes way for one that can start.
+    /// The existing Job is replaced, because it cannot start.
     pub job_is_outdated: bool,
     /// Each database as it is known.
     pub databases: Vec<LogicalDatabaseStatus>,
-    /// What status records, by which the next reconcile decides.
+    /// The record for the status. The next reconcile decides by it.
     pub record: DatabaseStatus,
     /// How far a rotation is, for people.
     pub rotation_message: Option<String>,
@@ -217,7 +212,7 @@ fn restarts(input: &Input<'_>) -> BTreeMap<String, Hashes> {
 }
 
 impl Plan<'_> {
-    /// What the state machines of the databases decided by, with what they decided.
+    /// Input and decisions of the state machines of the databases.
     pub fn database(&self) -> Option<(DatabaseInput<'_>, &DatabasePlan)> {
         let plan = self.database.as_ref()?;
         let input = Input {
@@ -229,7 +224,7 @@ impl Plan<'_> {
         Some((input.database(Some(&plan.turn))?, plan))
     }
 
-    /// Whether a rotation of database logins goes on as soon as status says what is known.
+    /// True if a rotation of database logins only waits for its record in the status.
     pub fn awaits_record(&self) -> bool {
         self.database.as_ref().is_some_and(|plan| plan.phase.goes_on())
     }

@@ -13,12 +13,12 @@ use crate::valid::{EnvSource, ValidService};
 /// A stamp of a Secret's key: the two names, and when it was written.
 type Stamps<'a> = BTreeSet<[&'a str; 3]>;
 
-/// What the pods of a workload are started by.
+/// The annotations of a pod template that restart its pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hashes {
     /// For the pod template. Another one restarts the pods.
     pub template: Option<String>,
-    /// For the workload itself: what is known, where the metadata of a Secret does not tell when it was written.
+    /// For the workload itself: the known stamps, if the metadata of a Secret does not show when it was written.
     pub known: Option<String>,
 }
 
@@ -90,9 +90,9 @@ fn hashes(fetched: &Fetched, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Ha
             known: None,
         };
     }
-    let told: Stamps<'_> = stamps.iter().filter(|[name, ..]| is_known(name)).copied().collect();
+    let stamped: Stamps<'_> = stamps.iter().filter(|[name, ..]| is_known(name)).copied().collect();
     let known = Known {
-        told: hash(told).unwrap_or_else(|| "none".to_owned()),
+        stamped: hash(stamped).unwrap_or_else(|| "none".to_owned()),
         silent: stamps
             .iter()
             .filter(|[name, ..]| !is_known(name))
@@ -123,11 +123,11 @@ fn hashes(fetched: &Fetched, stamps: Stamps<'_>, live: Option<&StartedBy>) -> Ha
     }
 }
 
-/// What a workload's annotation remembers of its Secrets, while some of them have no `managedFields`.
+/// The annotation that records the Secrets of a workload while some of them have no `managedFields`.
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
     /// The hash of the stamps of the others.
-    told: String,
+    stamped: String,
     /// Version and touch of each that has none.
     silent: BTreeMap<String, (String, String)>,
 }
@@ -136,7 +136,7 @@ impl Known {
     fn parse(text: &str) -> Self {
         let mut parts = text.split(' ');
         Self {
-            told: parts.next().unwrap_or_default().to_owned(),
+            stamped: parts.next().unwrap_or_default().to_owned(),
             silent: parts
                 .filter_map(|part| {
                     let (name, stamp) = part.split_once('=')?;
@@ -147,7 +147,8 @@ impl Known {
         }
     }
 
-    /// Whether a value was written since: a Secret has another version, and nothing of what people touch is different.
+    /// True if a value was written since: a Secret has another version, although its labels and annotations are the
+    /// same.
     fn is_written(&self, before: &Self) -> bool {
         let is_written = |(name, (version, touch)): (&String, &(String, String))| {
             before
@@ -155,13 +156,13 @@ impl Known {
                 .get(name)
                 .is_some_and(|(old_version, old_touch)| old_version != version && old_touch == touch)
         };
-        self.told != before.told || self.silent.iter().any(is_written)
+        self.stamped != before.stamped || self.silent.iter().any(is_written)
     }
 }
 
 impl fmt::Display for Known {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.told)?;
+        f.write_str(&self.stamped)?;
         for (name, (version, touch)) in &self.silent {
             write!(f, " {name}={version}/{touch}")?;
         }

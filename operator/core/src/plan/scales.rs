@@ -24,10 +24,10 @@ pub enum Scale {
 pub struct Replicas {
     /// `spec.replicas` to send. Absent: an autoscaler or a person decides.
     pub sent: Option<i32>,
-    /// The count to come back with after suspension, where the spec does not tell it.
+    /// The replica count to restore after suspension, if the spec has none.
     pub before_suspend: Option<i32>,
     /// The next step of a service whose pods start one at a time.
-    pub step: Option<Step>,
+    pub step: Option<ScaleStep>,
     /// The count to hand over with, where the Deployment exists and `replicas` is not sent: without it the Deployment would
     /// fall to one pod for a moment.
     pub handover: Option<i32>,
@@ -72,7 +72,7 @@ fn sent(input: &Input<'_>, service: &ValidService) -> Option<i32> {
 
 /// A service whose pods start one at a time, and that has fewer than it is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ScaleStep {
     /// How many pods there should be now.
     pub next: i32,
     /// How many there should be in the end.
@@ -82,7 +82,7 @@ pub struct Step {
 /// Kubernetes replaces pods one at a time with [`RolloutStrategy::OneAtATime`], but starts all that are missing at once: when
 /// a service starts for the first time, when it comes back from suspension, and when it gets more replicas. So the number
 /// grows by one whenever every pod that there is serves in the present version. It never falls here.
-fn step(input: &Input<'_>, service: &ValidService) -> Option<Step> {
+fn step(input: &Input<'_>, service: &ValidService) -> Option<ScaleStep> {
     if input.drive.suspended || service.rollout != RolloutStrategy::OneAtATime {
         return None;
     }
@@ -101,10 +101,10 @@ fn step(input: &Input<'_>, service: &ValidService) -> Option<Step> {
     }
     let serves = there == 0 || live.is_some_and(|live| live.complete);
     let next = if serves { there.saturating_add(1) } else { there };
-    Some(Step { next, last })
+    Some(ScaleStep { next, last })
 }
 
-/// While suspended: the count to come back with, where the spec does not tell it.
+/// While suspended: the replica count to restore, if the spec has none.
 fn before_suspend(input: &Input<'_>, service: &ValidService) -> Option<i32> {
     if matches!(service.replicas, Asked::Fixed(_)) {
         return None;
@@ -130,7 +130,7 @@ fn handover(replicas: &Asked, live: &DeploymentFacts) -> i32 {
     let resuming = live.replicas_before_suspend.filter(|_| live.replicas == 0);
     let count = resuming.unwrap_or(live.replicas);
     match replicas {
-        // At nothing an autoscaler is switched off and never comes back by itself.
+        // At 0 replicas an autoscaler is disabled, and it never scales up again.
         Asked::Autoscaled { min, max, .. } => count.clamp(*min, (*max).max(*min)),
         Asked::Fixed(_) | Asked::Open => count,
     }

@@ -1,8 +1,14 @@
-//! Whether values that the operator drew are to be drawn anew now, later or not at all. Pure: it knows when they were
-//! drawn and what forbids it, and never what they are.
+//! Decides when generated values rotate. Pure. It knows when they were generated and which freeze windows there are, but not the
+//! values.
 //!
-//! Nothing here can turn into a loop, whatever clocks do: a rotation records the time it happened at, and within one
-//! period of that time, before or after, nothing is due again.
+//! | state | when | next |
+//! |---|---|---|
+//! | `Unscheduled` | no period, and no request | `Now` or `Waits`: a request |
+//! | `At` | the period has not passed | `Now` or `Waits`: it has |
+//! | `Waits` | due or requested, within a freeze window or while the drive is open | `Now`: the window ends, the drive is closed or suspended |
+//! | `Now` | due or requested, and permitted | `Unscheduled` or `At`: `apply` writes new values, with the time |
+//!
+//! Clocks cannot cause a loop: a rotation records its time, and within one period before or after that time nothing is due again.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,18 +27,15 @@ const MOST_EARLY: u64 = 86_400;
 /// Longest time to sleep before looking at the clock again.
 const LONGEST_SLEEP: Duration = Duration::from_hours(12);
 
-/// What the time says: what now is, and what forbids a rotation.
+/// The time now, and the freeze windows of the drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Calendar {
-    /// Now.
     pub now: Timestamp,
-    /// Whether the drive is open.
     pub open: bool,
     /// Times in which nothing rotates.
     pub freezes: Vec<Freeze>,
 }
 
-/// Whether something rotates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RotationSchedule {
     /// Not by itself.
@@ -41,12 +44,11 @@ pub enum RotationSchedule {
     At(Timestamp),
     /// It would, and something forbids it.
     Waits {
-        /// Until when, where the calendar tells.
+        /// Its end, if the calendar has one.
         until: Option<Timestamp>,
-        /// What forbids it, for people.
+        /// The reason, as text.
         why: String,
     },
-    /// Now.
     Now,
 }
 
@@ -62,7 +64,6 @@ impl RotationSchedule {
 }
 
 impl Calendar {
-    /// What the time says of a drive.
     pub fn of(drive: &ValidDrive, now: Timestamp) -> Self {
         Self {
             now,
@@ -71,9 +72,9 @@ impl Calendar {
         }
     }
 
-    /// Whether values drawn at `last` rotate, when `asked` for or by themselves. `drive` keeps drives apart that were
-    /// made together; it is the same for everything of one drive.
-    pub fn verdict(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
+    /// When values generated at `last` rotate, by request (`asked`) or by their period. `drive` spreads drives that
+    /// were created together; all values of one drive share it.
+    pub fn schedule(&self, policy: Policy, last: Timestamp, asked: bool, drive: &str) -> RotationSchedule {
         let due = policy.every.map(|every| due(last, every, drive, self.now));
         match due {
             _ if asked => self.permit(policy, "it was asked to rotate"),
@@ -83,25 +84,25 @@ impl Calendar {
         }
     }
 
-    /// What rotates soon rotates with what rotates now, so that one roll-out does for all of it.
+    /// Rotates values that are due soon together with those that are due now, so that one rollout is enough.
     pub fn together<'a>(&self, all: impl IntoIterator<Item = (&'a mut RotationSchedule, Policy)>) {
         let mut all: Vec<_> = all.into_iter().collect();
-        if !all.iter().any(|(verdict, _)| **verdict == RotationSchedule::Now) {
+        if !all.iter().any(|(schedule, _)| **schedule == RotationSchedule::Now) {
             return;
         }
-        for (verdict, policy) in &mut all {
-            let (RotationSchedule::At(at), Some(every)) = (&**verdict, policy.every) else {
+        for (schedule, policy) in &mut all {
+            let (RotationSchedule::At(at), Some(every)) = (&**schedule, policy.every) else {
                 continue;
             };
             let early = (every / 10).min(MOST_EARLY);
             let is_soon = at.duration_since(self.now) <= seconds(early);
             if is_soon && self.permit(*policy, "") == RotationSchedule::Now {
-                **verdict = RotationSchedule::Now;
+                **schedule = RotationSchedule::Now;
             }
         }
     }
 
-    /// Whether what `wish` speaks of may happen now.
+    /// When `wish` may happen.
     pub fn permit(&self, policy: Policy, wish: &str) -> RotationSchedule {
         if let Some((ends_at, freeze)) = self.after_freezes(self.now) {
             return RotationSchedule::Waits {
@@ -115,7 +116,7 @@ impl Calendar {
         if policy.keep_while_open && self.open {
             return RotationSchedule::Waits {
                 until: None,
-                why: format!("{wish}, and waits until the drive is closed or suspended, for keepWhileOpen is true"),
+                why: format!("{wish}, and waits until the drive is closed or suspended, because keepWhileOpen is true"),
             };
         }
         RotationSchedule::Now
@@ -148,7 +149,7 @@ pub fn schedules(drive: &ValidDrive, fetched: &Fetched, calendar: &Calendar) -> 
         // One that is not there is made, and then as new as can be.
         let facts = fetched.secrets.get(&secret.secret_name)?;
         let asked = secret.request.is_some() && facts.rotated_for != secret.request;
-        Some(calendar.verdict(secret.policy, facts.drawn_at?, asked, uid))
+        Some(calendar.schedule(secret.policy, facts.drawn_at?, asked, uid))
     };
     let mut schedules: BTreeMap<String, (RotationSchedule, Policy)> = drive
         .generated_secrets
@@ -165,8 +166,8 @@ pub fn schedules(drive: &ValidDrive, fetched: &Fetched, calendar: &Calendar) -> 
         .collect()
 }
 
-/// When values drawn at `last` are due. A time that is further ahead than a whole period was written by a clock that was
-/// wrong, and counts for nothing.
+/// When values generated at `last` are due. A time more than a whole period ahead was written by a wrong clock and is
+/// ignored.
 fn due(last: Timestamp, every: u64, drive: &str, now: Timestamp) -> Timestamp {
     let period = seconds(every);
     if last.duration_since(now) > period {
@@ -225,16 +226,16 @@ mod tests {
     #[test]
     fn values_rotate_when_their_time_is_over_and_not_before() {
         let last = at(DRAWN);
-        let RotationSchedule::At(next) = calendar(days(DRAWN, 89), &[]).verdict(QUARTERLY, last, false, "d") else {
+        let RotationSchedule::At(next) = calendar(days(DRAWN, 89), &[]).schedule(QUARTERLY, last, false, "d") else {
             panic!("it rotates early");
         };
         assert!(next >= days(DRAWN, 90) && next <= days(DRAWN, 91), "{next}");
         assert_eq!(
-            calendar(days(DRAWN, 91), &[]).verdict(QUARTERLY, last, false, "d"),
+            calendar(days(DRAWN, 91), &[]).schedule(QUARTERLY, last, false, "d"),
             RotationSchedule::Now
         );
         assert_eq!(
-            calendar(next, &[]).verdict(QUARTERLY, last, false, "d"),
+            calendar(next, &[]).schedule(QUARTERLY, last, false, "d"),
             RotationSchedule::Now
         );
     }
@@ -244,10 +245,10 @@ mod tests {
         let calendar = calendar(days(DRAWN, 9_000), &[]);
         let never = Policy::default();
         assert_eq!(
-            calendar.verdict(never, at(DRAWN), false, "d"),
+            calendar.schedule(never, at(DRAWN), false, "d"),
             RotationSchedule::Unscheduled
         );
-        assert_eq!(calendar.verdict(never, at(DRAWN), true, "d"), RotationSchedule::Now);
+        assert_eq!(calendar.schedule(never, at(DRAWN), true, "d"), RotationSchedule::Now);
     }
 
     #[test]
@@ -259,17 +260,17 @@ mod tests {
         ];
         let end = at("2026-10-10T00:00:00Z");
         for asked in [false, true] {
-            let within = calendar(days(DRAWN, 92), &freezes).verdict(QUARTERLY, at(DRAWN), asked, "d");
+            let within = calendar(days(DRAWN, 92), &freezes).schedule(QUARTERLY, at(DRAWN), asked, "d");
             let RotationSchedule::Waits { until, why } = within else {
                 panic!("{within:?}")
             };
             assert_eq!(until, Some(end));
             assert!(why.contains("\"f2\""), "{why}");
         }
-        let before = calendar(days(DRAWN, 1), &freezes).verdict(QUARTERLY, at(DRAWN), false, "d");
+        let before = calendar(days(DRAWN, 1), &freezes).schedule(QUARTERLY, at(DRAWN), false, "d");
         assert_eq!(before, RotationSchedule::At(end));
         assert_eq!(
-            calendar(end, &freezes).verdict(QUARTERLY, at(DRAWN), false, "d"),
+            calendar(end, &freezes).schedule(QUARTERLY, at(DRAWN), false, "d"),
             RotationSchedule::Now
         );
     }
@@ -282,14 +283,14 @@ mod tests {
         };
         let mut calendar = calendar(days(DRAWN, 200), &[]);
         for asked in [false, true] {
-            let waits = calendar.verdict(policy, at(DRAWN), asked, "d");
+            let waits = calendar.schedule(policy, at(DRAWN), asked, "d");
             assert!(
                 matches!(&waits, RotationSchedule::Waits { until: None, why } if why.contains("keepWhileOpen")),
                 "{waits:?}"
             );
         }
         calendar.open = false;
-        assert_eq!(calendar.verdict(policy, at(DRAWN), false, "d"), RotationSchedule::Now);
+        assert_eq!(calendar.schedule(policy, at(DRAWN), false, "d"), RotationSchedule::Now);
     }
 
     #[test]
@@ -297,28 +298,28 @@ mod tests {
         // Two years ahead: it rotates once, and what it then records is the wrong time.
         let wrong = days(DRAWN, 730);
         assert_eq!(
-            calendar(wrong, &[]).verdict(QUARTERLY, at(DRAWN), false, "d"),
+            calendar(wrong, &[]).schedule(QUARTERLY, at(DRAWN), false, "d"),
             RotationSchedule::Now
         );
         assert!(matches!(
-            calendar(wrong, &[]).verdict(QUARTERLY, wrong, false, "d"),
+            calendar(wrong, &[]).schedule(QUARTERLY, wrong, false, "d"),
             RotationSchedule::At(_)
         ));
         // Put right again: what was recorded cannot be, so it rotates once more, and then has a time that can.
         let right = days(DRAWN, 1);
         assert_eq!(
-            calendar(right, &[]).verdict(QUARTERLY, wrong, false, "d"),
+            calendar(right, &[]).schedule(QUARTERLY, wrong, false, "d"),
             RotationSchedule::Now
         );
         assert!(matches!(
-            calendar(right, &[]).verdict(QUARTERLY, right, false, "d"),
+            calendar(right, &[]).schedule(QUARTERLY, right, false, "d"),
             RotationSchedule::At(_)
         ));
         // A clock that is minutes or days behind the one that recorded changes nothing.
         for behind in [1, 60, 89 * 86_400] {
             let now = at(DRAWN) - SignedDuration::from_secs(behind);
             assert!(matches!(
-                calendar(now, &[]).verdict(QUARTERLY, at(DRAWN), false, "d"),
+                calendar(now, &[]).schedule(QUARTERLY, at(DRAWN), false, "d"),
                 RotationSchedule::At(_)
             ));
         }
@@ -347,14 +348,14 @@ mod tests {
                 },
             ),
         ];
-        calendar.together(all.iter_mut().map(|(verdict, policy)| (verdict, *policy)));
-        let told: Vec<bool> = all
+        calendar.together(all.iter_mut().map(|(schedule, policy)| (schedule, *policy)));
+        let shown: Vec<bool> = all
             .iter()
-            .map(|(verdict, _)| *verdict == RotationSchedule::Now)
+            .map(|(schedule, _)| *schedule == RotationSchedule::Now)
             .collect();
-        assert_eq!(told, [true, true, false, false, false]);
+        assert_eq!(shown, [true, true, false, false, false]);
         let mut none = [(RotationSchedule::At(soon), QUARTERLY)];
-        calendar.together(none.iter_mut().map(|(verdict, policy)| (verdict, *policy)));
+        calendar.together(none.iter_mut().map(|(schedule, policy)| (schedule, *policy)));
         assert_eq!(none[0].0, RotationSchedule::At(soon));
     }
 
@@ -362,7 +363,7 @@ mod tests {
     fn drives_that_were_made_together_rotate_apart_and_each_always_at_the_same_time() {
         let next = |drive: &str| {
             calendar(at(DRAWN), &[])
-                .verdict(QUARTERLY, at(DRAWN), false, drive)
+                .schedule(QUARTERLY, at(DRAWN), false, drive)
                 .next()
         };
         assert_eq!(next("a"), next("a"));

@@ -1,13 +1,13 @@
-//! Whose turn it is to log in: which of the two logins of each owner programs have.
+//! Which of the two logins of each owner services use.
 //!
-//! Rotations are numbered. With an even number programs log in as the owner itself, with an odd one as the second login.
+//! Rotations are numbered. With an even number services log in as the owner itself, with an odd one as the second login.
 
 use std::borrow::Cow;
 
 use crate::fetched::Fetched;
 use crate::valid::{DatabaseLogin, ValidDatabase, ValidDrive, ValidEnv, ValidService};
 
-/// Which logins programs have, by the number of the rotation.
+/// The logins that services use, by the number of the rotation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// The rotation that programs have the passwords of.
@@ -24,7 +24,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Whose turn it is, from what status says and from the Secrets of the logins.
+    /// Decides by the record in the status and by the Secrets of the logins.
     pub fn of(database: &ValidDatabase, fetched: &Fetched) -> Self {
         let (current, drawn, rolled_back) = generations(&database.first, &database.second, fetched);
         let (present, others) = if is_first(current) {
@@ -77,7 +77,7 @@ pub fn services<'a>(drive: &'a ValidDrive, turn: Option<&Turn>) -> Cow<'a, [Vali
     Cow::Owned(services)
 }
 
-/// Whether programs log in as owners themselves in this generation.
+/// True if services use the first login of each owner in this generation.
 pub fn is_first(generation: u64) -> bool {
     generation.is_multiple_of(2)
 }
@@ -113,13 +113,13 @@ fn generations(first: &[DatabaseLogin], second: &[DatabaseLogin], fetched: &Fetc
     (current, drawn, None)
 }
 
-/// The generation that services have and the one that was drawn last, from what status says, the highest number on a
-/// Secret, and whether a program uses the logins of a generation.
+/// Returns the generation that services use and the newest generated one. The input is the record in the status, the highest
+/// number on a Secret, and whether a Deployment uses the logins of a generation.
 ///
-/// The present logins never go back to earlier ones: a pod that is ending is in no count, so a program that went back and
-/// forth could have one with a password that the next rotation replaces. A Deployment is given the logins of a generation
-/// only after status said that they work, and nothing is drawn while one has the logins to be drawn. So a Deployment that
-/// has the newest ones proves that a status that says less is old.
+/// Services never go back to earlier logins: no count has terminating pods, so one of them could still have a password that the
+/// next rotation overwrites. A Deployment gets the logins of a generation only after the status recorded that they work, and no
+/// password is generated for logins that a Deployment uses. So a Deployment with the newest logins proves that an older record
+/// is outdated.
 pub fn locate(recorded: Option<u64>, newest: u64, uses: impl Fn(u64) -> bool) -> (u64, u64) {
     if let Some(current) = recorded
         && newest <= current
@@ -134,7 +134,8 @@ pub fn locate(recorded: Option<u64>, newest: u64, uses: impl Fn(u64) -> bool) ->
     {
         return (current, newest);
     }
-    // Status was lost, or is older than the Secrets. Nothing was drawn after `newest`, so the logins before work.
+    // The status was lost, or is older than the Secrets. Nothing was generated after `newest`, so the previous logins
+    // work.
     match newest.checked_sub(1) {
         Some(before) if uses(before) => (before, newest),
         Some(_) | None => (newest, newest),

@@ -21,7 +21,6 @@ pub enum PlatformError {
     Unusable {
         /// Path of the field.
         field: &'static str,
-        /// What is wrong with it.
         problem: Cow<'static, str>,
     },
 }

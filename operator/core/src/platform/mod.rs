@@ -43,7 +43,6 @@ pub struct PlatformConfig {
     pub image_pull_secrets: Vec<String>,
     /// How drives are routed.
     pub ingress: IngressConfig,
-    /// Where volumes live.
     pub storage: StorageConfig,
     /// How Prometheus finds what drives export.
     pub monitoring: MonitoringConfig,
@@ -51,15 +50,15 @@ pub struct PlatformConfig {
     pub database: DatabaseConfig,
     /// Where secrets come from that live outside the cluster.
     pub secrets: SecretsConfig,
-    /// What drives' caches run.
+    /// Image and resources of the caches of drives.
     pub cache: CacheConfig,
     /// How the ports of services are checked.
     pub listener_checks: ListenerChecksConfig,
-    /// What pods of drives may connect to.
+    /// Addresses that pods of drives may connect to.
     pub network: NetworkConfig,
     /// Which ports of drives may be reached from outside the cluster without HTTP.
     pub public_ports: PublicPortsConfig,
-    /// What drives may use of what they share with other namespaces.
+    /// Shared resources that drives may use.
     pub tenancy: TenancyConfig,
     /// Where buckets live. Absent: drives cannot have any.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -106,7 +105,6 @@ pub struct IngressConfig {
     pub issuer_kind: IssuerKind,
 }
 
-/// Where volumes live.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StorageConfig {
@@ -115,13 +113,13 @@ pub struct StorageConfig {
     pub class_name: Option<String>,
 }
 
-/// What drives' caches run.
+/// Image and resources of the caches of drives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CacheConfig {
     /// Image with the program `valkey-server`. Absent: the official one, of the 8.1 series.
     pub image: String,
-    /// What its container asks for besides memory, which the drive says. Absent: a request of 50m CPU.
+    /// CPU of its container. The drive sets the memory. Absent: a request of 50m CPU.
     #[serde(skip_serializing_if = "ResourcesConfig::is_empty")]
     pub resources: ResourcesConfig,
 }
@@ -150,7 +148,7 @@ pub struct SecretsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ListenerChecksConfig {
-    /// Whether it does. Absent: `true`. An operator that does not know its own namespace and labels never does.
+    /// Absent: `true`. An operator that does not know its own namespace and labels never checks ports.
     pub enabled: bool,
     /// How often, or up to a tenth sooner, besides once after each rollout. Absent: `5m`.
     pub every: Duration,
@@ -198,7 +196,7 @@ impl Default for DatabaseConfig {
     }
 }
 
-/// What is read first.
+/// The first pass over the file.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stated {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::error::{PlatformError, unusable};
 use crate::cidr;
 
-/// What pods of drives may connect to, whatever a drive asks for.
+/// Addresses that pods of all drives may connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NetworkConfig {
@@ -88,7 +88,7 @@ pub(super) fn check(network: &NetworkConfig) -> Result<(), PlatformError> {
     Ok(())
 }
 
-/// Whether a namespace can have this name.
+/// True if a namespace can have this name.
 pub(super) fn is_namespace(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name

@@ -10,7 +10,7 @@ use crate::cidr;
 
 /// Region of S3-compatible servers that know none, and of AWS when nothing is said.
 const DEFAULT_REGION: &str = "us-east-1";
-/// Longest prefix: what is left of a bucket's 63 characters has to tell the drive.
+/// Longest prefix. The rest of a bucket's 63 characters has to identify the drive.
 const LONGEST_PREFIX: usize = 20;
 
 /// The S3 service that drives' buckets are made in.
@@ -25,8 +25,8 @@ pub struct ObjectStoreConfig {
     pub program_endpoint: Option<String>,
     /// Region of the buckets. Absent: `us-east-1`.
     pub region: String,
-    /// Whether a bucket's name stands in the path of an address (true) or in its host name (false). Absent: in the
-    /// path where there is an `endpoint`, in the host name on AWS.
+    /// The bucket's name is in the path of an address (true) or in its host name (false). Absent: in the path if there
+    /// is an `endpoint`, in the host name on AWS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_style: Option<bool>,
     /// PEM file with the certificate authorities to trust in addition to the system's.
@@ -74,7 +74,7 @@ impl Default for ObjectStoreConfig {
 }
 
 impl ObjectStoreConfig {
-    /// Whether addresses carry the bucket's name in their path.
+    /// True if addresses have the bucket's name in their path.
     pub fn is_path_style(&self) -> bool {
         self.path_style.unwrap_or(self.endpoint.is_some())
     }
@@ -91,8 +91,8 @@ impl ObjectStoreConfig {
 pub struct UsageConfig {
     /// How often, give or take a tenth. Absent: `24h`.
     pub every: Duration,
-    /// Most requests for one count of one bucket; each tells of 1,000 objects. A bucket with more is told as "at
-    /// least". Absent: 100.
+    /// Most requests for one count of one bucket. Each lists 1,000 objects. The usage of a larger bucket is reported as
+    /// "at least". Absent: 100.
     pub max_pages: u32,
 }
 

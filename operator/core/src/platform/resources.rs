@@ -13,24 +13,22 @@ use super::error::{PlatformError, unusable};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ContainersConfig {
-    /// What each asks for. Absent: requests of 10m CPU and 32Mi memory, a limit of 64Mi memory.
+    /// Absent: requests of 10m CPU and 32Mi memory, a limit of 64Mi memory.
     #[serde(skip_serializing_if = "ResourcesConfig::is_empty")]
     pub resources: ResourcesConfig,
 }
 
-/// Amounts that replace or complete the operator's own, each resource by itself.
+/// Amounts that replace or complete the operator's defaults, resource by resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ResourcesConfig {
-    /// What a pod is promised.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, Quantity>,
-    /// What a container may not exceed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, Quantity>,
 }
 
-/// What a container of the operator's asks for when the platform says nothing: requests, then limits.
+/// Defaults for containers that the operator adds: requests, then limits.
 const REQUESTS: [(&str, &str); 2] = [("cpu", "10m"), ("memory", "32Mi")];
 const LIMITS: [(&str, &str); 1] = [("memory", "64Mi")];
 
@@ -38,7 +36,6 @@ const LIMITS: [(&str, &str); 1] = [("memory", "64Mi")];
 pub type Amounts = (BTreeMap<String, Quantity>, BTreeMap<String, Quantity>);
 
 impl ResourcesConfig {
-    /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.limits.is_empty()
     }
@@ -52,7 +49,6 @@ impl ResourcesConfig {
 }
 
 impl ContainersConfig {
-    /// What each of these containers asks for.
     pub fn amounts(&self) -> Amounts {
         let amounts = |amounts: &[(&str, &str)]| -> BTreeMap<String, Quantity> {
             let own = |(name, amount): &(&str, &str)| ((*name).to_owned(), Quantity::new(*amount));
@@ -70,7 +66,7 @@ pub(super) fn check(config: &PlatformConfig) -> Result<(), PlatformError> {
     {
         return unusable(
             "cache.resources",
-            "has memory, which each drive says itself (spec.cache.memory): remove memory",
+            "has memory, which each drive sets itself (spec.cache.memory): remove memory",
         );
     }
     let fields = [

@@ -9,8 +9,7 @@ use super::error::{PlatformError, unusable};
 /// Stands for the drive's namespace in [`TenancyConfig::secret_keys`].
 const NAMESPACE: &str = "<namespace>";
 
-/// Annotations that change how the controller serves this drive's route, and nothing of anybody else's: no names of objects, no
-/// hosts, no configuration text.
+/// Annotations that affect only this drive's Ingress: no names of objects, no hosts, no configuration snippets.
 const ANNOTATIONS: &[&str] = &[
     "nginx.ingress.kubernetes.io/affinity",
     "nginx.ingress.kubernetes.io/affinity-mode",
@@ -105,7 +104,7 @@ const EXTENSIONS: &[&str] = &[
 /// Labels and taints of nodes that run the control plane, without the `node-role.kubernetes.io/` before them.
 const CONTROL_PLANE_ROLES: [&str; 4] = ["control-plane", "controlplane", "master", "etcd"];
 
-/// What drives may use of what they share with other namespaces.
+/// Shared resources that drives may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct TenancyConfig {
@@ -131,12 +130,12 @@ pub struct TenancyConfig {
     /// Priority classes that drives may name. Absent: any but `system-*`, which none ever may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority_classes: Option<Vec<String>>,
-    /// Whether pods of drives may run on nodes of the control plane. Absent: `false`.
+    /// Pods of drives may run on nodes of the control plane. Absent: `false`.
     pub control_plane_nodes: bool,
     /// Storage classes that drives may name, besides the platform's own. Absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_classes: Option<Vec<String>>,
-    /// Extensions that databases may ask for, besides the trusted ones of PostgreSQL.
+    /// Extensions that databases may have, besides the trusted ones of PostgreSQL.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub database_extensions: Vec<String>,
 }
@@ -159,7 +158,7 @@ impl Default for TenancyConfig {
 }
 
 impl TenancyConfig {
-    /// Whether drives of the namespace may use the bucket, which somebody else made.
+    /// True if drives of the namespace may use this existing bucket.
     pub fn allows_bucket(&self, namespace: &str, bucket: &str) -> bool {
         self.existing_buckets
             .iter()
@@ -169,7 +168,7 @@ impl TenancyConfig {
             })
     }
 
-    /// Whether drives of the namespace may read this place in a store of the whole cluster.
+    /// True if drives of the namespace may read this key of a `ClusterSecretStore`.
     pub fn allows_secret_key(&self, namespace: &str, key: &str) -> bool {
         self.secret_key_patterns(namespace)
             .any(|pattern| is_match(&pattern, key))
@@ -182,18 +181,18 @@ impl TenancyConfig {
             .map(move |pattern| pattern.replace(NAMESPACE, namespace))
     }
 
-    /// Whether drives may name the store.
     pub fn allows_store(&self, name: &str) -> bool {
         is_in(self.secret_stores.as_deref(), name)
     }
 
-    /// Whether drives may set the annotation. One that reaches beyond the drive's own route has to be listed by its full name.
+    /// True if drives may set the annotation. One that affects more than the drive's own Ingress has to be listed by
+    /// its full name.
     pub fn allows_annotation(&self, name: &str) -> bool {
         let is_listed = |pattern: &String| pattern == name || (is_match(pattern, name) && !reaches_others(name));
         ANNOTATIONS.contains(&name) || self.ingress_annotations.iter().any(is_listed)
     }
 
-    /// Whether drives may set the annotation on their pods. The operator's own are nobody's to set.
+    /// True if drives may set the annotation on their pods. The operator's own are nobody's to set.
     pub fn allows_pod_annotation(&self, name: &str) -> bool {
         let configured = self.pod_annotations.iter().map(String::as_str);
         !name.starts_with("ras.dev/")
@@ -204,34 +203,31 @@ impl TenancyConfig {
                 .any(|pattern| is_match(pattern, name))
     }
 
-    /// Whether drives may name the ingress class.
     pub fn allows_ingress_class(&self, name: &str) -> bool {
         is_in(self.ingress_classes.as_deref(), name)
     }
 
-    /// Whether pods of drives may have the priority class.
     pub fn allows_priority_class(&self, name: &str) -> bool {
         !name.starts_with("system-") && is_in(self.priority_classes.as_deref(), name)
     }
 
-    /// Whether drives may name the storage class.
     pub fn allows_storage_class(&self, name: &str) -> bool {
         is_in(self.storage_classes.as_deref(), name)
     }
 
-    /// Whether databases may have the extension.
     pub fn allows_extension(&self, name: &str) -> bool {
         EXTENSIONS.contains(&name) || self.database_extensions.iter().any(|pattern| is_match(pattern, name))
     }
 }
 
-/// Whether the label or taint is one of nodes that run the control plane.
+/// True for the labels and taints of control-plane nodes.
 pub fn is_of_control_plane(key: &str) -> bool {
     let role = key.strip_prefix("node-role.kubernetes.io/");
     role.is_some_and(|role| CONTROL_PLANE_ROLES.contains(&role)) || key == "CriticalAddonsOnly"
 }
 
-/// Whether an Ingress with the annotation may take hosts, requests or credentials of others: no pattern covers these.
+/// True if an Ingress with the annotation may take hosts, requests or credentials of other drives. No pattern allows
+/// these.
 fn reaches_others(name: &str) -> bool {
     let own = name.rsplit('/').next().unwrap_or_default();
     name.starts_with("kubernetes.io/")

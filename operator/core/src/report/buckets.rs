@@ -1,4 +1,4 @@
-//! What is told about buckets.
+//! Status and conditions of buckets.
 
 use ras_crds::labels::BUCKET_IDENTITY;
 use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
@@ -6,20 +6,20 @@ use ras_crds::{BucketState, BucketStatus, BucketUsage, ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::condition_update::ConditionUpdate;
+use crate::applied::ApplyOutcome;
 use crate::applied::Known;
-use crate::applied::Outcome;
 use crate::bucket::request::Origin;
 use crate::bucket::state::Identity;
 use crate::bucket::state::Usage;
-use crate::bucket::state::{NOTE_SEEN, State, View};
+use crate::bucket::state::{BucketPhase, NOTE_SEEN, View};
 use crate::plan::Plan;
 use crate::plan::bucket_removal::{Asking, RemovalProgress, settings_hash, settle};
 use crate::plan::data;
 use crate::valid::ValidBucket;
 use crate::whole_seconds::whole_seconds;
 
-/// Each bucket's line in status: those that are asked for, then those that were.
-pub fn statuses(plan: &Plan<'_>, outcome: &Outcome) -> Vec<BucketStatus> {
+/// The entries of buckets in the status: those of the spec, then those that are no longer in it.
+pub fn statuses(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Vec<BucketStatus> {
     let kept = plan.drive.buckets.iter().map(|bucket| {
         let known = outcome.buckets.kept.get(&bucket.name).unwrap_or(&Known::Unrecorded);
         line(plan, bucket, known)
@@ -32,8 +32,8 @@ pub fn statuses(plan: &Plan<'_>, outcome: &Outcome) -> Vec<BucketStatus> {
     kept.chain(departing).collect()
 }
 
-/// What keeps a bucket from being removed that the drive no longer asks for.
-pub fn blocked(plan: &Plan<'_>, outcome: &Outcome) -> Option<ConditionUpdate> {
+/// The condition about buckets that are to be removed and cannot be.
+pub fn blocked(plan: &Plan<'_>, outcome: &ApplyOutcome) -> Option<ConditionUpdate> {
     let mut all = plan.bucket_removals.iter().filter_map(|bucket_removal| {
         let known = outcome.buckets.departing.get(&bucket_removal.recorded.name)?;
         match settle(bucket_removal, known.state(), asking(plan)).0 {
@@ -53,13 +53,13 @@ pub fn blocked(plan: &Plan<'_>, outcome: &Outcome) -> Option<ConditionUpdate> {
     ))
 }
 
-/// Whether it was there and is gone, or another one has its name.
+/// It was deleted, or another bucket has its name.
 pub fn is_lost(bucket: &BucketStatus) -> bool {
     matches!(bucket.state, BucketState::Lost | BucketState::Replaced)
 }
 
-/// Every bucket that is lost: why, and every message. As long as nobody looks, because the drive is paused or invalid, this is what
-/// was found last.
+/// The reason and messages of all lost buckets. While the drive is paused or invalid, buckets are not checked and the
+/// last result stays.
 pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
     let lost = buckets.iter().filter(|bucket| is_lost(bucket));
     let messages: Vec<&str> = lost.filter_map(|bucket| bucket.message.as_deref()).collect();
@@ -69,7 +69,7 @@ pub fn at_risk(buckets: &[BucketStatus]) -> Option<(Reason, String)> {
 /// `StorageReady`, where the drive has buckets.
 pub fn storage(
     plan: &Plan<'_>,
-    outcome: Option<&Outcome>,
+    outcome: Option<&ApplyOutcome>,
     at_risk: Option<&(Reason, String)>,
 ) -> Option<ConditionUpdate> {
     let type_ = ConditionType::StorageReady;
@@ -80,7 +80,7 @@ pub fn storage(
         return Some(ConditionUpdate::new(type_, false, *reason, message.clone()).stalling(true));
     }
     let Some(outcome) = outcome else {
-        // Nobody asks while the drive is paused: what was known last is told.
+        // A paused drive's buckets are not checked, so the last result stays.
         let failing: Vec<&str> = plan
             .drive
             .buckets
@@ -110,11 +110,11 @@ pub fn storage(
                     type_,
                     false,
                     Reason::StoreNotConfigured,
-                    "the platform's settings name no object store, so there are no buckets: set objectStore and start the operator anew, or remove spec.buckets",
+                    "the platform's settings name no object store, so there are no buckets: set objectStore and restart the operator, or remove spec.buckets",
                 ));
             }
             Some(Known::View(View {
-                state: State::Failed { trouble, .. },
+                state: BucketPhase::Failed { trouble, .. },
                 ..
             })) => {
                 return Some(ConditionUpdate::new(
@@ -125,7 +125,7 @@ pub fn storage(
                 ));
             }
             Some(Known::View(View {
-                state: State::Ready { unsupported, .. },
+                state: BucketPhase::Ready { unsupported, .. },
                 usage,
                 ..
             })) => {
@@ -135,7 +135,7 @@ pub fn storage(
                 }
                 over.extend(usage.as_ref().and_then(|(usage, _)| over_quota(bucket, usage)));
             }
-            // Those that are lost are told of above.
+            // Lost buckets are reported above.
             Some(Known::Unrecorded | Known::View(_)) | None => pending.push(bucket.name.as_str()),
         }
     }
@@ -149,11 +149,11 @@ pub fn storage(
             type_,
             true,
             Reason::BucketsAvailable,
-            "every bucket is there and as the spec says",
+            "every bucket exists and is as the spec says",
         )
     } else {
         let message = format!(
-            "every bucket is there; this object store cannot do all of it: {}",
+            "every bucket exists; this object store does not support all settings: {}",
             limits.join("; ")
         );
         ConditionUpdate::new(type_, true, Reason::BucketsLimited, message)
@@ -208,19 +208,19 @@ fn line(plan: &Plan<'_>, bucket: &ValidBucket, known: &Known) -> BucketStatus {
         line.usage = Some(shown(usage, Time(*counted_at)));
     }
     match &view.state {
-        State::Ready { region, unsupported } => {
+        BucketPhase::Ready { region, unsupported } => {
             line.state = BucketState::Ready;
             line.region.clone_from(region);
             line.settings = Some(settings_hash(&bucket.request.settings));
             line.unsupported = unsupported.iter().map(|feature| feature.as_str().to_owned()).collect();
         }
-        State::Failed { trouble, there, .. } => {
+        BucketPhase::Failed { trouble, there, .. } => {
             if *there {
                 line.state = BucketState::Failing;
             }
             line.message = Some(trouble.message.clone());
         }
-        State::Lost { to_another } => {
+        BucketPhase::Lost { to_another } => {
             line.state = if *to_another {
                 BucketState::Replaced
             } else {
@@ -228,12 +228,12 @@ fn line(plan: &Plan<'_>, bucket: &ValidBucket, known: &Known) -> BucketStatus {
             };
             line.message = Some(lost(plan, bucket, view, *to_another));
         }
-        State::Changing => {
+        BucketPhase::Changing => {
             // Not Ready, and no hash of settings: a restarted operator has to finish this.
             line.state = BucketState::Failing;
             line.message = Some("its settings are being changed".to_owned());
         }
-        State::Pending | State::Removing { .. } | State::Removed(_) => {
+        BucketPhase::Pending | BucketPhase::Removing { .. } | BucketPhase::Removed(_) => {
             line.message = Some("it is being set up".to_owned());
         }
     }
@@ -246,14 +246,14 @@ fn last_seen(view: &View, before: Option<&BucketStatus>) -> Option<Time> {
     let same = before.filter(|before| before.identity == view.identity.as_ref().map(ToString::to_string));
     let noted = same.and_then(|before| before.last_seen.as_ref());
     let is_recent = |noted: &&Time| seen.as_second() - noted.0.as_second() < NOTE_SEEN;
-    let is_lost = matches!(view.state, State::Lost { .. });
+    let is_lost = matches!(view.state, BucketPhase::Lost { .. });
     match noted.filter(|noted| !is_lost && is_recent(noted)) {
         Some(noted) => Some(noted.clone()),
         None => Some(whole_seconds(seen)),
     }
 }
 
-/// What is lost, and the two ways on.
+/// The lost bucket, and the two ways to continue.
 fn lost(plan: &Plan<'_>, bucket: &ValidBucket, view: &View, to_another: bool) -> String {
     let (name, in_store) = (&bucket.name, &bucket.request.bucket);
     let identity = view.identity.as_ref();

@@ -7,17 +7,13 @@ use crate::plain_text::{LONGEST_MESSAGE, plain};
 /// One condition before it has its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionUpdate {
-    /// What it speaks of.
     pub type_: ConditionType,
-    /// Whether it is so.
     pub status: bool,
-    /// Whether that is not known. `status` is false then.
+    /// The condition is Unknown. `status` is false then.
     pub unknown: bool,
-    /// Why.
     pub reason: Reason,
-    /// Why, for people.
     pub message: String,
-    /// Whether it stays so until a person changes something.
+    /// It stays as it is until a person changes something.
     pub stalls: bool,
 }
 
@@ -28,7 +24,7 @@ impl ConditionUpdate {
             status,
             unknown: false,
             reason,
-            // What is quoted in it may be anybody's words.
+            // It may quote text of other programs.
             message: plain(&message.into(), LONGEST_MESSAGE),
             stalls: false,
         }
@@ -41,7 +37,7 @@ impl ConditionUpdate {
         }
     }
 
-    /// The same; `stalls` tells whether it stays so until a person changes something.
+    /// The same. `stalls`: it stays so until a person changes something.
     pub(super) fn stalling(self, stalls: bool) -> Self {
         Self { stalls, ..self }
     }

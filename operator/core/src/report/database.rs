@@ -1,11 +1,11 @@
-//! What is told about the database server and the databases on it.
+//! Status and conditions of the database server and its databases.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::{ConditionType, DatabaseState, Reason, RecruitmentDriveStatus};
 
 use super::condition_update::ConditionUpdate;
 use super::observed::Observed;
-use crate::applied::{Blocked, Outcome};
+use crate::applied::{ApplyOutcome, Blocked};
 use crate::fetched::pods::worst;
 use crate::fetched::record::ChildKey;
 use crate::kind::Kind;
@@ -20,7 +20,7 @@ use crate::valid::DatabaseServer;
 pub fn condition(
     plan: &Plan<'_>,
     observed: &Observed,
-    outcome: Option<&Outcome>,
+    outcome: Option<&ApplyOutcome>,
     blocked: &[&Blocked],
     before: &RecruitmentDriveStatus,
 ) -> Option<ConditionUpdate> {
@@ -36,7 +36,7 @@ pub fn condition(
     }
     let condition = |reason, message: String| Some(ConditionUpdate::new(type_, false, reason, message));
     if let Some(one) = password(preparation, &at, blocked) {
-        return condition(one.reason, one.told());
+        return condition(one.reason, one.text());
     }
     match &preparation.progress {
         JobProgress::Recorded | JobProgress::Checking => {
@@ -46,15 +46,15 @@ pub fn condition(
         JobProgress::BlockedBy(waiting) => condition(waiting.reason, waiting.message.clone()),
         JobProgress::Running(why) => {
             let recorded = &at.facts.recorded;
-            let told = before
+            let reported = before
                 .conditions
                 .iter()
                 .find(|condition| condition.type_ == type_.as_str());
-            if let (true, Some(message), Some(told)) = (
+            if let (true, Some(message), Some(reported)) = (
                 recorded.failed.as_ref() == Some(&preparation.work),
                 &recorded.message,
-                told,
-            ) && let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == told.reason)
+                reported,
+            ) && let Some(reason) = Reason::ALL.iter().find(|reason| reason.as_str() == reported.reason)
             {
                 // The same is tried once more: nothing is better before it is known to be.
                 let stalls = message.starts_with(&never_ran(preparation));
@@ -86,8 +86,8 @@ pub fn condition(
     }
 }
 
-/// A Secret with a password that the Job needs and that could not be written. One that is there serves those who have it
-/// until something has to be prepared with it, unless somebody else put it there.
+/// A Secret with a password that the Job needs and that could not be written. An existing Secret serves until the Job
+/// has to run with it, unless it is unowned.
 fn password<'a>(preparation: &DatabaseJob, at: &DatabaseInput<'_>, blocked: &[&'a Blocked]) -> Option<&'a Blocked> {
     let is_done = matches!(
         preparation.progress,
@@ -102,8 +102,8 @@ fn password<'a>(preparation: &DatabaseJob, at: &DatabaseInput<'_>, blocked: &[&'
     blocked.iter().find(needed).copied()
 }
 
-/// What the Job does, or why it is not there.
-fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&Outcome>) -> (Reason, String) {
+/// The progress of the Job, or why it does not exist.
+fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&ApplyOutcome>) -> (Reason, String) {
     let name = &preparation.job;
     if let Some(obstacle) = outcome.and_then(|outcome| outcome.obstacle(Kind::Job, name)) {
         return obstacle;
@@ -118,9 +118,10 @@ fn job(at: &DatabaseInput<'_>, preparation: &DatabaseJob, outcome: Option<&Outco
     (Reason::DatabasePending, message)
 }
 
-/// What is told when all is well. A backup that fails takes nothing from those who use the portal, so it is told beside it.
+/// The condition when all is well. A failing backup does not affect users of the portal, so it is only added to the
+/// message.
 fn available(at: &DatabaseInput<'_>, decided: &DatabasePlan, checked_at: Option<&Time>) -> ConditionUpdate {
-    let mut message = "every database is there, and its login works".to_owned();
+    let mut message = "every database exists and its login works".to_owned();
     if let Some(checked_at) = checked_at {
         message = format!("{message} (checked at {})", checked_at.0);
     }
@@ -142,7 +143,7 @@ fn available(at: &DatabaseInput<'_>, decided: &DatabasePlan, checked_at: Option<
     ConditionUpdate::new(ConditionType::DatabaseReady, true, Reason::DatabasesAvailable, message)
 }
 
-/// Whether the Job makes the next logins beside those that services have: these work all the time.
+/// True if the Job prepares the next logins while services keep theirs, which work all the time.
 fn is_beside_what_works(decided: &DatabasePlan) -> bool {
     decided.turn.drawn > decided.turn.current
         && decided
@@ -151,7 +152,7 @@ fn is_beside_what_works(decided: &DatabasePlan) -> bool {
             .all(|line| matches!(line.state, DatabaseState::Ready | DatabaseState::Retained))
 }
 
-/// What is wrong with a server of the drive's own, if anything is. One that is not ready is not available, whatever the cause.
+/// The problem of a managed server, if it has one. A server that is not ready is not available, whatever the cause.
 fn server(at: &DatabaseInput<'_>, observed: &Observed, blocked: &[&Blocked]) -> Option<ConditionUpdate> {
     let (valid, database) = (at.drive, at.database);
     let condition = |reason, message| ConditionUpdate::new(ConditionType::DatabaseReady, false, reason, message);
@@ -160,7 +161,7 @@ fn server(at: &DatabaseInput<'_>, observed: &Observed, blocked: &[&Blocked]) -> 
     }
     let in_the_way = blocked.iter().find(|one| is_named(&one.child, &database.child));
     if let Some(one) = in_the_way {
-        return Some(condition(one.reason, format!("the database server: {}", one.told())));
+        return Some(condition(one.reason, format!("the database server: {}", one.text())));
     }
     if matches!(database.server, DatabaseServer::CloudNativePG(_)) {
         let (reason, message) = database_job::cluster_trouble(at);

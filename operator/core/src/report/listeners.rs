@@ -9,12 +9,11 @@ use crate::plan::listeners::{Known, Port, PortFindings, Seen};
 
 const TYPE: ConditionType = ConditionType::ListenersReady;
 
-/// What is told of the ports, and what of it holds up Ready.
+/// `ListenersReady`, and whether Ready waits for it.
 #[derive(Debug, Default)]
 pub struct ListenerCondition {
-    /// The condition.
     pub condition: Option<ConditionUpdate>,
-    /// Whether Ready waits for it.
+    /// Ready waits for it.
     pub gates: bool,
 }
 
@@ -34,7 +33,8 @@ pub fn refused_since(before: &RecruitmentDriveStatus) -> Option<Timestamp> {
     Some(condition.last_transition_time.0)
 }
 
-/// Whether status tells of a drive of this generation whose ports were checked, or that was Ready before ports were.
+/// True if the status is of this generation, and its ports were checked or it was Ready before ports were checked at
+/// all.
 pub fn speaks_of(before: &RecruitmentDriveStatus, generation: Option<i64>) -> bool {
     let is_checked = |condition: &Condition| condition.reason != Reason::PortsUnchecked.as_str();
     let is_ready = |one: &Condition| one.type_ == ConditionType::Ready.as_str() && one.is_true();
@@ -48,7 +48,7 @@ fn stored(before: &RecruitmentDriveStatus) -> Option<&Condition> {
 }
 
 /// `ListenersReady`. Absent where there is nothing to check.
-pub fn told(
+pub fn condition(
     drive: &RecruitmentDrive,
     seen: Option<&Seen>,
     before: &RecruitmentDriveStatus,
@@ -59,9 +59,9 @@ pub fn told(
     };
     if drive.spec.is_suspended() {
         // Without its pods nothing is left of what was seen, but that there was something to see.
-        let was_told = stored(before).is_some();
+        let was_reported = stored(before).is_some();
         let message = "nothing runs while the drive is suspended";
-        let condition = was_told.then(|| ConditionUpdate::unknown(TYPE, Reason::Suspended, message));
+        let condition = was_reported.then(|| ConditionUpdate::unknown(TYPE, Reason::Suspended, message));
         return ListenerCondition {
             condition,
             gates: false,
@@ -111,7 +111,7 @@ pub fn told(
     }
 }
 
-/// What status says already, until this process has checked by itself.
+/// The condition of the status before, until this process has checked.
 fn kept(before: &RecruitmentDriveStatus) -> ListenerCondition {
     let condition = stored(before).and_then(|condition| {
         let reason = *Reason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
@@ -139,17 +139,17 @@ fn checked(seen: &Seen) -> impl Iterator<Item = (&String, &PortFindings)> {
 }
 
 fn refusals(seen: &Seen) -> Vec<String> {
-    let told = |name: &str, (port, pods): &(Port, usize), of: usize| {
+    let text = |name: &str, (port, pods): &(Port, usize), of: usize| {
         let Port { name: port, number, .. } = port;
         format!("service {name}: port {port} ({number}) refuses connections in {pods} of {of} ready pods")
     };
     checked(seen)
-        .flat_map(|(name, found)| found.refused.iter().map(move |one| told(name, one, found.pods)))
+        .flat_map(|(name, found)| found.refused.iter().map(move |one| text(name, one, found.pods)))
         .collect()
 }
 
 fn silences(seen: &Seen) -> Vec<String> {
-    let told = |name: &str, found: &PortFindings| {
+    let text = |name: &str, found: &PortFindings| {
         if found.pods == 0 {
             return Some(format!("service {name}: no address of a ready pod is known"));
         }
@@ -160,5 +160,5 @@ fn silences(seen: &Seen) -> Vec<String> {
             .collect();
         (!ports.is_empty()).then(|| format!("service {name}: no answer from ports {}", ports.join(", ")))
     };
-    checked(seen).filter_map(|(name, found)| told(name, found)).collect()
+    checked(seen).filter_map(|(name, found)| text(name, found)).collect()
 }

@@ -1,11 +1,11 @@
-//! What is told about migrations.
+//! Status and conditions of migrations.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ras_crds::labels::RUN_MIGRATION;
 use ras_crds::{ConditionType, MigrationState, MigrationStatus, Reason};
 
 use super::condition_update::ConditionUpdate;
-use crate::applied::Outcome;
+use crate::applied::ApplyOutcome;
 use crate::kind::Kind;
 use crate::plan::Plan;
 use crate::plan::migration::{Failure, MigrationPhase, MigrationPlan};
@@ -46,7 +46,7 @@ pub fn status(plan: &MigrationPlan) -> MigrationStatus {
 }
 
 /// `MigrationsReady`, where a service has a migration.
-pub fn condition(plan: &Plan<'_>, outcome: Option<&Outcome>) -> Option<ConditionUpdate> {
+pub fn condition(plan: &Plan<'_>, outcome: Option<&ApplyOutcome>) -> Option<ConditionUpdate> {
     let type_ = ConditionType::MigrationsReady;
     let mut failed = Vec::new();
     let mut open = Vec::new();
@@ -55,7 +55,7 @@ pub fn condition(plan: &Plan<'_>, outcome: Option<&Outcome>) -> Option<Condition
         let of = &migration.service;
         match &migration.phase {
             MigrationPhase::Done { .. } => {}
-            MigrationPhase::Failed { job, failure } => failed.push(told(plan.drive, of, job, failure)),
+            MigrationPhase::Failed { job, failure } => failed.push(failure_message(plan.drive, of, job, failure)),
             MigrationPhase::Due => {
                 let why = outcome.and_then(|outcome| outcome.obstacle(Kind::Job, &migration.identity.job));
                 let why = why.map_or_else(String::new, |(_, why)| format!(": {why}"));
@@ -97,10 +97,10 @@ pub fn condition(plan: &Plan<'_>, outcome: Option<&Outcome>) -> Option<Condition
     })
 }
 
-fn told(drive: &ValidDrive, of: &str, job: &str, failure: &Failure) -> String {
+fn failure_message(drive: &ValidDrive, of: &str, job: &str, failure: &Failure) -> String {
     let ValidDrive { name, namespace, .. } = drive;
     format!(
-        "the migration of service {of} (Job {job}) failed: {why}. The pods that run go on serving. Read all it said with \
+        "the migration of service {of} (Job {job}) failed: {why}. Running pods keep serving. View the full log with \
          `kubectl -n {namespace} logs job/{job}`, then correct the spec, or let it run again with \
          `kubectl -n {namespace} annotate --overwrite drive {name} {RUN_MIGRATION}={of}@$(date +%s)`",
         why = failure.why

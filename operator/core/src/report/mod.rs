@@ -3,11 +3,12 @@
 pub mod buckets;
 pub mod condition_update;
 pub mod database;
+pub mod exposure;
 pub mod listeners;
 pub mod migrations;
+pub mod monitoring;
 pub mod observed;
 pub mod outcome;
-pub mod parts;
 pub mod secrets;
 pub mod services;
 
@@ -21,27 +22,27 @@ pub use condition_update::ConditionUpdate;
 pub use observed::Observed;
 pub use outcome::ReconcileOutcome;
 
-use crate::applied::{Blocked, Outcome};
+use crate::applied::{ApplyOutcome, Blocked};
 use crate::names;
 
 /// The status to show, given what was shown before.
 pub fn status(
     drive: &RecruitmentDrive,
     observed: &Observed,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     before: &RecruitmentDriveStatus,
     now: &Time,
 ) -> RecruitmentDriveStatus {
-    let services = services::statuses(drive, observed, verdict, before, now.0);
+    let services = services::statuses(drive, observed, result, before, now.0);
     // Nothing is ready of a portal that is suspended, although all of it is as the spec says.
     let is_ready = |service: &&services::Shown| service.complete && !drive.spec.is_suspended();
     let complete = services.iter().filter(is_ready).count();
-    let buckets = match verdict {
+    let buckets = match result {
         ReconcileOutcome::Applied { plan, outcome } => buckets::statuses(plan, outcome),
         ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.buckets.clone(),
     };
-    let updates = updates(drive, observed, verdict, &services, &buckets, before, now.0);
-    let secrets = match verdict {
+    let updates = updates(drive, observed, result, &services, &buckets, before, now.0);
+    let secrets = match result {
         ReconcileOutcome::Applied { plan, .. } => secrets::statuses(plan),
         ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.secrets.clone(),
     };
@@ -56,14 +57,14 @@ pub fn status(
         services_ready: Some(format!("{complete}/{}", services.len())),
         services: services.into_iter().map(|service| service.status).collect(),
         buckets,
-        database: match verdict {
+        database: match result {
             ReconcileOutcome::Applied { plan, .. } => plan.database.as_ref().map(|plan| plan.record.clone()),
             ReconcileOutcome::Paused(_) | ReconcileOutcome::Invalid(_) => before.database.clone(),
         },
         secrets,
-        data: data(observed, verdict, before),
-        // Of what was applied: a drive that only asks for a host does not have it.
-        url: match verdict {
+        data: data(observed, result, before),
+        // From the applied objects: a drive that only requests a host does not have it.
+        url: match result {
             ReconcileOutcome::Applied { plan, .. } => {
                 plan.drive.exposure.as_ref().map(crate::valid::ValidExposure::url)
             }
@@ -72,15 +73,15 @@ pub fn status(
     }
 }
 
-/// What is remembered of the drive's data. A mistake in the spec must not make the operator forget what it leaves out.
-fn data(observed: &Observed, verdict: &ReconcileOutcome<'_>, before: &RecruitmentDriveStatus) -> Vec<DataStatus> {
+/// The record of the drive's data. An invalid spec does not remove entries from it.
+fn data(observed: &Observed, result: &ReconcileOutcome<'_>, before: &RecruitmentDriveStatus) -> Vec<DataStatus> {
     let found = &observed.data.statuses;
     let is_found = |one: &DataStatus| {
         found
             .iter()
             .any(|found| found.kind == one.kind && found.name == one.name)
     };
-    let forgotten = match verdict {
+    let forgotten = match result {
         ReconcileOutcome::Invalid(_) => before.data.as_slice(),
         ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused(_) => &[],
     };
@@ -88,8 +89,8 @@ fn data(observed: &Observed, verdict: &ReconcileOutcome<'_>, before: &Recruitmen
     found.iter().chain(forgotten).cloned().collect()
 }
 
-/// The status of a stored object that does not decode. What was shown of its services is left as it is, and no
-/// condition is kept that nobody looks after.
+/// The status of a stored object that does not decode. The status of its services stays, and conditions that are no
+/// longer updated are removed.
 pub fn undecodable(
     error: &str,
     generation: Option<i64>,
@@ -97,7 +98,7 @@ pub fn undecodable(
     now: &Time,
 ) -> RecruitmentDriveStatus {
     let message = format!(
-        "the stored object does not read as ras.dev/v1alpha1 ({error}): mend it with `kubectl edit`, or apply a correct manifest; what runs goes on running"
+        "the stored object cannot be decoded as ras.dev/v1alpha1 ({error}): fix it with `kubectl edit`, or apply a correct manifest; running workloads are not changed"
     );
     let updates = vec![
         ConditionUpdate::new(ConditionType::Ready, false, Reason::Undecodable, &message),
@@ -105,7 +106,7 @@ pub fn undecodable(
             ConditionType::Reconciling,
             false,
             Reason::Undecodable,
-            "nothing is done before the object can be read",
+            "nothing is changed until the object can be decoded",
         ),
         ConditionUpdate::new(ConditionType::Stalled, true, Reason::Undecodable, &message),
     ];
@@ -123,7 +124,7 @@ pub fn too_large(
     before: &RecruitmentDriveStatus,
     now: &Time,
 ) -> RecruitmentDriveStatus {
-    let message = format!("spec: {why}; what runs goes on running");
+    let message = format!("spec: {why}; running workloads are not changed");
     let update = |kind, is_true| ConditionUpdate::new(kind, is_true, Reason::InvalidSpec, &message);
     let updates = vec![
         update(ConditionType::Ready, false),
@@ -146,9 +147,9 @@ pub fn deleting(
     now: &Time,
 ) -> RecruitmentDriveStatus {
     use ConditionType::{DeletionBlocked, Ready, Reconciling, Stalled};
-    let told: Vec<&str> = blocked.iter().map(|(_, message)| message.as_str()).collect();
+    let messages: Vec<&str> = blocked.iter().map(|(_, message)| message.as_str()).collect();
     let (reason, message) = match blocked.first() {
-        Some((reason, _)) => (*reason, told.join("; ")),
+        Some((reason, _)) => (*reason, messages.join("; ")),
         None => (
             Reason::Emptying,
             "the drive is being deleted, and first its buckets are removed".to_owned(),
@@ -175,7 +176,7 @@ pub fn deleting(
 fn updates(
     drive: &RecruitmentDrive,
     observed: &Observed,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     services: &[services::Shown],
     buckets: &[BucketStatus],
     before: &RecruitmentDriveStatus,
@@ -183,16 +184,16 @@ fn updates(
 ) -> Vec<ConditionUpdate> {
     let lost_buckets = buckets::at_risk(buckets);
     let programs = services::condition(drive, services);
-    let outcome = verdict.applied();
+    let outcome = result.applied();
     let refused = outcome.map_or(&[][..], |outcome| outcome.blocked.as_slice());
     // Monitoring never holds up a portal.
     let (beside, blocked): (Vec<&Blocked>, Vec<&Blocked>) =
         refused.iter().partition(|one| one.child.kind.is_monitoring());
     let mut found = Vec::new();
     let mut gates = Vec::new();
-    if let Some(plan) = verdict.plan() {
+    if let Some(plan) = result.plan() {
         let valid = plan.drive;
-        // A store that gives no news holds up nobody who has what it gave before.
+        // A store that does not answer does not block services that have its previous values.
         let is_held = plan
             .blocked
             .values()
@@ -205,18 +206,18 @@ fn updates(
         gates.extend(buckets::storage(plan, outcome, lost_buckets.as_ref()));
         gates.extend(migrations::condition(plan, outcome));
         gates.push(programs);
-        let listeners = listeners::told(drive, observed.listeners.as_ref(), before, now);
+        let listeners = listeners::condition(drive, observed.listeners.as_ref(), before, now);
         let place = if listeners.gates { &mut gates } else { &mut found };
         place.extend(listeners.condition);
-        gates.extend(parts::exposure(plan, observed, outcome));
-        found.extend(parts::monitoring(plan, observed, outcome, &beside));
+        gates.extend(exposure::condition(plan, observed, outcome));
+        found.extend(monitoring::condition(plan, observed, outcome, &beside));
         found.extend(outcome.and_then(conflict));
         found.extend(outcome.and_then(|outcome| buckets::blocked(plan, outcome)));
     } else {
         gates.push(programs);
     }
     let at_risk = both(observed.data.at_risk(), lost_buckets);
-    let mut all = head(drive, verdict, &blocked, &gates, at_risk.as_ref());
+    let mut all = head(drive, result, &blocked, &gates, at_risk.as_ref());
     let at_risk =
         at_risk.map(|(reason, message)| ConditionUpdate::new(ConditionType::DataAtRisk, true, reason, message));
     all.extend(at_risk);
@@ -225,7 +226,7 @@ fn updates(
     all
 }
 
-/// What is at risk of volumes and of buckets.
+/// Joins the risks of volumes and of buckets.
 fn both(data: Option<(Reason, String)>, buckets: Option<(Reason, String)>) -> Option<(Reason, String)> {
     match (data, buckets) {
         (Some((reason, data)), Some((_, buckets))) => Some((reason, format!("{data}; {buckets}"))),
@@ -247,14 +248,14 @@ fn of_database(drive: &RecruitmentDrive, observed: &Observed) -> Option<Conditio
 }
 
 /// `FieldConflict`. It never holds up Ready: the drive serves with the other manager's value, too.
-fn conflict(outcome: &Outcome) -> Option<ConditionUpdate> {
-    let told: Vec<&str> = outcome.conflicts.iter().map(|one| one.message.as_str()).collect();
-    (!told.is_empty()).then(|| {
+fn conflict(outcome: &ApplyOutcome) -> Option<ConditionUpdate> {
+    let messages: Vec<&str> = outcome.conflicts.iter().map(|one| one.message.as_str()).collect();
+    (!messages.is_empty()).then(|| {
         ConditionUpdate::new(
             ConditionType::FieldConflict,
             true,
             Reason::FieldConflict,
-            told.join("; "),
+            messages.join("; "),
         )
     })
 }
@@ -262,15 +263,15 @@ fn conflict(outcome: &Outcome) -> Option<ConditionUpdate> {
 /// Ready, Reconciling and Stalled while data is being deleted or is gone. It comes before anything else, and of a paused drive, too:
 /// whatever else is wrong can wait, and data cannot.
 fn head_at_risk(
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     blocked: &[&Blocked],
     reason: Reason,
     message: &str,
 ) -> Vec<ConditionUpdate> {
     use ConditionType::{Ready, Reconciling, Stalled};
-    let besides = match verdict {
+    let besides = match result {
         ReconcileOutcome::Invalid(problems) => format!("; {problems}"),
-        ReconcileOutcome::Applied { .. } if !blocked.is_empty() => format!("; {}", told(blocked)),
+        ReconcileOutcome::Applied { .. } if !blocked.is_empty() => format!("; {}", obstacles(blocked)),
         ReconcileOutcome::Applied { .. } | ReconcileOutcome::Paused(_) => String::new(),
     };
     let message = format!("{message}{besides}");
@@ -285,29 +286,29 @@ fn head_at_risk(
 /// Ready, Reconciling and Stalled, as kstatus reads them: Stalled wants a person, Reconciling wants time.
 fn head(
     drive: &RecruitmentDrive,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     blocked: &[&Blocked],
     gates: &[ConditionUpdate],
     at_risk: Option<&(Reason, String)>,
 ) -> Vec<ConditionUpdate> {
     use ConditionType::{Ready, Reconciling, Stalled};
     if let Some((reason, message)) = at_risk {
-        return head_at_risk(verdict, blocked, *reason, message);
+        return head_at_risk(result, blocked, *reason, message);
     }
-    if let ReconcileOutcome::Invalid(problems) = verdict {
-        let message = format!("{problems}. What runs goes on running as it is");
+    if let ReconcileOutcome::Invalid(problems) = result {
+        let message = format!("{problems}. Running workloads are not changed");
         return vec![
             ConditionUpdate::new(Ready, false, problems.reason(), message.clone()),
             ConditionUpdate::new(
                 Reconciling,
                 false,
                 problems.reason(),
-                "nothing is changed before the spec is mended",
+                "nothing is changed until the spec is fixed",
             ),
             ConditionUpdate::new(Stalled, true, problems.reason(), message),
         ];
     }
-    if let ReconcileOutcome::Paused(_) = verdict {
+    if let ReconcileOutcome::Paused(_) = result {
         let open = gates.iter().find(|gate| !gate.status);
         let message = "the operator changes nothing while spec.paused is true";
         let ready = match open {
@@ -321,14 +322,14 @@ fn head(
         ];
     }
     if let Some(first) = blocked.iter().find(|one| wants_a_person(one)) {
-        let message = told(blocked);
+        let message = obstacles(blocked);
         return vec![
             ConditionUpdate::new(Ready, false, first.reason, message.clone()),
             ConditionUpdate::new(Reconciling, false, first.reason, "a person is needed"),
             ConditionUpdate::new(Stalled, true, first.reason, message),
         ];
     }
-    // Unlike what starts, or is waited for, it never gets better by itself.
+    // Unlike a start, it never recovers without a change.
     if let Some(stalled) = gates.iter().find(|gate| gate.stalls) {
         let open = gates.iter().filter(|gate| is_open(gate));
         let message: Vec<&str> = open.map(|gate| gate.message.as_str()).collect();
@@ -340,9 +341,9 @@ fn head(
             ConditionUpdate::new(Stalled, true, reason, message),
         ];
     }
-    let not_stalled = ConditionUpdate::new(Stalled, false, Reason::NotStalled, "nothing is in the way");
+    let not_stalled = ConditionUpdate::new(Stalled, false, Reason::NotStalled, "no manual action is required");
     if let Some(first) = blocked.first() {
-        let message = told(blocked);
+        let message = obstacles(blocked);
         return vec![
             ConditionUpdate::new(Ready, false, first.reason, message.clone()),
             ConditionUpdate::new(Reconciling, true, first.reason, message),
@@ -363,7 +364,7 @@ fn head(
     }
     let at_rest = ConditionUpdate::new(Reconciling, false, Reason::AllReady, "the cluster is as the spec says");
     if drive.spec.is_suspended() {
-        let message = "the portal is suspended: nothing runs, everything is kept. Set spec.suspend to false to go on";
+        let message = "the portal is suspended: nothing runs, everything is kept. Set spec.suspend to false to resume";
         return vec![
             ConditionUpdate::new(Ready, false, Reason::Suspended, message),
             at_rest,
@@ -382,7 +383,7 @@ fn head(
     ]
 }
 
-/// Whether something is not as the spec says. What stands still because the drive is suspended is.
+/// True if a part is not as the spec says. A suspended part is as the spec says.
 fn is_open(gate: &ConditionUpdate) -> bool {
     !gate.status && gate.reason != Reason::Suspended
 }
@@ -394,9 +395,9 @@ fn wants_a_person(blocked: &Blocked) -> bool {
     )
 }
 
-/// What is in the way, all of it.
-fn told(blocked: &[&Blocked]) -> String {
-    let lines: Vec<String> = blocked.iter().map(|one| one.told()).collect();
+/// All obstacles, as one text.
+fn obstacles(blocked: &[&Blocked]) -> String {
+    let lines: Vec<String> = blocked.iter().map(|one| one.text()).collect();
     lines.join("; ")
 }
 
@@ -433,7 +434,7 @@ fn conditions(
         .collect()
 }
 
-/// The API server refuses messages over 32,768 bytes, and nobody reads them.
+/// The API server refuses messages over 32,768 bytes.
 fn cut(message: String) -> String {
     const MOST: usize = 4_000;
     if message.chars().count() <= MOST {

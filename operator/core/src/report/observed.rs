@@ -14,24 +14,22 @@ use crate::plan::data::Data;
 use crate::plan::listeners::Seen;
 use crate::report::{listeners, services};
 
-/// What was observed of a drive's programs.
+/// The running state of a drive, which the status shows.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// Its Deployments, by their name in Kubernetes.
     pub deployments: BTreeMap<String, DeploymentState>,
     /// Where load balancers publish ports, by the names of the services in the drive.
     pub public_addresses: BTreeMap<String, Vec<String>>,
-    /// What is wrong with its pods.
     pub pod_failures: Vec<PodFailure>,
-    /// Whether the data that it uses is still there.
     pub data: Data,
     /// Its own database server, where the operator runs one.
     pub server: Option<StatefulSetState>,
     /// When events are read next of a part that has no pod.
     pub reads_at: Option<Timestamp>,
-    /// What of a paused drive exists and stays, of the kinds whose presence a condition claims.
+    /// Of a paused drive: the existing children of [`Observed::KINDS`].
     pub children: BTreeSet<ChildKey>,
-    /// What is known of the ports of its services. Absent: they are not checked.
+    /// Results of the port checks. Absent: ports are not checked.
     pub listeners: Option<Seen>,
     /// Since when status says that a port refuses connections.
     pub refused_before: Option<Timestamp>,
@@ -66,7 +64,7 @@ impl Observed {
     /// Kinds whose presence a condition claims though nothing more of them is watched.
     pub const KINDS: [Kind; 4] = [Kind::Service, Kind::Ingress, Kind::ServiceMonitor, Kind::PrometheusRule];
 
-    /// Whether this child exists and stays.
+    /// True if this child exists and is not being deleted.
     pub fn has(&self, kind: Kind, name: &str) -> bool {
         let mut children = self.children.iter();
         children.any(|child| child.kind == kind && *child.name == *name)

@@ -1,6 +1,6 @@
 //! How far a reconcile came.
 
-use crate::applied::Outcome;
+use crate::applied::ApplyOutcome;
 use crate::plan::Plan;
 use crate::validate::FieldErrorList;
 
@@ -9,19 +9,17 @@ use crate::validate::FieldErrorList;
 pub enum ReconcileOutcome<'a> {
     /// All that can be is applied.
     Applied {
-        /// What was decided.
         plan: &'a Plan<'a>,
-        /// What came of it.
-        outcome: &'a Outcome,
+        outcome: &'a ApplyOutcome,
     },
     /// `spec.paused`: nothing was touched. The plan is absent when the drive is invalid.
     Paused(Option<&'a Plan<'a>>),
-    /// The spec asks for something impossible: nothing was touched.
+    /// The spec is invalid: nothing was changed.
     Invalid(&'a FieldErrorList),
 }
 
 impl<'a> ReconcileOutcome<'a> {
-    /// What was decided, when the drive is valid.
+    /// Absent: the drive is not valid.
     pub fn plan(&self) -> Option<&'a Plan<'a>> {
         match self {
             Self::Applied { plan, .. } => Some(plan),
@@ -30,8 +28,8 @@ impl<'a> ReconcileOutcome<'a> {
         }
     }
 
-    /// What came of it, when something was applied.
-    pub(super) fn applied(&self) -> Option<&'a Outcome> {
+    /// Absent: nothing was applied.
+    pub(super) fn applied(&self) -> Option<&'a ApplyOutcome> {
         match self {
             Self::Applied { outcome, .. } => Some(outcome),
             Self::Paused(_) | Self::Invalid(_) => None,

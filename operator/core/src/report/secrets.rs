@@ -1,4 +1,4 @@
-//! What is told about secrets: whether they are there, and when they rotate. Never a value.
+//! Conditions of secrets, and the times of rotations. Never a value.
 
 use ras_crds::{ConditionType, Reason, SecretStatus};
 
@@ -13,7 +13,8 @@ use crate::plan::secret_rotation::RotationSchedule;
 use crate::valid::{EnvSource, GeneratedSecret, ValidDrive, ValidService};
 use crate::whole_seconds::whole_seconds;
 
-/// Whether a child is a secret of the drive, or what fills one. Passwords of databases are told of with the databases.
+/// True for Secrets of the drive, and for objects that fill one. Passwords of databases are reported with the
+/// databases.
 pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
     match child.kind {
         Kind::Secret => valid
@@ -29,11 +30,11 @@ pub fn is_of(valid: &ValidDrive, child: &ChildKey) -> bool {
 pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdate> {
     let valid = plan.drive;
     let type_ = ConditionType::SecretsReady;
-    // Before what waits for them: what is in the way is why they are not there.
+    // Before services that wait for them, because the problem is the cause.
     let mut refused = blocked.iter().filter(|one| is_of(valid, &one.child)).peekable();
     if let Some(first) = refused.peek() {
         let reason = first.reason;
-        let message: Vec<String> = refused.map(|one| one.told()).collect();
+        let message: Vec<String> = refused.map(|one| one.text()).collect();
         return Some(ConditionUpdate::new(type_, false, reason, message.join("; ")));
     }
     let mut waiting: Vec<&BlockedBy> = plan.blocked.values().filter(|one| one.condition == type_).collect();
@@ -65,7 +66,7 @@ pub fn condition(plan: &Plan<'_>, blocked: &[&Blocked]) -> Option<ConditionUpdat
     let is_other_use = |service: &ValidService| !service.bindings.is_empty() || service.secret_files().next().is_some();
     let uses = uses || valid.services.iter().any(is_other_use);
     (uses || !valid.generated_secrets.is_empty() || !valid.external_secrets.is_empty()).then(|| {
-        let mut message = vec!["every secret that services use is there"];
+        let mut message = vec!["every Secret that services use exists"];
         message.extend(valid.warnings.iter().map(String::as_str));
         ConditionUpdate::new(type_, true, Reason::SecretsAvailable, message.join("; "))
     })

@@ -1,4 +1,4 @@
-//! What is told about the services.
+//! Status and conditions of services.
 
 use k8s_openapi::jiff::Timestamp;
 use ras_crds::spec::{Service, Volume};
@@ -21,13 +21,12 @@ const STARTING: &str = "its pods are starting";
 /// One service as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// What is shown.
     pub status: ServiceStatus,
-    /// Whether the present version runs with all its pods.
+    /// All pods run the current version.
     pub complete: bool,
     /// Why it is not, when it is not.
     reason: Reason,
-    /// Whether it stays so until a person changes something.
+    /// It stays as it is until a person changes something.
     stalls: bool,
 }
 
@@ -36,11 +35,11 @@ pub struct Shown {
 pub fn statuses(
     drive: &RecruitmentDrive,
     observed: &Observed,
-    verdict: &ReconcileOutcome<'_>,
+    result: &ReconcileOutcome<'_>,
     before: &RecruitmentDriveStatus,
     now: Timestamp,
 ) -> Vec<Shown> {
-    let plan = verdict.plan();
+    let plan = result.plan();
     let migration = |name: &str| {
         let Some(plan) = plan else {
             // What succeeded must not be forgotten because of a mistake elsewhere in the spec.
@@ -72,7 +71,7 @@ pub fn statuses(
                 public_addresses: observed.public_addresses.get(&service.name).cloned().unwrap_or_default(),
                 ..ServiceStatus::default()
             };
-            let applied = verdict.applied();
+            let applied = result.applied();
             let obstacle = applied.and_then(|outcome| outcome.obstacle(Kind::Deployment, &child));
             // With no pods there is no version that could be the wrong one.
             let suspended = drive.spec.is_suspended() && waiting.is_some();
@@ -117,7 +116,7 @@ pub fn statuses(
             if let Some(waiting) = waiting.filter(|_| !suspended) {
                 // Whatever is ready is of the version before.
                 status.message = Some(format!(
-                    "the version asked for is not rolled out yet: {}",
+                    "the requested version is not rolled out yet: {}",
                     waiting.message
                 ));
                 return unfinished(status);
@@ -127,7 +126,7 @@ pub fn statuses(
                 status.desired = step.last;
             }
             if let Some((reason, why)) = obstacle {
-                status.message = Some(format!("the version asked for is not rolled out: {why}"));
+                status.message = Some(format!("the requested version is not rolled out: {why}"));
                 return Shown {
                     reason,
                     ..unfinished(status)
@@ -235,7 +234,7 @@ fn trouble(name: &str, state: &DeploymentState, observed: &Observed, now: Timest
         if is_ready && state.current > state.updated {
             "pods of the version before are being stopped".to_owned()
         } else if is_ready && state.current > state.replicas {
-            "pods that are no longer asked for are being stopped".to_owned()
+            "surplus pods are being stopped".to_owned()
         } else {
             STARTING.to_owned()
         }
@@ -244,7 +243,6 @@ fn trouble(name: &str, state: &DeploymentState, observed: &Observed, now: Timest
     (Reason::RollingOut, message, stalls)
 }
 
-/// ServicesReady.
 pub fn condition(drive: &RecruitmentDrive, services: &[Shown]) -> ConditionUpdate {
     let lacking: Vec<&Shown> = services.iter().filter(|service| !service.complete).collect();
     if lacking.is_empty() {
@@ -258,7 +256,7 @@ pub fn condition(drive: &RecruitmentDrive, services: &[Shown]) -> ConditionUpdat
         };
         return ConditionUpdate::new(ConditionType::ServicesReady, true, reason, message);
     }
-    // The worst tells the reason: what fails by itself never gets better by waiting.
+    // The worst service sets the reason: a crash does not recover by waiting.
     let reason = [
         Reason::VolumeLost,
         Reason::DataBeingDeleted,

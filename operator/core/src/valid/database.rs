@@ -8,7 +8,7 @@ use crate::names;
 
 use super::{Policy, UsedSecret, ValidResources};
 
-/// What follows the owner's name in the name of its second login.
+/// Suffix of the second login of an owner.
 pub const SUFFIX: &str = "_2";
 
 /// Where programs find the certificates of their database server.
@@ -38,12 +38,12 @@ pub struct ValidDatabase {
     pub second: Vec<DatabaseLogin>,
     /// When programs change from one to the other.
     pub rotation: LoginRotation,
-    /// A text that somebody changes to have everything prepared once more.
+    /// The token of the annotation `ras.dev/prepare-database`.
     pub again: Option<String>,
 }
 
 impl ValidDatabase {
-    /// Whether the operator runs the server, or has it run.
+    /// True if the operator or CloudNativePG runs the server.
     pub fn is_managed(&self) -> bool {
         !matches!(self.server, DatabaseServer::External(_))
     }
@@ -52,9 +52,8 @@ impl ValidDatabase {
 /// When programs change from one login to the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoginRotation {
-    /// What is asked for.
     pub policy: Policy,
-    /// Whether the spec says when.
+    /// The spec has a schedule.
     pub rotates: bool,
     /// The request to rotate that stands in the drive's annotations.
     pub request: Option<String>,
@@ -69,7 +68,7 @@ pub enum DatabaseServer {
     Standalone(ValidStandalone),
     /// Servers that CloudNativePG runs for us.
     CloudNativePG(ValidCluster),
-    /// Somebody else's.
+    /// A server that the operator does not run.
     External(ExternalServer),
 }
 
@@ -78,7 +77,6 @@ pub enum DatabaseServer {
 pub struct ValidStandalone {
     /// Image of the server, with the major version as its tag.
     pub image: String,
-    /// Major version.
     pub version: i32,
     /// Name of the volume's claim.
     pub claim: String,
@@ -86,13 +84,12 @@ pub struct ValidStandalone {
     pub size: String,
     /// Storage class; absent: the cluster's default.
     pub storage_class: Option<String>,
-    /// CPU and memory.
     pub resources: ValidResources,
     /// Parameters of the server, by name.
     pub parameters: BTreeMap<String, String>,
     /// Secret with the administrator's password, which is made.
     pub superuser: UsedSecret,
-    /// What happens to the volume and to that Secret in the end.
+    /// For the volume and that Secret.
     pub deletion_policy: DeletionPolicy,
 }
 
@@ -101,7 +98,6 @@ pub struct ValidStandalone {
 pub struct ValidCluster {
     /// Image of the servers, with the major version as its tag.
     pub image: String,
-    /// How many.
     pub instances: i32,
     /// Size of each one's volume.
     pub size: String,
@@ -117,7 +113,7 @@ pub struct ValidCluster {
     pub authority: String,
     /// When and where to what they hold is copied.
     pub backup: Option<ValidBackup>,
-    /// What happens to the servers, with their volumes, in the end.
+    /// For the servers and their volumes.
     pub deletion_policy: DeletionPolicy,
 }
 
@@ -126,11 +122,9 @@ pub struct ValidCluster {
 pub struct ValidBackup {
     /// Five fields, as in a crontab.
     pub schedule: String,
-    /// Where to.
     pub place: BackupPlace,
 }
 
-/// Where backups are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackupPlace {
     /// In the storage of the volumes.
@@ -150,24 +144,22 @@ pub enum BackupPlace {
 pub struct ValidAuthority {
     /// Name of the Secret.
     pub secret_name: String,
-    /// Its key.
     pub key: String,
 }
 
-/// Somebody else's server, as far as the metadata of its Secret tells.
+/// A server that the operator does not run, by the metadata of its Secret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalServer {
     /// Secret with the administrator's connection.
     pub secret: UsedSecret,
-    /// Whether it says the port, which is PostgreSQL's own otherwise.
+    /// It has the key `port`. Otherwise the port is 5432.
     pub has_port: bool,
-    /// Whether it says how far TLS is asked for.
+    /// It has the key `sslmode`.
     pub has_sslmode: bool,
-    /// Whether it has certificates by which the server is known.
+    /// It has the key `ca`.
     pub has_ca: bool,
 }
 
-/// One database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidLogicalDatabase {
     /// Name on the server, and in the drive.
@@ -186,7 +178,7 @@ impl ValidLogicalDatabase {
         self.user.as_deref().unwrap_or(&self.owner)
     }
 
-    /// The roles that somebody logs in as.
+    /// The roles that log in.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.owner.as_str()).chain(self.user.as_deref())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::labels::{CONFIRM_DELETE, KEEP_BUCKETS};
 
-/// What people said in the drive's annotations.
+/// The annotations about deletion of buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemovalRequests {
     confirmed: BTreeSet<String>,
@@ -29,12 +29,12 @@ impl RemovalRequests {
         }
     }
 
-    /// Whether somebody wrote this bucket's very name: no pattern stands for a name here.
+    /// True if the annotation has the exact name of this bucket. There are no patterns.
     pub fn confirms(&self, bucket: &str) -> bool {
         self.confirmed.contains(bucket)
     }
 
-    /// Whether somebody wrote that it stays.
+    /// True if the annotation keeps this bucket.
     pub fn keeps(&self, bucket: &str) -> bool {
         self.kept.contains(bucket) || self.kept.contains("*")
     }

@@ -1,8 +1,9 @@
 //! Refuses to give a password to a server that did not prove who it is.
 //!
-//! The client sends the password in whatever form the server asks for: as it is, or as an MD5 digest that whoever has it can log
-//! in with. [`Guard`] reads the server's side of the authentication before the client does and ends the connection at such a
-//! request. SCRAM gives nothing away that logs in, and works only with a server that knows the password.
+//! The client sends the password in any form that the server requests: in clear text, or as an MD5 digest, which is
+//! enough to log in. [`Guard`] reads the server's side of the authentication before the client does, and ends the
+//! connection at such a request. SCRAM reveals nothing that is enough to log in, and works only with a server that
+//! knows the password.
 //!
 //! For the messages see <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 
@@ -14,18 +15,17 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Fewer iterations make the password easier to guess for whoever listens (RFC 7677), more keep the client busy.
+/// Fewer iterations make the password easier to guess for an eavesdropper (RFC 7677), more keep the client busy.
 const ITERATIONS: std::ops::RangeInclusive<u32> = 4_096..=1_000_000;
 
 /// Longest message before the login is complete. PostgreSQL's have some hundred bytes.
 const LONGEST: u32 = 65_536;
 
-/// What the server asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     Cleartext,
     Md5,
-    /// No password at all, so that anybody may answer.
+    /// No password at all, so any server may answer.
     Nothing,
     Iterations,
 }
@@ -35,7 +35,7 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Self::Cleartext => "it asks for the password in clear text",
             Self::Md5 => "it asks for the password as an MD5 digest",
-            Self::Nothing => "it asks for no password, as anybody could",
+            Self::Nothing => "it asks for no password, as anyone could",
             Self::Iterations => "it asks for SCRAM with fewer than 4096 iterations, or more than 1000000",
         })
     }
@@ -54,7 +54,7 @@ pub struct Guard<S> {
 enum At {
     /// Not watched, or not any more.
     Free,
-    /// The answer to the question whether the server speaks TLS.
+    /// The server's answer to `SSLRequest`.
     Question,
     /// In a message: type, length and, of authentication requests, the body.
     Message { head: Vec<u8>, has_scram: bool },
@@ -66,7 +66,7 @@ impl<S> Guard<S> {
         Self { inner, at: At::Free }
     }
 
-    /// `asks_for_tls`: the server first says whether it speaks TLS.
+    /// `asks_for_tls`: the server first answers `SSLRequest`.
     pub fn watching(inner: S, asks_for_tls: bool) -> Self {
         let at = if asks_for_tls { At::Question } else { beginning(false) };
         Self { inner, at }

@@ -15,10 +15,10 @@ use tokio_postgres::Client;
 
 use crate::failure::{Action, Fault, classify};
 use crate::inputs::{Admin, Password};
-use crate::observed::Observed;
 use crate::ownership::ownership_comment;
+use crate::snapshot::ServerSnapshot;
 use crate::statement::statement;
-use crate::step::Step;
+use crate::step::ServerStep;
 use connection::{Credentials, Server, with_timeout};
 use ras_core::database::report::{Cause, Problem};
 use ras_core::database::request::Request;
@@ -33,7 +33,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(250);
 /// Who has the lock.
 enum Lock {
     Ours,
-    /// Another run, or somebody else who may create roles.
+    /// Another run, or another client that may create roles.
     Administrator,
     /// A login that may not create roles.
     HeldByAnother(String),
@@ -135,7 +135,7 @@ impl<'a> Postgres<'a> {
         loop {
             match observe::lock(&self.client, LOCK).await {
                 Ok(Lock::Ours) => return Ok(()),
-                // Several runs at once only slow each other down, so nobody else can keep this one from working.
+                // Concurrent runs only slow each other down, so no other client can block this one.
                 Ok(Lock::HeldByAnother(role)) => {
                     tracing::warn!(
                         role,
@@ -148,7 +148,7 @@ impl<'a> Postgres<'a> {
                     return Err(problem(
                         Cause::Busy,
                         format!(
-                            "somebody else has been preparing databases on {server} for a minute; it is tried again"
+                            "another client has been preparing databases on {server} for a minute; it is tried again"
                         ),
                     ));
                 }
@@ -158,7 +158,7 @@ impl<'a> Postgres<'a> {
     }
 
     /// Returns also what could not be read.
-    pub async fn observe(&mut self) -> Result<(Observed, Vec<Problem>), Problem> {
+    pub async fn observe(&mut self) -> Result<(ServerSnapshot, Vec<Problem>), Problem> {
         observe::observe(self).await
     }
 
@@ -167,9 +167,9 @@ impl<'a> Postgres<'a> {
         observe::identities(self).await
     }
 
-    pub async fn execute(&mut self, step: &Step) -> Result<(), Problem> {
+    pub async fn execute(&mut self, step: &ServerStep) -> Result<(), Problem> {
         let verifier = match step {
-            Step::SetPassword { role } => match self.passwords.get(role) {
+            ServerStep::SetPassword { role } => match self.passwords.get(role) {
                 Some(password) => postgres_protocol::password::scram_sha_256(password.reveal()),
                 None => String::new(),
             },
@@ -191,7 +191,7 @@ impl<'a> Postgres<'a> {
         done.map_err(|fault| {
             classify(
                 &fault,
-                Action::Step {
+                Action::ServerStep {
                     server: self.server.name(),
                     step,
                 },

@@ -8,8 +8,8 @@ use tokio_postgres::{Client, Row};
 use super::connection::with_timeout;
 use super::{Facts, Lock, Postgres};
 use crate::failure::{Action, Fault, classify};
-use crate::observed::{Database, Inside, Observed, Role};
 use crate::ownership::{Ownership, ownership};
+use crate::snapshot::{DatabaseSnapshot, Inside, Role, ServerSnapshot};
 use ras_core::database::report::Problem;
 use ras_core::database::request::{Database as Asked, Login};
 
@@ -39,7 +39,7 @@ pub async fn facts(client: &Client) -> Result<Facts, Fault> {
     })
 }
 
-/// Takes the advisory lock `key` if it is free, and otherwise tells who has it.
+/// Takes the advisory lock `key` if it is free. Otherwise returns its holder.
 pub(super) async fn lock(client: &Client, key: i64) -> Result<Lock, Fault> {
     let taken = query(client, "SELECT pg_try_advisory_lock($1)", &[(&key, Type::INT8)]).await?;
     if taken.first().map_or(Ok(false), |row| get(row, 0))? {
@@ -57,13 +57,13 @@ pub(super) async fn lock(client: &Client, key: i64) -> Result<Lock, Fault> {
     .await?;
     match rows.first() {
         Some(row) if !get::<bool>(row, 1)? => Ok(Lock::HeldByAnother(get(row, 0)?)),
-        // Nobody has it any more, or nobody tells.
+        // It is free again, or the holder is not visible.
         _ => Ok(Lock::Administrator),
     }
 }
 
 /// Returns also what could not be read.
-pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Problem>), Problem> {
+pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(ServerSnapshot, Vec<Problem>), Problem> {
     let mut problems = Vec::new();
     let request = postgres.request;
     let databases = databases(postgres)
@@ -91,7 +91,7 @@ pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Probl
             }
         }
     }
-    let mut observed = Observed {
+    let mut observed = ServerSnapshot {
         major: postgres.facts.major,
         admin: postgres.facts.user.clone(),
         is_superuser: postgres.facts.is_superuser,
@@ -130,7 +130,7 @@ pub async fn observe(postgres: &mut Postgres<'_>) -> Result<(Observed, Vec<Probl
     Ok((observed, problems))
 }
 
-async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>, Fault> {
+async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, DatabaseSnapshot>, Fault> {
     let asked: BTreeSet<&str> = postgres
         .request
         .databases
@@ -149,7 +149,7 @@ async fn databases(postgres: &Postgres<'_>) -> Result<BTreeMap<String, Database>
         let name: String = get(row, 0)?;
         let comment: Option<String> = get(row, 2)?;
         if asked.contains(name.as_str()) || ownership(comment.as_deref(), &postgres.request.drive) == Ownership::Ours {
-            let seen = Database {
+            let seen = DatabaseSnapshot {
                 owner: get(row, 1)?,
                 owner_comment: get(row, 3)?,
                 comment,
@@ -252,7 +252,7 @@ async fn membership(postgres: &Postgres<'_>, login: &Login) -> Result<bool, Faul
 async fn login_works(
     postgres: &Postgres<'_>,
     login: &Login,
-    databases: &BTreeMap<String, Database>,
+    databases: &BTreeMap<String, DatabaseSnapshot>,
 ) -> Result<Option<bool>, Problem> {
     let Some(password) = postgres.passwords.get(&login.role) else {
         return Ok(None);

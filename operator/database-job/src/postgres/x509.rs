@@ -271,7 +271,6 @@ impl<'a> Certificate<'a> {
         Some(())
     }
 
-    /// Subject alternative names.
     pub fn alternative_names(&self) -> &[GeneralName<'a>] {
         &self.alternative_names
     }

@@ -1,16 +1,19 @@
 //! Plans against a model of a server.
 
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-
-use super::server::take;
-use crate::observed::{Database as SeenDatabase, Inside, Observed, Role};
-use crate::ownership::ownership_comment;
-use crate::plan::plan;
-use crate::step::Step;
 use ras_core::database::report::Cause;
 use ras_core::database::request::{Database, Drive, Login, Request};
+
+use self::random::{any_request, any_server};
+use super::server::take;
+use crate::ownership::ownership_comment;
+use crate::plan::plan;
+use crate::snapshot::{DatabaseSnapshot, Role, ServerSnapshot};
+use crate::step::ServerStep;
 
 fn drive(name: &str, uid: &str) -> Drive {
     Drive {
@@ -50,7 +53,7 @@ fn request(databases: Vec<Database>, logins: Vec<Login>) -> Request {
 }
 
 /// One of the request's passwords works for `role`, or for a login that works as it.
-fn is_opened(request: &Request, observed: &Observed, role: &str) -> bool {
+fn is_opened(request: &Request, observed: &ServerSnapshot, role: &str) -> bool {
     let mut logins = request.logins.iter();
     logins.any(|login| {
         let works = observed.roles.get(&login.role).and_then(|seen| seen.login_works) == Some(true);
@@ -58,18 +61,18 @@ fn is_opened(request: &Request, observed: &Observed, role: &str) -> bool {
     })
 }
 
-fn empty_server(is_superuser: bool) -> Observed {
-    Observed {
+fn empty_server(is_superuser: bool) -> ServerSnapshot {
+    ServerSnapshot {
         major: 15,
         admin: "adm".to_owned(),
         is_superuser,
         is_utf8: true,
-        ..Observed::default()
+        ..ServerSnapshot::default()
     }
 }
 
 /// Plans and executes until the plan is empty. Panics if it never is.
-fn carry_out(request: &Request, observed: &mut Observed) -> Vec<Step> {
+fn carry_out(request: &Request, observed: &mut ServerSnapshot) -> Vec<ServerStep> {
     let mut taken = Vec::new();
     for _ in 0..4 {
         let steps = plan(request, observed).steps;
@@ -82,135 +85,6 @@ fn carry_out(request: &Request, observed: &mut Observed) -> Vec<Step> {
         }
     }
     panic!("there is no end to it: {taken:?}");
-}
-
-const ROLES: [&str; 7] = ["app", "app_2", "auth", "auth_2", "use", "use_2", "adm"];
-const DATABASES: [&str; 3] = ["application", "auth", "old"];
-const EXTENSIONS: [&str; 3] = ["pg_trgm", "citext", "timescaledb"];
-
-fn any_request() -> impl Strategy<Value = Request> {
-    let owners = prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 2);
-    let extensions = prop::collection::vec(prop::sample::select(EXTENSIONS.to_vec()), 0..3);
-    let user = any::<Option<(bool, bool)>>();
-    (owners, extensions, any::<bool>(), user).prop_map(|(owners, extensions, one_owner, user)| {
-        let names = [("application", "app"), ("auth", if one_owner { "app" } else { "auth" })];
-        let mut databases = Vec::new();
-        let mut logins: Vec<Login> = Vec::new();
-        for ((name, owner), (is_asked, has_login, is_second)) in names.into_iter().zip(owners) {
-            if !is_asked {
-                continue;
-            }
-            let mut database = database(name, owner);
-            database.extensions = extensions.iter().map(|name| (*name).to_owned()).collect();
-            databases.push(database);
-            let role = if is_second {
-                format!("{owner}_2")
-            } else {
-                owner.to_owned()
-            };
-            if has_login && logins.iter().all(|login| login.role != role) {
-                logins.push(login(&role, owner));
-            }
-        }
-        if let (Some((has_login, is_second)), Some(first)) = (user, databases.first_mut()) {
-            first.user = Some("use".to_owned());
-            if has_login {
-                logins.push(login(if is_second { "use_2" } else { "use" }, "use"));
-            }
-        }
-        request(databases, logins)
-    })
-}
-
-fn any_comment() -> impl Strategy<Value = Option<String>> {
-    prop::sample::select(vec![
-        None,
-        Some(ownership_comment(&drive("spring", "1"))),
-        Some(ownership_comment(&drive("spring", "2"))),
-        Some(ownership_comment(&drive("summer", "3"))),
-        Some("somebody's".to_owned()),
-    ])
-}
-
-fn any_role() -> impl Strategy<Value = Role> {
-    (
-        any_comment(),
-        any::<bool>(),
-        prop::sample::select(vec![
-            None,
-            Some("app".to_owned()),
-            Some("auth".to_owned()),
-            Some("use".to_owned()),
-        ]),
-        any::<bool>(),
-        any::<Option<bool>>(),
-    )
-        .prop_map(|(comment, is_ours_to_act_as, becomes, is_member, login_works)| Role {
-            comment,
-            is_ours_to_act_as,
-            becomes,
-            is_member,
-            login_works,
-        })
-}
-
-fn any_database() -> impl Strategy<Value = SeenDatabase> {
-    let names = || prop::collection::btree_set(prop::sample::select(EXTENSIONS.map(str::to_owned).to_vec()), 0..3);
-    (
-        prop::sample::select(ROLES.to_vec()),
-        any_comment(),
-        names(),
-        names(),
-        any::<(Option<bool>, Option<bool>)>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(owner, comment, extensions, available, (owner_may_create, user_may_use), is_seen)| SeenDatabase {
-                owner: owner.to_owned(),
-                owner_comment: None,
-                comment,
-                inside: is_seen.then_some(Inside {
-                    extensions,
-                    available,
-                    owner_may_create,
-                    user_may_use,
-                }),
-            },
-        )
-}
-
-fn any_server() -> impl Strategy<Value = Observed> {
-    (
-        prop::sample::select(vec![13, 15, 17]),
-        any::<bool>(),
-        any::<bool>(),
-        prop::collection::btree_map(
-            prop::sample::select(ROLES.map(str::to_owned).to_vec()),
-            any_role(),
-            0..5,
-        ),
-        prop::collection::btree_map(
-            prop::sample::select(DATABASES.map(str::to_owned).to_vec()),
-            any_database(),
-            0..3,
-        ),
-    )
-        .prop_map(|(major, is_superuser, is_utf8, mut roles, mut databases)| {
-            // An owner is an existing role, and the server shows that role's comment with the database.
-            for database in databases.values_mut() {
-                let owner = roles.entry(database.owner.clone()).or_default();
-                database.owner_comment.clone_from(&owner.comment);
-            }
-            roles.entry("adm".to_owned()).or_default();
-            Observed {
-                major,
-                admin: "adm".to_owned(),
-                is_superuser,
-                is_utf8,
-                roles,
-                databases,
-            }
-        })
 }
 
 proptest! {
@@ -279,7 +153,7 @@ proptest! {
             if request.databases.iter().all(|asked| asked.name != *name || asked.owner != database.owner) {
                 // The comment is the owner role's own, which is judged above.
                 let owner_comment = server.roles.get(&database.owner).and_then(|role| role.comment.clone());
-                let expected = SeenDatabase { owner_comment, ..database.clone() };
+                let expected = DatabaseSnapshot { owner_comment, ..database.clone() };
                 prop_assert_eq!(after, &expected);
             }
         }
@@ -297,7 +171,7 @@ proptest! {
         let mut broken = server;
         for step in plan(&request, &broken).steps.into_iter().take(cut) {
             take(&step, &mut broken, &request).expect("a server takes each step");
-            if let Step::SetPassword { role } = &step
+            if let ServerStep::SetPassword { role } = &step
                 && let Some(login) = request.logins.iter().find(|login| login.role == *role && login.owner != *role)
             {
                 let seen = broken.roles.get(role).expect("there");
@@ -340,9 +214,10 @@ fn five_databases_with_five_owners_are_made_in_one_go() {
 fn an_administrator_who_may_not_do_everything_joins_the_owners_first() {
     let request = request(vec![database("application", "app")], vec![login("app", "app")]);
     let steps = carry_out(&request, &mut empty_server(false));
-    let at = |wanted: fn(&Step) -> bool| steps.iter().position(wanted).expect("taken");
+    let at = |wanted: fn(&ServerStep) -> bool| steps.iter().position(wanted).expect("taken");
     assert!(
-        at(|step| matches!(step, Step::ActAsOwner { .. })) < at(|step| matches!(step, Step::CreateDatabase { .. }))
+        at(|step| matches!(step, ServerStep::ActAsOwner { .. }))
+            < at(|step| matches!(step, ServerStep::CreateDatabase { .. }))
     );
 }
 
@@ -358,18 +233,18 @@ fn a_rotation_makes_a_second_login_and_leaves_the_first_alone() {
     assert_eq!(
         steps,
         [
-            Step::CreateRole {
+            ServerStep::CreateRole {
                 role: "app_2".to_owned()
             },
-            Step::JoinOwner {
+            ServerStep::JoinOwner {
                 role: "app_2".to_owned(),
                 owner: "app".to_owned()
             },
-            Step::BecomeOwner {
+            ServerStep::BecomeOwner {
                 role: "app_2".to_owned(),
                 owner: "app".to_owned()
             },
-            Step::SetPassword {
+            ServerStep::SetPassword {
                 role: "app_2".to_owned()
             },
         ]
@@ -378,7 +253,7 @@ fn a_rotation_makes_a_second_login_and_leaves_the_first_alone() {
     // The next rotation returns to the first login, with a password that does not work yet.
     server.roles.get_mut("app").expect("there").login_works = Some(false);
     let steps = carry_out(&request(databases(), vec![login("app", "app")]), &mut server);
-    assert_eq!(steps, [Step::SetPassword { role: "app".to_owned() }]);
+    assert_eq!(steps, [ServerStep::SetPassword { role: "app".to_owned() }]);
 }
 
 #[test]
@@ -387,7 +262,7 @@ fn a_user_is_given_what_it_needs_in_a_database_that_is_made_and_in_one_that_is_t
     let mut with_user = owners_own.clone();
     with_user.databases[0].user = Some("use".to_owned());
     with_user.logins.push(login("use", "use"));
-    let allowed = Step::AllowUse {
+    let allowed = ServerStep::AllowUse {
         database: "application".to_owned(),
         owner: "app".to_owned(),
         user: "use".to_owned(),
@@ -404,8 +279,8 @@ fn a_user_is_given_what_it_needs_in_a_database_that_is_made_and_in_one_that_is_t
         .and_then(|seen| seen.inside.as_mut());
     inside.expect("seen").user_may_use = Some(false);
     let steps = carry_out(&with_user, &mut there);
-    let make = Step::CreateRole { role: "use".to_owned() };
-    let password = Step::SetPassword { role: "use".to_owned() };
+    let make = ServerStep::CreateRole { role: "use".to_owned() };
+    let password = ServerStep::SetPassword { role: "use".to_owned() };
     assert_eq!(steps, [make, password, allowed.clone()]);
 
     // A role that somebody else created gets no privileges unless its password proves that it is meant.
@@ -436,7 +311,7 @@ fn a_database_that_is_not_asked_for_any_more_is_kept_and_named() {
 #[test]
 fn an_owner_cannot_pass_its_database_off_as_another_drives() {
     let mut server = empty_server(true);
-    let theirs = SeenDatabase {
+    let theirs = DatabaseSnapshot {
         owner: "attacker".to_owned(),
         owner_comment: Some(ownership_comment(&drive("summer", "3"))),
         // `COMMENT ON DATABASE`, which its owner may run.
@@ -468,7 +343,7 @@ fn a_role_made_by_hand_can_be_used_with_its_password_and_not_without() {
         opened
             .steps
             .iter()
-            .any(|step| matches!(step, Step::CreateDatabase { .. }))
+            .any(|step| matches!(step, ServerStep::CreateDatabase { .. }))
     );
 
     let closed = with(Some(false));
@@ -494,9 +369,9 @@ fn a_database_of_another_owner_is_told_of_and_left() {
     );
     server.databases.insert(
         "application".to_owned(),
-        SeenDatabase {
+        DatabaseSnapshot {
             owner: "postgres".to_owned(),
-            ..SeenDatabase::default()
+            ..DatabaseSnapshot::default()
         },
     );
     let plan = plan(&request(vec![database("application", "app")], Vec::new()), &server);
@@ -527,7 +402,7 @@ fn an_extension_that_the_server_does_not_have_keeps_nothing_else_waiting() {
     assert_eq!(plan.problems[0].cause, Cause::ExtensionMissing);
     assert_eq!(
         plan.steps,
-        [Step::CreateExtension {
+        [ServerStep::CreateExtension {
             database: "application".to_owned(),
             extension: "citext".to_owned()
         }]

@@ -2,33 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use crate::observed::{Database, Inside, Observed, Role};
 use crate::ownership::ownership_comment;
-use crate::step::Step;
+use crate::snapshot::{DatabaseSnapshot, Inside, Role, ServerSnapshot};
+use crate::step::ServerStep;
 use ras_core::database::request::Request;
 
 /// Executes `step` on `observed`. Fails if a server would refuse the step.
-pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(), String> {
+pub fn take(step: &ServerStep, observed: &mut ServerSnapshot, request: &Request) -> Result<(), String> {
     let ours = ownership_comment(&request.drive);
     let is_superuser = observed.is_superuser;
-    let acts = |observed: &Observed, role: &str| {
+    let acts = |observed: &ServerSnapshot, role: &str| {
         is_superuser || observed.admin == role || observed.roles.get(role).is_some_and(|seen| seen.is_ours_to_act_as)
     };
     let missing = |what: &str| format!("{step:?}: {what} is not there");
     for role in step.roles() {
-        if matches!(step, Step::CreateRole { .. }) == observed.roles.contains_key(role) {
+        if matches!(step, ServerStep::CreateRole { .. }) == observed.roles.contains_key(role) {
             return Err(format!("{step:?}: {role}"));
         }
     }
     match step {
-        Step::CreateRole { role } => {
+        ServerStep::CreateRole { role } => {
             let made = Role {
                 comment: Some(ours),
                 ..Role::default()
             };
             observed.roles.insert(role.clone(), made);
         }
-        Step::ClaimRole { role } => {
+        ServerStep::ClaimRole { role } => {
             observed.roles.get_mut(role).ok_or_else(|| missing(role))?.comment = Some(ours.clone());
             for database in observed
                 .databases
@@ -38,23 +38,25 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
                 database.owner_comment = Some(ours.clone());
             }
         }
-        Step::JoinOwner { role, .. } => observed.roles.get_mut(role).ok_or_else(|| missing(role))?.is_member = true,
-        Step::BecomeOwner { role, owner } => {
+        ServerStep::JoinOwner { role, .. } => {
+            observed.roles.get_mut(role).ok_or_else(|| missing(role))?.is_member = true;
+        }
+        ServerStep::BecomeOwner { role, owner } => {
             observed.roles.get_mut(role).ok_or_else(|| missing(role))?.becomes = Some(owner.clone());
         }
-        Step::ActAsOwner { owner, .. } => {
+        ServerStep::ActAsOwner { owner, .. } => {
             observed
                 .roles
                 .get_mut(owner)
                 .ok_or_else(|| missing(owner))?
                 .is_ours_to_act_as = true;
         }
-        Step::CreateDatabase { database, owner, .. } => {
+        ServerStep::CreateDatabase { database, owner, .. } => {
             if !acts(observed, owner) || observed.databases.contains_key(database) {
                 return Err(format!("{step:?}"));
             }
             let asked = request.databases.iter().find(|asked| asked.name == *database);
-            let made = Database {
+            let made = DatabaseSnapshot {
                 owner: owner.clone(),
                 owner_comment: observed.roles.get(owner).and_then(|role| role.comment.clone()),
                 comment: None,
@@ -67,33 +69,33 @@ pub fn take(step: &Step, observed: &mut Observed, request: &Request) -> Result<(
             };
             observed.databases.insert(database.clone(), made);
         }
-        Step::ClaimDatabase { database } => {
+        ServerStep::ClaimDatabase { database } => {
             let seen = observed.databases.get(database).ok_or_else(|| missing(database))?;
             if !acts(observed, &seen.owner) {
                 return Err(format!("{step:?}"));
             }
             observed.databases.get_mut(database).expect("seen").comment = Some(ours);
         }
-        Step::AllowCreate { database, .. } => {
+        ServerStep::AllowCreate { database, .. } => {
             inside(observed, database)?.owner_may_create = Some(true);
         }
-        Step::AllowUse { database, owner, .. } => {
+        ServerStep::AllowUse { database, owner, .. } => {
             if !acts(observed, owner) {
                 return Err(format!("{step:?}"));
             }
             inside(observed, database)?.user_may_use = Some(true);
         }
-        Step::CreateExtension { database, extension } => {
+        ServerStep::CreateExtension { database, extension } => {
             inside(observed, database)?.extensions.insert(extension.clone());
         }
-        Step::SetPassword { role } => {
+        ServerStep::SetPassword { role } => {
             observed.roles.get_mut(role).ok_or_else(|| missing(role))?.login_works = Some(true);
         }
     }
     Ok(())
 }
 
-fn inside<'a>(observed: &'a mut Observed, database: &str) -> Result<&'a mut Inside, String> {
+fn inside<'a>(observed: &'a mut ServerSnapshot, database: &str) -> Result<&'a mut Inside, String> {
     let seen = observed.databases.get_mut(database);
     seen.and_then(|seen| seen.inside.as_mut())
         .ok_or_else(|| format!("database {database} is not there"))

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use ras_core::bucket::request::{BucketRequest, Owner};
-use ras_core::bucket::state::{BucketChange, Identity, Manner, Recorded, State, Usage, View};
+use ras_core::bucket::state::{BucketChange, BucketPhase, Identity, Manner, Recorded, Usage, View};
 use ras_core::drive_key::DriveKey;
 
 /// A drive's bucket, by its name in the drive's spec.
@@ -62,7 +62,7 @@ impl Desired {
 /// Aborts the bucket's task when it is dropped.
 pub(super) struct Entry {
     pub(super) desired: Desired,
-    pub(super) state: State,
+    pub(super) state: BucketPhase,
     pub(super) usage: Option<(Usage, Timestamp)>,
     pub(super) identity: Option<Identity>,
     pub(super) seen: Option<Timestamp>,
@@ -90,10 +90,10 @@ impl Entry {
         self.state = match &self.state {
             // It still exists, and services keep running. But its settings are not those of the spec, and a process that starts
             // after this one has died must not take it for ready.
-            State::Ready { .. } | State::Changing if is_same => State::Changing,
+            BucketPhase::Ready { .. } | BucketPhase::Changing if is_same => BucketPhase::Changing,
             // Other settings do not bring it back.
-            State::Lost { .. } if is_same => self.state.clone(),
-            _ => State::Pending,
+            BucketPhase::Lost { .. } if is_same => self.state.clone(),
+            _ => BucketPhase::Pending,
         };
         if !is_same {
             (self.identity, self.seen) = desired.remembered(recorded);
@@ -104,10 +104,10 @@ impl Entry {
 
     /// Forgets a lost bucket whose loss the user accepts, so that an empty one is created.
     pub(super) fn accept(&mut self, accepted: Option<&Identity>) {
-        let is_lost = matches!(self.state, State::Lost { .. });
+        let is_lost = matches!(self.state, BucketPhase::Lost { .. });
         if is_lost && self.identity.is_some() && self.identity.as_ref() == accepted {
             (self.identity, self.seen) = (None, None);
-            self.state = State::Pending;
+            self.state = BucketPhase::Pending;
             self.changed.notify_one();
         }
     }

@@ -9,7 +9,6 @@ use ras_core::retry::Retry;
 use super::entry::BucketKey;
 use crate::failure::Failure;
 
-/// Times between checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Intervals {
     /// Between two checks of a bucket's settings.

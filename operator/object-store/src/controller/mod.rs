@@ -1,5 +1,5 @@
-//! The [`BucketController`] works on every bucket of every drive, in tasks beside the reconciles: a slow or unreachable object
-//! store delays its own buckets and no drive's services.
+//! The [`BucketController`] works on every bucket of every drive, in tasks of its own: a slow or unreachable object
+//! store delays its buckets and no reconcile.
 //!
 //! A reconcile passes what it wants of a bucket and gets what is known at once. One task a bucket does the work, few of them at
 //! a time, and wakes the drive when there is something to report. An idle task sleeps until the next check.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 use ras_core::bucket::request::{BucketRequest, Owner};
-use ras_core::bucket::state::{Manner, Recorded, State, View};
+use ras_core::bucket::state::{BucketPhase, Manner, Recorded, View};
 use ras_core::drive_key::DriveKey;
 
 use self::entry::{BucketKey, Desired, Entry};
@@ -62,14 +62,14 @@ impl<S: ObjectStore> BucketController<S> {
             manner,
         };
         let recorded = Recorded {
-            state: (removed > 0).then_some(State::Removing { removed }),
+            state: (removed > 0).then_some(BucketPhase::Removing { removed }),
             ..Recorded::default()
         };
         self.want(drive, &owner.bucket, desired, recorded)
     }
 
     /// The state of a bucket that [`ensure`](Self::ensure) was called for.
-    pub fn state(&self, drive: &DriveKey, owner: &Owner) -> Option<State> {
+    pub fn state(&self, drive: &DriveKey, owner: &Owner) -> Option<BucketPhase> {
         let entries = self.shared.entries();
         let entry = entries.get(&BucketKey::new(drive, &owner.bucket))?;
         match &entry.desired {
@@ -105,12 +105,12 @@ impl<S: ObjectStore> BucketController<S> {
         }
         let changed = Arc::new(Notify::new());
         let (identity, seen) = desired.remembered(&recorded);
-        let exists = recorded.state.as_ref().is_some_and(State::is_there);
+        let exists = recorded.state.as_ref().is_some_and(BucketPhase::is_there);
         let first = exists.then(|| FirstCheck::after_start(&self.shared.intervals, &key));
         let task = tokio::spawn(run(Arc::clone(&self.shared), key.clone(), Arc::clone(&changed), first));
         let mut entry = Entry {
             desired,
-            state: recorded.state.unwrap_or(State::Pending),
+            state: recorded.state.unwrap_or(BucketPhase::Pending),
             usage: None,
             identity,
             seen,

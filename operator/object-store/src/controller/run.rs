@@ -11,7 +11,7 @@ use tokio::time::Instant as Clock;
 
 use ras_core::backoff;
 use ras_core::bucket::request::{BucketRequest, Feature, Origin, Owner};
-use ras_core::bucket::state::{BucketChange, BucketChangeKind, Identity, Manner, Removal, State};
+use ras_core::bucket::state::{BucketChange, BucketChangeKind, BucketPhase, Identity, Manner, Removal};
 
 use super::entry::{BucketKey, Desired};
 use super::intervals::{Intervals, about, retry_after, within};
@@ -154,13 +154,13 @@ impl<S: ObjectStore> Shared<S> {
     ) {
         let is_desired = matches!(self.desired(key), Some(Desired::Present(now)) if *now == *request);
         let state = if is_desired {
-            State::Ready {
+            BucketPhase::Ready {
                 region: ensured.region,
                 unsupported: ensured.unsupported,
             }
         } else {
             // Something else is desired meanwhile, and is done next.
-            State::Changing
+            BucketPhase::Changing
         };
         // An earlier version of the operator wrote no tag that identifies the bucket.
         let gets_its_tag = matches!(
@@ -248,7 +248,7 @@ impl<S: ObjectStore> Shared<S> {
             if reported.is_none_or(|then| then.elapsed() >= PROGRESS) {
                 *reported = Some(Instant::now());
                 let removed = before + removed;
-                self.update(key, State::Removing { removed }, None);
+                self.update(key, BucketPhase::Removing { removed }, None);
             }
             ControlFlow::Continue(())
         };
@@ -259,7 +259,7 @@ impl<S: ObjectStore> Shared<S> {
                     return Some(Duration::ZERO);
                 }
                 let is_over = matches!(removal, Removal::Gone | Removal::NotEmpty | Removal::NotOurs { .. });
-                self.update(key, State::Removed(removal), None);
+                self.update(key, BucketPhase::Removed(removal), None);
                 // Locks expire; everything else needs a change by the user.
                 (!is_over).then(|| backoff::longest(&key.drive))
             }
@@ -274,8 +274,8 @@ impl<S: ObjectStore> Shared<S> {
     }
 }
 
-/// What an existing bucket may still have of ours from an earlier spec: anything, if the spec has just changed. A check of an
-/// unchanged spec reads less.
+/// Settings that an existing bucket may still have from an earlier spec: any, if the spec has just changed. A check of
+/// an unchanged spec reads less.
 fn asked_before(request: &BucketRequest, is_settled: bool) -> BTreeSet<Feature> {
     if is_settled || request.origin == Origin::Made {
         return BTreeSet::new();

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, mpsc};
 
 use ras_core::bucket::request::{BucketRequest, Feature, Origin};
-use ras_core::bucket::state::{BucketChange, Identity, NOTE_SEEN, State, StoreError};
+use ras_core::bucket::state::{BucketChange, BucketPhase, Identity, NOTE_SEEN, StoreError};
 use ras_core::drive_key::DriveKey;
 
 use super::entry::{BucketKey, Desired, Entry};
@@ -90,14 +90,14 @@ impl<S> Shared<S> {
     pub(super) fn identity_if_ready(&self, key: &BucketKey) -> Option<Identity> {
         let entries = self.entries();
         let entry = entries.get(key)?;
-        let is_ready = matches!(entry.state, State::Ready { .. });
+        let is_ready = matches!(entry.state, BucketPhase::Ready { .. });
         entry.identity.clone().filter(|_| is_ready)
     }
 
     /// A bucket without an identity tag could get one: an earlier version of the operator wrote none.
     pub(super) fn can_be_tagged(&self, key: &BucketKey, request: &BucketRequest) -> bool {
         let lacks_tags = match self.entries().get(key).map(|entry| &entry.state) {
-            Some(State::Ready { unsupported, .. }) => unsupported.contains(&Feature::Tags),
+            Some(BucketPhase::Ready { unsupported, .. }) => unsupported.contains(&Feature::Tags),
             _ => false,
         };
         request.origin == Origin::Made && !lacks_tags
@@ -105,7 +105,7 @@ impl<S> Shared<S> {
 
     pub(super) fn removed_before(&self, key: &BucketKey) -> u64 {
         match self.entries().get(key).map(|entry| &entry.state) {
-            Some(State::Removing { removed } | State::Failed { removed, .. }) => *removed,
+            Some(BucketPhase::Removing { removed } | BucketPhase::Failed { removed, .. }) => *removed,
             _ => 0,
         }
     }
@@ -140,13 +140,16 @@ impl<S> Shared<S> {
 
     pub(super) fn record_failure(&self, key: &BucketKey, failure: &Failure) {
         let (there, removed) = match self.entries().get(key).map(|entry| &entry.state) {
-            Some(State::Ready { .. } | State::Changing) => (true, 0),
-            Some(State::Failed { there, removed, .. }) => (*there, *removed),
-            Some(State::Removing { removed }) => (true, *removed),
+            Some(BucketPhase::Ready { .. } | BucketPhase::Changing) => (true, 0),
+            Some(BucketPhase::Failed { there, removed, .. }) => (*there, *removed),
+            Some(BucketPhase::Removing { removed }) => (true, *removed),
             _ => (false, 0),
         };
         let (was_lost, has_identity) = self.entries().get(key).map_or((false, false), |entry| {
-            (matches!(entry.state, State::Lost { .. }), entry.identity.is_some())
+            (
+                matches!(entry.state, BucketPhase::Lost { .. }),
+                entry.identity.is_some(),
+            )
         });
         if let Some(to_another) = failure.lost_to_another() {
             // Its loss may have been accepted during the check.
@@ -154,7 +157,7 @@ impl<S> Shared<S> {
                 if !was_lost {
                     tracing::warn!(drive = %key.drive, bucket = key.name, "{}", failure.message());
                 }
-                self.update(key, State::Lost { to_another }, None);
+                self.update(key, BucketPhase::Lost { to_another }, None);
             }
             return;
         }
@@ -164,7 +167,7 @@ impl<S> Shared<S> {
         }
         let error = StoreError::from(failure);
         tracing::info!(drive = %key.drive, bucket = key.name, reason = %error.reason, "{}", error.message);
-        let state = State::Failed {
+        let state = BucketPhase::Failed {
             trouble: error,
             there,
             removed,
@@ -173,7 +176,7 @@ impl<S> Shared<S> {
     }
 
     /// Records the state and wakes the drive, if there is something new.
-    pub(super) fn update(&self, key: &BucketKey, state: State, change: Option<BucketChange>) {
+    pub(super) fn update(&self, key: &BucketKey, state: BucketPhase, change: Option<BucketChange>) {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(key) else { return };
         if entry.state == state && change.is_none() {

@@ -49,8 +49,8 @@ impl Facts {
             Kind::NotPermitted { namespace } => {
                 format!("the platform does not let drives of the namespace {namespace} use it")
             }
-            Kind::Unstable => "it does not stay as it is set up".to_owned(),
-            Kind::Stuck => "the object store says that objects are removed, and lists them all the same".to_owned(),
+            Kind::Unstable => "its settings change again after they are written".to_owned(),
+            Kind::Stuck => "the object store reports that objects are removed, but still lists them".to_owned(),
             Kind::WrongRegion => match &self.answer.region {
                 Some(region) => format!("it is in the region {region} ({} to {operation})", self.called()),
                 None => format!("it is in another region ({} to {operation})", self.called()),
@@ -127,7 +127,7 @@ impl Facts {
             Kind::InvalidName => ": choose a name of 3 to 63 of a-z, 0-9 and '-'".to_owned(),
             Kind::Stuck => ": remove them with its own tools; it is tried again".to_owned(),
             Kind::Unstable => {
-                ": see whether somebody else changes or deletes it at the same time; it is tried again".to_owned()
+                ": check whether another client changes or deletes it at the same time; it is tried again".to_owned()
             }
             Kind::NoLockLater => {
                 ": objects can only be locked in a bucket that was made so; make a new one, or do without".to_owned()

@@ -52,7 +52,7 @@ impl Failure {
         Self::new(bucket, None, Kind::NotOurs { whose: whose.into() })
     }
 
-    /// Nobody let the namespace use an existing bucket.
+    /// The namespace may not use an existing bucket.
     pub fn not_permitted(bucket: &str, namespace: &str) -> Self {
         let namespace = namespace.to_owned();
         Self::new(bucket, None, Kind::NotPermitted { namespace })
@@ -86,7 +86,6 @@ impl Failure {
         }))
     }
 
-    /// For a condition.
     pub fn reason(&self) -> Reason {
         match &self.0.kind {
             Kind::Transport(Transport::NoCredentials(_))
@@ -163,7 +162,7 @@ impl Failure {
         self.0.kind == Kind::Transport(Transport::Closed)
     }
 
-    /// The store asks for fewer requests.
+    /// The store throttles requests.
     pub fn is_throttled(&self) -> bool {
         self.0.kind == Kind::Throttled
     }

@@ -36,7 +36,7 @@ pub enum ConnectError {
     CaFile { path: PathBuf, source: io::Error },
     #[error("objectStore.caFile {path} holds no certificate: it has to be PEM (-----BEGIN CERTIFICATE-----)")]
     NoCertificate { path: PathBuf },
-    #[error("the object store's TLS cannot be set up ({0}): look into objectStore.caFile")]
+    #[error("the object store's TLS cannot be set up ({0}): check objectStore.caFile")]
     Tls(String),
 }
 

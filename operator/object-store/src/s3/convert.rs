@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_s3::types;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::observed::{StoredCors, StoredEncryption, StoredFilter, StoredLock, StoredRule, StoredTransition};
+use crate::snapshot::{StoredCors, StoredEncryption, StoredFilter, StoredLock, StoredRule, StoredTransition};
 use ras_core::bucket::request::{LockMode, ObjectLock};
 
 pub(super) fn timestamp(date: Option<&DateTime>) -> Option<Timestamp> {

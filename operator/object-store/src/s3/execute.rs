@@ -11,20 +11,20 @@ use aws_sdk_s3::types::{
 use serde_json::Value;
 
 use crate::failure::{Answer, Failure};
-use crate::observed::{StoredCors, StoredLifecycle};
 use crate::operation::Operation;
-use crate::plan::Step;
+use crate::plan::BucketStep;
 use crate::s3::{S3Store, convert};
+use crate::snapshot::{StoredCors, StoredLifecycle};
 use ras_core::bucket::request::{Encryption, LockMode, ObjectLock};
 
 /// S3 refuses the name of this region as a location constraint.
 const DEFAULT_REGION: &str = "us-east-1";
 
 impl S3Store {
-    pub(super) async fn execute_step(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+    pub(super) async fn execute_step(&self, bucket: &str, step: &BucketStep) -> Result<(), Failure> {
         match step {
-            Step::Create { object_lock } => self.create(bucket, *object_lock).await,
-            Step::Tag(tags) => {
+            BucketStep::Create { object_lock } => self.create(bucket, *object_lock).await,
+            BucketStep::Tag(tags) => {
                 let tags = tags
                     .iter()
                     .map(|(key, value)| Tag::builder().key(key).value(value).build());
@@ -36,7 +36,7 @@ impl S3Store {
                     .await
                     .map(drop)
             }
-            Step::BlockPublicAccess => {
+            BucketStep::BlockPublicAccess => {
                 let block = PublicAccessBlockConfiguration::builder()
                     .block_public_acls(true)
                     .ignore_public_acls(true)
@@ -52,9 +52,9 @@ impl S3Store {
                     .await
                     .map(drop)
             }
-            Step::Encrypt(encryption) => self.encrypt(bucket, encryption).await,
-            Step::Policy(document) => self.write_policy(bucket, document).await,
-            Step::Versioning(is_on) => {
+            BucketStep::Encrypt(encryption) => self.encrypt(bucket, encryption).await,
+            BucketStep::Policy(document) => self.write_policy(bucket, document).await,
+            BucketStep::Versioning(is_on) => {
                 let status = if *is_on {
                     BucketVersioningStatus::Enabled
                 } else {
@@ -69,9 +69,9 @@ impl S3Store {
                     .await
                     .map(drop)
             }
-            Step::ObjectLock(lock) => self.lock(bucket, *lock).await,
-            Step::Lifecycle(lifecycle) => self.write_lifecycle(bucket, lifecycle).await,
-            Step::Cors(rules) => self.write_cors(bucket, rules).await,
+            BucketStep::ObjectLock(lock) => self.lock(bucket, *lock).await,
+            BucketStep::Lifecycle(lifecycle) => self.write_lifecycle(bucket, lifecycle).await,
+            BucketStep::Cors(rules) => self.write_cors(bucket, rules).await,
         }
     }
 

@@ -26,10 +26,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 pub use self::connect::ConnectError;
 
 use crate::failure::{Failure, Transport};
-use crate::observed::Observed;
 use crate::operation::Operation;
-use crate::plan::Step;
+use crate::plan::BucketStep;
 use crate::rate_limiter::{Counter, RateLimiter};
+use crate::snapshot::BucketSnapshot;
 use crate::store::{Deleted, Entry, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::Feature;
 
@@ -54,11 +54,11 @@ impl fmt::Debug for S3Store {
 }
 
 impl ObjectStore for S3Store {
-    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<BucketSnapshot, Failure> {
         self.read_bucket(bucket, wanted).await
     }
 
-    async fn execute(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+    async fn execute(&self, bucket: &str, step: &BucketStep) -> Result<(), Failure> {
         self.execute_step(bucket, step).await
     }
 

@@ -8,26 +8,32 @@ use aws_sdk_s3::types::BucketVersioningStatus;
 use serde_json::Value;
 
 use crate::failure::{Failure, Transport};
-use crate::observed::{Observed, Seen, StoredCors, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
 use crate::operation::Operation;
 use crate::s3::{S3Store, convert, is_absence};
+use crate::snapshot::{
+    BucketSnapshot, Seen, StoredCors, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning,
+};
 use ras_core::bucket::request::Feature;
 
 impl S3Store {
-    pub(super) async fn read_bucket(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+    pub(super) async fn read_bucket(
+        &self,
+        bucket: &str,
+        wanted: &BTreeSet<Feature>,
+    ) -> Result<BucketSnapshot, Failure> {
         match self.read_all(bucket, wanted).await {
             // It may be deleted between two requests.
-            Err(failure) if failure.is_missing() => Ok(Observed::missing()),
+            Err(failure) if failure.is_missing() => Ok(BucketSnapshot::missing()),
             other => other,
         }
     }
 
-    async fn read_all(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
-        let mut observed = Observed {
+    async fn read_all(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<BucketSnapshot, Failure> {
+        let mut observed = BucketSnapshot {
             exists: true,
             // A bucket in another region answers with a redirect.
             region: Some(self.region.clone()),
-            ..Observed::default()
+            ..BucketSnapshot::default()
         };
         if wanted.contains(&Feature::Tags) {
             observed.tags = self.tags(bucket).await?;

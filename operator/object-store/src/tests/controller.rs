@@ -9,7 +9,7 @@ use super::given::{full, name};
 use super::memory::{Gaps, Held, Memory, fresh};
 use crate::controller::{BucketController, Intervals};
 use ras_core::bucket::state::Identity;
-use ras_core::bucket::state::{BucketChangeKind, Recorded, State, View};
+use ras_core::bucket::state::{BucketChangeKind, BucketPhase, Recorded, View};
 use ras_core::drive_key::DriveKey;
 
 const INTERVALS: Intervals = Intervals {
@@ -56,11 +56,11 @@ fn memory() -> &'static Memory {
 }
 
 fn is_ready(view: &View) -> bool {
-    matches!(view.state, State::Ready { .. })
+    matches!(view.state, BucketPhase::Ready { .. })
 }
 
 fn is_lost(view: &View) -> bool {
-    matches!(view.state, State::Lost { .. })
+    matches!(view.state, BucketPhase::Lost { .. })
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn between_two_looks_one_request_finds_out_that_a_bucket_is_gone_and_only_
         ..Held::default()
     };
     store.put(&name(), bare.clone());
-    kept.until(&nothing, |view| view.state == State::Lost { to_another: true })
+    kept.until(&nothing, |view| view.state == BucketPhase::Lost { to_another: true })
         .await;
     assert_eq!(store.held(&name()), bare);
     store.put(&name(), held);
@@ -116,7 +116,7 @@ async fn after_a_start_a_bucket_that_status_calls_ready_is_soon_looked_for() {
     let kept = Kept::new(store);
     for identity in [None, Some(Identity::Tag("a".to_owned()))] {
         let recorded = Recorded {
-            state: Some(State::Ready {
+            state: Some(BucketPhase::Ready {
                 region: None,
                 unsupported: BTreeSet::new(),
             }),

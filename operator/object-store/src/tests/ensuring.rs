@@ -10,7 +10,7 @@ use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::capabilities::Capabilities;
 use crate::ensure::{Ensured, Remembered, ensure_waiting};
 use crate::failure::Failure;
-use crate::observed::{Seen, StoredRule};
+use crate::snapshot::{Seen, StoredRule};
 use crate::store::{Entry, EntryKind};
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin, Settings};
 use ras_core::bucket::state::Identity;
@@ -212,7 +212,7 @@ async fn a_store_without_a_service_for_keys_encrypts_with_its_own() {
     let ensured = ensure(&store, &request, &Capabilities::new()).await.unwrap();
     assert_eq!(ensured.unsupported, set(&[Feature::KmsEncryption]));
     let stored = store.held(&name()).truth.encryption;
-    assert_eq!(stored, Seen::Is(crate::observed::StoredEncryption::StoreKey));
+    assert_eq!(stored, Seen::Is(crate::snapshot::StoredEncryption::StoreKey));
 }
 
 #[tokio::test]

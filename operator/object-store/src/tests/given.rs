@@ -9,8 +9,8 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::memory::fresh;
-use crate::observed::{
-    Observed, Seen, StoredCors, StoredEncryption, StoredFilter, StoredLifecycle, StoredLock, StoredRule,
+use crate::snapshot::{
+    BucketSnapshot, Seen, StoredCors, StoredEncryption, StoredFilter, StoredLifecycle, StoredLock, StoredRule,
     StoredTransition, StoredVersioning,
 };
 use ras_core::bucket::request::{
@@ -146,7 +146,7 @@ pub fn any_request() -> impl Strategy<Value = BucketRequest> {
 }
 
 /// A bucket in any state, except with another owner.
-pub fn any_truth() -> impl Strategy<Value = Observed> {
+pub fn any_truth() -> impl Strategy<Value = BucketSnapshot> {
     let tags = (
         btree_map(select(vec!["team", "cost-centre"]), "[a-z]{1,4}", 0..2),
         any::<bool>(),
@@ -197,7 +197,7 @@ pub fn any_truth() -> impl Strategy<Value = Observed> {
         cors,
     )
         .prop_map(
-            |(tags, blocked, encryption, policy, versioning, lock, lifecycle, cors)| Observed {
+            |(tags, blocked, encryption, policy, versioning, lock, lifecycle, cors)| BucketSnapshot {
                 tags: Seen::Is(tags),
                 public_access_blocked: Seen::Is(blocked),
                 encryption: Seen::Is(encryption),

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::failure::{Answer, Failure, Transport};
 use crate::lifecycle::feature_of;
-use crate::observed::{Observed, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
 use crate::operation::Operation;
-use crate::plan::Step;
+use crate::plan::BucketStep;
+use crate::snapshot::{BucketSnapshot, Seen, StoredEncryption, StoredLifecycle, StoredLock, StoredVersioning};
 use crate::store::{Deleted, Entry, EntryKind, Listing, Marker, ObjectStore, Page};
 use ras_core::bucket::request::{Encryption, Feature};
 
@@ -22,16 +22,13 @@ pub struct Gaps {
     pub unwritable: BTreeSet<Feature>,
     /// Accepts writes and drops them.
     pub forgotten: BTreeSet<Feature>,
-    /// Denies writes.
     pub denied: BTreeSet<Feature>,
-    /// Denies reads.
     pub unreadable: BTreeSet<Feature>,
     /// Reports removed objects and keeps them.
     pub keeps_everything: bool,
     pub no_versions_listing: bool,
 }
 
-/// One failing request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The request is not executed.
@@ -43,22 +40,21 @@ pub enum Fault {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     /// Settings, all of them known.
-    pub truth: Observed,
+    pub truth: BucketSnapshot,
     /// In the order of a listing.
     pub entries: Vec<Entry>,
-    /// Keys.
     pub locked: BTreeSet<String>,
 }
 
 #[derive(Debug)]
 pub struct Memory {
-    state: Mutex<State>,
+    state: Mutex<MemoryState>,
     gaps: Gaps,
     page: usize,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MemoryState {
     buckets: BTreeMap<String, Held>,
     requests: Vec<String>,
     fault: Option<(usize, Fault)>,
@@ -128,7 +124,7 @@ impl Memory {
         self.state().requests.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         self.state.lock().unwrap()
     }
 
@@ -174,11 +170,11 @@ pub fn answer(operation: Operation, bucket: &str, status: u16, code: &str) -> Fa
 
 /// The controller owns its store, and the test inspects it.
 impl ObjectStore for &'static Memory {
-    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<BucketSnapshot, Failure> {
         (**self).observe(bucket, wanted).await
     }
 
-    async fn execute(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+    async fn execute(&self, bucket: &str, step: &BucketStep) -> Result<(), Failure> {
         (**self).execute(bucket, step).await
     }
 
@@ -196,14 +192,14 @@ impl ObjectStore for &'static Memory {
 }
 
 impl ObjectStore for Memory {
-    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<Observed, Failure> {
+    async fn observe(&self, bucket: &str, wanted: &BTreeSet<Feature>) -> Result<BucketSnapshot, Failure> {
         self.request(
             format!("observe {wanted:?}"),
             Operation::GetBucketTagging,
             bucket,
             |buckets| {
                 let Some(held) = buckets.get(bucket) else {
-                    return Ok(Observed::missing());
+                    return Ok(BucketSnapshot::missing());
                 };
                 let mut seen = view(&held.truth, wanted, &self.gaps.unknown);
                 for feature in wanted.intersection(&self.gaps.unreadable) {
@@ -222,11 +218,11 @@ impl ObjectStore for Memory {
         )
     }
 
-    async fn execute(&self, bucket: &str, step: &Step) -> Result<(), Failure> {
+    async fn execute(&self, bucket: &str, step: &BucketStep) -> Result<(), Failure> {
         let operation = operation(step);
         self.request(format!("execute {}", step.words()), operation, bucket, |buckets| {
             let features = match step {
-                Step::Lifecycle(document) => document.rules.iter().filter_map(feature_of).collect(),
+                BucketStep::Lifecycle(document) => document.rules.iter().filter_map(feature_of).collect(),
                 step => step.features(),
             };
             let any = |of: &BTreeSet<Feature>| features.iter().any(|feature| of.contains(feature));
@@ -236,26 +232,26 @@ impl ObjectStore for Memory {
             if any(&self.gaps.denied) {
                 return Err(answer(operation, bucket, 403, "AccessDenied"));
             }
-            if let Step::Create { .. } = step
+            if let BucketStep::Create { .. } = step
                 && buckets.contains_key(bucket)
             {
                 return Ok(());
             }
             let held = match step {
-                Step::Create { .. } => buckets.entry(bucket.to_owned()).or_default(),
+                BucketStep::Create { .. } => buckets.entry(bucket.to_owned()).or_default(),
                 _ => buckets
                     .get_mut(bucket)
                     .ok_or_else(|| answer(operation, bucket, 404, "NoSuchBucket"))?,
             };
             match step {
-                Step::Lifecycle(document) => {
+                BucketStep::Lifecycle(document) => {
                     let mut document = document.clone();
                     document
                         .rules
                         .retain(|rule| feature_of(rule).is_none_or(|feature| !self.gaps.forgotten.contains(&feature)));
-                    apply(&Step::Lifecycle(document), &mut held.truth);
+                    apply(&BucketStep::Lifecycle(document), &mut held.truth);
                 }
-                _ if any(&self.gaps.forgotten) && !matches!(step, Step::Create { .. }) => {}
+                _ if any(&self.gaps.forgotten) && !matches!(step, BucketStep::Create { .. }) => {}
                 step => apply(step, &mut held.truth),
             }
             Ok(())
@@ -344,8 +340,8 @@ impl ObjectStore for Memory {
 }
 
 /// A new bucket, with all settings known.
-pub fn fresh() -> Observed {
-    Observed {
+pub fn fresh() -> BucketSnapshot {
+    BucketSnapshot {
         exists: true,
         region: Some("ap-south-1".to_owned()),
         tags: Seen::Is(BTreeMap::new()),
@@ -360,43 +356,43 @@ pub fn fresh() -> Observed {
     }
 }
 
-pub fn apply(step: &Step, truth: &mut Observed) {
+pub fn apply(step: &BucketStep, truth: &mut BucketSnapshot) {
     match step {
-        Step::Create { object_lock } => {
+        BucketStep::Create { object_lock } => {
             *truth = fresh();
             if *object_lock {
                 truth.versioning = Seen::Is(StoredVersioning::Enabled);
                 truth.object_lock = Seen::Is(StoredLock::On(None));
             }
         }
-        Step::Tag(tags) => truth.tags = Seen::Is(tags.clone()),
-        Step::BlockPublicAccess => truth.public_access_blocked = Seen::Is(true),
-        Step::Encrypt(Encryption::StoreKey) => truth.encryption = Seen::Is(StoredEncryption::StoreKey),
-        Step::Encrypt(Encryption::Kms(key)) => {
+        BucketStep::Tag(tags) => truth.tags = Seen::Is(tags.clone()),
+        BucketStep::BlockPublicAccess => truth.public_access_blocked = Seen::Is(true),
+        BucketStep::Encrypt(Encryption::StoreKey) => truth.encryption = Seen::Is(StoredEncryption::StoreKey),
+        BucketStep::Encrypt(Encryption::Kms(key)) => {
             // AWS returns an ARN for an ID.
             truth.encryption = Seen::Is(StoredEncryption::Kms(Some(format!("arn:aws:kms:x:1:key/{key}"))));
         }
-        Step::Policy(document) => truth.policy = Seen::Is(document.clone()),
-        Step::Versioning(is_on) => {
+        BucketStep::Policy(document) => truth.policy = Seen::Is(document.clone()),
+        BucketStep::Versioning(is_on) => {
             truth.versioning = Seen::Is(if *is_on {
                 StoredVersioning::Enabled
             } else {
                 StoredVersioning::Suspended
             });
         }
-        Step::ObjectLock(lock) => truth.object_lock = Seen::Is(StoredLock::On(Some(*lock))),
-        Step::Lifecycle(document) => {
+        BucketStep::ObjectLock(lock) => truth.object_lock = Seen::Is(StoredLock::On(Some(*lock))),
+        BucketStep::Lifecycle(document) => {
             // Stores do not keep the order of rules.
             let mut document = document.clone();
             document.rules.reverse();
             truth.lifecycle = Seen::Is(document);
         }
-        Step::Cors(rules) => truth.cors = Seen::Is(rules.clone()),
+        BucketStep::Cors(rules) => truth.cors = Seen::Is(rules.clone()),
     }
 }
 
 /// The observation of `wanted` in a store without the features `unknown`.
-pub fn view(truth: &Observed, wanted: &BTreeSet<Feature>, unknown: &BTreeSet<Feature>) -> Observed {
+pub fn view(truth: &BucketSnapshot, wanted: &BTreeSet<Feature>, unknown: &BTreeSet<Feature>) -> BucketSnapshot {
     fn see<T: Clone>(
         of: &Seen<T>,
         wanted: &BTreeSet<Feature>,
@@ -411,7 +407,7 @@ pub fn view(truth: &Observed, wanted: &BTreeSet<Feature>, unknown: &BTreeSet<Fea
             of.clone()
         }
     }
-    Observed {
+    BucketSnapshot {
         exists: true,
         region: truth.region.clone(),
         tags: see(&truth.tags, wanted, unknown, &[Feature::Tags]),
@@ -436,16 +432,16 @@ pub fn view(truth: &Observed, wanted: &BTreeSet<Feature>, unknown: &BTreeSet<Fea
     }
 }
 
-fn operation(step: &Step) -> Operation {
+fn operation(step: &BucketStep) -> Operation {
     match step {
-        Step::Create { .. } => Operation::CreateBucket,
-        Step::Tag(_) => Operation::PutBucketTagging,
-        Step::BlockPublicAccess => Operation::PutPublicAccessBlock,
-        Step::Encrypt(_) => Operation::PutBucketEncryption,
-        Step::Policy(_) => Operation::PutBucketPolicy,
-        Step::Versioning(_) => Operation::PutBucketVersioning,
-        Step::ObjectLock(_) => Operation::PutObjectLockConfiguration,
-        Step::Lifecycle(_) => Operation::PutBucketLifecycle,
-        Step::Cors(_) => Operation::PutBucketCors,
+        BucketStep::Create { .. } => Operation::CreateBucket,
+        BucketStep::Tag(_) => Operation::PutBucketTagging,
+        BucketStep::BlockPublicAccess => Operation::PutPublicAccessBlock,
+        BucketStep::Encrypt(_) => Operation::PutBucketEncryption,
+        BucketStep::Policy(_) => Operation::PutBucketPolicy,
+        BucketStep::Versioning(_) => Operation::PutBucketVersioning,
+        BucketStep::ObjectLock(_) => Operation::PutObjectLockConfiguration,
+        BucketStep::Lifecycle(_) => Operation::PutBucketLifecycle,
+        BucketStep::Cors(_) => Operation::PutBucketCors,
     }
 }

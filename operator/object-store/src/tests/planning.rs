@@ -9,14 +9,14 @@ use super::given::{any_features, any_request, any_truth, full, is_ours, name, ow
 use super::memory::{apply, fresh, view};
 use crate::failure::Failure;
 use crate::lifecycle;
-use crate::observed::{Observed, Seen, StoredCors, StoredEncryption, StoredLock, StoredRule, StoredVersioning};
-use crate::plan::{PlanInput, Step, plan};
+use crate::plan::{BucketStep, PlanInput, plan};
 use crate::seeds::run_of;
+use crate::snapshot::{BucketSnapshot, Seen, StoredCors, StoredEncryption, StoredLock, StoredRule, StoredVersioning};
 use ras_core::bucket::request::{BucketRequest, Encryption, Feature, Origin};
 
 type Features = BTreeSet<Feature>;
 
-fn plan_for(request: &BucketRequest, truth: &Observed, lacking: &Features) -> Result<Vec<Step>, Failure> {
+fn plan_for(request: &BucketRequest, truth: &BucketSnapshot, lacking: &Features) -> Result<Vec<BucketStep>, Failure> {
     let before = BTreeSet::new();
     let input = PlanInput {
         request,
@@ -30,7 +30,7 @@ fn plan_for(request: &BucketRequest, truth: &Observed, lacking: &Features) -> Re
     plan(input, &view(truth, &input.reads(), &BTreeSet::new()))
 }
 
-fn applied(steps: &[Step], truth: &Observed) -> Observed {
+fn applied(steps: &[BucketStep], truth: &BucketSnapshot) -> BucketSnapshot {
     let mut truth = truth.clone();
     for step in steps {
         apply(step, &mut truth);
@@ -39,7 +39,7 @@ fn applied(steps: &[Step], truth: &Observed) -> Observed {
 }
 
 /// The result that a plan for `request` must have, stated independently of the planner.
-fn is_as_asked(request: &BucketRequest, truth: &Observed, lacking: &Features) -> Result<(), String> {
+fn is_as_asked(request: &BucketRequest, truth: &BucketSnapshot, lacking: &Features) -> Result<(), String> {
     let settings = &request.settings;
     let has = |feature| !lacking.contains(&feature);
     let is_made = request.origin == Origin::Made;
@@ -122,7 +122,7 @@ fn is_as_asked(request: &BucketRequest, truth: &Observed, lacking: &Features) ->
     Ok(())
 }
 
-fn is_public(truth: &Observed) -> bool {
+fn is_public(truth: &BucketSnapshot) -> bool {
     let policy = truth.policy.known().unwrap();
     let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
     let is_open = statements.iter().any(|statement| {
@@ -131,29 +131,29 @@ fn is_public(truth: &Observed) -> bool {
     is_open && truth.public_access_blocked == Seen::Is(false)
 }
 
-fn others_rules(truth: &Observed) -> Vec<StoredRule> {
+fn others_rules(truth: &BucketSnapshot) -> Vec<StoredRule> {
     let mut rules = truth.lifecycle.known().unwrap().rules.clone();
     rules.retain(|rule| !is_ours(rule.id.as_deref()));
     rules.sort();
     rules
 }
 
-fn others_statements(truth: &Observed) -> Vec<Value> {
+fn others_statements(truth: &BucketSnapshot) -> Vec<Value> {
     let statements = truth.policy.known().unwrap()["Statement"].as_array().cloned();
     let mut statements = statements.unwrap_or_default();
     statements.retain(|statement| !statement["Sid"].as_str().unwrap_or_default().starts_with("RasDev"));
     statements
 }
 
-fn others_cors(truth: &Observed) -> Vec<StoredCors> {
+fn others_cors(truth: &BucketSnapshot) -> Vec<StoredCors> {
     let mut rules = truth.cors.known().unwrap().clone();
     rules.retain(|rule| !is_ours(rule.id.as_deref()));
     rules
 }
 
 /// Only a bucket that is made may be missing.
-fn any_request_and_truth() -> impl Strategy<Value = (BucketRequest, Observed)> {
-    let truth = prop_oneof![1 => Just(Observed::missing()), 4 => any_truth()];
+fn any_request_and_truth() -> impl Strategy<Value = (BucketRequest, BucketSnapshot)> {
+    let truth = prop_oneof![1 => Just(BucketSnapshot::missing()), 4 => any_truth()];
     (any_request(), truth).prop_map(|(request, truth)| {
         let origin = if truth.exists { request.origin } else { Origin::Made };
         (BucketRequest { origin, ..request }, truth)
@@ -201,10 +201,10 @@ proptest! {
     ) {
         let steps = plan_for(&request, &truth, &lacking).unwrap();
         let is_tagged_first = match steps.as_slice() {
-            [Step::Create { .. }, rest @ ..] => {
-                matches!(rest.first(), Some(Step::Tag(_))) || lacking.contains(&Feature::Tags)
+            [BucketStep::Create { .. }, rest @ ..] => {
+                matches!(rest.first(), Some(BucketStep::Tag(_))) || lacking.contains(&Feature::Tags)
             }
-            steps => steps.iter().skip(1).all(|step| !matches!(step, Step::Tag(_))),
+            steps => steps.iter().skip(1).all(|step| !matches!(step, BucketStep::Tag(_))),
         };
         prop_assert!(is_tagged_first, "{:?}", steps);
         for cut in 1..=steps.len() {
@@ -233,7 +233,7 @@ proptest! {
             rules
         };
         prop_assert_eq!(without(others_rules(&after)), without(others_rules(&truth)));
-        let minimum = |truth: &Observed| truth.lifecycle.known().unwrap().transition_minimum.clone();
+        let minimum = |truth: &BucketSnapshot| truth.lifecycle.known().unwrap().transition_minimum.clone();
         prop_assert_eq!(minimum(&after), minimum(&truth));
         if request.settings == ras_core::bucket::request::Settings::default() {
             prop_assert_eq!(steps, vec![]);
@@ -257,7 +257,7 @@ proptest! {
     fn another_owners_bucket_gets_no_step(request in any_request(), truth in any_truth(), lacking in any_features()) {
         let lacking: BTreeSet<Feature> = lacking.into_iter().filter(|feature| *feature != Feature::Tags).collect();
         let request = BucketRequest { origin: Origin::Made, ..request };
-        let truth = Observed { tags: Seen::Is(unowned().tags()), ..truth };
+        let truth = BucketSnapshot { tags: Seen::Is(unowned().tags()), ..truth };
         let failure = plan_for(&request, &truth, &lacking).unwrap_err();
         prop_assert!(failure.message().contains("spo/placements (UID ffffffff-0000)"), "{}", failure.message());
         prop_assert_eq!(failure.reason(), ras_crds::Reason::BucketNotOurs);
@@ -278,7 +278,7 @@ fn an_existing_bucket_that_is_not_there_is_not_made() {
         origin: Origin::Existing,
         ..full()
     };
-    let failure = plan_for(&request, &Observed::missing(), &BTreeSet::new()).unwrap_err();
+    let failure = plan_for(&request, &BucketSnapshot::missing(), &BTreeSet::new()).unwrap_err();
     assert_eq!(failure.reason(), ras_crds::Reason::BucketMissing);
     assert!(failure.message().contains(&name()));
 }
@@ -310,7 +310,7 @@ fn an_existing_bucket_gets_no_step_unless_the_platform_or_a_tag_lets_the_namespa
         (tags(&[manager, ("ras.dev/namespace", "spo")]), true),
         (tags(&[manager, ("ras.dev/namespace", "alumni")]), false),
     ] {
-        let truth = Observed {
+        let truth = BucketSnapshot {
             tags: tags.clone(),
             ..fresh()
         };
@@ -341,7 +341,7 @@ fn what_aws_sets_by_itself_is_not_set_again() {
     truth.public_access_blocked = Seen::Is(true);
     truth.encryption = Seen::Is(StoredEncryption::StoreKey);
     let steps = plan_for(&full(), &truth, &BTreeSet::new()).unwrap();
-    let words: Vec<_> = steps.iter().map(Step::words).collect();
+    let words: Vec<_> = steps.iter().map(BucketStep::words).collect();
     assert_eq!(words, ["owner's tags", "policy", "versioning", "lifecycle", "CORS"]);
 }
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::given::{name, owner, unowned};
 use super::memory::{Fault, Gaps, Held, Memory, fresh};
 use crate::failure::Failure;
-use crate::observed::Seen;
 use crate::remove::remove;
+use crate::snapshot::Seen;
 use crate::store::{Entry, EntryKind};
 use ras_core::bucket::state::{Manner, Removal};
 
@@ -51,17 +51,17 @@ async fn take(store: &Memory, manner: Manner) -> Result<Removal, Failure> {
 #[tokio::test]
 async fn a_bucket_goes_with_versions_markers_and_uploads_a_page_at_a_time() {
     let store = Memory::new(Gaps::default()).with(&name(), filled());
-    let told = AtomicU64::new(0);
+    let reported = AtomicU64::new(0);
     let pages = AtomicU64::new(0);
     let on_page = |removed| {
-        told.store(removed, Ordering::Relaxed);
+        reported.store(removed, Ordering::Relaxed);
         pages.fetch_add(1, Ordering::Relaxed);
         ControlFlow::Continue(())
     };
     let removal = remove(&store, &name(), &owner(), Manner::WithObjects, &on_page).await;
     assert_eq!(removal.unwrap(), Removal::Gone);
     assert!(store.buckets().is_empty());
-    assert_eq!(told.into_inner(), 11);
+    assert_eq!(reported.into_inner(), 11);
     assert_eq!(pages.into_inner(), 5);
 }
 

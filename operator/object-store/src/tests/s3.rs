@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::observed::Seen;
-use crate::plan::Step;
+use crate::plan::BucketStep;
 use crate::rate_limiter::{Counter, RateLimiter};
 use crate::s3::S3Store;
+use crate::snapshot::Seen;
 use crate::store::{Listing, ObjectStore};
 use ras_core::bucket::request::Feature;
 use ras_core::platform::ObjectStoreConfig;
@@ -67,7 +67,7 @@ fn credentials() -> tempfile::TempDir {
     folder
 }
 
-async fn look(endpoint: String, feature: Feature) -> Result<crate::observed::Observed, Failure> {
+async fn look(endpoint: String, feature: Feature) -> Result<crate::snapshot::BucketSnapshot, Failure> {
     let folder = credentials();
     let (store, _) = store(endpoint, &folder);
     store.observe("portal", &BTreeSet::from([feature])).await
@@ -105,7 +105,7 @@ async fn a_request_whose_connection_ended_is_sent_once_more_unless_it_deletes() 
         let failure = store.observe("portal", &BTreeSet::from([Feature::Tags])).await;
         assert!(failure.unwrap_err().is_closed());
         assert_eq!(sent(), 2, "reading");
-        let failure = store.execute("portal", &Step::Versioning(true)).await;
+        let failure = store.execute("portal", &BucketStep::Versioning(true)).await;
         assert!(failure.unwrap_err().is_closed());
         assert_eq!(sent(), 2, "writing");
         assert!(store.delete_bucket("portal").await.unwrap_err().is_closed());
@@ -123,9 +123,12 @@ async fn a_web_page_does_not_pass_for_the_success_of_a_write() {
     let (store, counts) = store(address, &folder);
     let failures = [
         store.delete_bucket("portal").await.unwrap_err(),
-        store.execute("portal", &Step::Versioning(true)).await.unwrap_err(),
         store
-            .execute("portal", &Step::Create { object_lock: false })
+            .execute("portal", &BucketStep::Versioning(true))
+            .await
+            .unwrap_err(),
+        store
+            .execute("portal", &BucketStep::Create { object_lock: false })
             .await
             .unwrap_err(),
     ];
@@ -343,7 +346,7 @@ async fn an_answer_that_never_ends_is_not_kept() {
                 .await
                 .map(drop),
             store.list("portal", Listing::Versions, None).await.map(drop),
-            store.execute("portal", &Step::Versioning(true)).await,
+            store.execute("portal", &BucketStep::Versioning(true)).await,
             store.delete_bucket("portal").await,
         ];
         for failure in failures {

@@ -5,8 +5,8 @@ use kube::ResourceExt as _;
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::Value;
 
-use super::look::{Look, id_of};
-use super::world::Foreign;
+use super::inventory::Foreign;
+use super::read::{Reader, id_of};
 
 /// Groups of AWS Controllers for Kubernetes; a pod identity association is an object of one of them.
 const ACK: &str = ".services.k8s.aws";
@@ -28,11 +28,11 @@ pub(super) fn kind(group: &str, version: &str, kind: &str, plural: &str) -> ApiR
 }
 
 /// Everything of that sort.
-pub(super) async fn look(look: &mut Look<'_>) -> Result<Vec<Foreign>, kube::Error> {
+pub(super) async fn read(reader: &mut Reader<'_>) -> Result<Vec<Foreign>, kube::Error> {
     let mut found = Vec::new();
-    for kind in kinds(look).await? {
-        let objects: Vec<DynamicObject> = look
-            .list(Api::all_with(look.client.clone(), &kind), &kind.plural)
+    for kind in kinds(reader).await? {
+        let objects: Vec<DynamicObject> = reader
+            .list(Api::all_with(reader.client.clone(), &kind), &kind.plural)
             .await?;
         found.extend(objects.into_iter().map(|object| Foreign {
             id: id_of(&kind, &object.metadata),
@@ -41,8 +41,8 @@ pub(super) async fn look(look: &mut Look<'_>) -> Result<Vec<Foreign>, kube::Erro
         }));
     }
     let nodes = kind("karpenter.sh", "v1", "NodeClaim", "nodeclaims");
-    let claims: Vec<DynamicObject> = look
-        .list(Api::all_with(look.client.clone(), &nodes), "NodeClaims")
+    let claims: Vec<DynamicObject> = reader
+        .list(Api::all_with(reader.client.clone(), &nodes), "NodeClaims")
         .await?;
     let instances = claims.into_iter().filter(|claim| {
         let group = claim.data.pointer("/spec/nodeClassRef/group").and_then(Value::as_str);
@@ -59,8 +59,8 @@ pub(super) async fn look(look: &mut Look<'_>) -> Result<Vec<Foreign>, kube::Erro
         "VolumeSnapshotContent",
         "volumesnapshotcontents",
     );
-    let contents: Vec<DynamicObject> = look
-        .list(Api::all_with(look.client.clone(), &snapshots), "snapshots")
+    let contents: Vec<DynamicObject> = reader
+        .list(Api::all_with(reader.client.clone(), &snapshots), "snapshots")
         .await?;
     found.extend(contents.into_iter().map(|content| Foreign {
         id: id_of(&snapshots, &content.metadata),
@@ -70,7 +70,7 @@ pub(super) async fn look(look: &mut Look<'_>) -> Result<Vec<Foreign>, kube::Erro
     Ok(found)
 }
 
-/// ACK keeps what it is told to; Crossplane keeps what it may not delete.
+/// ACK keeps resources with its annotation; Crossplane keeps those that its policy does not let it delete.
 fn is_kept(object: &DynamicObject) -> bool {
     let ack = object
         .annotations()
@@ -80,8 +80,8 @@ fn is_kept(object: &DynamicObject) -> bool {
     ack || crossplane
 }
 
-async fn kinds(look: &mut Look<'_>) -> Result<Vec<ApiResource>, kube::Error> {
-    let groups = look.client.list_api_groups().await?.groups;
+async fn kinds(reader: &mut Reader<'_>) -> Result<Vec<ApiResource>, kube::Error> {
+    let groups = reader.client.list_api_groups().await?.groups;
     let mut kinds = Vec::new();
     for group in groups {
         let is_ack = group.name.ends_with(ACK);
@@ -91,7 +91,7 @@ async fn kinds(look: &mut Look<'_>) -> Result<Vec<ApiResource>, kube::Error> {
         let Some(version) = group.preferred_version.or_else(|| group.versions.first().cloned()) else {
             continue;
         };
-        let listed = look.client.list_api_group_resources(&version.group_version).await?;
+        let listed = reader.client.list_api_group_resources(&version.group_version).await?;
         for resource in listed.resources {
             let is_managed = resource
                 .categories

@@ -1,14 +1,16 @@
 //! `kubectl ras drain`: empties a cluster of all that lives outside it, so that destroying it strands nothing.
 //!
-//! `look` asks, `judge` decides, `act` deletes, `tell` says. What is kept stays kept: by the drive's own policies, by a
-//! volume's reclaim policy. It holds no state and may be run again at any time.
+//! `read` lists objects into an `Inventory`, `plan` decides, `delete` deletes, and `report` prints. The policies of drives and the
+//! reclaim policies of volumes decide what is kept. The command keeps no state, so it can be run again at any time.
 
-mod act;
+mod delete;
 mod foreign;
-mod judge;
-mod look;
-mod tell;
-mod world;
+mod inventory;
+mod item;
+mod plan;
+mod read;
+mod report;
+mod session;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -18,12 +20,13 @@ use clap::{Args, ValueEnum};
 use kube::Client;
 use ras_crds::Duration as Span;
 
-use judge::{Course, Judgement};
-use tell::End;
+use plan::DrainPlan;
+use report::End;
+use session::DrainSession;
 
-/// Between two looks: a person does not notice, and an API server does not either.
+/// Pause between two inventories.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A last look, after events that were on their way have arrived.
+/// Wait before the last inventory, so that events under way arrive.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// Empties the cluster of everything that lives outside it and would outlive it or keep it from being destroyed: drives
@@ -58,33 +61,33 @@ fn span(text: &str) -> Result<Duration, String> {
 impl Drain {
     /// Does it. An error is a cluster that could not be asked at all.
     pub async fn run(&self, client: &Client) -> Result<ExitCode, String> {
-        let (judgement, end) = self.drain(client).await.map_err(|error| {
-            format!("the cluster could not be looked at, so nobody can say whether it is safe to destroy: {error}")
+        let (plan, end) = self.drain(client).await.map_err(|error| {
+            format!("the cluster could not be inspected, so it is unknown whether it is safe to destroy: {error}")
         })?;
         let report = match self.output {
-            Output::Text => tell::text(&judgement, end),
-            Output::Json => tell::json(&judgement, end).map_err(|error| error.to_string())?,
+            Output::Text => report::text(&plan, end),
+            Output::Json => report::json(&plan, end).map_err(|error| error.to_string())?,
         };
         std::io::stdout()
             .write_all(report.as_bytes())
             .map_err(|error| format!("standard output: {error}"))?;
-        Ok(if judgement.is_safe() {
+        Ok(if plan.is_safe() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE
         })
     }
 
-    async fn drain(&self, client: &Client) -> Result<(Judgement, End), kube::Error> {
+    async fn drain(&self, client: &Client) -> Result<(DrainPlan, End), kube::Error> {
         let started = Instant::now();
-        let mut course = Course::default();
-        let mut before = Judgement::default();
+        let mut session = DrainSession::default();
+        let mut before = DrainPlan::default();
         let mut stuck = false;
         loop {
-            let now = match observe(client, &mut course).await {
+            let now = match observe(client, &mut session).await {
                 Ok(now) => now,
                 // Once it has begun, an API server that is out for a while is waited for.
-                Err(error) if before != Judgement::default() && started.elapsed() < self.timeout => {
+                Err(error) if before != DrainPlan::default() && started.elapsed() < self.timeout => {
                     progress(&[format!("the API server does not answer: {error}")]);
                     tokio::time::sleep(PAUSE).await;
                     continue;
@@ -94,15 +97,15 @@ impl Drain {
             if !self.yes {
                 return Ok((now, End::DryRun));
             }
-            progress(&tell::progress(&before, &now));
+            progress(&report::progress(&before, &now));
             if now.is_safe() {
                 tokio::time::sleep(SETTLE).await;
-                let last = observe(client, &mut course).await?;
+                let last = observe(client, &mut session).await?;
                 if last.is_safe() {
                     return Ok((last, End::Done));
                 }
             }
-            // Twice, because whoever is to take something away may not have begun when it was looked at first.
+            // Twice, because the responsible controller may not have begun at the first inventory.
             if now.is_stuck() && stuck {
                 return Ok((now, End::Stuck));
             }
@@ -112,8 +115,8 @@ impl Drain {
             stuck = now.is_stuck();
             for id in now.next() {
                 progress(&[format!("deleting {id}")]);
-                match act::delete(client, id).await {
-                    Ok(refused) => course.deleted(id, refused),
+                match delete::delete(client, id).await {
+                    Ok(refused) => session.deleted(id, refused),
                     Err(error) => progress(&[format!("{id} could not be deleted yet: {error}")]),
                 }
             }
@@ -123,15 +126,15 @@ impl Drain {
     }
 }
 
-async fn observe(client: &Client, course: &mut Course) -> Result<Judgement, kube::Error> {
-    let world = look::look(client).await?;
-    course.saw(&world);
-    Ok(judge::judge(&world, course))
+async fn observe(client: &Client, session: &mut DrainSession) -> Result<DrainPlan, kube::Error> {
+    let inventory = read::inventory(client).await?;
+    session.saw(&inventory);
+    Ok(plan::drain_plan(&inventory, session))
 }
 
 fn progress(lines: &[String]) {
     for line in lines {
-        // Nobody is left to tell when standard error is closed.
+        // If standard error is closed, there is no place to report to.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 }

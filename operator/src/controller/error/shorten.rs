@@ -1,4 +1,4 @@
-//! What the API server said, for people: the field and the reason, without the Go structures that it prints beside them. Pure.
+//! Shortens a message of the API server to the field and the reason, without the Go structures that it prints. Pure.
 
 use kube::core::Status;
 use ras_core::plain_text::plain;
@@ -16,12 +16,12 @@ pub fn status(status: &Status) -> String {
         .map(|cause| field(&cause.field, &cause.message))
         .collect();
     // A policy names no field of the object that it refuses, and its own words say more.
-    let told = if fields.is_empty() || fields.iter().all(|one| one.contains("denied request")) {
+    let shown = if fields.is_empty() || fields.iter().all(|one| one.contains("denied request")) {
         sentence(&status.message)
     } else {
         fields.join("; ")
     };
-    cut(plain(&told, 4 * LONGEST))
+    cut(plain(&shown, 4 * LONGEST))
 }
 
 /// `spec.template: field is immutable`.
@@ -47,7 +47,7 @@ fn sentence(said: &str) -> String {
     let Some((value, reason)) = split_value(after) else {
         return line.to_owned();
     };
-    // A drive's own words, such as an amount or a name, tell what to look for; a structure does not.
+    // Values of the drive, such as an amount or a name, help to find the field; a structure does not.
     if value.chars().count() > LONGEST_VALUE || value.contains('{') {
         format!("{before}{reason}")
     } else {

@@ -15,7 +15,7 @@ fn status(code: u16, message: &str, causes: &Value) -> Status {
     serde_json::from_value(status).unwrap()
 }
 
-fn told(code: u16, message: &str, causes: &Value) -> (Reason, Retry, String) {
+fn refused(code: u16, message: &str, causes: &Value) -> (Reason, Retry, String) {
     let refused = refusal(&Error::Api(status(code, message, causes).boxed()));
     (refused.reason, refused.retry, refused.message)
 }
@@ -154,7 +154,7 @@ fn each_refusal_is_told_by_what_helps() {
 
 #[test]
 fn only_what_the_authorizer_refuses_is_told_as_a_missing_permission() {
-    let (reason, retry, message) = told(403, CANNOT, &json!([]));
+    let (reason, retry, message) = refused(403, CANNOT, &json!([]));
     assert_eq!((reason, retry), (Reason::Forbidden, Retry::Soon));
     assert!(message.contains("cannot patch resource") && message.ends_with("give the operator's role this permission"));
     for said in [
@@ -164,7 +164,7 @@ fn only_what_the_authorizer_refuses_is_told_as_a_missing_permission() {
         "widgets \"a\" is forbidden: some plug-in does not like it",
         "admission webhook \"x\" denied the request: User \"x\" cannot have this",
     ] {
-        let (reason, retry, message) = told(403, said, &json!([]));
+        let (reason, retry, message) = refused(403, said, &json!([]));
         assert_eq!((reason, retry), (Reason::Refused, Retry::Soon), "{said}");
         assert!(
             message.starts_with(said) && message.len() > said.len() + 10,
@@ -178,7 +178,7 @@ fn only_what_the_authorizer_refuses_is_told_as_a_missing_permission() {
 fn what_a_closing_namespace_refuses_is_never_tried_again() {
     let said =
         "configmaps \"a\" is forbidden: unable to create new content in namespace spo because it is being terminated";
-    let (reason, retry, _) = told(403, said, &json!([]));
+    let (reason, retry, _) = refused(403, said, &json!([]));
     assert_eq!((reason, retry), (Reason::Progressing, Retry::Never));
 }
 
@@ -218,7 +218,7 @@ fn a_refused_field_is_told_without_the_structures_of_the_api_server() {
     ] {
         let reason = if said.contains("Forbidden") { "FieldValueForbidden" } else { "FieldValueInvalid" };
         let whole = format!("Kind \"a\" is invalid: {field}: {said}");
-        let (kind, _, message) = told(422, &whole, &json!([{"reason": reason, "message": said, "field": field}]));
+        let (kind, _, message) = refused(422, &whole, &json!([{"reason": reason, "message": said, "field": field}]));
         assert_eq!(kind, Reason::Refused);
         assert!(message.starts_with(expected), "{message}");
         for dump in ["core.", "map[", "\n", "&\""] {
@@ -229,6 +229,6 @@ fn a_refused_field_is_told_without_the_structures_of_the_api_server() {
 
 #[test]
 fn a_long_answer_is_cut() {
-    let (_, _, message) = told(422, &"x".repeat(10_000), &json!([]));
+    let (_, _, message) = refused(422, &"x".repeat(10_000), &json!([]));
     assert!(message.chars().count() < 700, "{message}");
 }

@@ -162,7 +162,7 @@ impl Store {
             .collect()
     }
 
-    /// A Secret, whoever owns it, unless it is being deleted.
+    /// A Secret of any owner, unless it is being deleted.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<SecretFacts> {
         match self.get(&ChildKey::new(Kind::Secret, namespace, name))? {
             Record {

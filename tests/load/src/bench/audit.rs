@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use ras_tests::{AuditEvent, AuditMark, Cluster, Error};
 
-/// What `keep` holds for since a mark, in the order in which it was received; the start of a watch and its end are one.
+/// Requests since a mark that `keep` selects, in the order of arrival. Start and end of a watch count as one.
 pub async fn asked(
     cluster: &Cluster,
     since: AuditMark,

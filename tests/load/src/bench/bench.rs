@@ -67,7 +67,7 @@ impl<'a> Bench<'a> {
         self.cluster.audit()?.settle().await
     }
 
-    /// What the operator asked for since a mark.
+    /// Requests of the operator since a mark.
     pub async fn asked(&self, since: AuditMark) -> Result<Vec<AuditEvent>, Error> {
         let user = self.operator.user();
         audit::asked(self.cluster, since, |event| event.username == user).await

@@ -15,7 +15,7 @@ use crate::table::{Backlog, Figures, Idle, Turns};
 /// A name that no field of any kind has, because it is replaced in the text of objects.
 const MODEL: &str = "modeldrive";
 const REST: Duration = Duration::from_secs(30);
-/// What controllers do about the objects of one ends before another's turn.
+/// Pause, so that controllers finish their work on the objects of one operator before the next one starts.
 const BREATH: Duration = Duration::from_secs(5);
 
 /// How long something took, and the CPU time of the control plane meanwhile.
@@ -95,7 +95,7 @@ impl Bench<'_> {
         Ok((took, worked))
     }
 
-    /// What the operator takes for all drives at once, which are there before it starts.
+    /// Measures an operator that starts with all drives present.
     async fn operator_alone(&mut self) -> Result<(Turn, Backlog), Error> {
         let drives = self.drives;
         self.make_drives(&self.api()).await?;

@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 use ras_tests::{Cluster, Error, processor_time, program_beside, repository};
 use serde::Serialize;
 
-/// What was measured on.
+/// The machine of the measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
     pub cores: usize,
@@ -19,7 +19,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Looks at it.
     pub fn look(kubernetes: &str) -> Result<Self, Error> {
         let load = fs::read_to_string("/proc/loadavg").map_err(Error::io("reading /proc/loadavg"))?;
         let program = program_beside("ras-operator")?;

@@ -9,7 +9,7 @@ use crate::audit::{between, is_child_write};
 use crate::bench::{Bench, options};
 use crate::table::{Figures, Restart};
 
-/// What each line of the log begins with.
+/// Beginning of each line of the log.
 const TIME: &str = r#""timestamp":""#;
 
 fn milliseconds(time: Duration) -> f64 {

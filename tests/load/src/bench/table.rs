@@ -17,7 +17,7 @@ pub struct Run {
     pub sizes: Vec<Figures>,
 }
 
-/// What was measured at one number of drives: `None` is what this run left out. Times are in milliseconds unless a name says
+/// Measurements at one number of drives. `None`: this run left it out. Times are in milliseconds unless a name says
 /// otherwise.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Figures {

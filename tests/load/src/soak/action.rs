@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::chance::Chance;
 use super::proxy::Trouble;
 
-/// What happens, and to whom.
+/// One action of the soak test.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Somebody edits a drive.
@@ -70,7 +70,7 @@ pub enum Side {
     Steady,
 }
 
-/// What an object store does.
+/// A fault of an object store.
 #[derive(Clone, Copy, Debug)]
 pub enum StoreTrouble {
     SlowDown,

@@ -65,7 +65,7 @@ async fn nothing_left_over(soak: &mut Soak) -> Result<(), Error> {
     Ok(())
 }
 
-/// What holds data is the very object that it was.
+/// Fails if an object with data was replaced.
 async fn nothing_lost(soak: &mut Soak) -> Result<(), Error> {
     let now = look::kept(&soak.site.client, &soak.plan).await?;
     for (name, uid) in &soak.kept {

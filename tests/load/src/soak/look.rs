@@ -132,7 +132,7 @@ pub async fn kept(client: &Client, plan: &[Planned]) -> Result<BTreeMap<String, 
     Ok(kept)
 }
 
-/// Whether objects of this kind may outlive their drive.
+/// True if objects of this kind may outlive their drive.
 pub fn holds_data(kind: &str) -> bool {
     matches!(kind, "Secret" | "PersistentVolumeClaim")
 }

@@ -10,7 +10,6 @@ pub struct Sample {
     /// Since the soak began.
     pub minute: f64,
     pub who: &'static str,
-    /// Its how-manieth process.
     pub life: u64,
     pub usage: Usage,
 }
@@ -35,7 +34,7 @@ pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
     (spread > 0.0).then(|| rise / spread)
 }
 
-/// What was sampled of the operator that lived all the time.
+/// Samples of the operator process that ran the whole time.
 pub struct Steady<'samples>(pub Vec<&'samples Sample>);
 
 impl Steady<'_> {
@@ -79,7 +78,7 @@ impl Steady<'_> {
         (median(0.25, 0.5), median(0.75, 1.0))
     }
 
-    /// What is wrong with it, if anything.
+    /// Problems of the samples.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.minutes() < LEAST_MINUTES {

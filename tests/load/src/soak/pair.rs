@@ -20,7 +20,6 @@ pub struct Member {
     pub lives: u64,
 }
 
-/// The two.
 pub struct Pair {
     /// Where their lease is.
     namespace: String,

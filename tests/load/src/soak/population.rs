@@ -6,7 +6,7 @@ use ras_crds::RecruitmentDrive;
 use ras_tests::Error;
 use serde_json::{Value, json};
 
-use super::shape::{self, Settings, Shape};
+use super::shape::{self, PortalSettings, Shape};
 
 /// One drive as it is to be.
 #[allow(clippy::struct_excessive_bools)] // Each may be with each.
@@ -15,16 +15,16 @@ pub struct Planned {
     pub namespace: String,
     pub name: String,
     pub shape: Shape,
-    /// Whether what holds data stays when the drive goes.
+    /// Objects with data are retained when the drive is deleted.
     pub keeps: bool,
-    pub settings: Settings,
-    /// Whether it should be there.
+    pub settings: PortalSettings,
+    /// The drive should exist.
     pub wanted: bool,
-    /// Whether it is, and is not on its way out.
+    /// It exists and is not being deleted.
     pub there: bool,
-    /// Whether what is wished is not yet said.
+    /// The wanted spec is not written yet.
     pub unsaid: bool,
-    /// Whether it is to be deleted, and if so, after its children.
+    /// It is to be deleted. True: after its children.
     pub doomed: Option<bool>,
 }
 
@@ -36,7 +36,7 @@ impl Planned {
             shape: Shape::of(number / 4),
             // Of those of each namespace every other one.
             keeps: (number / 4).is_multiple_of(2),
-            settings: Settings::default(),
+            settings: PortalSettings::default(),
             wanted: true,
             there: false,
             unsaid: false,

@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 
 use super::chance::Chance;
 
-/// What is wrong with the network.
+/// A fault of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Requests are answered with this status instead of reaching the server.
@@ -54,11 +54,11 @@ type Answer = Response<UnsyncBoxBody<Bytes, Failure>>;
 /// Listens before an API server.
 pub struct ApiProxy {
     address: SocketAddr,
-    state: Arc<State>,
+    state: Arc<SoakProxyState>,
     listening: JoinHandle<()>,
 }
 
-struct State {
+struct SoakProxyState {
     upstream: SocketAddr,
     name: ServerName<'static>,
     connector: TlsConnector,
@@ -79,7 +79,7 @@ impl ApiProxy {
             .await
             .map_err(Error::io("listening before the API server"))?;
         let address = listener.local_addr().map_err(Error::io("reading a port"))?;
-        let state = Arc::new(State {
+        let state = Arc::new(SoakProxyState {
             upstream,
             name: ServerName::from(upstream.ip()),
             connector: connector(authority)?,
@@ -135,7 +135,7 @@ fn connector(authority: &Path) -> Result<TlsConnector, Error> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+async fn accept(listener: TcpListener, state: Arc<SoakProxyState>) {
     while let Ok((client, _)) = listener.accept().await {
         let state = Arc::clone(&state);
         tokio::spawn(async move {
@@ -167,7 +167,7 @@ async fn cut(changes: &mut watch::Receiver<Option<Trouble>>) {
 
 type Upstream = Arc<Mutex<Option<SendRequest<Incoming>>>>;
 
-async fn answer(state: Arc<State>, upstream: Upstream, request: Request<Incoming>) -> Result<Answer, Failure> {
+async fn answer(state: Arc<SoakProxyState>, upstream: Upstream, request: Request<Incoming>) -> Result<Answer, Failure> {
     let number = state.requests.fetch_add(1, Ordering::Relaxed);
     let mut changes = state.trouble.subscribe();
     let trouble = *changes.borrow_and_update();
@@ -211,7 +211,7 @@ async fn answer(state: Arc<State>, upstream: Upstream, request: Request<Incoming
 
 /// Asks the server over the connection that belongs to this client's.
 async fn pass_on(
-    state: &State,
+    state: &SoakProxyState,
     upstream: &Upstream,
     mut request: Request<Incoming>,
 ) -> Result<Response<Incoming>, Failure> {
@@ -229,7 +229,7 @@ async fn pass_on(
     Ok(answer)
 }
 
-async fn connect(state: &State) -> Result<SendRequest<Incoming>, Failure> {
+async fn connect(state: &SoakProxyState) -> Result<SendRequest<Incoming>, Failure> {
     let server = TcpStream::connect(state.upstream).await?;
     server.set_nodelay(true)?;
     let server = state.connector.connect(state.name.clone(), server).await?;
@@ -238,7 +238,7 @@ async fn connect(state: &State) -> Result<SendRequest<Incoming>, Failure> {
     Ok(sender)
 }
 
-/// What a busy or broken API server says.
+/// The answer of a busy or broken API server.
 fn refusal(status: u16) -> Result<Answer, Failure> {
     let reason = match status {
         429 => "TooManyRequests",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What a drive is made of.
+/// The shape of a drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One program and a route.
@@ -37,23 +37,23 @@ impl Shape {
     }
 }
 
-/// What is asked for now.
+/// The present settings of a drive.
 #[allow(clippy::struct_excessive_bools)] // Each may be with each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct PortalSettings {
     pub image: u64,
     pub replicas: u64,
     pub content: u64,
     pub value: u64,
-    /// Whether there is one more service, whose children come and go with it.
+    /// One more service, which is added and removed.
     pub extra: bool,
     pub suspend: bool,
     pub paused: bool,
-    /// Whether it needs a Secret that nobody makes.
+    /// It needs a Secret that does not exist.
     pub lacking: bool,
 }
 
-impl Default for Settings {
+impl Default for PortalSettings {
     fn default() -> Self {
         Self {
             image: 1,
@@ -69,7 +69,7 @@ impl Default for Settings {
 }
 
 /// The spec of a drive. `keeps`: what holds data stays when the drive goes, which is also what an absent policy means.
-pub fn spec(shape: Shape, host: &str, keeps: bool, settings: &Settings) -> Value {
+pub fn spec(shape: Shape, host: &str, keeps: bool, settings: &PortalSettings) -> Value {
     let mut spec = json!({
         "services": services(shape, settings),
         "exposure": {"host": host},
@@ -122,7 +122,7 @@ pub fn spec(shape: Shape, host: &str, keeps: bool, settings: &Settings) -> Value
 }
 
 /// Names of a shape's services, in order.
-pub fn names(shape: Shape, settings: &Settings) -> Vec<&'static str> {
+pub fn names(shape: Shape, settings: &PortalSettings) -> Vec<&'static str> {
     let mut names = match shape {
         Shape::Portal => vec!["frontend", "backend"],
         Shape::Scaled => vec!["frontend", "backend", "worker"],
@@ -134,7 +134,7 @@ pub fn names(shape: Shape, settings: &Settings) -> Vec<&'static str> {
     names
 }
 
-fn services(shape: Shape, settings: &Settings) -> Vec<Value> {
+fn services(shape: Shape, settings: &PortalSettings) -> Vec<Value> {
     let mut services: Vec<Value> = names(shape, settings)
         .iter()
         .map(|name| service(shape, name, settings))
@@ -150,7 +150,7 @@ fn services(shape: Shape, settings: &Settings) -> Vec<Value> {
     services
 }
 
-fn service(shape: Shape, name: &str, settings: &Settings) -> Value {
+fn service(shape: Shape, name: &str, settings: &PortalSettings) -> Value {
     let mut service = json!({
         "name": name,
         "image": format!("registry.example.com/{name}:{}", settings.image),

@@ -34,7 +34,6 @@ impl Land {
     }
 }
 
-/// All of it.
 pub struct Site {
     pub cluster: Cluster,
     /// Does not try again by itself: a soak whose own requests hang would do nothing meanwhile.

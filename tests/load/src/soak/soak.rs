@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How long all drives may take to be Ready in the beginning.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What ends by itself after some actions.
+/// A fault that ends after some actions.
 #[derive(Clone, Copy, Debug)]
 enum Undo {
     Resume(usize),
@@ -30,7 +30,7 @@ enum Undo {
     HealStore,
 }
 
-/// What there is while it goes on.
+/// State of the soak test.
 pub struct Soak {
     pub site: Site,
     pub steady: Operator,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::look::Objects;
 
-/// What differs between a drive's children and its twin's.
+/// Differences between a drive's children and its twin's.
 pub fn differences(drive: &RecruitmentDrive, mine: &Objects, twin: &RecruitmentDrive, its: &Objects) -> Vec<String> {
     let (mine, its) = (comparable(drive, mine), comparable(twin, its));
     let mut differences = Vec::new();
@@ -53,7 +53,7 @@ fn comparable(drive: &RecruitmentDrive, objects: &Objects) -> BTreeMap<String, V
     found
 }
 
-/// What the operator decides of an object, without what was given to this one alone.
+/// The part of an object that the operator decides, without names, UIDs and times.
 fn essence(object: &DynamicObject, is_secret: bool) -> Value {
     let mut value = object.data.clone();
     let mut labels = object.labels().clone();

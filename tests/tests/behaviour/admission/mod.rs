@@ -9,9 +9,7 @@ use ras_crds::Condition;
 use ras_tests::{Error, PATIENCE, TestEnv, eventually};
 use serde_json::json;
 
-use crate::seen::{kubectl, kubectl_with_input};
-
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
+use crate::seen::{IMAGE, kubectl, kubectl_with_input};
 
 const DRIVE: &str = "
 apiVersion: ras.dev/v1alpha1
@@ -29,7 +27,7 @@ spec:
   exposure: {host: spring.example.edu}
 ";
 
-/// What the API server says of what it refuses here.
+/// The refusal of the API server.
 const WORDS: &str = "a test refuses it";
 
 /// A rule of the API server of this namespace alone, under which it refuses objects.

@@ -72,7 +72,7 @@ async fn a_service_does_not_roll_out_under_the_policy_of_the_version_before() ->
         Reason::Refused,
         &[
             "service api",
-            "the version asked for is not rolled out",
+            "the requested version is not rolled out",
             "NetworkPolicy/spring-api",
         ],
     )

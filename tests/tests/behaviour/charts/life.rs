@@ -132,7 +132,7 @@ async fn an_upgrade_keeps_drives_and_uninstalling_leaves_them_and_the_definition
     helm.done(&again).await.map(drop)
 }
 
-/// What `-k` of kubectl takes: the CRD, and the operator.
+/// Directories for `kubectl apply -k`: the CRD, and the operator.
 fn folders() -> [String; 2] {
     ["crds", "deploy"].map(|folder| repository().join(folder).display().to_string())
 }

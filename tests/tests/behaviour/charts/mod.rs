@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 const OPERATOR: &str = "charts/ras-operator";
 const CRDS: &str = "charts/ras-operator-crds";
 
-/// What a platform team may set, from nothing to everything. `NAMESPACE` is the release's own.
+/// Values that a platform team may set, from none to all. `NAMESPACE` is that of the release.
 const VALUES: [(&str, &str); 6] = [
     ("defaults", ""),
     (
@@ -103,7 +103,7 @@ fn values(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-/// What the operator's chart makes of values, as text.
+/// The operator's chart, rendered with values.
 async fn template(release: &str, namespace: &str, text: &str) -> Result<String, Error> {
     let file = values(&text.replace("NAMESPACE", namespace));
     let path = file.path().display().to_string();

@@ -12,7 +12,7 @@ use crate::seen::may_do;
 
 use super::{OPERATOR, restricted, rules, values};
 
-/// Whether the release's account may do this, to a resource that is written `resource.group`.
+/// True if the release's ServiceAccount may do this, to a resource written as `resource.group`.
 async fn may(cluster: &Cluster, release: &Release, verb: &str, resource: &str, namespace: &str) -> Result<bool, Error> {
     let user = format!("system:serviceaccount:{}:{}", release.namespace.name(), release.name);
     let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));

@@ -42,7 +42,7 @@ enum By {
     Operator,
 }
 
-/// What the operator reports about a drive that the API server took.
+/// The operator's report about a drive that the API server accepted.
 fn reported(drive: Value) -> String {
     let drive = serde_json::from_value(drive).unwrap();
     let found = ras_core::validate::validate(
@@ -227,7 +227,7 @@ async fn every_promise_of_the_definition_is_kept_by_the_api_server() -> Result<(
     namespace.delete().await
 }
 
-/// Whether a refusal names just this field, and none within it.
+/// True if a refusal names just this field, and none within it.
 fn names(refusal: &str, field: &str) -> bool {
     refusal.match_indices(field).any(|(at, _)| {
         let after = refusal.get(at + field.len()..).unwrap_or_default();

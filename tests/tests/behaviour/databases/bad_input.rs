@@ -6,7 +6,7 @@ use ras_tests::{Error, postgres::ADMIN};
 use serde_json::json;
 
 use super::{Databases, secret_of};
-use crate::seen::{because, kubectl, look};
+use crate::seen::{IMAGE, because, kubectl, look};
 
 #[tokio::test]
 async fn a_value_that_programs_could_not_use_as_the_job_does_is_named_with_its_secret_and_key() -> Result<(), Error> {
@@ -161,7 +161,7 @@ async fn a_wrong_password_is_a_condition_and_what_runs_goes_on_running() -> Resu
     crate::seen::becomes(
         &databases.test_env,
         "spring-portal",
-        "/spec/template/spec/containers/0/image",
+        IMAGE,
         &"registry.example.com/portal:2".into(),
     )
     .await?;

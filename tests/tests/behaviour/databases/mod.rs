@@ -14,12 +14,10 @@ use ras_tests::{
     Error, OperatorOptions, ROLES, Shared, TestEnv, cluster,
     postgres::{ADMIN, PostgresServer, shared},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::children::failed;
-use crate::seen::kubectl;
-
-const TEMPLATE: &str = "/spec/template";
+use crate::seen::{TEMPLATE, kubectl};
 
 /// A test environment with a real PostgreSQL server outside the cluster.
 pub(crate) struct Databases {
@@ -51,12 +49,7 @@ impl Databases {
 
     /// Keeps the connection to the server in the Secret `campus`.
     pub(crate) async fn connection(&self, password: &str) -> Result<(), Error> {
-        let data = json!({
-            "host": "127.0.0.1", "port": self.server.port().to_string(), "username": ADMIN, "password": password,
-            // The server speaks no TLS, and the default is to demand it.
-            "sslmode": "disable",
-        });
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "campus"}, "stringData": data});
+        let secret = connection_secret("campus", self.server, password);
         self.test_env.apply(&secret.to_string()).await
     }
 
@@ -131,7 +124,7 @@ impl Databases {
             .map_err(|error| Error::Postgres(format!("{name} cannot make a table: {error}")))
     }
 
-    /// What stands where the server of a drive's own would.
+    /// The server that replaces a managed one in tests.
     pub(crate) async fn own(&self, drive: &str) -> Result<Arc<PostgresServer>, Error> {
         let namespace = self.test_env.namespace.name();
         self.test_env.jobs.server(namespace, &format!("{drive}-database")).await
@@ -155,6 +148,16 @@ impl Databases {
             error.with_log(&format!("{runs:#?}"))
         })
     }
+}
+
+/// A Secret with the connection to a server.
+pub(crate) fn connection_secret(name: &str, server: &PostgresServer, password: &str) -> Value {
+    let data = json!({
+        "host": "127.0.0.1", "port": server.port().to_string(), "username": ADMIN, "password": password,
+        // The server has no TLS, and the default demands it.
+        "sslmode": "disable",
+    });
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data})
 }
 
 /// The name that the operator gives the Secret of an owner; a name with '_' is none of Kubernetes', so a hash follows.

@@ -294,7 +294,7 @@ async fn a_database_that_was_dropped_while_the_operator_was_down_is_not_reported
     Ok(())
 }
 
-/// What status remembers of the migration of the service `portal`.
+/// The record of the migration of the service `portal` in the status.
 pub(super) async fn migrated(databases: &Databases) -> Result<ras_crds::Migrated, Error> {
     let drive = databases
         .test_env

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{begin, drive, login, request_rotation, rotated};
 use crate::children::{at_rest, failed};
 use crate::databases::{Databases, secret_of};
-use crate::seen::{because, kubectl, look, restart_operator};
+use crate::seen::{TEMPLATE, because, kubectl, look, restart_operator};
 
 /// Only on nodes with this label does the portal's next pod start: without it the test plays the kubelet.
 const POOL: &str = "ras.test/pw-rolled-back";
@@ -99,7 +99,7 @@ async fn a_rotation_whose_pods_crash_is_rolled_back_and_the_next_request_rotates
     assert!(!why.contains("hunter2secret"), "{why}");
     databases.ready("spring").await?;
     let after = look::<Deployment>(&databases.test_env, "spring-portal").await?.unwrap();
-    assert_eq!(after.pointer("/spec/template"), before.pointer("/spec/template"));
+    assert_eq!(after.pointer(TEMPLATE), before.pointer(TEMPLATE));
     assert_eq!(databases.password(&secret_of("spring", &owner)).await?, first);
     assert!(gets_in(&owner, &first).await, "the previous login works");
     let ready = databases

@@ -24,7 +24,7 @@ spec:
     databases: [{name: portal}]
 ";
 
-/// What the operator writes into the pod.
+/// The file in the pod.
 fn hook() -> Vec<String> {
     let drive: RecruitmentDrive = {
         let value: serde_json::Value = serde_yaml::from_str(DRIVE).expect("YAML");

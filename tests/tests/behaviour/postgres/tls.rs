@@ -83,11 +83,11 @@ impl Certificates {
 /// One server and what a client trusts.
 struct Row {
     what: &'static str,
-    /// What the server sends: its own certificate first.
+    /// The certificate chain of the server, its own certificate first.
     sent: &'static [&'static str],
     trusted: &'static [&'static str],
     host: &'static str,
-    /// Whether `require`, `verify-ca` and `verify-full` accept it. `require` verifies where there is something to verify by.
+    /// Results of `require`, `verify-ca` and `verify-full`. `require` verifies if there is a CA certificate.
     accepted: [bool; 3],
 }
 
@@ -322,7 +322,7 @@ fn certificates() -> Certificates {
     made
 }
 
-/// What libpq and the Job make of a server, which has to be the same. Gives whether they connect.
+/// Connects to a server with libpq and with the Job, which must agree. Returns true if they connect.
 async fn both(
     server: &PostgresServer,
     preparation: &Preparation,

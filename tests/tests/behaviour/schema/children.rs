@@ -43,9 +43,9 @@ const OF_THE_OPERATOR: &[&str] = &[
     "machines and clusters have for themselves",
 ];
 
-/// What a drive came to.
+/// The result of a drive.
 #[derive(Debug)]
-enum Outcome {
+enum CaseResult {
     NoDrive,
     Fine {
         children: BTreeSet<String>,
@@ -75,7 +75,7 @@ async fn every_drive_that_is_accepted_builds_children_that_are_accepted() -> Res
             let (drives, schema, platform, client) = (&drives, &schema, &platform, namespace.client());
             async move {
                 match accepted(drives, schema, seed, case).await {
-                    None => Outcome::NoDrive,
+                    None => CaseResult::NoDrive,
                     Some(stored) => outcome(case, &stored, platform, client).await,
                 }
             }
@@ -85,15 +85,15 @@ async fn every_drive_that_is_accepted_builds_children_that_are_accepted() -> Res
     while fine < LEAST && wrong.len() < 20 {
         match outcomes.next().await {
             None => break,
-            Some(Outcome::NoDrive) => {}
-            Some(Outcome::Fine { children }) => {
+            Some(CaseResult::NoDrive) => {}
+            Some(CaseResult::Fine { children }) => {
                 fine += 1;
                 for kind in children {
                     *kinds.entry(kind).or_default() += 1;
                 }
             }
-            Some(Outcome::Refused(what)) => refused.push(what),
-            Some(Outcome::Wrong(what)) => wrong.push(what),
+            Some(CaseResult::Refused(what)) => refused.push(what),
+            Some(CaseResult::Wrong(what)) => wrong.push(what),
         }
     }
     drop(outcomes);
@@ -122,12 +122,12 @@ async fn every_drive_that_is_accepted_builds_children_that_are_accepted() -> Res
     namespace.delete().await
 }
 
-async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, client: Client) -> Outcome {
+async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, client: Client) -> CaseResult {
     let json = serde_json::to_value(stored).unwrap();
     let spec = serde_json::to_string(&json["spec"]).unwrap();
     let mut drive: RecruitmentDrive = match serde_json::from_value(json) {
         Ok(drive) => drive,
-        Err(error) => return Outcome::Wrong(format!("case {case}: the operator cannot read it: {error}: {spec}")),
+        Err(error) => return CaseResult::Wrong(format!("case {case}: the operator cannot read it: {error}: {spec}")),
     };
     drive
         .metadata
@@ -146,9 +146,9 @@ async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, c
                 })
                 .collect();
             if own.is_empty() {
-                return Outcome::NoDrive;
+                return CaseResult::NoDrive;
             }
-            return Outcome::Refused(format!("case {case}: {own:?}"));
+            return CaseResult::Refused(format!("case {case}: {own:?}"));
         }
     };
     let namespace = drive.metadata.namespace.clone().unwrap_or_default();
@@ -156,10 +156,10 @@ async fn outcome(case: u64, stored: &DynamicObject, platform: &PlatformConfig, c
     for child in build(&plan(&valid, &facts)).manifests().unwrap() {
         children.insert(child["kind"].as_str().unwrap_or_default().to_owned());
         if let Err(refused) = applied(&client, &namespace, &child).await {
-            return Outcome::Wrong(format!("case {case}: {refused}\n  child: {child}\n  spec: {spec}"));
+            return CaseResult::Wrong(format!("case {case}: {refused}\n  child: {child}\n  spec: {spec}"));
         }
     }
-    Outcome::Fine { children }
+    CaseResult::Fine { children }
 }
 
 /// Applies a child as the operator does, without storing it.

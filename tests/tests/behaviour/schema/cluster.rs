@@ -57,7 +57,7 @@ pub(super) fn drive(name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "ras.dev/v1alpha1", "kind": "RecruitmentDrive", "metadata": {"name": name}, "spec": spec})
 }
 
-/// What the API server would store, without storing it; or the fields that it rejects.
+/// Dry run: the object that the API server would store, or the fields that it rejects.
 pub(super) async fn tried(drives: &Api<DynamicObject>, drive: &Value) -> Result<DynamicObject, Vec<(String, String)>> {
     let params = PostParams {
         dry_run: true,

@@ -195,7 +195,7 @@ async fn store(namespace: &TestNamespace, pairs: &[Pair]) {
         .await;
 }
 
-/// Whether the one drive may follow the other.
+/// True if the one drive may follow the other.
 async fn replaced(drives: &Api<DynamicObject>, pair: &Pair) -> bool {
     let mut object = object(&pair.name, &pair.to);
     object.metadata.resource_version = drives.get(&pair.name).await.unwrap().metadata.resource_version;

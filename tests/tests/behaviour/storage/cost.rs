@@ -15,7 +15,7 @@ use super::{Storage, documented::table, rights::enforcing::enforcing, suite::EVE
 /// Looks that are waited for.
 const LOOKS: u64 = 4;
 
-/// What a look at one bucket asks of a server.
+/// Requests of one check of a bucket.
 struct Look {
     /// As docs/storage.md calls it.
     server: &'static str,
@@ -70,7 +70,7 @@ pub async fn asked(storage: &mut Storage) -> Result<BTreeMap<String, u64>, Error
     Ok(counts)
 }
 
-/// What is sent at each look. Each is sent once, or this fails.
+/// Requests of each check. Fails unless each is sent once.
 async fn each_look_asks(storage: &mut Storage) -> Result<BTreeSet<String>, Error> {
     storage
         .test_env

@@ -49,7 +49,7 @@ pub fn table(heading: &str) -> BTreeMap<String, BTreeMap<String, String>> {
         .collect()
 }
 
-/// What the table says that a server cannot do, with or without a key management service.
+/// Features that a server does not support by the table, with or without a key management service.
 fn documented(kind: StoreKind, has_kms: bool) -> BTreeSet<String> {
     let rows = table("Which server can do what").into_iter();
     rows.filter(|(feature, cells)| match cells[kind.name()].as_str() {
@@ -62,7 +62,7 @@ fn documented(kind: StoreKind, has_kms: bool) -> BTreeSet<String> {
     .collect()
 }
 
-/// What the operator finds that a server cannot do of all there is.
+/// Features that a server does not support, as the operator finds them.
 async fn found(store: &ObjectStore) -> Result<BTreeSet<String>, Error> {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("AWS_ACCESS_KEY_ID"), store.access_key());

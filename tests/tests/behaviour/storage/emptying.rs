@@ -19,8 +19,8 @@ use super::{Storage, look, print_figure};
 use crate::children::{counts_past, reconciles};
 
 const BUCKET: &str = "{name: photos, deletionPolicy: Delete}";
-/// What emptying may take of memory beside what the operator has at rest: pages of 1,000 entries, and what the
-/// allocator does not give back.
+/// Memory that emptying may take in addition to an idle operator: pages of 1,000 entries, and memory that the allocator
+/// keeps.
 const MOST_MEMORY: u64 = 30 * 1024;
 
 /// How long many objects may take to go: ten seconds on two idle cores.
@@ -74,7 +74,7 @@ async fn removed(storage: &Storage, at_least: i64) -> Result<BTreeSet<i64>, Erro
     }
 }
 
-/// What the operator asked the store to take away, by operation.
+/// Deleting requests of the operator to the store, by operation.
 async fn deletions(storage: &mut Storage) -> Result<Vec<((String, String), u64)>, Error> {
     let asked = storage.requests().await?.into_iter();
     Ok(asked

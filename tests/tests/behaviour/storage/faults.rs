@@ -15,8 +15,8 @@ use self::field::{CHANGED, Case, Field, MADE};
 use super::look;
 use crate::seen::kubectl;
 
-/// What may happen to a request, by a name that may be a bucket's: on one store everything, on others what differs most,
-/// for what this proves of the operator it proves on one.
+/// Faults of a request, by a name that may be part of a bucket's: all on one store, and the most different ones on the
+/// others, because one store is enough to prove the operator's handling.
 fn faults(kind: StoreKind) -> Vec<(&'static str, Fault)> {
     let mut faults = vec![
         ("cut-after", Fault::CutAfter),

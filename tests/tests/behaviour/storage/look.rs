@@ -25,7 +25,6 @@ pub fn failed<E: ProvideErrorMetadata + Debug, R: Debug>(what: &str, error: &Sdk
     }
 }
 
-/// Whether there is such a bucket.
 pub async fn exists(client: &Client, bucket: &str) -> Result<bool, Error> {
     match client.head_bucket().bucket(bucket).send().await {
         Ok(_) => Ok(true),
@@ -61,7 +60,6 @@ pub async fn tags(client: &Client, bucket: &str) -> Result<BTreeMap<String, Stri
     }
 }
 
-/// Whether a bucket keeps versions.
 pub async fn versioning(client: &Client, bucket: &str) -> Result<Option<BucketVersioningStatus>, Error> {
     let seen = client.get_bucket_versioning().bucket(bucket).send().await;
     Ok(seen.map_err(|error| failed("GetBucketVersioning", &error))?.status)

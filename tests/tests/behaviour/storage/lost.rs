@@ -92,7 +92,7 @@ async fn lost(storage: &Storage, name: &str, state: BucketState) -> Result<Bucke
     Ok(line)
 }
 
-/// What would be another if the service had been written.
+/// Versions that change if the service is written.
 async fn running(storage: &Storage) -> Result<Value, Error> {
     let found = look_at::<Deployment>(&storage.test_env, "d-portal").await?;
     let object = found.expect("a Deployment");

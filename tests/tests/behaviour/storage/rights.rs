@@ -17,8 +17,8 @@ use self::{
 use super::{Storage, look, print_figure};
 use crate::seen::because;
 
-/// What each request needs, from <https://docs.aws.amazon.com/AmazonS3/latest/API/> (section "Permissions" of each), and not
-/// from the operator's own table.
+/// Permissions of each request, from <https://docs.aws.amazon.com/AmazonS3/latest/API/> (section "Permissions" of
+/// each), and not from the operator's own table.
 const NEEDED: [(&str, &[&str]); 26] = [
     ("AbortMultipartUpload", &["s3:AbortMultipartUpload"]),
     // With objects that can be locked, the settings that go with it, too.
@@ -57,7 +57,8 @@ const NEEDED: [(&str, &[&str]); 26] = [
     ("PutPublicAccessBlock", &["s3:PutBucketPublicAccessBlock"]),
 ];
 
-/// What no server here enforces: `MinIO` has no such setting, and moto asks for `s3:ListBucket` and `s3:CreateBucket` instead.
+/// Permissions that no server here enforces: `MinIO` has no such setting, and moto requires `s3:ListBucket` and
+/// `s3:CreateBucket` instead.
 const UNENFORCED: [&str; 2] = ["s3:getbucketpublicaccessblock", "s3:putbucketpublicaccessblock"];
 
 const ENFORCING: [StoreKind; 2] = [StoreKind::Minio, StoreKind::Moto];
@@ -230,7 +231,7 @@ async fn nothing_beyond_the_prefix_is_allowed(kind: StoreKind) -> Result<(), Err
     Ok(())
 }
 
-/// What the operator could gain by writing a bucket's policy, which it may.
+/// Permissions that the operator could gain by writing a bucket's policy, which it may do.
 async fn a_bucket_policy_gives_the_operator_no_object(kind: StoreKind) -> Result<(), Error> {
     let enforcing = enforcing(kind).await?;
     let (access_key, secret_key) = enforcing.keys(None);

@@ -20,7 +20,7 @@ pub const EVERYTHING: &str = "{name: resumes, versioned: true, expireOldVersions
     expire: [{prefix: zip/, after: 7d}, {after: 400d}], \
     cors: [{origins: ['https://placement.example.edu'], methods: [GET, PUT], headers: ['*'], exposeHeaders: [ETag], maxAge: 1h}]}";
 
-/// What a store of this kind cannot do of [`EVERYTHING`], as docs/storage.md says.
+/// Features of [`EVERYTHING`] that this kind of store does not support, as docs/storage.md says.
 pub fn lacking(kind: StoreKind) -> &'static [&'static str] {
     match kind {
         // moto answers GetBucketVersioning in an element of another name than S3 does, which no strict client reads.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     drive::{Drive, PATIENCE},
     images::{CLOUD_NATIVE_PG, PORTAL, POSTGRESQL_VERSION},
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -57,7 +57,7 @@ fn portal() -> String {
 async fn cloud_native_pg_serves_five_databases_whose_passwords_rotate_and_its_pod_comes_back(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let drive = Drive::new(&world, "cnpg").await?;
     drive.apply(&portal()).await?;
     let message = drive.condition(ConditionType::DatabaseReady, "False").await?;
@@ -152,7 +152,6 @@ async fn install(client: &Client) -> Result<(), Error> {
     .await
 }
 
-/// What every database answers.
 fn rows(database: &str) -> Value {
     json!([{"year": 2026, "database": database, "role": format!("{database}admin"), "owner": format!("{database}admin")}])
 }

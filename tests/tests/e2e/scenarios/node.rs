@@ -21,7 +21,7 @@ use crate::{
     drive::{Drive, PATIENCE},
     images::PORTAL,
     load_generator::LoadGenerator,
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -33,7 +33,7 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
-async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>, steps: Steps) -> Outcome {
+async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let cluster = world.own()?;
     let drive = Drive::new(&world, "containerd").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
@@ -67,7 +67,7 @@ async fn programs_outlive_containerd_and_an_edit_waits_for_it(world: Arc<World>,
 async fn programs_outlive_a_kubelet_that_is_missed_and_an_edit_waits_for_it(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let cluster = world.own()?;
     let drive = Drive::new(&world, "kubelet").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;

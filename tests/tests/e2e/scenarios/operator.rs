@@ -28,7 +28,7 @@ use crate::{
     installed::{self, CRDS, OPERATOR},
     load_generator::LoadGenerator,
     operators::Operators,
-    runner::{Failure, Outcome, Scenario, Steps},
+    runner::{Failure, Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -112,7 +112,7 @@ fn much() -> String {
 async fn an_operator_that_is_killed_at_any_moment_makes_everything_and_nothing_twice(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let operators = Operators::of(world.own()?, &world.client()?);
     operators.settled().await?;
     let drive = Drive::new(&world, "killed").await?;
@@ -201,7 +201,7 @@ fn nothing_twice(writes: &[AuditEvent]) -> Result<(), String> {
 async fn a_leader_that_dies_in_whatever_way_is_followed_and_never_do_two_write(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let operators = Operators::of(world.own()?, &world.client()?);
     operators.settled().await?;
     let drive = Drive::new(&world, "edited").await?;
@@ -270,7 +270,10 @@ async fn a_leader_that_dies_in_whatever_way_is_followed_and_never_do_two_write(
     Ok(())
 }
 
-async fn connections_that_die_without_a_word_are_noticed_and_made_anew(world: Arc<World>, steps: Steps) -> Outcome {
+async fn connections_that_die_without_a_word_are_noticed_and_made_anew(
+    world: Arc<World>,
+    steps: Steps,
+) -> ScenarioResult {
     let operators = Operators::of(world.own()?, &world.client()?);
     operators.settled().await?;
     let leader = operators.leader().await?;
@@ -305,7 +308,7 @@ async fn connections_that_die_without_a_word_are_noticed_and_made_anew(world: Ar
     Ok(())
 }
 
-/// What the last edit that was carried out set.
+/// The value of the last edit.
 async fn edited(drive: &Drive) -> Result<Value, kube::Error> {
     let deployments: Api<Deployment> = drive.namespace.api();
     let deployment = deployments.get(&format!("{}-portal", drive.name)).await?;
@@ -332,7 +335,10 @@ async fn edit(drives: Api<RecruitmentDrive>, name: String, busy: Arc<AtomicBool>
     taken
 }
 
-async fn an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod(world: Arc<World>, steps: Steps) -> Outcome {
+async fn an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod(
+    world: Arc<World>,
+    steps: Steps,
+) -> ScenarioResult {
     let operators = Operators::of(world.own()?, &world.client()?);
     let drive = Drive::new(&world, "upgrade").await?;
     drive.apply(&portal(2)).await?;
@@ -374,7 +380,7 @@ async fn an_upgrade_of_the_operator_fails_no_request_and_restarts_no_pod(world: 
 async fn uninstalling_the_operator_leaves_drives_and_data_and_installing_it_again_changes_nothing(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let operators = Operators::of(world.own()?, &world.client()?);
     let drive = Drive::new(&world, "left").await?;
     drive.apply(&portal(1)).await?;
@@ -433,7 +439,7 @@ async fn answers_a_new_drive(world: &World) -> Result<(), Failure> {
 struct PodsAndTemplates {
     /// Every pod by its uid, with the restarts of its containers.
     pods: BTreeMap<String, Vec<i32>>,
-    /// What Deployments make pods of, by their names.
+    /// Pod templates of Deployments, by name.
     templates: Value,
 }
 

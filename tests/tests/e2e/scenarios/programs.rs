@@ -16,7 +16,7 @@ use super::portal;
 use crate::{
     drive::{Drive, PATIENCE, uids},
     images::{BUSYBOX, FRONTEND, PORTAL},
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -33,7 +33,10 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
-async fn a_drive_goes_from_nothing_to_ready_and_answers_under_its_name(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_drive_goes_from_nothing_to_ready_and_answers_under_its_name(
+    world: Arc<World>,
+    steps: Steps,
+) -> ScenarioResult {
     let drive = Drive::new(&world, "first").await?;
     let spec = portal(
         PORTAL[0],
@@ -72,7 +75,7 @@ async fn a_drive_goes_from_nothing_to_ready_and_answers_under_its_name(world: Ar
     Ok(())
 }
 
-async fn a_program_that_crashes_is_started_again(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_program_that_crashes_is_started_again(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "crash").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
@@ -103,7 +106,7 @@ async fn a_program_that_crashes_is_started_again(world: Arc<World>, steps: Steps
     Ok(())
 }
 
-async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "listeners").await?;
     let with = |port: &str, more: &str| portal(PORTAL[0], more).replace("path: /}]", &format!("path: /}}{port}]"));
     drive.apply(&with(", {name: metrics, port: 3000}", "")).await?;
@@ -126,7 +129,7 @@ async fn a_declared_port_on_which_nobody_listens_is_found(world: Arc<World>, ste
     Ok(())
 }
 
-async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "image").await?;
     drive.apply(&portal(PORTAL[0], "")).await?;
     drive.ready().await?;
@@ -163,7 +166,7 @@ async fn a_bad_image_never_takes_the_old_version_down(world: Arc<World>, steps: 
     Ok(())
 }
 
-async fn a_rotated_secret_reaches_the_program(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_rotated_secret_reaches_the_program(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "rotate").await?;
     let secret = |password: &str| {
         format!("{{apiVersion: v1, kind: Secret, metadata: {{name: mail}}, stringData: {{password: {password}}}}}")
@@ -198,7 +201,7 @@ async fn a_rotated_secret_reaches_the_program(world: Arc<World>, steps: Steps) -
     Ok(())
 }
 
-async fn a_drive_that_is_deleted_and_made_again_finds_its_files(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_drive_that_is_deleted_and_made_again_finds_its_files(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "again").await?;
     let spec = portal(
         PORTAL[0],
@@ -226,7 +229,7 @@ async fn a_drive_that_is_deleted_and_made_again_finds_its_files(world: Arc<World
 async fn files_outlive_pruning_by_label_and_no_rollout_releases_a_volume_in_deletion(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let drive = Drive::new(&world, "kept").await?;
     let spec = |image: &str| {
         portal(

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     drive::{Drive, PATIENCE, uids},
     images::{BACKEND, CDN, FRONTEND, POSTGRESQL_VERSION, SMTP},
-    runner::{Failure, Outcome, Scenario, Steps},
+    runner::{Failure, Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -24,7 +24,7 @@ pub fn all() -> Vec<Scenario> {
     scenarios![the_example_of_a_whole_system_serves_and_survives_what_happens_to_its_pods_and_to_itself]
 }
 
-/// What a user would copy.
+/// Commands that a user would copy.
 const EXAMPLE: &str = include_str!("../../../../examples/ras.yaml");
 /// Port, path and database of each of the nine servers.
 const SERVERS: [(&str, &str, &str); 9] = [
@@ -63,7 +63,7 @@ fn example() -> Result<String, Failure> {
 async fn the_example_of_a_whole_system_serves_and_survives_what_happens_to_its_pods_and_to_itself(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let drive = Drive::new(&world, "placements-2026").await?;
     let example = example()?;
     drive.namespace.apply(&mail_server()).await?;
@@ -286,7 +286,7 @@ fn is_ready(pod: &Pod) -> bool {
     status.is_some_and(|containers| containers.iter().all(|one| one.ready))
 }
 
-/// What cert-manager would make. Nobody serves it here: there is no ingress controller either.
+/// The Secret that cert-manager would create. It is not served: there is no ingress controller.
 const CERTIFICATE: &str = "
 apiVersion: v1
 kind: Secret

@@ -13,7 +13,7 @@ use ras_tests::{
 use crate::{
     drive::{Drive, PATIENCE},
     images::{EXTERNAL_SECRETS, PORTAL},
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -22,7 +22,10 @@ pub fn all() -> Vec<Scenario> {
     scenarios![a_value_in_a_store_reaches_the_environment_of_a_running_program]
 }
 
-async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_value_in_a_store_reaches_the_environment_of_a_running_program(
+    world: Arc<World>,
+    steps: Steps,
+) -> ScenarioResult {
     let drive = Drive::new(&world, "store").await?;
     let image = PORTAL[0];
     let namespace = drive.namespace.name();

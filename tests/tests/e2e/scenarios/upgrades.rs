@@ -10,7 +10,7 @@ use crate::{
     drive::{Drive, PATIENCE},
     images::{BROKEN_PORTAL, PORTAL, POSTGRESQL_VERSION},
     load_generator::LoadGenerator,
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -46,7 +46,7 @@ fn portal(image: &str, statements: &str) -> String {
 async fn no_request_fails_while_a_new_version_migrates_and_takes_over_or_turns_out_to_be_bad(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let drive = Drive::new(&world, "load").await?;
     drive
         .apply(&portal(PORTAL[0], "CREATE TABLE student (name text)"))

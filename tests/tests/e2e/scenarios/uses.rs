@@ -11,7 +11,7 @@ use crate::{
     drive::{Drive, PATIENCE, uids},
     images::PORTAL,
     object_store,
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -24,7 +24,7 @@ pub fn all() -> Vec<Scenario> {
     ]
 }
 
-async fn an_object_goes_into_a_bucket_by_the_sdk_and_comes_back(world: Arc<World>, steps: Steps) -> Outcome {
+async fn an_object_goes_into_a_bucket_by_the_sdk_and_comes_back(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "bucket").await?;
     drive.namespace.apply(&object_store::secret()).await?;
     drive
@@ -55,7 +55,7 @@ async fn an_object_goes_into_a_bucket_by_the_sdk_and_comes_back(world: Arc<World
     Ok(())
 }
 
-async fn a_value_goes_into_the_cache_and_comes_back(world: Arc<World>, steps: Steps) -> Outcome {
+async fn a_value_goes_into_the_cache_and_comes_back(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "cached").await?;
     drive
         .apply(&portal(PORTAL[0], "    uses: {cache: true}\n  cache: {}\n"))
@@ -83,7 +83,7 @@ async fn a_value_goes_into_the_cache_and_comes_back(world: Arc<World>, steps: St
 async fn a_changed_binding_is_read_by_the_running_program_which_is_not_restarted(
     world: Arc<World>,
     steps: Steps,
-) -> Outcome {
+) -> ScenarioResult {
     let drive = Drive::new(&world, "bound").await?;
     let secret = |password: &str| {
         format!(

@@ -1,6 +1,6 @@
 //! What values people write in fields: by the form that a rule asks for, or by the name of the field.
 
-/// What texts of one form look like: by how the sentence about the form begins.
+/// Values of each format, by the beginning of the sentence about the format.
 pub(super) const FORMS: &[(&str, &[&str])] = &[
     (
         "a name begins",
@@ -151,7 +151,7 @@ pub(super) const WORDS: &[&str] = &[
     "a\nb", "%s",
 ];
 
-/// What fields of no form are called, with values that can be right.
+/// Names of fields without a format, with values that can be valid.
 pub(super) const NAMED: &[(&str, &[&str])] = &[
     (
         "cidr",

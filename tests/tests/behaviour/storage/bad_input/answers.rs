@@ -11,7 +11,7 @@ use super::{
 };
 use crate::seen::kubectl;
 
-/// What happens to every request of a drive's bucket, what is told of it, and whether it is tried again soon.
+/// The fault of every request of a drive's bucket, the words of the condition, and whether it is retried soon.
 struct Case {
     drive: &'static str,
     fault: Fault,

@@ -113,7 +113,7 @@ async fn a_paused_drive_is_not_deleted_before_it_goes_on() -> Result<(), Error> 
     storage.delete().await?;
     let blocked = because(&storage.test_env, "d", ConditionType::DeletionBlocked, Reason::Paused).await?;
     assert!(
-        blocked.message.contains("set it to false to go on"),
+        blocked.message.contains("set it to false to continue"),
         "{}",
         blocked.message
     );

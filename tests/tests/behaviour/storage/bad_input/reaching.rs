@@ -9,6 +9,7 @@ use super::{
     super::{PATIENCE, Storage},
     apply, storage_not_ready,
 };
+use crate::seen::IMAGE;
 
 #[tokio::test]
 async fn a_store_that_is_slow_and_one_that_closes_after_each_answer_are_good_enough() -> Result<(), Error> {
@@ -50,7 +51,7 @@ async fn a_store_that_goes_and_comes_back_stops_no_program_and_needs_no_hand() -
     storage.line("one", BucketState::Failing).await?;
     test_env.apply(&drive("2", ", {name: two}")).await?;
     let image = serde_json::json!("portal:2");
-    crate::seen::becomes(test_env, "d-portal", "/spec/template/spec/containers/0/image", &image).await?;
+    crate::seen::becomes(test_env, "d-portal", IMAGE, &image).await?;
     test_env.condition("d", ConditionType::ServicesReady, "True").await?;
     proxy.up().await?;
     test_env.ready("d").await?;

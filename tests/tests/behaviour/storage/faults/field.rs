@@ -161,7 +161,7 @@ impl Case {
     }
 }
 
-/// What the buckets ask for at first, and what after a change: everything that takes a request of its own.
+/// Settings of the buckets before and after a change: every setting with a request of its own.
 pub const MADE: &str = "versioned: true, deletionPolicy: Delete, expireOldVersionsAfter: 90d, \
     expire: [{prefix: zip/, after: 7d}], cors: [{origins: ['https://placement.example.edu'], methods: [GET]}]";
 pub const CHANGED: &str = "versioned: false, deletionPolicy: Delete, expire: [{prefix: zip/, after: 30d}], \

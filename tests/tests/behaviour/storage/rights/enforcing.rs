@@ -26,7 +26,7 @@ pub struct Enforcing {
 }
 
 impl Policy {
-    /// What is in `deploy/iam` for AWS, which moto stands for, or for `MinIO`.
+    /// The policy in `deploy/iam` for AWS, which moto simulates, or for `MinIO`.
     pub fn shipped(kind: StoreKind) -> Self {
         Self(Self::read(match kind {
             StoreKind::Minio => "object-store-minio.json",

@@ -22,10 +22,10 @@ use super::{
     enforcing::Enforcing,
 };
 
-/// What came of a bucket's life.
+/// The result of a bucket's life.
 #[derive(Debug)]
 pub struct Life {
-    /// What was refused, in the operator's words.
+    /// The refusals, as the operator reports them.
     pub refused: Vec<String>,
     /// Every kind of request that was sent.
     pub sent: BTreeSet<String>,

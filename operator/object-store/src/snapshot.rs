@@ -31,7 +31,7 @@ impl<T> Seen<T> {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
+pub struct BucketSnapshot {
     /// If it does not exist, nothing else is set.
     pub exists: bool,
     pub region: Option<String>,
@@ -49,7 +49,7 @@ pub struct Observed {
     pub problems: Vec<(Feature, Failure)>,
 }
 
-impl Observed {
+impl BucketSnapshot {
     pub fn missing() -> Self {
         Self::default()
     }

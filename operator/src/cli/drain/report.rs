@@ -1,20 +1,20 @@
-//! What a person, or a script, is told. Pure.
+//! The report, as text or JSON. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::judge::{Item, Judgement, Verdict};
+use super::item::{Item, ItemState};
+use super::plan::DrainPlan;
 
-/// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Nothing was to be done but to look.
     DryRun,
     /// Nothing more was to be done.
     Done,
-    /// Nothing goes on before a person does something.
+    /// It waits for a manual action.
     Stuck,
     /// There was no more time.
     OutOfTime,
@@ -44,13 +44,13 @@ struct Line<'a> {
 }
 
 fn line(item: &Item) -> Line<'_> {
-    let (state, reason, way_out): (_, Option<&str>, Option<&str>) = match &item.verdict {
-        Verdict::Delete(more) => ("ToBeDeleted", more.as_deref(), None),
-        Verdict::Follows(how) => ("GoesWithAnother", Some(how), None),
-        Verdict::Going(waits) => ("Going", Some(waits), None),
-        Verdict::InTheWay { reason, way_out, .. } => ("InTheWay", Some(reason), Some(way_out)),
-        Verdict::Kept { reason, way_out } => ("Kept", Some(reason), way_out.as_deref()),
-        Verdict::EndsWithTheCluster(why) => ("EndsWithTheCluster", Some(why), None),
+    let (state, reason, way_out): (_, Option<&str>, Option<&str>) = match &item.state {
+        ItemState::Delete(more) => ("ToBeDeleted", more.as_deref(), None),
+        ItemState::Follows(how) => ("GoesWithAnother", Some(how), None),
+        ItemState::Going(waits) => ("Going", Some(waits), None),
+        ItemState::InTheWay { reason, way_out, .. } => ("InTheWay", Some(reason), Some(way_out)),
+        ItemState::Kept { reason, way_out } => ("Kept", Some(reason), way_out.as_deref()),
+        ItemState::EndsWithTheCluster(why) => ("EndsWithTheCluster", Some(why), None),
     };
     Line {
         kind: &item.kind,
@@ -62,13 +62,13 @@ fn line(item: &Item) -> Line<'_> {
 }
 
 /// The report for a script.
-pub fn json(judgement: &Judgement, end: End) -> Result<String, serde_json::Error> {
+pub fn json(plan: &DrainPlan, end: End) -> Result<String, serde_json::Error> {
     let report = Report {
-        safe_to_destroy: judgement.is_safe(),
+        safe_to_destroy: plan.is_safe(),
         dry_run: end == End::DryRun,
         timed_out: end == End::OutOfTime,
-        items: judgement.items.iter().map(line).collect(),
-        unseen: &judgement.unseen,
+        items: plan.items.iter().map(line).collect(),
+        unseen: &plan.unseen,
     };
     serde_json::to_string_pretty(&report).map(|text| text + "\n")
 }
@@ -83,10 +83,10 @@ const SECTIONS: &[(&str, &str)] = &[
 ];
 
 /// The report for a person. Its last line is the answer.
-pub fn text(judgement: &Judgement, end: End) -> String {
+pub fn text(plan: &DrainPlan, end: End) -> String {
     let mut text = String::new();
     for (state, title) in SECTIONS {
-        let lines: Vec<Line<'_>> = judgement
+        let lines: Vec<Line<'_>> = plan
             .items
             .iter()
             .map(line)
@@ -108,20 +108,20 @@ pub fn text(judgement: &Judgement, end: End) -> String {
             }
         }
     }
-    for unseen in &judgement.unseen {
+    for unseen in &plan.unseen {
         let _ = writeln!(text, "unseen: {unseen}");
     }
-    let _ = writeln!(text, "{}", answer(judgement, end));
+    let _ = writeln!(text, "{}", answer(plan, end));
     text
 }
 
 /// The answer, in a line.
-pub fn answer(judgement: &Judgement, end: End) -> String {
-    if judgement.is_safe() {
+pub fn answer(plan: &DrainPlan, end: End) -> String {
+    if plan.is_safe() {
         return "safe to destroy".to_owned();
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for item in judgement.items.iter().filter(|item| item.verdict.is_open()) {
+    for item in plan.items.iter().filter(|item| item.state.is_open()) {
         *counts.entry(line(item).state).or_default() += 1;
     }
     let words = SECTIONS.iter().filter_map(|(state, _)| {
@@ -134,8 +134,8 @@ pub fn answer(judgement: &Judgement, end: End) -> String {
         counts.get(state).map(|count| format!("{count} {word}"))
     });
     let mut words: Vec<String> = words.collect();
-    if !judgement.unseen.is_empty() {
-        words.push(format!("{} kinds could not be looked at", judgement.unseen.len()));
+    if !plan.unseen.is_empty() {
+        words.push(format!("{} kinds could not be listed", plan.unseen.len()));
     }
     let why = match end {
         End::DryRun => ". Nothing was done: run it again with --yes",
@@ -145,12 +145,12 @@ pub fn answer(judgement: &Judgement, end: End) -> String {
     format!("NOT safe to destroy: {}{why}", words.join(", "))
 }
 
-/// What changed since the last look, one line each, for somebody who waits.
-pub fn progress(before: &Judgement, now: &Judgement) -> Vec<String> {
-    let known = |judgement: &Judgement| -> BTreeMap<(String, String), Verdict> {
-        let items = judgement.items.iter().filter(|item| item.verdict.is_open());
+/// Changes since the last plan, one line each.
+pub fn progress(before: &DrainPlan, now: &DrainPlan) -> Vec<String> {
+    let known = |plan: &DrainPlan| -> BTreeMap<(String, String), ItemState> {
+        let items = plan.items.iter().filter(|item| item.state.is_open());
         items
-            .map(|item| ((item.kind.clone(), item.name.clone()), item.verdict.clone()))
+            .map(|item| ((item.kind.clone(), item.name.clone()), item.state.clone()))
             .collect()
     };
     let (before, now) = (known(before), known(now));
@@ -158,13 +158,13 @@ pub fn progress(before: &Judgement, now: &Judgement) -> Vec<String> {
     for (kind, name) in before.keys().filter(|key| !now.contains_key(*key)) {
         said.push(format!("{kind} {name} is done"));
     }
-    for ((kind, name), verdict) in &now {
-        if before.get(&(kind.clone(), name.clone())) == Some(verdict) {
+    for ((kind, name), state) in &now {
+        if before.get(&(kind.clone(), name.clone())) == Some(state) {
             continue;
         }
-        match verdict {
-            Verdict::Going(waits) => said.push(format!("{kind} {name} is going, waiting for {waits}")),
-            Verdict::InTheWay { reason, way_out, .. } => said.push(format!("{kind} {name}: {reason}: {way_out}")),
+        match state {
+            ItemState::Going(waits) => said.push(format!("{kind} {name} is going, waiting for {waits}")),
+            ItemState::InTheWay { reason, way_out, .. } => said.push(format!("{kind} {name}: {reason}: {way_out}")),
             _ => {}
         }
     }

@@ -1,10 +1,10 @@
-//! What is told about the route and monitoring.
+//! `ExposureReady`: the Ingress, and its certificate.
 
 use ras_crds::{ConditionType, Reason};
 
 use super::condition_update::ConditionUpdate;
 use super::observed::Observed;
-use crate::applied::{Blocked, Outcome};
+use crate::applied::ApplyOutcome;
 use crate::kind::Kind;
 use crate::names;
 use crate::plan::Plan;
@@ -13,9 +13,9 @@ use crate::valid::{ValidExposure, ValidTls};
 /// Keys of a Secret with a certificate, which ingress controllers read.
 const CERTIFICATE_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
-/// ExposureReady, where the drive is exposed: the Ingress is as asked for, its Services are, and the certificate is there
-/// under the keys that ingress controllers read.
-pub fn exposure(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Option<ConditionUpdate> {
+/// ExposureReady, of an exposed drive: the Ingress and its Services are as desired, and the certificate exists under
+/// the keys that ingress controllers read.
+pub fn condition(plan: &Plan<'_>, observed: &Observed, outcome: Option<&ApplyOutcome>) -> Option<ConditionUpdate> {
     let exposure = plan.drive.exposure.as_ref()?;
     let type_ = ConditionType::ExposureReady;
     let (reason, message) = route(plan, observed, outcome)
@@ -34,8 +34,8 @@ pub fn exposure(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>)
     ))
 }
 
-/// What is wrong with the Ingress, or with the Services it leads to.
-fn route(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Option<(Reason, String)> {
+/// The problem of the Ingress, or of its Services.
+fn route(plan: &Plan<'_>, observed: &Observed, outcome: Option<&ApplyOutcome>) -> Option<(Reason, String)> {
     let exposed = plan
         .services
         .iter()
@@ -51,7 +51,7 @@ fn route(plan: &Plan<'_>, observed: &Observed, outcome: Option<&Outcome>) -> Opt
         .map(|(kind, name)| (Reason::Progressing, format!("{kind}/{name} has not been created yet")))
 }
 
-/// What is wrong with the certificate.
+/// The problem of the certificate.
 fn certificate(plan: &Plan<'_>, exposure: &ValidExposure) -> Option<(Reason, String)> {
     let (issuer, secret_name) = match exposure.tls.as_ref()? {
         ValidTls::Existing { secret_name } => (None, secret_name),
@@ -74,7 +74,7 @@ fn certificate(plan: &Plan<'_>, exposure: &ValidExposure) -> Option<(Reason, Str
         (None, None) => (
             Reason::SecretMissing,
             format!(
-                "Secret {secret_name} with the certificate of {host} is not there: make it in namespace {namespace} (type kubernetes.io/tls)"
+                "Secret {secret_name} with the certificate of {host} does not exist: create it in namespace {namespace} (type kubernetes.io/tls)"
             ),
         ),
         (None, Some(keys)) => {
@@ -102,53 +102,8 @@ fn certificate(plan: &Plan<'_>, exposure: &ValidExposure) -> Option<(Reason, Str
         (Some(issuer), _) => (
             Reason::CertificatePending,
             format!(
-                "issuer {issuer} has not issued the certificate {secret_name} yet: `kubectl describe certificate {secret_name}` tells how far it is"
+                "issuer {issuer} has not issued the certificate {secret_name} yet: `kubectl describe certificate {secret_name}` shows its progress"
             ),
         ),
-    })
-}
-
-/// MonitoringReady, where the drive asks for monitoring.
-pub fn monitoring(
-    plan: &Plan<'_>,
-    observed: &Observed,
-    outcome: Option<&Outcome>,
-    blocked: &[&Blocked],
-) -> Option<ConditionUpdate> {
-    plan.drive.monitoring.as_ref()?;
-    let type_ = ConditionType::MonitoringReady;
-    if let Some(first) = blocked.first() {
-        let message: Vec<String> = blocked
-            .iter()
-            .map(|one| format!("{}: {}", one.child, one.message))
-            .collect();
-        return Some(ConditionUpdate::new(type_, false, first.reason, message.join("; ")));
-    }
-    let is_installed = plan.fetched.apis.service_monitors && plan.fetched.apis.prometheus_rules;
-    if is_installed && outcome.is_none() {
-        // While the drive is paused nothing is created.
-        let measured = plan.services.iter().filter(|service| service.metrics.is_some());
-        let mut parts = measured
-            .map(|service| (Kind::ServiceMonitor, service.child.clone()))
-            .chain([(Kind::PrometheusRule, names::of_drive(&plan.drive.name))]);
-        if let Some((kind, name)) = parts.find(|(kind, name)| !observed.has(*kind, name)) {
-            let message = format!("{kind}/{name} has not been created yet");
-            return Some(ConditionUpdate::new(type_, false, Reason::Progressing, message));
-        }
-    }
-    Some(if is_installed {
-        ConditionUpdate::new(
-            type_,
-            true,
-            Reason::MonitoringConfigured,
-            "metrics and alerts are set up",
-        )
-    } else {
-        ConditionUpdate::new(
-            type_,
-            false,
-            Reason::PrometheusOperatorMissing,
-            "the Prometheus Operator (monitoring.coreos.com/v1) is not installed, so there are no metrics and alerts: install it, and they are set up within a minute",
-        )
     })
 }

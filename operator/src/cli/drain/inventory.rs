@@ -1,4 +1,5 @@
-//! What a cluster holds of what lives outside it, at one moment. Plain data: `look` reads it, `judge` judges it.
+//! The inventory of a cluster: every object that stands for something outside the cluster. Plain data, which `read` fills and
+//! `plan` uses.
 
 use std::fmt;
 
@@ -17,9 +18,7 @@ pub struct Id {
     pub plural: String,
     /// Namespace; nothing for kinds without.
     pub namespace: Option<String>,
-    /// Name.
     pub name: String,
-    /// UID.
     pub uid: String,
 }
 
@@ -53,16 +52,14 @@ impl fmt::Display for Id {
     }
 }
 
-/// What a cluster holds of what lives outside it.
+/// Every object of a cluster that stands for something outside of it.
 #[derive(Clone, Debug, Default)]
-pub struct World {
-    /// Drives.
+pub struct Inventory {
     pub drives: Vec<Drive>,
     /// Routes whose controller made a load balancer for them alone: Ingresses and Gateways.
-    pub routes: Vec<Front>,
+    pub routes: Vec<LoadBalancer>,
     /// Services with a load balancer.
-    pub services: Vec<Front>,
-    /// Claims on volumes.
+    pub services: Vec<LoadBalancer>,
     pub claims: Vec<Claim>,
     /// Volumes that are not a folder of a node.
     pub volumes: Vec<Volume>,
@@ -70,59 +67,50 @@ pub struct World {
     pub foreign: Vec<Foreign>,
     /// Secrets that drives left behind. Their names alone.
     pub credentials: Vec<Id>,
-    /// What was said of buckets that outlived their drive.
-    pub farewells: Vec<Farewell>,
-    /// What could not be looked at, and why.
+    /// Buckets that outlived their drive, from events.
+    pub retained_buckets: Vec<RetainedBucket>,
+    /// Kinds that could not be listed, and why.
     pub unseen: Vec<String>,
 }
 
-/// A drive.
 #[derive(Clone, Debug, Default)]
 pub struct Drive {
-    /// Which.
     pub id: Id,
-    /// Whether it is being deleted.
     pub going: bool,
-    /// What has to happen before it is gone.
     pub finalizers: Vec<String>,
-    /// What becomes of its buckets, by the operator's own rules.
+    /// The operator's decisions about its buckets.
     pub buckets: Vec<BucketRemoval>,
-    /// Its databases on a server that somebody else keeps.
+    /// Its databases on an external server.
     pub databases: Vec<OutsideDatabase>,
     /// Reason and message of its condition `DeletionBlocked`.
     pub blocked: Option<(String, String)>,
 }
 
-/// A database that a drive had made on a server that somebody else keeps.
+/// A database that a drive created on an external server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutsideDatabase {
     /// Name of the database.
     pub name: String,
-    /// Name of the Secret that says where the server is. Nobody here reads it.
+    /// Name of the Secret with the address of the server. This command does not read it.
     pub secret: String,
 }
 
 /// A load balancer's object.
 #[derive(Clone, Debug, Default)]
-pub struct Front {
-    /// Which.
+pub struct LoadBalancer {
     pub id: Id,
-    /// Whether it is being deleted.
     pub going: bool,
     /// Address that people reach it by.
     pub address: Option<String>,
     /// UID of the drive that it goes with.
     pub of_drive: Option<String>,
-    /// What has to happen before it is gone.
     pub finalizers: Vec<String>,
 }
 
 /// A claim on a volume.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
-    /// Which.
     pub id: Id,
-    /// Whether it is being deleted.
     pub going: bool,
     /// Volume it is bound to.
     pub volume: Option<String>,
@@ -136,12 +124,10 @@ pub struct Claim {
     pub users: Vec<(String, bool)>,
 }
 
-/// A volume.
 #[derive(Clone, Debug, Default)]
 pub struct Volume {
-    /// Which.
     pub id: Id,
-    /// Whether its disk goes with its claim.
+    /// Its disk is deleted with its claim.
     pub reclaimed: bool,
     /// `Bound`, `Released`, `Failed`, ...
     pub phase: String,
@@ -158,26 +144,24 @@ pub struct Volume {
 /// A thing outside that another controller made for an object here.
 #[derive(Clone, Debug, Default)]
 pub struct Foreign {
-    /// Which.
     pub id: Id,
-    /// What it stands for.
+    /// The thing outside the cluster.
     pub what: String,
-    /// Whether its controller would keep the thing.
+    /// Its controller would not delete that thing.
     pub kept: bool,
 }
 
-/// What the operator said of a bucket that outlived its drive.
+/// A bucket that outlived its drive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Farewell {
+pub struct RetainedBucket {
     /// UID of the drive.
     pub drive: String,
     /// Name of the bucket.
     pub bucket: String,
-    /// Why it stays.
     pub reason: String,
 }
 
-/// Whether this line speaks of a bucket that is there, or may be.
+/// False for a record without a bucket.
 pub fn names_a_bucket(recorded: &BucketStatus) -> bool {
     !recorded.bucket.is_empty()
 }

@@ -4,7 +4,7 @@ use kube::api::{DeleteParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client};
 
-use super::world::Id;
+use super::inventory::Id;
 
 /// Asks the API server to delete an object. What it refused for good is a sentence; what may work later is an error.
 pub(super) async fn delete(client: &Client, id: &Id) -> Result<Option<String>, kube::Error> {
@@ -26,7 +26,7 @@ pub(super) async fn delete(client: &Client, id: &Id) -> Result<Option<String>, k
     });
     match api.delete(&id.name, &params).await {
         Ok(_) => Ok(None),
-        // Gone, or another one: the next look tells.
+        // Deleted, or another object of that name: the next inventory shows it.
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
         Err(kube::Error::Api(status)) if matches!(status.code, 400..=428) => {
             Ok(Some(format!("it may not be deleted: {}", status.message)))

@@ -1,7 +1,7 @@
 use ras_crds::{BucketState, BucketStatus};
 
-use super::super::tell::{self, End};
-use super::super::world::{Farewell, Foreign, OutsideDatabase};
+use super::super::inventory::{Foreign, OutsideDatabase, RetainedBucket};
+use super::super::report::{self, End};
 use super::*;
 
 fn id(kind: &str, name: &str) -> Id {
@@ -35,10 +35,10 @@ fn bucket(name: &str, fate: RemovalDecision) -> BucketRemoval {
     }
 }
 
-fn service(name: &str) -> Front {
-    Front {
+fn service(name: &str) -> LoadBalancer {
+    LoadBalancer {
         id: id("Service", name),
-        ..Front::default()
+        ..LoadBalancer::default()
     }
 }
 
@@ -66,87 +66,85 @@ fn volume(name: &str, reclaimed: bool) -> Volume {
     }
 }
 
-fn first_look(world: &World) -> (Course, Judgement) {
-    let mut course = Course::default();
-    course.saw(world);
-    let judgement = judge(world, &course);
-    (course, judgement)
+fn first_plan(inventory: &Inventory) -> (DrainSession, DrainPlan) {
+    let mut session = DrainSession::default();
+    session.saw(inventory);
+    let plan = drain_plan(inventory, &session);
+    (session, plan)
 }
 
-fn verdict_of<'a>(judgement: &'a Judgement, name: &str) -> &'a Verdict {
-    let found = judgement.items.iter().find(|item| item.name.ends_with(name));
-    &found
-        .unwrap_or_else(|| panic!("no {name} in {:?}", judgement.items))
-        .verdict
+fn state_of<'a>(plan: &'a DrainPlan, name: &str) -> &'a ItemState {
+    let found = plan.items.iter().find(|item| item.name.ends_with(name));
+    &found.unwrap_or_else(|| panic!("no {name} in {:?}", plan.items)).state
 }
 
-fn deleted(judgement: &Judgement) -> Vec<String> {
-    judgement.next().iter().map(ToString::to_string).collect()
+fn deleted(plan: &DrainPlan) -> Vec<String> {
+    plan.next().iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn an_empty_cluster_is_safe_to_destroy_and_one_that_cannot_be_seen_is_not() {
-    assert!(first_look(&World::default()).1.is_safe());
-    let hidden = World {
+    assert!(first_plan(&Inventory::default()).1.is_safe());
+    let hidden = Inventory {
         unseen: vec!["Services could not be listed".to_owned()],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (_, judgement) = first_look(&hidden);
-    assert!(!judgement.is_safe() && judgement.next().is_empty() && judgement.is_stuck());
-    assert!(tell::text(&judgement, End::Done).contains("Services could not be listed"));
+    let (_, plan) = first_plan(&hidden);
+    assert!(!plan.is_safe() && plan.next().is_empty() && plan.is_stuck());
+    assert!(report::text(&plan, End::Done).contains("Services could not be listed"));
 }
 
 #[test]
 fn nothing_is_taken_down_before_every_drive_is_gone() {
-    let mut world = World {
+    let mut inventory = Inventory {
         drives: vec![drive(Vec::new())],
         services: vec![service("traefik")],
         claims: vec![claim("prometheus", None)],
         volumes: vec![volume("prometheus", true)],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (mut course, judgement) = first_look(&world);
-    assert_eq!(deleted(&judgement), ["RecruitmentDrive spo/season"]);
+    let (mut session, plan) = first_plan(&inventory);
+    assert_eq!(deleted(&plan), ["RecruitmentDrive spo/season"]);
 
-    course.deleted(&world.drives[0].id, None);
-    world.drives[0].going = true;
-    world.drives[0].blocked = Some(("ConfirmationMissing".to_owned(), "to keep it: annotate".to_owned()));
-    let blocked = judge(&world, &course);
+    session.deleted(&inventory.drives[0].id, None);
+    inventory.drives[0].going = true;
+    inventory.drives[0].blocked = Some(("ConfirmationMissing".to_owned(), "to keep it: annotate".to_owned()));
+    let blocked = drain_plan(&inventory, &session);
     assert!(blocked.next().is_empty() && blocked.is_stuck() && !blocked.is_safe());
-    assert!(tell::text(&blocked, End::Stuck).contains("to keep it: annotate"));
+    assert!(report::text(&blocked, End::Stuck).contains("to keep it: annotate"));
 
     // An object store that does not answer may answer later: that is waited for.
-    world.drives[0].blocked = Some(("StoreUnavailable".to_owned(), "it cannot be reached".to_owned()));
-    assert!(!judge(&world, &course).is_stuck());
+    inventory.drives[0].blocked = Some(("StoreUnavailable".to_owned(), "it cannot be reached".to_owned()));
+    assert!(!drain_plan(&inventory, &session).is_stuck());
 
-    world.drives.clear();
-    assert_eq!(deleted(&judge(&world, &course)), ["Service spo/traefik"]);
-    world.services.clear();
+    inventory.drives.clear();
+    assert_eq!(deleted(&drain_plan(&inventory, &session)), ["Service spo/traefik"]);
+    inventory.services.clear();
     assert_eq!(
-        deleted(&judge(&world, &course)),
+        deleted(&drain_plan(&inventory, &session)),
         ["PersistentVolumeClaim spo/prometheus"]
     );
-    world.claims.clear();
-    world.volumes[0].phase = "Released".to_owned();
-    let driver = judge(&world, &course);
-    assert!(matches!(verdict_of(&driver, "pv-prometheus"), Verdict::Going(_)) && !driver.is_safe());
-    world.volumes.clear();
-    assert!(judge(&world, &course).is_safe());
+    inventory.claims.clear();
+    inventory.volumes[0].phase = "Released".to_owned();
+    let driver = drain_plan(&inventory, &session);
+    assert!(matches!(state_of(&driver, "pv-prometheus"), ItemState::Going(_)) && !driver.is_safe());
+    inventory.volumes.clear();
+    assert!(drain_plan(&inventory, &session).is_safe());
 }
 
 #[test]
 fn what_a_drive_or_a_volume_keeps_is_kept_and_told_with_its_reason() {
     let mut of_a_database = claim("pg-1", None);
     of_a_database.of_other = Some("Cluster pg".to_owned());
-    let world = World {
+    let inventory = Inventory {
         claims: vec![claim("data", Some("season")), claim("archive", None), of_a_database],
         volumes: vec![volume("data", true), volume("archive", false), volume("pg-1", true)],
         credentials: vec![id("Secret", "season-database")],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (_, judgement) = first_look(&world);
-    assert!(judgement.is_safe() && judgement.next().is_empty(), "{judgement:?}");
-    let text = tell::text(&judgement, End::Done);
+    let (_, plan) = first_plan(&inventory);
+    assert!(plan.is_safe() && plan.next().is_empty(), "{plan:?}");
+    let text = report::text(&plan, End::Done);
     for said in [
         "vol-data, 20Gi, of the claim spo/data: drive season keeps it",
         "kubectl -n spo delete persistentvolumeclaims data",
@@ -167,47 +165,44 @@ fn buckets_are_told_by_their_drives_own_policies_also_when_the_drive_is_gone() {
         bucket("cache", RemovalDecision::RemovedIfEmpty),
         bucket("old", RemovalDecision::Removed),
     ];
-    let mut world = World {
+    let mut inventory = Inventory {
         drives: vec![drive(buckets)],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (course, judgement) = first_look(&world);
-    assert!(matches!(verdict_of(&judgement, "resumes"), Verdict::Kept { .. }));
+    let (session, plan) = first_plan(&inventory);
+    assert!(matches!(state_of(&plan, "resumes"), ItemState::Kept { .. }));
     for follows in ["exports", "cache", "old"] {
-        assert!(
-            matches!(verdict_of(&judgement, follows), Verdict::Follows(_)),
-            "{follows}"
-        );
+        assert!(matches!(state_of(&plan, follows), ItemState::Follows(_)), "{follows}");
     }
 
-    let uid = world.drives.remove(0).id.uid;
-    let farewell = |drive: &str, name: &str| Farewell {
+    let uid = inventory.drives.remove(0).id.uid;
+    let retained = |drive: &str, name: &str| RetainedBucket {
         drive: drive.to_owned(),
         bucket: format!("ras-{name}"),
         reason: "it is not empty".to_owned(),
     };
     // The second is of a drive that went before this began.
-    world.farewells = vec![
-        farewell(&uid, "spo-season-exports"),
-        farewell("another", "spo-autumn-zip"),
+    inventory.retained_buckets = vec![
+        retained(&uid, "spo-season-exports"),
+        retained("another", "spo-autumn-zip"),
     ];
-    let after = judge(&world, &course);
+    let after = drain_plan(&inventory, &session);
     assert!(after.is_safe());
     let names: Vec<&str> = after.items.iter().map(|item| item.name.as_str()).collect();
     assert_eq!(
         names,
         ["ras-spo-autumn-zip", "ras-spo-season-exports", "ras-spo-season-resumes"]
     );
-    assert!(tell::text(&after, End::Done).contains("ras-spo-season-exports: it is not empty"));
+    assert!(report::text(&after, End::Done).contains("ras-spo-season-exports: it is not empty"));
 }
 
 #[test]
 fn a_bucket_that_nobody_confirmed_is_in_the_way_before_anything_is_done() {
-    let world = World {
+    let inventory = Inventory {
         drives: vec![drive(vec![bucket("old", RemovalDecision::Unconfirmed)])],
-        ..World::default()
+        ..Inventory::default()
     };
-    let text = tell::text(&first_look(&world).1, End::DryRun);
+    let text = report::text(&first_plan(&inventory).1, End::DryRun);
     assert!(
         text.contains("annotate drive season --overwrite ras.dev/confirm-delete=ras-spo-season-old"),
         "{text}"
@@ -217,17 +212,17 @@ fn a_bucket_that_nobody_confirmed_is_in_the_way_before_anything_is_done() {
 
 #[test]
 fn what_comes_back_or_comes_later_is_not_deleted_over_and_over() {
-    let mut world = World {
+    let mut inventory = Inventory {
         services: vec![service("traefik")],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (mut course, _) = first_look(&world);
-    course.deleted(&world.services[0].id, None);
-    world.services[0].id.uid = "another".to_owned();
-    world.services.push(service("later"));
-    let judgement = judge(&world, &course);
-    assert!(judgement.next().is_empty() && judgement.is_stuck());
-    let text = tell::text(&judgement, End::Stuck);
+    let (mut session, _) = first_plan(&inventory);
+    session.deleted(&inventory.services[0].id, None);
+    inventory.services[0].id.uid = "another".to_owned();
+    inventory.services.push(service("later"));
+    let plan = drain_plan(&inventory, &session);
+    assert!(plan.next().is_empty() && plan.is_stuck());
+    let text = report::text(&plan, End::Stuck);
     assert!(
         text.contains("came back") && text.contains("came after this began"),
         "{text}"
@@ -242,7 +237,7 @@ fn what_may_not_be_deleted_or_is_in_use_or_of_others_is_in_the_way() {
     let mut failed = volume("lost", true);
     failed.phase = "Failed".to_owned();
     failed.message = Some("VolumeInUse".to_owned());
-    let world = World {
+    let inventory = Inventory {
         services: vec![service("traefik")],
         claims: vec![used],
         volumes: vec![volume("prometheus", true), failed],
@@ -251,16 +246,16 @@ fn what_may_not_be_deleted_or_is_in_use_or_of_others_is_in_the_way() {
             what: "something outside the cluster".to_owned(),
             kept: false,
         }],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (mut course, _) = first_look(&world);
-    course.deleted(
-        &world.services[0].id,
+    let (mut session, _) = first_plan(&inventory);
+    session.deleted(
+        &inventory.services[0].id,
         Some("it may not be deleted: no right".to_owned()),
     );
-    let judgement = judge(&world, &course);
-    assert!(!judgement.is_safe());
-    let text = tell::text(&judgement, End::Stuck);
+    let plan = drain_plan(&inventory, &session);
+    assert!(!plan.is_safe());
+    let text = report::text(&plan, End::Stuck);
     for said in [
         "no right",
         "spo/prometheus-0",
@@ -273,12 +268,12 @@ fn what_may_not_be_deleted_or_is_in_use_or_of_others_is_in_the_way() {
 
 #[test]
 fn a_script_reads_the_same() {
-    let world = World {
+    let inventory = Inventory {
         drives: vec![drive(vec![bucket("resumes", RemovalDecision::Kept)])],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (_, judgement) = first_look(&world);
-    let text = tell::json(&judgement, End::DryRun).unwrap();
+    let (_, plan) = first_plan(&inventory);
+    let text = report::json(&plan, End::DryRun).unwrap();
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(report["safeToDestroy"], false);
     assert_eq!(report["dryRun"], true);
@@ -298,30 +293,30 @@ fn databases_on_servers_of_others_are_listed_as_kept_before_and_after_their_driv
         name: "portal".to_owned(),
         secret: "rds".to_owned(),
     }];
-    let mut world = World {
+    let mut inventory = Inventory {
         drives: vec![with_database],
-        ..World::default()
+        ..Inventory::default()
     };
-    let (mut course, judgement) = first_look(&world);
-    let told = |judgement: &Judgement| {
-        let verdict = verdict_of(judgement, "portal of drive spo/season");
-        let Verdict::Kept { reason, way_out: None } = verdict else {
-            panic!("{verdict:?}")
+    let (mut session, plan) = first_plan(&inventory);
+    let check = |plan: &DrainPlan| {
+        let state = state_of(plan, "portal of drive spo/season");
+        let ItemState::Kept { reason, way_out: None } = state else {
+            panic!("{state:?}")
         };
         assert!(
             reason.contains("Secret spo/rds") && reason.contains("ever dropped"),
             "{reason}"
         );
     };
-    told(&judgement);
-    assert_eq!(deleted(&judgement), ["RecruitmentDrive spo/season"]);
+    check(&plan);
+    assert_eq!(deleted(&plan), ["RecruitmentDrive spo/season"]);
 
-    world.drives.clear();
-    course.saw(&world);
-    let judgement = judge(&world, &course);
-    told(&judgement);
-    assert!(judgement.is_safe(), "what is kept is in nobody's way");
-    let text = tell::text(&judgement, End::Done);
+    inventory.drives.clear();
+    session.saw(&inventory);
+    let plan = drain_plan(&inventory, &session);
+    check(&plan);
+    assert!(plan.is_safe(), "what is kept is in nobody's way");
+    let text = report::text(&plan, End::Done);
     assert!(
         text.contains("database portal of drive spo/season: it is on the server"),
         "{text}"

@@ -1,6 +1,6 @@
-//! Reads what the cluster holds of what lives outside it. It asks, and decides nothing.
+//! Lists every object that stands for something outside the cluster, and decides nothing.
 //!
-//! Secrets are asked for by their metadata alone.
+//! Of Secrets, only metadata is listed.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::foreign;
-use super::world::{Claim, Drive, Farewell, Front, Id, OutsideDatabase, Volume, World};
+use super::inventory::{Claim, Drive, Id, Inventory, LoadBalancer, OutsideDatabase, RetainedBucket, Volume};
 use crate::controller::cleanup::bucket_removals;
 
 /// Controllers that make a load balancer for each Ingress, unlike those that share the one of a Service.
@@ -25,32 +25,32 @@ const OWN_LOAD_BALANCER: &[&str] = &["ingress.k8s.aws/alb", "eks.amazonaws.com/a
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// Asks one list after the other, and collects what it may not see.
-pub(super) struct Look<'a> {
+pub(super) struct Reader<'a> {
     pub(super) client: &'a Client,
     pub(super) unseen: Vec<String>,
 }
 
-/// Everything there is.
-pub async fn look(client: &Client) -> Result<World, kube::Error> {
-    let mut look = Look {
+pub async fn inventory(client: &Client) -> Result<Inventory, kube::Error> {
+    let mut reader = Reader {
         client,
         unseen: Vec::new(),
     };
-    Ok(World {
-        drives: look.drives().await?,
-        routes: look.routes().await?,
-        services: look.services().await?,
-        claims: look.claims().await?,
-        volumes: look.volumes().await?,
-        foreign: foreign::look(&mut look).await?,
-        credentials: look.credentials().await?,
-        farewells: look.farewells().await,
-        unseen: look.unseen,
+    Ok(Inventory {
+        drives: reader.drives().await?,
+        routes: reader.routes().await?,
+        services: reader.services().await?,
+        claims: reader.claims().await?,
+        volumes: reader.volumes().await?,
+        foreign: foreign::read(&mut reader).await?,
+        credentials: reader.credentials().await?,
+        retained_buckets: reader.retained_buckets().await,
+        unseen: reader.unseen,
     })
 }
 
-impl Look<'_> {
-    /// A list. Empty where there is no such kind; a missing right is noted, for then nobody can say "safe".
+impl Reader<'_> {
+    /// Lists a kind. Empty if the kind does not exist. A missing permission is recorded, because then the answer cannot
+    /// be "safe".
     pub(super) async fn list<K>(&mut self, api: Api<K>, what: &str) -> Result<Vec<K>, kube::Error>
     where
         K: Clone + DeserializeOwned + Debug,
@@ -94,7 +94,7 @@ impl Look<'_> {
         Ok(found.into_iter().map(|object| drive(&kind, object)).collect())
     }
 
-    async fn services(&mut self) -> Result<Vec<Front>, kube::Error> {
+    async fn services(&mut self) -> Result<Vec<LoadBalancer>, kube::Error> {
         let found: Vec<Service> = self.list(self.all(), "Services").await?;
         let balanced = found.into_iter().filter(|service| {
             let kind = service.spec.as_ref().and_then(|spec| spec.type_.as_deref());
@@ -105,23 +105,23 @@ impl Look<'_> {
                 let status = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
                 let first = status.and_then(|balancer| balancer.ingress.as_ref()?.first());
                 let address = first.and_then(|entry| entry.hostname.clone().or_else(|| entry.ip.clone()));
-                front(id::<Service>(&service.metadata), &service.metadata, address)
+                load_balancer(id::<Service>(&service.metadata), &service.metadata, address)
             })
             .collect())
     }
 
-    async fn routes(&mut self) -> Result<Vec<Front>, kube::Error> {
+    async fn routes(&mut self) -> Result<Vec<LoadBalancer>, kube::Error> {
         let classes: Vec<IngressClass> = self.list(self.all(), "IngressClasses").await?;
         let ingresses: Vec<Ingress> = self.list(self.all(), "Ingresses").await?;
         let own = ingresses
             .into_iter()
             .filter(|ingress| has_its_own_load_balancer(ingress, &classes));
-        let mut routes: Vec<Front> = own
+        let mut routes: Vec<LoadBalancer> = own
             .map(|ingress| {
                 let status = ingress.status.as_ref().and_then(|status| status.load_balancer.as_ref());
                 let first = status.and_then(|balancer| balancer.ingress.as_ref()?.first());
                 let address = first.and_then(|entry| entry.hostname.clone().or_else(|| entry.ip.clone()));
-                front(id::<Ingress>(&ingress.metadata), &ingress.metadata, address)
+                load_balancer(id::<Ingress>(&ingress.metadata), &ingress.metadata, address)
             })
             .collect();
 
@@ -132,7 +132,7 @@ impl Look<'_> {
                 .data
                 .pointer("/status/addresses/0/value")
                 .and_then(Value::as_str);
-            front(
+            load_balancer(
                 id_of(&kind, &gateway.metadata),
                 &gateway.metadata,
                 address.map(str::to_owned),
@@ -144,7 +144,7 @@ impl Look<'_> {
     async fn claims(&mut self) -> Result<Vec<Claim>, kube::Error> {
         let found: Vec<PersistentVolumeClaim> = self.list(self.all(), "PersistentVolumeClaims").await?;
         let mut claims: Vec<Claim> = found.into_iter().map(claim).collect();
-        // Pods are many: they are asked for only where one may keep a claim from going.
+        // There are many pods, so they are listed only if one may block the deletion of a claim.
         if claims.iter().any(|claim| claim.going) {
             let pods: Vec<Pod> = self.list(self.all(), "Pods").await?;
             let users = users_of_claims(&pods);
@@ -169,8 +169,8 @@ impl Look<'_> {
         Ok(left.map(|secret| id::<Secret>(&secret.metadata)).collect())
     }
 
-    /// Without the right to read events less is told of buckets, and nothing is wrong.
-    async fn farewells(&self) -> Vec<Farewell> {
+    /// Without permission to read events, only less is reported about buckets.
+    async fn retained_buckets(&self) -> Vec<RetainedBucket> {
         let api: Api<Event> = self.all();
         let said = api.list(&ListParams::default().fields("reason=BucketRetained")).await;
         let said = said.map(|list| list.items).unwrap_or_default();
@@ -178,7 +178,7 @@ impl Look<'_> {
             .filter_map(|event| {
                 let message = event.message?;
                 let (bucket, reason) = message.strip_prefix("bucket ")?.split_once(" stays: ")?;
-                Some(Farewell {
+                Some(RetainedBucket {
                     drive: event.involved_object.uid?,
                     bucket: bucket.to_owned(),
                     reason: reason.to_owned(),
@@ -196,7 +196,6 @@ where
     id_of(&ApiResource::erase::<K>(&()), metadata)
 }
 
-/// Names an object.
 pub(super) fn id_of(kind: &ApiResource, metadata: &ObjectMeta) -> Id {
     Id {
         kind: kind.kind.clone(),
@@ -246,7 +245,7 @@ fn drive(kind: &ApiResource, object: DynamicObject) -> Drive {
     }
 }
 
-/// Databases on a server that somebody else keeps, as far as they are known to have been made.
+/// Databases on an external server that the status records as created.
 fn outside_databases(drive: &Value) -> Vec<OutsideDatabase> {
     let secret = drive
         .pointer("/spec/database/external/secretName")
@@ -268,8 +267,8 @@ fn outside_databases(drive: &Value) -> Vec<OutsideDatabase> {
     .collect()
 }
 
-fn front(id: Id, metadata: &ObjectMeta, address: Option<String>) -> Front {
-    Front {
+fn load_balancer(id: Id, metadata: &ObjectMeta, address: Option<String>) -> LoadBalancer {
+    LoadBalancer {
         id,
         going: metadata.deletion_timestamp.is_some(),
         address,

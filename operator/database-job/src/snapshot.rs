@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
+pub struct ServerSnapshot {
     pub major: u16,
-    /// The administrator's role.
     pub admin: String,
     /// The administrator is a superuser.
     pub is_superuser: bool,
@@ -14,7 +13,7 @@ pub struct Observed {
     /// Existing roles of the request, by name.
     pub roles: BTreeMap<String, Role>,
     /// Existing databases of the request, and all with an ownership comment, by name.
-    pub databases: BTreeMap<String, Database>,
+    pub databases: BTreeMap<String, DatabaseSnapshot>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub struct Role {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Database {
+pub struct DatabaseSnapshot {
     pub owner: String,
     /// The comment on the role that owns it.
     pub owner_comment: Option<String>,
@@ -43,7 +42,6 @@ pub struct Database {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
-    /// Installed extensions.
     pub extensions: BTreeSet<String>,
     /// Requested extensions that the server can add.
     pub available: BTreeSet<String>,
