@@ -14,7 +14,7 @@ use ras_crds::{BucketStatus, Reason, RecruitmentDrive, RecruitmentDriveStatus};
 
 use super::context::Context;
 use crate::apply::buckets::depart;
-use crate::controller::drive_watch::Stored;
+use crate::controller::packed::Stored;
 use crate::controller::reconcile_error::Error;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
 use crate::controller::{events, finalizer, live_read};

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::jiff::Timestamp;
-use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store as Drives;
-use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
+use ras_crds::RecruitmentDriveStatus;
 use tokio::sync::{mpsc, watch};
 
 use crate::apply::child_client::ChildClient;
+use crate::controller::packed::Packed;
 use crate::controller::rejections::Rejections;
 use crate::controller::status_cache::StatusCache;
 use crate::informer::api_health::ApiHealth;
@@ -28,7 +28,7 @@ pub struct Context {
     /// Writes children, and knows the memory of all of them.
     pub child_client: ChildClient,
     /// All drives.
-    pub drives: Drives<DeserializeGuard<RecruitmentDrive>>,
+    pub drives: Drives<Packed>,
     /// Which drive claims which names.
     pub claims: Arc<Claims>,
     /// The platform's settings.

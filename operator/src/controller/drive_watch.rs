@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::{ObjectRef, store::Writer};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
-use ras_crds::RecruitmentDrive;
 
 use crate::controller::context::Context;
-use crate::controller::read::slim_metadata;
+use crate::controller::packed::{Packed, Stored};
+use crate::controller::slim::slim_metadata;
 use crate::fetch;
 use crate::informer::claims::Age;
 use crate::informer::observe::version;
@@ -21,9 +20,6 @@ use ras_core::kind::Kind;
 use ras_core::names;
 use ras_core::plan::data;
 use ras_core::validate::size::too_large;
-
-/// A drive as it is stored, whether it decodes or not.
-pub type Stored = DeserializeGuard<RecruitmentDrive>;
 
 /// The key of a drive.
 pub fn key(drive: &Stored) -> DriveKey {
@@ -38,8 +34,8 @@ pub fn is_too_large(invalid: &InvalidObject) -> Option<&str> {
     invalid.error.strip_prefix(TOO_LARGE)
 }
 
-/// Drops what nobody here reads, so that a drive at rest takes no more memory than its spec: managed fields, what
-/// `kubectl apply` remembers, and the spec of a drive that is refused for its size.
+/// Drops what nobody here reads, so that a drive at rest takes no more memory than its spec, and that of a drive that
+/// is refused for its size.
 fn slim(drive: &mut Stored) {
     slim_metadata(drive.meta_mut());
     if let Ok(decoded) = &mut drive.0
@@ -54,44 +50,50 @@ fn slim(drive: &mut Stored) {
 }
 
 /// Takes one event.
-pub fn take(event: Event<Stored>, writer: &mut Writer<Stored>, sink: &EventSink, context: &Context) {
+pub fn take(event: Event<Stored>, writer: &mut Writer<Packed>, sink: &EventSink, context: &Context) {
     let event = event.modify(slim);
-    let requeue = match &event {
-        Event::Init => Requeue::new(),
+    let (event, requeue) = match event {
+        Event::Init => (Event::Init, Requeue::new()),
         Event::InitApply(drive) => {
-            learn(drive, sink, context);
-            Requeue::new()
+            learn(&drive, sink, context);
+            (Event::InitApply(Packed::of(drive)), Requeue::new())
         }
         Event::InitDone => {
-            writer.apply_watcher_event(&event);
-            sink.enqueue(context.drives.state().iter().map(|drive| key(drive)).collect());
+            writer.apply_watcher_event(&Event::InitDone);
+            sink.enqueue(context.drives.state().iter().map(|drive| drive.key()).collect());
             return;
         }
         Event::Apply(drive) => {
-            let mut requeue = learn(drive, sink, context);
-            let before = context.drives.get(&ObjectRef::from_obj(drive));
-            if before.is_none_or(|before| is_news(&before, drive, context)) {
-                requeue.insert(key(drive));
+            let mut requeue = learn(&drive, sink, context);
+            let key = key(&drive);
+            let before = context.drives.get(&ObjectRef::new(&key.name).within(&key.namespace));
+            if before.is_none_or(|before| is_news(&before, &drive, context)) {
+                requeue.insert(key);
             }
-            requeue
+            (Event::Apply(Packed::of(drive)), requeue)
         }
         Event::Delete(drive) => {
-            let key = key(drive);
-            sink.store.set_used(&key, BTreeSet::new());
-            context.rejections.forget(&key);
-            context.listeners.forget(&key);
-            if let Some(known) = context.cache.forget(&key) {
-                context.child_client.metrics.forget(&key, &known.status.status);
-            }
-            if let Some(bucket_controller) = &context.child_client.bucket_controller {
-                bucket_controller.forget(&key);
-            }
-            tracing::info!(drive = %key, "drive is gone; what it owns is removed by Kubernetes, what is retained stays");
-            context.claims.release(&key)
+            let requeue = forget(&key(&drive), sink, context);
+            (Event::Delete(Packed::of(drive)), requeue)
         }
     };
     writer.apply_watcher_event(&event);
     sink.enqueue(requeue);
+}
+
+/// The drive is gone.
+fn forget(key: &DriveKey, sink: &EventSink, context: &Context) -> Requeue {
+    sink.store.set_used(key, BTreeSet::new());
+    context.rejections.forget(key);
+    context.listeners.forget(key);
+    if let Some(known) = context.cache.forget(key) {
+        context.child_client.metrics.forget(key, &known.status.status);
+    }
+    if let Some(bucket_controller) = &context.child_client.bucket_controller {
+        bucket_controller.forget(key);
+    }
+    tracing::info!(drive = %key, "drive is gone; what it owns is removed by Kubernetes, what is retained stays");
+    context.claims.release(key)
 }
 
 /// Notes what the drive claims and uses. One that does not decode keeps what it claimed: its children still run.
@@ -121,7 +123,7 @@ fn learn(drive: &Stored, sink: &EventSink, context: &Context) -> Requeue {
 }
 
 /// Whether a drive has to look again. Our own writes of its status come back here and are no news.
-fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
+fn is_news(before: &Packed, after: &Stored, context: &Context) -> bool {
     let (old, new) = (before.meta(), after.meta());
     if old.uid != new.uid
         || old.generation != new.generation
@@ -131,11 +133,12 @@ fn is_news(before: &Stored, after: &Stored, context: &Context) -> bool {
     {
         return true;
     }
-    let (Ok(old), Ok(drive)) = (&before.0, &after.0) else {
-        return before.0.is_ok() != after.0.is_ok();
-    };
+    let Ok(drive) = &after.0 else { return before.is_valid() };
+    if !before.is_valid() {
+        return true;
+    }
     let status = drive.status.clone().unwrap_or_default();
-    if old.status.as_ref() == Some(&status) {
+    if before.status() == Some(&status) {
         return false;
     }
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();

@@ -17,6 +17,7 @@ use ras_crds::RecruitmentDrive;
 
 use crate::controller::context::Context;
 use crate::controller::drive_watch;
+use crate::controller::packed::Packed;
 use crate::informer::store::{DriveKey, Requeue};
 use crate::informer::watch_stream::WatchStream;
 use crate::informer::watches::{self, EventSink, WatchScope, watch_children, watch_pods};
@@ -72,7 +73,7 @@ fn is_served(kind: Kind, apis: Apis) -> bool {
 /// Every drive.
 pub(super) fn all_drives(context: &Context) -> Requeue {
     let drives = context.drives.state();
-    drives.iter().map(|drive| drive_watch::key(drive)).collect()
+    drives.iter().map(|drive| drive.key()).collect()
 }
 
 /// Starts and stops the watches of optional kinds when their APIs are installed or removed, and then requeues every
@@ -154,7 +155,7 @@ pub(super) async fn follow_platform(path: &Path, context: &Context, sink: &Event
 pub(super) async fn follow_drives(
     client: Client,
     scope: WatchScope,
-    mut writer: Writer<DeserializeGuard<RecruitmentDrive>>,
+    mut writer: Writer<Packed>,
     sink: EventSink,
     context: Arc<Context>,
     health: Health,
@@ -205,9 +206,9 @@ pub(super) async fn follow_drives(
                 }
                 let part = parts.get(index).cloned().flatten();
                 for drive in context.drives.state() {
-                    let key = drive_watch::key(&drive);
+                    let key = drive.key();
                     if part.as_deref().is_none_or(|namespace| namespace == &*key.namespace) && !listed.contains(&key) {
-                        take(Event::Delete((*drive).clone()));
+                        take(Event::Delete(drive.open()));
                     }
                 }
             }

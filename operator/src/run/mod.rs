@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::jiff::Timestamp;
-use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self as kube_controller, ReconcileReason, ReconcileRequest};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, store::Writer};
@@ -17,14 +16,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use ras_crds::RecruitmentDrive;
-
 use crate::apply::child_client::ChildClient;
 use crate::client;
 use crate::client::ClientError;
 use crate::controller;
 use crate::controller::context::Context;
 use crate::controller::outage_requeue;
+use crate::controller::packed::Packed;
 use crate::informer::api_health::ApiHealth;
 use crate::informer::claims::Claims;
 use crate::informer::store::{DriveKey, Store};
@@ -180,7 +178,7 @@ async fn start(
         Some(config) => Some(bucket_controller(config, metrics, leadership, sink.queue.clone())?),
         None => None,
     };
-    let writer = Writer::<DeserializeGuard<RecruitmentDrive>>::new(());
+    let writer = Writer::<Packed>::new(());
     let drives = writer.as_reader();
     let context = Arc::new(Context {
         child_client: ChildClient {
