@@ -68,6 +68,8 @@ fn bound(all: &mut BTreeMap<String, String>, kept: impl Fn(&String, &String) -> 
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference};
+
     use super::*;
 
     fn many(count: usize, value: &str) -> BTreeMap<String, String> {
@@ -85,8 +87,8 @@ mod tests {
             labels: Some(many(10_000, "a")),
             annotations: Some(many(1000, &"a".repeat(200))),
             finalizers: Some(many(10_000, "").into_keys().collect()),
-            owner_references: Some(vec![Default::default(); 1000]),
-            managed_fields: Some(vec![Default::default(); 1000]),
+            owner_references: Some(vec![OwnerReference::default(); 1000]),
+            managed_fields: Some(vec![ManagedFieldsEntry::default(); 1000]),
             ..ObjectMeta::default()
         };
         let annotations = meta.annotations.as_mut().unwrap();

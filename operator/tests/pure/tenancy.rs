@@ -144,6 +144,7 @@ fn a_store_of_the_cluster_gives_a_namespace_its_own_values_alone() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a list: one line an annotation")]
 fn an_annotation_changes_the_drive_s_own_route_alone() {
     let annotated = |key: &str, value: &str| {
         let value = serde_json::to_string(value).unwrap();

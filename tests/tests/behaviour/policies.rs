@@ -12,7 +12,7 @@ const LABELS: &str = "labels: {app.kubernetes.io/managed-by: ras-operator, ras.d
 const POD: &str = "serviceAccountName: d, automountServiceAccountToken: false";
 
 /// Runs `kubectl` with a token and nothing else.
-async fn with_token(test_env: &TestEnv, arguments: &[&str], input: &str) -> Result<KubectlOutput, Error> {
+pub async fn with_token(test_env: &TestEnv, arguments: &[&str], input: &str) -> Result<KubectlOutput, Error> {
     let description = test_env.cluster.description();
     let authority = format!(
         "--certificate-authority={}",

@@ -11,14 +11,14 @@ pub(super) fn check(namespace: &str, spec: &RecruitmentDriveSpec, tenancy: &Tena
         if !tenancy.allows_host(namespace, &exposure.host) {
             found.invalid(
                 "spec.exposure.host",
-                refused(&exposure.host, "tenancy.hosts", tenancy.host_patterns(namespace)),
+                refused(&exposure.host, "tenancy.hosts", &tenancy.host_patterns(namespace)),
             );
         }
         if let Some(issuer) = exposure.tls.as_ref().and_then(|tls| tls.issuer.as_ref())
             && !tenancy.allows_issuer(issuer)
         {
             let issuers = tenancy.issuers.clone().unwrap_or_default();
-            found.invalid("spec.exposure.tls.issuer", refused(issuer, "tenancy.issuers", issuers));
+            found.invalid("spec.exposure.tls.issuer", refused(issuer, "tenancy.issuers", &issuers));
         }
     }
     for (index, service) in spec.services.iter().enumerate() {
@@ -28,7 +28,7 @@ pub(super) fn check(namespace: &str, spec: &RecruitmentDriveSpec, tenancy: &Tena
         for (field, image) in std::iter::once((format!("{field}.image"), &service.image)).chain(sidecars) {
             if !tenancy.allows_image(namespace, image) {
                 let registries = tenancy.registry_patterns(namespace);
-                found.invalid(field, refused(image, "tenancy.registries", registries));
+                found.invalid(field, refused(image, "tenancy.registries", &registries));
             }
         }
         for (number, volume) in service.volumes.iter().enumerate() {
@@ -60,7 +60,7 @@ fn size(field: &str, asked: Option<&Quantity>, tenancy: &TenancyConfig, found: &
     }
 }
 
-fn refused(asked: &str, setting: &str, allowed: Vec<String>) -> String {
+fn refused(asked: &str, setting: &str, allowed: &[String]) -> String {
     let allowed = if allowed.is_empty() {
         "nothing".to_owned()
     } else {
