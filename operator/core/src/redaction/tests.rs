@@ -27,6 +27,7 @@ fn what_helps_stays() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table: one row a form")]
 fn credentials_go() {
     for (text, kept) in [
         (
