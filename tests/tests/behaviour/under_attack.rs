@@ -130,7 +130,7 @@ fn flood(address: SocketAddr, filler: usize, opened: &Arc<AtomicU64>) -> AbortHa
     let flood = async move {
         let (head, opened) = (&head, &opened);
         loop {
-            let held: Vec<TcpStream> = stream::iter(0..4000_u32)
+            let streams: Vec<TcpStream> = stream::iter(0..4000_u32)
                 .map(|number| async move {
                     let socket = TcpSocket::new_v4().ok()?;
                     let [.., last] = number.to_be_bytes();
@@ -146,7 +146,7 @@ fn flood(address: SocketAddr, filler: usize, opened: &Arc<AtomicU64>) -> AbortHa
                 .collect()
                 .await;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            drop(held);
+            drop(streams);
         }
     };
     tokio::spawn(flood).abort_handle()
