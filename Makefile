@@ -1,6 +1,6 @@
 # The few commands people type. Each builds what it needs, shows its progress and leaves nothing running.
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node soak bench build lint lint-workflows check generate hooks
+.PHONY: help demo dev test unit behaviour test-terraform test-cloud e2e e2e-upgrade tools control-plane object-stores charts real-node fuzz soak bench build lint lint-workflows check generate hooks
 
 # Kubernetes of the test control plane: 1.37 (newest supported) or 1.34 (oldest).
 K8S_VERSION ?= 1.37
@@ -89,6 +89,15 @@ soak: control-plane object-stores ## An hour of edits, kills and faults, after w
 	@echo "building for release (some minutes the first time)"
 	@cargo build --release --workspace --locked --quiet --bin ras-operator --bin soak --bin control-plane --bin process-guard
 	@./target/release/soak --minutes $(MINUTES) --seed $(SEED)
+
+fuzz: ## Change drives, settings, answers and outputs at random, MINUTES long; what fails prints its seed and is kept in proptest-regressions
+	@cargo test --workspace --locked --quiet --no-run
+	@end=$$(($$(date +%s) + 60 * $(MINUTES))); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	    PROPTEST_CASES=4000 cargo test --workspace --locked --quiet --test pure -- fuzz:: properties:: || exit 1; \
+	    PROPTEST_CASES=4000 cargo test --workspace --locked --quiet --lib -- redaction plain_text render:: report:: statement x509 || exit 1; \
+	    PROPTEST_CASES=200 cargo test --workspace --locked --quiet --lib -- tests::fuzz || exit 1; \
+	done
 
 # Sizes and more: make bench BENCH="--drives 100,1000 --secrets 0"; ./target/release/bench --help tells all.
 bench: control-plane ## Measure the operator at 10, 100 and 1,000 drives on a control plane of its own (docs/performance.md)

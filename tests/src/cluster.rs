@@ -74,6 +74,11 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts one without the shipped admission policies, as a cluster may be.
+    pub async fn start_without_policies() -> Result<Self, Error> {
+        Self::start_with(&[]).await
+    }
+
     /// Starts one on which pods really run; see [`node`](crate::node). It needs root.
     pub async fn start_real() -> Result<Self, Error> {
         Self::start_with(&["--real-node"]).await

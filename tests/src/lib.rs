@@ -36,6 +36,7 @@ mod image;
 mod kubectl;
 mod leadership;
 mod memory;
+mod memory_bound;
 #[cfg(test)]
 mod named_tests;
 mod namespace;
@@ -72,6 +73,7 @@ pub use image::Image;
 pub use kubectl::KubectlOutput;
 pub use leadership::{is_lease, lease_taken_after, never_two_at_once};
 pub use memory::Memory;
+pub use memory_bound::MemoryBound;
 pub use namespace::TestNamespace;
 pub use operator::{Operator, OperatorOptions, TENANCY};
 pub use process_guard::{ProcessGuard, Signal};

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    Cluster, Error, ProcessGuard, Signal, TestNamespace,
+    Cluster, Error, MemoryBound, ProcessGuard, Signal, TestNamespace,
     control_plane::{Credentials, write_kubeconfig},
     error::ended,
     eventually,
@@ -44,6 +44,7 @@ pub struct OperatorOptions {
     elected: Option<String>,
     lease_rights: bool,
     server: Option<String>,
+    processes: Option<PathBuf>,
 }
 
 impl OperatorOptions {
@@ -58,6 +59,7 @@ impl OperatorOptions {
             elected: None,
             lease_rights: true,
             server: None,
+            processes: None,
         }
     }
 
@@ -65,6 +67,13 @@ impl OperatorOptions {
     #[must_use]
     pub fn by_way_of(mut self, url: impl Into<String>) -> Self {
         self.server = Some(url.into());
+        self
+    }
+
+    /// With a bound on its memory, from its first byte.
+    #[must_use]
+    pub fn within(mut self, bound: &MemoryBound) -> Self {
+        self.processes = Some(bound.processes());
         self
     }
 
@@ -135,6 +144,7 @@ impl Operator {
             elected,
             lease_rights,
             server,
+            processes,
         } = options;
         let mut token = grant(&namespace.client(), namespace.name(), account, roles, *cluster_wide).await?;
         if elected.is_some() && *lease_rights {
@@ -177,7 +187,15 @@ impl Operator {
         command.extend(arguments.iter().cloned());
         let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string())];
         variables.extend(environment.iter().cloned());
-        let program = program_beside("ras-operator")?;
+        let mut program = program_beside("ras-operator")?;
+        if let Some(processes) = processes {
+            // The shell goes into the cgroup, and then becomes the program.
+            let enter = r#"echo $$ >"$0" && exec "$@""#.to_owned();
+            let mut inner = vec!["-c".to_owned(), enter];
+            inner.extend([processes, &program].map(|path| path.display().to_string()));
+            inner.append(&mut command);
+            (program, command) = ("/bin/sh".into(), inner);
+        }
         let started = SystemTime::now();
         let process = ProcessGuard::start("ras-operator", &program, command, &variables, &folder.join("log"))?;
         Ok(Self {

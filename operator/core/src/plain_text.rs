@@ -49,6 +49,12 @@ pub fn plain(text: &str, most: usize) -> String {
     shown
 }
 
+/// The text without characters that nobody sees or that turn the direction of writing, for a log whose format escapes control
+/// characters itself.
+pub fn visible(text: &str) -> String {
+    text.chars().filter(|c| !is_invisible(*c)).collect()
+}
+
 /// [`plain`], on one line.
 pub fn plain_line(text: &str, most: usize) -> String {
     plain(text, most).replace(['\n', '\t'], " ")

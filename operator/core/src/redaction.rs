@@ -54,16 +54,27 @@ const NAMES: &[&str] = &[
     "identified by",
     "salt",
     "signature",
+    "accountkey",
+    "master_key",
+    "master-key",
+    "masterkey",
+    "from-literal",
 ];
 
 /// Shortest run of letters and digits that may be a credential by its looks alone.
 const SHORTEST: usize = 16;
 
-/// Short flags whose value is a password: `mysql -phunter2`, `sqlcmd -P hunter2`, `-W hunter2`.
+/// Short flags whose value is a password, also right behind them: `mysql -phunter2`, `sqlcmd -P hunter2`, `-W hunter2`.
 const SHORT_FLAGS: &[&str] = &["-p", "-P", "-W"];
+
+/// The same where the value is a word of its own: `redis-cli -a hunter2`, `ldapsearch -w hunter2`.
+const SPACED_FLAGS: &[&str] = &["-a", "-w"];
 
 /// Flags whose value is `user:password`.
 const USER_FLAGS: &[&str] = &["-u", "--user", "-U", "--proxy-user"];
+
+/// What may stand before a word.
+const OPENING: [char; 8] = ['"', '\'', '`', '(', '[', '{', ',', '='];
 
 /// How tokens of well-known services begin.
 const PREFIXES: &[&str] = &[
@@ -262,14 +273,14 @@ fn value_after(lower: &str, begin: usize, end: usize) -> Option<usize> {
     let after = rest.get(tail..)?;
     let bare = after.trim_start_matches(['"', '\'', '`', ']', ')', '\\']);
     let spaced = bare.trim_start();
-    let value = if let Some(value) = spaced.strip_prefix(['=', ':']) {
+    let value = if let Some(value) = separated(after, bare) {
         value
     } else {
         let flag = lower
             .get(..begin)?
             .rsplit(|c: char| c.is_whitespace())
             .next()
-            .is_some_and(|word| word.starts_with('-'));
+            .is_some_and(|word| word.trim_start_matches(OPENING).starts_with('-'));
         let is_quoted = spaced.starts_with(['"', '\'', '`']) && spaced.len() < bare.len();
         let is_scheme = lower
             .get(begin..end)
@@ -281,6 +292,35 @@ fn value_after(lower: &str, begin: usize, end: usize) -> Option<usize> {
         spaced
     };
     (!value.trim().is_empty()).then(|| lower.len() - value.len())
+}
+
+/// What follows a name and a sign that a value comes: `=` and `:` in all their spellings, `<password>…`, `password | …` of a table,
+/// `"--password", "…"` of a list, `password is '…'`.
+fn separated<'a>(after: &'a str, bare: &'a str) -> Option<&'a str> {
+    let spaced = bare.trim_start();
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
+    if let Some(value) = spaced
+        .strip_prefix(['=', ':', '|'])
+        .or_else(|| bare.strip_prefix(['>', '\t']))
+    {
+        return Some(value);
+    }
+    let escaped = ["%3d", "%3a", "\\u003d", "\\u003a", "&#61;", "&#58;", "->"];
+    if let Some(value) = escaped
+        .into_iter()
+        .find_map(|sign| after.trim_start().strip_prefix(sign))
+    {
+        return Some(value);
+    }
+    if let Some(next) = spaced.strip_prefix(',')
+        && after.starts_with(is_quote)
+        && next.trim_start().starts_with(is_quote)
+    {
+        return Some(next);
+    }
+    let told = ["is ", "was "].into_iter().find_map(|word| spaced.strip_prefix(word))?;
+    let word = told.split_whitespace().next()?;
+    (word.starts_with(is_quote) || word.contains(|c: char| c.is_ascii_digit())).then_some(told)
 }
 
 /// Takes user and password out of addresses: `postgres://user:password@host` becomes `postgres://[redacted]@host`.
@@ -308,10 +348,13 @@ fn addresses(line: &str) -> String {
 /// Takes user and password out of addresses without a scheme, as in Go's `user:password@tcp(host)/db` and Oracle's
 /// `user/password@host`.
 fn without_scheme(line: &str) -> String {
-    if line.contains("://") {
-        return line.to_owned();
-    }
     let is_open = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '=' | ',');
+    if let Some((before, _)) = line.split_once("://") {
+        // What follows is for `addresses`.
+        let begin = before.rfind(is_open).unwrap_or_default();
+        let (before, address) = line.split_at_checked(begin).unwrap_or((line, ""));
+        return format!("{}{address}", without_scheme(before));
+    }
     // A password may hold a blank or a quote, so all up to the address itself is taken out.
     let of_go = ["@tcp(", "@tcp6(", "@udp(", "@unix(", "@("];
     if let Some(end) = of_go.into_iter().filter_map(|words| line.rfind(words)).max() {
@@ -361,11 +404,15 @@ fn words(line: &str) -> String {
     for token in line.split_inclusive(char::is_whitespace) {
         let word = token.trim_end();
         let space = token.get(word.len()..).unwrap_or_default();
-        let bare = word.trim_start_matches(['"', '\'', '`', '(', '[', '{', ',', '=']);
-        let attached = SHORT_FLAGS
+        let bare = word.trim_start_matches(OPENING);
+        // In a list of words: `["-p", "hunter2"]`.
+        let alone = bare.trim_end_matches(['"', '\'', '`', ',']);
+        let short = SHORT_FLAGS.iter().filter(|flag| alone.len() > flag.len());
+        let user = ["--user=", "--proxy-user=", "-u"]
             .iter()
-            .find(|flag| bare.starts_with(**flag) && bare.len() > flag.len());
-        let is_value = SHORT_FLAGS.contains(&before) && !word.starts_with('-')
+            .filter(|_| alone.contains(':'));
+        let attached = short.chain(user).find(|flag| alone.starts_with(**flag));
+        let is_value = (SHORT_FLAGS.contains(&before) || SPACED_FLAGS.contains(&before)) && !word.starts_with('-')
             || USER_FLAGS.contains(&before) && word.contains(':')
             || matches!(before.to_ascii_lowercase().as_str(), "basic" | "negotiate" | "digest") && is_encoded(word);
         let is_token = PREFIXES.iter().any(|prefix| {
@@ -388,7 +435,7 @@ fn words(line: &str) -> String {
             return text;
         }
         if !word.is_empty() {
-            before = bare;
+            before = alone;
         }
     }
     text
@@ -412,11 +459,45 @@ fn runs(line: &str) -> String {
         let end = at_run.find(|c| !is_of_run(c)).unwrap_or(at_run.len());
         let (run, after) = at_run.split_at(end);
         text.push_str(before);
-        text.push_str(if looks_random(run) { TAKEN_OUT } else { run });
+        text.push_str(if looks_random(run) || hides_user(run) {
+            TAKEN_OUT
+        } else {
+            run
+        });
         rest = after;
     }
     text.push_str(rest);
     text
+}
+
+/// Whether this is `user:password` in base64, as HTTP sends it.
+fn hides_user(run: &str) -> bool {
+    let digits = run.trim_end_matches('=');
+    if digits.len() < 6 || digits.contains('=') {
+        return false;
+    }
+    let mut text = String::new();
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for c in digits.bytes() {
+        let digit = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' | b'-' => 62,
+            _ => 63,
+        };
+        bits = (bits << 6 | u32::from(digit)) & 0xFFFF;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            match char::from_u32(bits >> count & 0xFF) {
+                Some(c) if c.is_ascii_graphic() => text.push(c),
+                _ => return false,
+            }
+        }
+    }
+    text.split_once(':')
+        .is_some_and(|(user, password)| !user.is_empty() && !password.is_empty())
 }
 
 /// True if letters and digits alternate as often as in random text. They do not in words, numbers and dates.

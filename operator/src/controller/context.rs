@@ -11,9 +11,9 @@ use ras_crds::RecruitmentDriveStatus;
 use tokio::sync::{mpsc, watch};
 
 use crate::apply::child_client::ChildClient;
+use crate::controller::packed::Packed;
 use crate::controller::rejections::Rejections;
 use crate::controller::status_cache::StatusCache;
-use crate::controller::stored_drive::StoredDrive;
 use crate::informer::api_health::ApiHealth;
 use crate::informer::claims::Claims;
 use crate::informer::store::DriveKey;
@@ -27,7 +27,7 @@ use ras_core::fetched::own_pods::OwnPods;
 pub struct Context {
     /// Writes children, and knows the memory of all of them.
     pub child_client: ChildClient,
-    pub drives: Drives<StoredDrive>,
+    pub drives: Drives<Packed>,
     /// Which drive claims which names.
     pub claims: Arc<Claims>,
     pub platform: InForce,

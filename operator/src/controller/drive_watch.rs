@@ -7,6 +7,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt};
 
 use crate::controller::context::Context;
+use crate::controller::packed::Packed;
 use crate::controller::stored_drive::StoredDrive;
 use crate::fetch;
 use crate::informer::claims::Age;
@@ -23,43 +24,49 @@ pub fn key(drive: &StoredDrive) -> DriveKey {
     DriveKey::new(&drive.namespace().unwrap_or_default(), &drive.name_any())
 }
 
-pub fn take(event: &Event<StoredDrive>, writer: &mut Writer<StoredDrive>, sink: &EventSink, context: &Context) {
-    let requeue = match event {
-        Event::Init => Requeue::new(),
+pub fn take(event: Event<StoredDrive>, writer: &mut Writer<Packed>, sink: &EventSink, context: &Context) {
+    let (event, requeue) = match event {
+        Event::Init => (Event::Init, Requeue::new()),
         Event::InitApply(drive) => {
-            learn(drive, sink, context);
-            Requeue::new()
+            learn(&drive, sink, context);
+            (Event::InitApply(Packed::of(drive)), Requeue::new())
         }
         Event::InitDone => {
-            writer.apply_watcher_event(event);
-            sink.enqueue(context.drives.state().iter().map(|drive| key(drive)).collect());
+            writer.apply_watcher_event(&Event::InitDone);
+            sink.enqueue(context.drives.state().iter().map(|drive| drive.key()).collect());
             return;
         }
         Event::Apply(drive) => {
-            let mut requeue = learn(drive, sink, context);
-            let before = context.drives.get(&ObjectRef::from_obj(drive));
-            if before.is_none_or(|before| is_news(&before, drive, context)) {
-                requeue.insert(key(drive));
+            let mut requeue = learn(&drive, sink, context);
+            let key = key(&drive);
+            let before = context.drives.get(&ObjectRef::new(&key.name).within(&key.namespace));
+            if before.is_none_or(|before| is_news(&before, &drive, context)) {
+                requeue.insert(key);
             }
-            requeue
+            (Event::Apply(Packed::of(drive)), requeue)
         }
         Event::Delete(drive) => {
-            let key = key(drive);
-            sink.store.set_used(&key, BTreeSet::new());
-            context.rejections.forget(&key);
-            context.listeners.forget(&key);
-            if let Some(known) = context.cache.forget(&key) {
-                context.child_client.metrics.forget(&key, &known.status.status);
-            }
-            if let Some(bucket_controller) = &context.child_client.bucket_controller {
-                bucket_controller.forget(&key);
-            }
-            tracing::info!(drive = %key, "drive was deleted; Kubernetes removes its children, and retained objects stay");
-            context.claims.release(&key)
+            let requeue = forget(&key(&drive), sink, context);
+            (Event::Delete(Packed::of(drive)), requeue)
         }
     };
-    writer.apply_watcher_event(event);
+    writer.apply_watcher_event(&event);
     sink.enqueue(requeue);
+}
+
+/// Forgets a drive that was deleted.
+fn forget(key: &DriveKey, sink: &EventSink, context: &Context) -> Requeue {
+    sink.store.set_used(key, BTreeSet::new());
+    context.rejections.forget(key);
+    context.listeners.forget(key);
+    if let Some(known) = context.cache.forget(key) {
+        context.child_client.metrics.forget(key, &known.status.status);
+    }
+    if let Some(bucket_controller) = &context.child_client.bucket_controller {
+        bucket_controller.forget(key);
+    }
+    tracing::info!(drive = %key, "drive was deleted; Kubernetes removes its children, and retained objects stay");
+    context.claims.release(key)
 }
 
 /// Notes what the drive claims and uses. One that does not decode keeps what it claimed: its children still run.
@@ -89,7 +96,7 @@ fn learn(drive: &StoredDrive, sink: &EventSink, context: &Context) -> Requeue {
 }
 
 /// True if the drive has to be reconciled. The watch also returns our own writes of its status, which change nothing.
-fn is_news(before: &StoredDrive, after: &StoredDrive, context: &Context) -> bool {
+fn is_news(before: &Packed, after: &StoredDrive, context: &Context) -> bool {
     let (old, new) = (before.meta(), after.meta());
     if old.uid != new.uid
         || old.generation != new.generation
@@ -99,11 +106,12 @@ fn is_news(before: &StoredDrive, after: &StoredDrive, context: &Context) -> bool
     {
         return true;
     }
-    let (Ok(old), Ok(drive)) = (&before.0, &after.0) else {
-        return before.0.is_ok() != after.0.is_ok();
-    };
+    let Ok(drive) = &after.0 else { return before.is_valid() };
+    if !before.is_valid() {
+        return true;
+    }
     let status = drive.status.clone().unwrap_or_default();
-    if old.status.as_ref() == Some(&status) {
+    if before.status() == Some(&status) {
         return false;
     }
     let uid = drive.metadata.uid.as_deref().unwrap_or_default();

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::context::Context;
 use crate::controller::reconcile_error::Error;
+use crate::controller::slim::MANY_FINALIZERS;
 use crate::informer::observe::version;
 use crate::informer::store::DriveKey;
 use ras_core::bucket::request::{Origin, Settings};
@@ -47,6 +48,19 @@ pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Cont
     if is_there(meta) == wanted {
         return Ok(true);
     }
+    let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.child_client.client.clone(), &key.namespace, &resource);
+    let whole;
+    let meta = if meta.finalizers.iter().flatten().any(|name| name == MANY_FINALIZERS) {
+        match api.get_metadata_opt(&key.name).await {
+            Ok(Some(live)) if live.metadata.resource_version == meta.resource_version => whole = live.metadata,
+            Ok(live) => return Ok(live.is_none()),
+            Err(error) => return Err(Error::Finalizer(Box::new(error))),
+        }
+        &whole
+    } else {
+        meta
+    };
     let others = meta
         .finalizers
         .iter()
@@ -63,8 +77,6 @@ pub async fn set(key: &DriveKey, meta: &ObjectMeta, wanted: bool, context: &Cont
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    let resource = kube::core::ApiResource::erase::<RecruitmentDrive>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(context.child_client.client.clone(), &key.namespace, &resource);
     match api.patch_metadata(&key.name, &params, &patch).await {
         Ok(answer) => {
             context.child_client.metrics.wrote("RecruitmentDrive", "patch");

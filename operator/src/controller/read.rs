@@ -5,7 +5,7 @@ use ras_crds::RecruitmentDrive;
 
 use crate::controller::context::Context;
 use crate::controller::reconcile_error::Error;
-use crate::controller::stored_drive::slim_metadata;
+use crate::controller::slim::slim_metadata;
 use crate::informer::store::DriveKey;
 
 /// The drive as the API server has it now.

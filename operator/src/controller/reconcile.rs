@@ -13,10 +13,11 @@ use ras_core::plan::{Plan, plan};
 use ras_core::report::{self, ReconcileOutcome};
 use ras_core::validate::validate;
 use ras_core::{backoff, build};
+use tokio::sync::Semaphore;
 
 use crate::apply::AppliedCredentials;
 use crate::controller::context::Context;
-use crate::controller::drive_watch;
+use crate::controller::packed::Packed;
 use crate::controller::reconcile_error::{Error, LIMIT};
 use crate::controller::scope::Scope;
 use crate::controller::status_writer::{self, Patched, StatusUpdate};
@@ -25,17 +26,29 @@ use crate::controller::{cleanup, events, finalizer, live_read, outage_requeue, r
 use crate::informer::store::DriveKey;
 use crate::telemetry::metrics::ReconcileResult;
 
+/// Bytes of a spec from which a drive counts as large. The largest of the examples has 9 KiB.
+const LARGE: usize = 32 * 1024;
+/// How many large drives are reconciled at the same time: one takes a hundred times the memory of its spec meanwhile.
+static LARGE_TURNS: Semaphore = Semaphore::const_new(2);
+/// When a large drive asks again whether it is its turn. It waits in no queue that small ones wait in.
+const NEXT_TURN: Duration = Duration::from_millis(250);
+
 /// Reconciles a drive, within its time limit.
-pub async fn reconcile(drive: Arc<StoredDrive>, context: Arc<Context>) -> Result<Action, Error> {
+pub async fn reconcile(drive: Arc<Packed>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
-    let key = drive_watch::key(&drive);
+    let key = drive.key();
+    let turn = (drive.size() > LARGE).then(|| LARGE_TURNS.try_acquire());
+    if let Some(Err(_)) = turn {
+        return Ok(Action::requeue(NEXT_TURN));
+    }
     let meta = drive.meta();
     if meta.deletion_timestamp.is_none() && context.cache.is_closing(&key, meta.uid.as_deref().unwrap_or_default()) {
         // Each child that Kubernetes takes away requeues the drive, and none can be created again.
         return Ok(Action::await_change());
     }
     context.cache.begins(&key, context.api_health.recoveries());
-    let (counted, action) = match tokio::time::timeout(LIMIT, Box::pin(step(&key, &drive, &context))).await {
+    let opened = drive.open();
+    let (counted, action) = match tokio::time::timeout(LIMIT, Box::pin(step(&key, &opened, &context))).await {
         Ok(Ok((counted, action))) => (counted, Ok(action)),
         Ok(Err(error)) => (ReconcileResult::Failed, Err(error)),
         Err(_) => (ReconcileResult::Failed, Err(Error::TimedOut)),
@@ -46,8 +59,8 @@ pub async fn reconcile(drive: Arc<StoredDrive>, context: Arc<Context>) -> Result
 }
 
 /// Requeues a failed drive with exponential back-off and jitter.
-pub fn on_error(drive: &StoredDrive, error: &Error, context: &Context) -> Action {
-    let key = drive_watch::key(drive);
+pub fn on_error(drive: &Packed, error: &Error, context: &Context) -> Action {
+    let key = drive.key();
     let wait = if error.is_unreached() {
         outage_requeue::wait(&key, context)
     } else {

@@ -9,6 +9,8 @@ use ras_core::validate::size::too_large;
 use ras_crds::RecruitmentDrive;
 use serde::{Deserialize, Deserializer};
 
+use crate::controller::slim::slim_metadata;
+
 /// A drive of the watch, without the parts that the operator does not read. An idle drive takes no more memory than its spec.
 #[derive(Clone, Debug)]
 pub struct StoredDrive(pub Result<RecruitmentDrive, WithoutSpec>);
@@ -29,17 +31,6 @@ pub enum SpecError {
     Undecodable(String),
     /// The spec takes too much memory. It has the limit and the next step.
     TooLarge(String),
-}
-
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// Drops the metadata that the operator does not read: managed fields, and the copy of the object that `kubectl apply` keeps in an
-/// annotation. A drive from the watch and one that is read live go through this, so that the two can be compared.
-pub fn slim_metadata(meta: &mut ObjectMeta) {
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
 }
 
 impl From<DeserializeGuard<RecruitmentDrive>> for StoredDrive {

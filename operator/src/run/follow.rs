@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::controller::context::Context;
 use crate::controller::drive_watch;
+use crate::controller::packed::Packed;
 use crate::controller::stored_drive::StoredDrive;
 use crate::informer::store::{DriveKey, Requeue};
 use crate::informer::watch_stream::WatchStream;
@@ -69,7 +70,7 @@ fn is_served(kind: Kind, apis: Apis) -> bool {
 
 pub(super) fn all_drives(context: &Context) -> Requeue {
     let drives = context.drives.state();
-    drives.iter().map(|drive| drive_watch::key(drive)).collect()
+    drives.iter().map(|drive| drive.key()).collect()
 }
 
 /// Starts and stops the watches of optional kinds when their APIs are installed or removed, and then requeues every
@@ -151,7 +152,7 @@ pub(super) async fn follow_platform(path: &Path, context: &Context, sink: &Event
 pub(super) async fn follow_drives(
     client: Client,
     scope: WatchScope,
-    mut writer: Writer<StoredDrive>,
+    mut writer: Writer<Packed>,
     sink: EventSink,
     context: Arc<Context>,
     health: Health,
@@ -173,7 +174,7 @@ pub(super) async fn follow_drives(
             .map(|(index, stream)| stream.map(move |event| (index, event)).boxed()),
     );
     let parts = scope.parts();
-    let mut take = |event| drive_watch::take(&event, &mut writer, &sink, &context);
+    let mut take = |event| drive_watch::take(event, &mut writer, &sink, &context);
     take(Event::Init);
     while let Some((index, event)) = merged.next().await {
         match event {
@@ -202,9 +203,9 @@ pub(super) async fn follow_drives(
                 }
                 let part = parts.get(index).cloned().flatten();
                 for drive in context.drives.state() {
-                    let key = drive_watch::key(&drive);
+                    let key = drive.key();
                     if part.as_deref().is_none_or(|namespace| namespace == &*key.namespace) && !listed.contains(&key) {
-                        take(Event::Delete((*drive).clone()));
+                        take(Event::Delete(drive.open()));
                     }
                 }
             }

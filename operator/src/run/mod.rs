@@ -22,7 +22,7 @@ use crate::client::ClientError;
 use crate::controller;
 use crate::controller::context::Context;
 use crate::controller::outage_requeue;
-use crate::controller::stored_drive::StoredDrive;
+use crate::controller::packed::Packed;
 use crate::informer::api_health::ApiHealth;
 use crate::informer::claims::Claims;
 use crate::informer::store::{DriveKey, Store};
@@ -177,7 +177,7 @@ async fn start(
         Some(config) => Some(bucket_controller(config, metrics, leadership, sink.queue.clone())?),
         None => None,
     };
-    let writer = Writer::<StoredDrive>::new(());
+    let writer = Writer::<Packed>::new(());
     let drives = writer.as_reader();
     let context = Arc::new(Context {
         child_client: ChildClient {

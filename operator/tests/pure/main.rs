@@ -15,6 +15,8 @@ mod drives;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod listeners;
 #[cfg(test)]
 mod logins;

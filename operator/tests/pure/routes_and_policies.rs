@@ -161,8 +161,10 @@ fn without_egress_everything_is_reached_but_the_metadata_addresses_of_clouds() {
         "168.63.129.16/32",
         "192.0.0.192/32",
         "100.100.100.200/32",
+        "169.254.42.42/32",
+        "169.254.0.23/32",
     ];
-    let v6 = ["fd00:ec2::254/128", "fd20:ce::254/128"];
+    let v6 = ["fd00:ec2::254/128", "fd20:ce::254/128", "fd00:42::42/128"];
     assert_eq!(
         policy["egress"],
         json!([
@@ -192,8 +194,27 @@ fn a_range_in_egress_never_opens_what_the_platform_blocks() {
     };
     let platform = platform::PlatformConfig::default();
     for (cidr, except) in [
-        ("169.254.0.0/16", json!(["169.254.169.254/32"])),
-        ("fd00::/8", json!(["fd00:ec2::254/128", "fd20:ce::254/128"])),
+        (
+            "169.254.0.0/16",
+            json!(["169.254.169.254/32", "169.254.42.42/32", "169.254.0.23/32"]),
+        ),
+        ("169.254.169.254/31", json!(["169.254.169.254/32"])),
+        (
+            "128.0.0.0/1",
+            json!([
+                "169.254.169.254/32",
+                "168.63.129.16/32",
+                "192.0.0.192/32",
+                "169.254.42.42/32",
+                "169.254.0.23/32"
+            ]),
+        ),
+        (
+            "fd00::/8",
+            json!(["fd00:ec2::254/128", "fd20:ce::254/128", "fd00:42::42/128"]),
+        ),
+        ("fd00:ec2::/120", Value::Null),
+        ("fd00:ec2:0:0::/64", json!(["fd00:ec2::254/128"])),
         ("10.0.0.0/8", Value::Null),
     ] {
         let valid = validate(&drive(cidr), &Fetched::default(), &platform).unwrap();
@@ -203,14 +224,39 @@ fn a_range_in_egress_never_opens_what_the_platform_blocks() {
             assert_eq!(policy["egress"][2]["to"][0]["ipBlock"]["except"], except, "{cidr}");
         }
     }
-    let refused = validate(&drive("169.254.169.254/32"), &Fetched::default(), &platform).unwrap_err();
-    let said = refused.to_string();
-    for words in [
-        "spec.services[0].egress[0].cidr",
-        "network.blockedCidrs",
-        "remove the entry",
+    for cidr in [
+        "169.254.169.254/32",
+        "fd00:ec2::254/128",
+        "fd00:0ec2:0:0:0:0:0:254/128",
+        "FD00:EC2::254/128",
+        "fd00:42::42/128",
     ] {
-        assert!(said.contains(words), "{said}");
+        let refused = validate(&drive(cidr), &Fetched::default(), &platform).unwrap_err();
+        let said = refused.to_string();
+        for words in [
+            "spec.services[0].egress[0].cidr",
+            "network.blockedCidrs",
+            "remove the entry",
+        ] {
+            assert!(said.contains(words), "{said}");
+        }
+    }
+    // Other spellings of an IPv4 address are no range at all.
+    for cidr in [
+        "::ffff:169.254.169.254/128",
+        "::ffff:a9fe:a9fe/128",
+        "2852039166/32",
+        "0xa9fea9fe/32",
+        "169.254.43518/32",
+        "169.254.169.0376/32",
+        "169.254.169.254",
+        "::ffff:0:0/96",
+    ] {
+        let refused = validate(&drive(cidr), &Fetched::default(), &platform).unwrap_err();
+        assert!(
+            refused.to_string().contains("spec.services[0].egress[0].cidr"),
+            "{refused}"
+        );
     }
 }
 

@@ -144,6 +144,7 @@ fn a_store_of_the_cluster_gives_a_namespace_its_own_values_alone() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a list: one line an annotation")]
 fn an_annotation_changes_the_drive_s_own_route_alone() {
     let annotated = |key: &str, value: &str| {
         let value = serde_json::to_string(value).unwrap();
@@ -154,13 +155,13 @@ fn an_annotation_changes_the_drive_s_own_route_alone() {
     let nginx = |name: &str| format!("nginx.ingress.kubernetes.io/{name}");
     let size = nginx("proxy-body-size");
     let problem_of = |key: &str| format!("spec.exposure.annotations[{key:?}]");
-    for name in [
-        "proxy-body-size",
-        "proxy-read-timeout",
-        "proxy-send-timeout",
-        "ssl-redirect",
+    for (name, value) in [
+        ("proxy-body-size", "60m"),
+        ("proxy-read-timeout", "60"),
+        ("proxy-send-timeout", "60s"),
+        ("ssl-redirect", "true"),
     ] {
-        check(&[(annotated(&nginx(name), "60"), "", None)]);
+        check(&[(annotated(&nginx(name), value), "", None)]);
     }
     for name in [
         nginx("server-alias"),
@@ -183,6 +184,38 @@ fn an_annotation_changes_the_drive_s_own_route_alone() {
             .to_owned()
             .replace("snippets", "map"),
         "example.com/anything".to_owned(),
+        // Names are compared as they are: no other spelling or controller comes through.
+        nginx("Proxy-Body-Size"),
+        "nginx.ingress.kubernetes.io./proxy-body-size".to_owned(),
+        "nginx.org/proxy-body-size".to_owned(),
+        "nginx.org/mergeable-ingress-type".to_owned(),
+        nginx("custom-headers"),
+        nginx("denylist-source-range"),
+        nginx("whitelist-source-range"),
+        nginx("enable-modsecurity"),
+        nginx("service-upstream"),
+        nginx("x-forwarded-prefix"),
+        nginx("session-cookie-domain"),
+        nginx("temporal-redirect"),
+        "haproxy.org/server-ssl-verify".to_owned(),
+        "haproxy.org/request-redirect".to_owned(),
+        "ingress.kubernetes.io/auth-secret".to_owned(),
+        "konghq.com/plugins".to_owned(),
+        "konghq.com/override".to_owned(),
+        "projectcontour.io/ingress.class".to_owned(),
+        "ingress.class".to_owned(),
+        "appgw.ingress.kubernetes.io/waf-policy-for-path".to_owned(),
+        "alb.ingress.kubernetes.io/wafv2-acl-arn".to_owned(),
+        "alb.ingress.kubernetes.io/certificate-arn".to_owned(),
+        "alb.ingress.kubernetes.io/group.order".to_owned(),
+        "ingress.gcp.kubernetes.io/pre-shared-cert".to_owned(),
+        "networking.gke.io/managed-certificates".to_owned(),
+        "service.beta.kubernetes.io/aws-load-balancer-internal".to_owned(),
+        "external-dns.kubernetes.io/target".to_owned(),
+        "ingress.cilium.io/loadbalancer-mode".to_owned(),
+        "route.openshift.io/termination".to_owned(),
+        "argocd.argoproj.io/tracking-id".to_owned(),
+        "meta.helm.sh/release-name".to_owned(),
     ] {
         check(&[(
             annotated(&name, "a"),
@@ -191,7 +224,19 @@ fn an_annotation_changes_the_drive_s_own_route_alone() {
         )]);
     }
     let field = problem_of(&size);
-    for value in ["1m\n", "1m; }", "a\u{0}", "1m\r", "${x}", "`x`"] {
+    for value in [
+        "1m\n",
+        "1m; }",
+        "a\u{0}",
+        "1m\r",
+        "${x}",
+        "`x`",
+        "1m #",
+        "\"1m",
+        "'1m'",
+        "1m\\",
+        "1m\u{202e}",
+    ] {
         check(&[(
             annotated(&size, value),
             "",
@@ -201,8 +246,12 @@ fn an_annotation_changes_the_drive_s_own_route_alone() {
     for value in ["other/object", "spo/a,other/b", "other-strip@kubernetescrd"] {
         check(&[(annotated(&size, value), "", Some((&field, "another namespace")))]);
     }
+    for value in ["1m 2m", "on", "", "-1"] {
+        check(&[(annotated(&size, value), "", Some((&field, "refuse its configuration")))]);
+    }
+    let any = "tenancy: {ingressAnnotations: ['example.com/*']}";
     check(&[
-        (annotated(&size, "spo/object"), "", None),
+        (annotated("example.com/anything", "spo/object, b"), any, None),
         (
             annotated("example.com/anything", "a"),
             "tenancy: {ingressAnnotations: ['example.com/*']}",
@@ -265,6 +314,26 @@ fn pods_run_neither_before_nor_among_those_of_the_cluster() {
             Some((&key, "control plane")),
         ),
         (nodes.clone(), "", Some((&selector, "control plane"))),
+        (
+            scheduled("tolerations: [{operator: Exists, effect: NoExecute}]"),
+            "",
+            Some((&toleration, "every taint")),
+        ),
+        (
+            scheduled("tolerations: [{key: node-role.kubernetes.io/etcd, operator: Equal, value: 'true'}]"),
+            "",
+            Some((&key, "control plane")),
+        ),
+        (
+            scheduled("tolerations: [{key: CriticalAddonsOnly, operator: Exists}]"),
+            "",
+            Some((&key, "control plane")),
+        ),
+        (
+            scheduled("priorityClassName: system-anything"),
+            "",
+            Some((&priority, "pods of the cluster itself")),
+        ),
         (all, allowed, None),
         (control_plane, allowed, None),
         (nodes, allowed, None),
@@ -296,6 +365,24 @@ fn a_host_is_a_name_of_public_dns_and_a_path_is_no_pattern() {
         (exposed("2130706433"), "", host("no host name")),
         (exposed("*.example.edu"), "", host("no host name")),
         (exposed("a.example.edu\n"), "", host("no host name")),
+        (exposed("A.Example.edu"), "", host("no host name")),
+        (exposed("a.example.edu."), "", host("no host name")),
+        (exposed(".a.example.edu"), "", host("no host name")),
+        (exposed("a..example.edu"), "", host("no host name")),
+        (exposed("*.a.example.edu"), "", host("no host name")),
+        (exposed("a_b.example.edu"), "", host("no host name")),
+        (exposed("a.example.edu:8443"), "", host("no host name")),
+        (exposed("a.example.edu/x"), "", host("no host name")),
+        (exposed("a@b.example.edu"), "", host("no host name")),
+        (exposed("::1"), "", host("no host name")),
+        (exposed("[::1]"), "", host("no host name")),
+        (exposed("bücher.example"), "", host("no host name")),
+        (exposed("169.254.169.254"), "", host("no host name")),
+        (exposed("169.254.43518"), "", host("no host name")),
+        (exposed("0x7f.0x1"), "", host(reserved)),
+        (exposed("ip6-localhost"), "", host(reserved)),
+        (exposed("a.localhost.localdomain"), "", host(reserved)),
+        (exposed("spring-web.spo.svc"), "", host(reserved)),
     ]);
     for path in [
         "/a.*", "/(a|b)", "/a$", "/^a", "/a+", "/[a]", "/a{2}", "/a;b", "/a\"", "/a b",
@@ -360,6 +447,88 @@ fn classes_and_extensions_are_those_that_the_platform_allows() {
             exposed,
             "{ingress: {className: internal}, tenancy: {ingressClasses: []}}",
             None,
+        ),
+    ]);
+}
+
+#[test]
+fn hosts_issuers_registries_and_sizes_are_those_that_the_platform_allows() {
+    let exposed = |host: &str| with(&format!("exposure: {{host: {host}, tls: {{issuer: campus}}}}"));
+    let hosts = "tenancy: {hosts: [jobs.example.edu, '*.<namespace>.example.edu'], issuers: [campus]}";
+    let of_host = Some(("spec.exposure.host", "*.spo.example.edu"));
+    check(&[
+        (exposed("anything.example.com"), "", None),
+        (exposed("jobs.example.edu"), hosts, None),
+        (exposed("a.spo.example.edu"), hosts, None),
+        (exposed("a.b.spo.example.edu"), hosts, None),
+        (exposed("spo.example.edu"), hosts, of_host),
+        (exposed("a.evilspo.example.edu"), hosts, of_host),
+        (exposed("a.other.example.edu"), hosts, of_host),
+        (exposed("x.jobs.example.edu"), hosts, of_host),
+        (exposed("jobs.example.edu.evil.example"), hosts, of_host),
+        (
+            exposed("a.example.edu"),
+            "tenancy: {hosts: []}",
+            Some(("spec.exposure.host", "use nothing")),
+        ),
+        (
+            exposed("a.example.edu"),
+            "tenancy: {issuers: [other]}",
+            Some(("spec.exposure.tls.issuer", "tenancy.issuers")),
+        ),
+    ]);
+
+    let image = |image: &str, sidecar: &str| {
+        format!("services: [{{name: s, image: '{image}', sidecars: [{{name: a, image: '{sidecar}'}}]}}]")
+    };
+    let own = "registry.example.com/spo/web:1";
+    let registries = "tenancy: {registries: [registry.example.com/<namespace>, mirror.example.com/]}";
+    let refused = Some(("spec.services[0].image", "tenancy.registries"));
+    check(&[
+        (image("nginx", "anything"), "", None),
+        (image(own, "mirror.example.com/proxy@sha256:0"), registries, None),
+        (image("nginx", own), registries, refused),
+        (image("registry.example.com/spoof/web:1", own), registries, refused),
+        (image("registry.example.com/spo:1", own), registries, refused),
+        (
+            image("registry.example.com/spo/../other/web:1", own),
+            registries,
+            refused,
+        ),
+        (image("registry.example.com:5000/spo/web:1", own), registries, refused),
+        (image("REGISTRY.example.com/spo/web:1", own), registries, refused),
+        (
+            image(own, "evil.example.com/registry.example.com/spo/web"),
+            registries,
+            Some(("spec.services[0].sidecars[0].image", "tenancy.registries")),
+        ),
+        // The image of the cache is the platform's.
+        (
+            format!("{}\ncache: {{memory: 64Mi}}", image(own, own)),
+            registries,
+            None,
+        ),
+    ]);
+
+    let volume = |size: &str| service(&format!(", volumes: [{{name: v, path: /v, size: {size}}}]"));
+    let database = |size: &str| {
+        with(&format!(
+            "database: {{managed: {{provider: Standalone, version: 17, size: {size}}}, databases: [{{name: a}}]}}"
+        ))
+    };
+    let most = "tenancy: {maxVolumeSize: 10Gi}";
+    let volumes = Some(("spec.services[0].volumes[0].size", "maxVolumeSize, 10Gi"));
+    check(&[
+        (volume("1Ti"), "", None),
+        (volume("10Gi"), most, None),
+        (volume("11Gi"), most, volumes),
+        (volume("10737418241"), most, volumes),
+        (volume("11e9"), most, volumes),
+        (database("10240Mi"), most, None),
+        (
+            database("1Ti"),
+            most,
+            Some(("spec.database.managed.size", "tenancy.maxVolumeSize")),
         ),
     ]);
 }

@@ -10,7 +10,7 @@ use self::attacks::{attacks, object};
 use self::limits::{IMAGE, service};
 
 /// Runs `kubectl` with a token and nothing else.
-async fn with_token(test_env: &TestEnv, arguments: &[&str], input: &str) -> Result<KubectlOutput, Error> {
+pub async fn with_token(test_env: &TestEnv, arguments: &[&str], input: &str) -> Result<KubectlOutput, Error> {
     let description = test_env.cluster.description();
     let authority = format!(
         "--certificate-authority={}",

@@ -85,7 +85,9 @@ pub struct KnownPod {
 pub fn known(object: &Pod) -> KnownPod {
     let pod = pod(object);
     let owners = object.metadata.owner_references.iter().flatten();
-    let job = owners.clone().find(|owner| owner.kind == "Job");
+    let job = owners
+        .clone()
+        .find(|owner| owner.kind == "Job" && owner.controller == Some(true));
     KnownPod {
         trouble: matches!(pod.run, PodRun::BlockedBy(_))
             .then(|| pods::trouble(&pod.of, object))
@@ -186,6 +188,23 @@ mod tests {
             json!({"metadata": {"name": "p", "labels": {"job-name": "j"}}, "status": status}),
         ))
         .run
+    }
+
+    #[test]
+    fn a_pod_belongs_to_the_job_that_controls_it_and_not_to_one_that_its_labels_name() {
+        let pod = |owners: Value| -> Pod {
+            let labels = json!({"batch.kubernetes.io/job-name": "d-prepare", "ras.dev/job": "prepare"});
+            read(json!({"metadata": {"labels": labels, "ownerReferences": owners}}))
+        };
+        let owner = |kind: &str, controller: bool| json!([{"apiVersion": "batch/v1", "kind": kind, "name": "d-prepare", "uid": "u", "controller": controller}]);
+        for (owners, uid) in [
+            (json!([]), None),
+            (owner("Job", false), None),
+            (owner("ReplicaSet", true), None),
+            (owner("Job", true), Some("u")),
+        ] {
+            assert_eq!(known(&pod(owners.clone())).job_uid.as_deref(), uid, "{owners}");
+        }
     }
 
     #[test]

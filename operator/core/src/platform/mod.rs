@@ -1,6 +1,7 @@
 //! What the platform team sets once for all drives: where the portals' routes, volumes and metrics go.
 
 mod error;
+pub mod ingress_annotations;
 mod network;
 mod object_store;
 mod public_ports;

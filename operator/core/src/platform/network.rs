@@ -12,7 +12,7 @@ pub struct NetworkConfig {
     /// Where the cluster's DNS answers: the only port 53 that a service with `egress` reaches.
     pub dns: DnsConfig,
     /// Ranges that no pod of a drive may connect to, with or without `egress`. Absent: where clouds answer with the node's
-    /// credentials (AWS, Google and Azure, Oracle, Alibaba). Empty: none, and services without `egress` are not restricted.
+    /// credentials (AWS, Google, Azure, Oracle, Alibaba, Scaleway, Tencent). Empty: none, and services without `egress` are not restricted.
     pub blocked_cidrs: Vec<String>,
 }
 
@@ -37,6 +37,9 @@ impl Default for NetworkConfig {
             "168.63.129.16/32",
             "192.0.0.192/32",
             "100.100.100.200/32",
+            "169.254.42.42/32",
+            "fd00:42::42/128",
+            "169.254.0.23/32",
         ];
         Self {
             dns: DnsConfig::default(),

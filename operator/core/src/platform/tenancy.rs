@@ -2,64 +2,14 @@
 //!
 //! Names are exact, or a beginning and a `*`.
 
+use ras_crds::Quantity;
 use serde::{Deserialize, Serialize};
 
 use super::error::{PlatformError, unusable};
+use super::ingress_annotations;
 
 /// Stands for the drive's namespace in [`TenancyConfig::secret_keys`].
 const NAMESPACE: &str = "<namespace>";
-
-/// Annotations that affect only this drive's Ingress: no names of objects, no hosts, no configuration snippets.
-const ANNOTATIONS: &[&str] = &[
-    "nginx.ingress.kubernetes.io/affinity",
-    "nginx.ingress.kubernetes.io/affinity-mode",
-    "nginx.ingress.kubernetes.io/backend-protocol",
-    "nginx.ingress.kubernetes.io/client-body-buffer-size",
-    "nginx.ingress.kubernetes.io/force-ssl-redirect",
-    "nginx.ingress.kubernetes.io/limit-connections",
-    "nginx.ingress.kubernetes.io/limit-rpm",
-    "nginx.ingress.kubernetes.io/limit-rps",
-    "nginx.ingress.kubernetes.io/load-balance",
-    "nginx.ingress.kubernetes.io/proxy-body-size",
-    "nginx.ingress.kubernetes.io/proxy-buffer-size",
-    "nginx.ingress.kubernetes.io/proxy-buffering",
-    "nginx.ingress.kubernetes.io/proxy-buffers-number",
-    "nginx.ingress.kubernetes.io/proxy-connect-timeout",
-    "nginx.ingress.kubernetes.io/proxy-http-version",
-    "nginx.ingress.kubernetes.io/proxy-max-temp-file-size",
-    "nginx.ingress.kubernetes.io/proxy-next-upstream-timeout",
-    "nginx.ingress.kubernetes.io/proxy-next-upstream-tries",
-    "nginx.ingress.kubernetes.io/proxy-read-timeout",
-    "nginx.ingress.kubernetes.io/proxy-request-buffering",
-    "nginx.ingress.kubernetes.io/proxy-send-timeout",
-    "nginx.ingress.kubernetes.io/session-cookie-expires",
-    "nginx.ingress.kubernetes.io/session-cookie-max-age",
-    "nginx.ingress.kubernetes.io/session-cookie-name",
-    "nginx.ingress.kubernetes.io/session-cookie-samesite",
-    "nginx.ingress.kubernetes.io/session-cookie-secure",
-    "nginx.ingress.kubernetes.io/ssl-redirect",
-    "nginx.ingress.kubernetes.io/upstream-hash-by-subset",
-    "haproxy.org/check",
-    "haproxy.org/check-interval",
-    "haproxy.org/load-balance",
-    "haproxy.org/rate-limit-requests",
-    "haproxy.org/ssl-redirect",
-    "haproxy.org/timeout-check",
-    "haproxy.org/timeout-client",
-    "haproxy.org/timeout-connect",
-    "haproxy.org/timeout-http-keep-alive",
-    "haproxy.org/timeout-http-request",
-    "haproxy.org/timeout-queue",
-    "haproxy.org/timeout-server",
-    "haproxy.org/timeout-tunnel",
-    "alb.ingress.kubernetes.io/healthcheck-interval-seconds",
-    "alb.ingress.kubernetes.io/healthcheck-path",
-    "alb.ingress.kubernetes.io/healthcheck-timeout-seconds",
-    "alb.ingress.kubernetes.io/healthy-threshold-count",
-    "alb.ingress.kubernetes.io/success-codes",
-    "alb.ingress.kubernetes.io/target-type",
-    "alb.ingress.kubernetes.io/unhealthy-threshold-count",
-];
 
 /// Annotations of pods that ask a mesh, a scraper or the autoscaler of nodes for something about this pod alone.
 const POD_ANNOTATIONS: &[&str] = &[
@@ -124,6 +74,18 @@ pub struct TenancyConfig {
     /// Annotations that drives may set on their pods, besides the harmless ones that they always may.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pod_annotations: Vec<String>,
+    /// Hosts that drives may have, as a name or as `*.` and the end of names; `<namespace>` stands for the drive's. Absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
+    /// Issuers of certificates that drives may name. Absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuers: Option<Vec<String>>,
+    /// Registries, or paths in them, below which images of drives lie; `<namespace>` stands for the drive's. Absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registries: Option<Vec<String>>,
+    /// Largest volume that a drive may ask for. Absent: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_volume_size: Option<Quantity>,
     /// Ingress classes that drives may name, besides the platform's own. Absent: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_classes: Option<Vec<String>>,
@@ -148,6 +110,10 @@ impl Default for TenancyConfig {
             secret_stores: None,
             ingress_annotations: Vec::new(),
             pod_annotations: Vec::new(),
+            hosts: None,
+            issuers: None,
+            registries: None,
+            max_volume_size: None,
             ingress_classes: None,
             priority_classes: None,
             control_plane_nodes: false,
@@ -189,7 +155,40 @@ impl TenancyConfig {
     /// its full name.
     pub fn allows_annotation(&self, name: &str) -> bool {
         let is_listed = |pattern: &String| pattern == name || (is_match(pattern, name) && !reaches_others(name));
-        ANNOTATIONS.contains(&name) || self.ingress_annotations.iter().any(is_listed)
+        ingress_annotations::is_harmless(name) || self.ingress_annotations.iter().any(is_listed)
+    }
+
+    /// Hosts that drives of the namespace may have.
+    pub fn host_patterns(&self, namespace: &str) -> Vec<String> {
+        of_namespace(self.hosts.as_deref(), namespace)
+    }
+
+    /// Whether drives of the namespace may have the host.
+    pub fn allows_host(&self, namespace: &str, host: &str) -> bool {
+        let fits = |pattern: &String| match pattern.strip_prefix('*') {
+            Some(end) => host.len() > end.len() && host.ends_with(end),
+            None => host == pattern,
+        };
+        self.hosts.is_none() || self.host_patterns(namespace).iter().any(fits)
+    }
+
+    /// Whether drives may name the issuer of certificates.
+    pub fn allows_issuer(&self, name: &str) -> bool {
+        is_in(self.issuers.as_deref(), name)
+    }
+
+    /// Where images of the namespace's drives may lie.
+    pub fn registry_patterns(&self, namespace: &str) -> Vec<String> {
+        of_namespace(self.registries.as_deref(), namespace)
+    }
+
+    /// Whether drives of the namespace may run the image.
+    pub fn allows_image(&self, namespace: &str, image: &str) -> bool {
+        let lies_below = |place: &String| {
+            let rest = image.strip_prefix(place.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.starts_with('/') && !rest.split('/').any(|part| part == ".."))
+        };
+        self.registries.is_none() || self.registry_patterns(namespace).iter().any(lies_below)
     }
 
     /// True if drives may set the annotation on their pods. The operator's own are nobody's to set.
@@ -245,6 +244,12 @@ fn reaches_others(name: &str) -> bool {
         || own.contains("config")
 }
 
+/// The patterns, with the namespace in its place.
+fn of_namespace(patterns: Option<&[String]>, namespace: &str) -> Vec<String> {
+    let patterns = patterns.unwrap_or_default().iter();
+    patterns.map(|pattern| pattern.replace(NAMESPACE, namespace)).collect()
+}
+
 fn is_in(patterns: Option<&[String]>, name: &str) -> bool {
     patterns.is_none_or(|patterns| patterns.iter().any(|pattern| is_match(pattern, name)))
 }
@@ -266,6 +271,7 @@ pub(super) fn check(config: &TenancyConfig) -> Result<(), PlatformError> {
         ("tenancy.ingressAnnotations", config.ingress_annotations.clone()),
         ("tenancy.podAnnotations", config.pod_annotations.clone()),
         ("tenancy.ingressClasses", some(&config.ingress_classes)),
+        ("tenancy.issuers", some(&config.issuers)),
         ("tenancy.priorityClasses", some(&config.priority_classes)),
         ("tenancy.storageClasses", some(&config.storage_classes)),
         ("tenancy.databaseExtensions", config.database_extensions.clone()),
@@ -287,6 +293,28 @@ pub(super) fn check(config: &TenancyConfig) -> Result<(), PlatformError> {
                 );
             }
         }
+    }
+    for (field, whole, example) in [
+        ("tenancy.hosts", &config.hosts, "portal.example.edu or *.example.edu"),
+        ("tenancy.registries", &config.registries, "registry.example.com/portal"),
+    ] {
+        for pattern in whole.iter().flatten() {
+            let name = match field {
+                "tenancy.hosts" => pattern.strip_prefix("*.").unwrap_or(pattern),
+                _ => pattern,
+            };
+            if name.is_empty() || name.contains(|c: char| c == '*' || c.is_whitespace()) {
+                return unusable(field, format!("has {pattern:?}: write {example}"));
+            }
+        }
+    }
+    if let Some(size) = &config.max_volume_size
+        && size.millis().is_none_or(|size| size <= 0)
+    {
+        return unusable(
+            "tenancy.maxVolumeSize",
+            format!("{size} is no size: write it like 50Gi"),
+        );
     }
     for pattern in &config.secret_keys {
         for (_, rest) in pattern
@@ -384,6 +412,13 @@ mod tests {
                 "tenancy.ingressAnnotations",
             ),
             ("{priorityClasses: [system-node-critical]}", "tenancy.priorityClasses"),
+            ("{hosts: ['*']}", "tenancy.hosts"),
+            ("{hosts: ['a*.example.edu']}", "tenancy.hosts"),
+            ("{hosts: ['']}", "tenancy.hosts"),
+            ("{registries: ['registry.example.com/*']}", "tenancy.registries"),
+            ("{issuers: ['*a']}", "tenancy.issuers"),
+            ("{maxVolumeSize: 0}", "tenancy.maxVolumeSize"),
+            ("{maxVolumeSize: much}", "tenancy.maxVolumeSize"),
             ("{unknown: true}", "unknown"),
         ] {
             let error = parse(&format!("tenancy: {text}")).unwrap_err().to_string();

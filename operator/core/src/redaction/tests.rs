@@ -18,12 +18,17 @@ fn what_helps_stays() {
         "git@github.com:org/repo.git: not found",
         "ERROR: syntax error\n  at or near \"x\"\n  LINE 1",
         "node_modules/@angular/core@17.0.1 is missing",
+        "the password is wrong",
+        "its token was refused by https://id.example.edu/realms/x",
+        "1 | users | app",
+        "usage: tool [-a] [-w]",
     ] {
         assert_eq!(redacted(text), text);
     }
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table: one row a form")]
 fn credentials_go() {
     for (text, kept) in [
         (
@@ -101,6 +106,51 @@ fn credentials_go() {
         ),
         ("pass\u{200b}word=hunter2", "password=[redacted]"),
         ("\u{1b}[1mPassword\u{1b}[0m: hunter2", "Password:[redacted]"),
+        ("<password>hunter2</password>", "<password>[redacted]"),
+        ("password=>hunter2", "password=[redacted]"),
+        ("password -> hunter2", "password ->[redacted]"),
+        ("?next=%2F&password%3Dhunter2", "?next=%2F&password%3D[redacted]"),
+        (r"db?password\u003dhunter2", r"db?password\u003d[redacted]"),
+        (" password | hunter2", " password |[redacted]"),
+        ("password\thunter2", "password\t[redacted]"),
+        ("its password is 'hunter'", "its password is [redacted]"),
+        ("its password is hunter2", "its password is [redacted]"),
+        (
+            "Command '['psql', '--password', 'hunter2']' failed",
+            "Command '['psql', '--password',[redacted]",
+        ),
+        ("[(\"password\", \"hunter2\")]", "[(\"password\",[redacted]"),
+        (
+            r#"exec: ["mysql", "-p", "hunter2"]"#,
+            r#"exec: ["mysql", "-p", [redacted]"#,
+        ),
+        (r#"["curl", "-u", "app:hunter2"]"#, r#"["curl", "-u", [redacted]"#),
+        ("curl -uapp:hunter2 x", "curl -u[redacted] x"),
+        ("curl --user=app:hunter2 x", "curl --user=[redacted] x"),
+        ("redis-cli -a hunter2 ping", "redis-cli -a [redacted] ping"),
+        ("ldapsearch -w hunter2 x", "ldapsearch -w [redacted] x"),
+        (
+            "create secret generic a --from-literal=k=hunter2",
+            "create secret generic a --from-literal=[redacted]",
+        ),
+        (
+            "dial app:hunter2@tcp(db:3306)/x: see https://docs.example.edu/x",
+            "dial [redacted]@tcp(db:3306)/x: see https://docs.example.edu/x",
+        ),
+        (
+            "connect app:hunter2@db:5432/x, see https://docs.example.edu",
+            "connect [redacted]@db:5432/x, see https://docs.example.edu",
+        ),
+        ("header YXBwOmh1bnRlcjI= refused", "header [redacted] refused"),
+        ("header dXNlcjpwYXNz refused", "header [redacted] refused"),
+        ("mysql://root:hunter2@db/x", "mysql://[redacted]@db/x"),
+        ("--password=hunter2", "--password=[redacted]"),
+        ("PGPASSWORD=hunter2 psql", "PGPASSWORD=[redacted]"),
+        ("jdbc:oracle:thin:scott/hunter2@//db:1521/x", "[redacted]@//db:1521/x"),
+        (
+            "AccountName=a;AccountKey=aGVsbG8gd29ybGQ=;x",
+            "AccountName=a;AccountKey=[redacted]",
+        ),
     ] {
         assert_eq!(redacted(text), kept, "{text}");
     }

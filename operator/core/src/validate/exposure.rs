@@ -7,7 +7,7 @@ use ras_crds::{Reason, RecruitmentDrive, RecruitmentDriveSpec};
 
 use super::field_errors::FieldErrors;
 use crate::fetched::Fetched;
-use crate::platform::PlatformConfig;
+use crate::platform::{PlatformConfig, ingress_annotations};
 use crate::valid::{ValidExposure, ValidTls};
 
 pub(super) fn read(
@@ -126,12 +126,12 @@ fn annotation(namespace: &str, key: &str, value: &str, platform: &PlatformConfig
     }
     if value
         .chars()
-        .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | ';' | '{' | '}' | '`' | '$'))
+        .any(|c| !(' '..='~').contains(&c) || matches!(c, ';' | '{' | '}' | '`' | '$' | '#' | '"' | '\'' | '\\'))
     {
         found.invalid(
             field,
-            "has a line break, a control character, or one of ; { } ` $ in its value, which could become the controller's \
-             configuration: remove it",
+            "has a line break, a control character, a character beyond ASCII, or one of ; { } ` $ # \" ' \\ in its value, which could \
+             become the controller's configuration: remove it",
         );
         return;
     }
@@ -142,6 +142,13 @@ fn annotation(namespace: &str, key: &str, value: &str, platform: &PlatformConfig
         found.invalid(
             field,
             format!("{other:?} may name an object of another namespace: name one of the drive's namespace without a namespace before it"),
+        );
+        return;
+    }
+    if let Some(instead) = ingress_annotations::should_be(key, value) {
+        found.invalid(
+            field,
+            format!("{value:?} is not what controllers take, and could make one refuse its configuration, which is that of all: write {instead}"),
         );
     }
 }

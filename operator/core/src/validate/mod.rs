@@ -34,6 +34,7 @@ mod service;
 mod shared_volumes;
 pub mod size;
 mod sources;
+mod tenancy;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,8 @@ pub fn validate(
     if let Some(why) = size::too_large(&drive.spec) {
         return Err(FieldErrorList::one("spec", why));
     }
+    let namespace = drive.metadata.namespace.as_deref().unwrap_or_default();
+    tenancy::check(namespace, &drive.spec, &platform.tenancy, &mut found);
     let cache = cache::Cache::read(drive, &mut found);
     let drive = &*expanded(drive, &platform.cache);
     let spec = &drive.spec;

@@ -3,6 +3,7 @@
 mod controller;
 mod ensuring;
 mod failing;
+mod fuzz;
 mod given;
 mod measuring;
 mod memory;

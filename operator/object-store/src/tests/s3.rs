@@ -20,7 +20,7 @@ use ras_core::platform::ObjectStoreConfig;
 use ras_crds::Reason;
 
 #[derive(Default)]
-struct Counts(Mutex<Vec<(&'static str, &'static str)>>);
+pub(super) struct Counts(Mutex<Vec<(&'static str, &'static str)>>);
 
 impl Counter for Counts {
     fn requested(&self, operation: &'static str, outcome: &'static str) {
@@ -46,7 +46,7 @@ async fn server(answer: &'static [u8]) -> (String, Arc<Mutex<Vec<String>>>) {
     (address, heard)
 }
 
-fn store(endpoint: String, folder: &tempfile::TempDir) -> (S3Store, Arc<Counts>) {
+pub(super) fn store(endpoint: String, folder: &tempfile::TempDir) -> (S3Store, Arc<Counts>) {
     let config = ObjectStoreConfig {
         endpoint: Some(endpoint),
         credentials_directory: Some(folder.path().to_owned()),
@@ -60,7 +60,7 @@ fn store(endpoint: String, folder: &tempfile::TempDir) -> (S3Store, Arc<Counts>)
     )
 }
 
-fn credentials() -> tempfile::TempDir {
+pub(super) fn credentials() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("AWS_ACCESS_KEY_ID"), "AKIAIOSFODNN7EXAMPLE\n").unwrap();
     std::fs::write(folder.path().join("AWS_SECRET_ACCESS_KEY"), "verysecret\n").unwrap();

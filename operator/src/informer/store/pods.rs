@@ -110,10 +110,11 @@ impl Store {
                 let Detail::Job(state) = &record.detail else {
                     return None;
                 };
-                // An earlier Job may have had the same name, and its pods may still exist.
+                // An earlier Job may have had the same name, and its pods may still exist. And a pod with the labels that no Job made
+                // tells nothing about one.
                 let known = pods
                     .clone()
-                    .filter(|known| known.job_uid.as_ref().is_none_or(|uid| *uid == record.uid));
+                    .filter(|known| known.job_uid.as_ref().is_some_and(|uid| *uid == record.uid));
                 let pods = known.clone().map(|known| &known.pod);
                 let facts = JobFacts {
                     purpose: state.purpose.to_string(),
