@@ -10,7 +10,9 @@ pub use repair::valid_drive;
 use std::collections::BTreeMap;
 
 use ras_core::build::Desired;
-use ras_core::fetched::{Apis, BucketFacts, DatabaseFacts, ExternalSecretsVersion, Fetched, SecretFacts};
+use ras_core::fetched::{
+    Apis, BucketFacts, DatabaseFacts, DeploymentFacts, ExternalSecretsVersion, Fetched, SecretFacts,
+};
 use ras_core::names;
 use ras_core::platform::PlatformConfig;
 use ras_crds::spec::*;
@@ -115,8 +117,30 @@ pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
         .buckets
         .iter()
         .map(|bucket| (bucket.name.clone(), there.clone()));
+    let services = drive
+        .spec
+        .services
+        .iter()
+        .map(|service| names::of_service(name, &service.name));
+    let addresses = || vec!["10.96.0.10".to_owned()];
+    let running = DeploymentFacts {
+        replicas: 1,
+        ready: 1,
+        complete: true,
+        ..DeploymentFacts::default()
+    };
+    // Those that others wait for run already. Of the others nothing is there yet.
+    let waited_for: Vec<&String> = drive.spec.services.iter().flat_map(|service| &service.after).collect();
+    let deployments = waited_for
+        .into_iter()
+        .map(|other| (names::of_service(name, other), running.clone()));
     Fetched {
         secrets,
+        service_addresses: services
+            .chain([names::database(name)])
+            .map(|service| (service, addresses()))
+            .collect(),
+        deployments: deployments.collect(),
         buckets: buckets.collect(),
         database: database_facts(drive),
         apis: Apis {

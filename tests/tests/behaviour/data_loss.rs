@@ -381,6 +381,8 @@ async fn a_drive_that_is_deleted_with_its_data_warns_of_nothing() -> Result<(), 
             .await?;
         test_env.ready("season").await?;
         remembered(&test_env, CLAIM).await?;
+        // On a busy machine a volume may be bound late, which is a warning of its own.
+        let before = warnings(&test_env).await?;
         let parameters = DeleteParams {
             propagation_policy: Some(policy),
             ..DeleteParams::default()
@@ -396,7 +398,9 @@ async fn a_drive_that_is_deleted_with_its_data_warns_of_nothing() -> Result<(), 
             },
         )
         .await?;
-        assert_eq!(warnings(&test_env).await?, "");
+        let after = warnings(&test_env).await?;
+        let new: Vec<&str> = after.lines().filter(|line| !before.contains(line)).collect();
+        assert_eq!(new, Vec::<&str>::new());
     }
     Ok(())
 }

@@ -331,7 +331,7 @@ async fn a_blocked_deletion_ends_with_the_way_out_and_the_next_run_goes_on() -> 
     blocked.ended(1);
     for word in [
         "ConfirmationMissing",
-        "nobody has confirmed",
+        "which is not confirmed",
         &format!("{KEEP_BUCKETS}={precious}"),
     ] {
         assert!(blocked.stdout.contains(word), "no {word} in {}", blocked.stdout);

@@ -42,14 +42,18 @@ spec:
 async fn a_service_starts_after_those_it_names_and_waits_for_nobody_later() -> Result<(), Error> {
     let test_env = TestEnv::start("after").await?;
     test_env.apply(ORDER).await?;
-    let words = ["service web: 0 of 1 ready", "it starts after queue"];
-    because_with(
-        &test_env,
-        "spring",
-        ConditionType::ServicesReady,
-        Reason::WaitingFor,
-        &words,
-    )
+    // The reason is of the service that is worst, which soon is the queue.
+    eventually(PATIENCE, "web to wait for the queue", async || {
+        let condition = test_env
+            .condition("spring", ConditionType::ServicesReady, "False")
+            .await;
+        let message = condition.map_err(|error| error.to_string())?.message;
+        if message.contains("service web: 0 of 1 ready, it starts after queue") {
+            Ok(())
+        } else {
+            Err(message.into())
+        }
+    })
     .await?;
     assert!(look::<Deployment>(&test_env, "spring-web").await?.is_none());
     assert!(look::<Deployment>(&test_env, "spring-queue").await?.is_some());

@@ -428,7 +428,7 @@ async fn try_all(tenant: &Tenant<'_>, with_policies: bool) -> Result<(), Error> 
     tenant.test_env.apply(secret).await?;
     let tls = json!({"host": format!("writer.{namespace}.example.edu"), "tls": {"issuer": "campus"}});
     assert!(tenant.apply("writer", &with("exposure", tls)).await?.success);
-    tenant.is_refused("writer", "made by somebody else").await?;
+    tenant.is_refused("writer", "was not created by this operator").await?;
 
     // What the role does not give, the operator's status among it.
     for arguments in [

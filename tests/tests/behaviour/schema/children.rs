@@ -41,6 +41,21 @@ const OF_THE_OPERATOR: &[&str] = &[
     "is no entry of",
     "a part of a pattern",
     "machines and clusters have for themselves",
+    "is no service of this drive",
+    "is no container of this service",
+    "is the name of another container of this pod",
+    "is not the name of one of this container's ports",
+    "is no host name",
+    "is no key of a Secret",
+    "the drive has no cache",
+    "where the operator mounts its own files",
+    "belongs to the system",
+    "is a folder",
+    "cannot be a file",
+    "another volume is mounted at",
+    "give one of them another path",
+    "has no ports",
+    "wait for one another",
 ];
 
 /// The result of a drive.

@@ -9,7 +9,7 @@ use super::portal;
 use crate::{
     drive::{Drive, PATIENCE},
     images::{BUSYBOX, PORTAL},
-    runner::{Outcome, Scenario, Steps},
+    runner::{Scenario, ScenarioResult, Steps},
     scenarios,
     world::World,
 };
@@ -22,7 +22,7 @@ pub fn all() -> Vec<Scenario> {
 }
 
 /// A worker without ports writes what the portal reads, on the node of both, and finds the portal under a name of the drive's own.
-async fn services_share_a_volume_and_find_each_other_by_a_name(world: Arc<World>, steps: Steps) -> Outcome {
+async fn services_share_a_volume_and_find_each_other_by_a_name(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "sharing").await?;
     let worker = format!(
         "    volumes: [{{name: files, path: /files, shared: uploads, readOnly: true}}]
@@ -67,7 +67,7 @@ async fn services_share_a_volume_and_find_each_other_by_a_name(world: Arc<World>
     Ok(())
 }
 
-async fn an_empty_volume_begins_with_what_the_image_has(world: Arc<World>, steps: Steps) -> Outcome {
+async fn an_empty_volume_begins_with_what_the_image_has(world: Arc<World>, steps: Steps) -> ScenarioResult {
     let drive = Drive::new(&world, "filled").await?;
     let wiki = format!(
         "    volumes: [{{name: files, path: /files, shared: www}}]
