@@ -42,6 +42,7 @@ pub fn built(drive: &RecruitmentDrive, fetched: &Fetched) -> Desired {
 }
 
 /// Facts of a cluster in which every secret that the drive uses is there with every key, every bucket, and every API.
+#[allow(clippy::too_many_lines, reason = "one step for each kind of fact")]
 pub fn facts_for(drive: &RecruitmentDrive) -> Fetched {
     let name = drive.metadata.name.as_deref().unwrap_or_default();
     let kubernetes_name = |secret: &SecretSource| match &secret.existing {

@@ -97,17 +97,14 @@ impl<'a> Secrets<'a> {
     /// Complains about a key that nobody will ever make. A key that was once generated and then taken off
     /// the list stays in the Secret, so it may still be used.
     pub(super) fn check_key(&self, field: &str, name: &str, key: &str, found: &mut FieldErrors) {
+        legal_key(field, key, found);
         let secret = match self.by_name.get(name) {
             Some(Known::Generated(secret)) => secret,
             Some(Known::External(external)) => {
                 external::check_key(field, external, key, found);
                 return;
             }
-            Some(Known::Existing(_)) => {
-                legal_key(field, key, found);
-                return;
-            }
-            None => return,
+            Some(Known::Existing(_)) | None => return,
         };
         if secret.made().any(|made| made == key) {
             return;
@@ -254,6 +251,7 @@ fn value_format(field: &str, generate: &Generate, found: &mut FieldErrors) -> Va
     }
 }
 
+/// Complains about a key that no Secret can have. The API server would refuse the pod that names it.
 pub(super) fn legal_key(field: &str, key: &str, found: &mut FieldErrors) {
     if !is_key(key) {
         found.invalid(

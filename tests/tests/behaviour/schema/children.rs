@@ -25,6 +25,8 @@ use super::{
 
 /// Drives that are tried.
 const LEAST: usize = 320;
+/// Kinds of children that have to be among them.
+const KINDS: usize = 15;
 /// Attempts to generate one; from some no drive comes that the API server accepts.
 const MOST: u64 = 1_500;
 /// Drives that only the operator may refuse, for a reason that no rule of the schema sees.
@@ -97,7 +99,7 @@ async fn every_drive_that_is_accepted_builds_children_that_are_accepted() -> Res
         })
         .buffer_unordered(AT_A_TIME)
         .boxed_local();
-    while fine < LEAST && wrong.len() < 20 {
+    while (fine < LEAST || kinds.len() < KINDS) && wrong.len() < 20 {
         match outcomes.next().await {
             None => break,
             Some(CaseResult::NoDrive) => {}
@@ -131,7 +133,7 @@ async fn every_drive_that_is_accepted_builds_children_that_are_accepted() -> Res
         "SCHEMA_SEED={seed}: {fine} drives are too few to say anything"
     );
     assert!(
-        only.is_some() || kinds.len() >= 15,
+        only.is_some() || kinds.len() >= KINDS,
         "SCHEMA_SEED={seed}: some kinds are never built: {kinds:?}"
     );
     namespace.delete().await
