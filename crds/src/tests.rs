@@ -153,6 +153,7 @@ fn every_rule_says_a_sentence_of_its_own_and_what_to_do() {
         assert!(message.len() <= 250, "{path}: {message:?} is longer than anybody reads");
         // Resources, variables, times of rotation and so on stand in several places, with their rules.
         let is_repeated = path.contains(".sidecars[].")
+            || path.contains(".initContainers[].")
             || path.contains(".migrate.env")
             || path.contains(".migrate.uses")
             || path.ends_with(".migrate.resources")
