@@ -55,7 +55,7 @@ pub struct RecruitmentDriveStatus {
 
     /// Each object with data that the drive uses, by which the operator notices that one was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 512))]
+    #[schemars(length(max = 1200))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     pub data: Vec<DataStatus>,
 

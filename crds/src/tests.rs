@@ -1,6 +1,6 @@
 //! What the definition promises to tools and people, whatever fields come and go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use schemars::JsonSchema;
@@ -141,6 +141,29 @@ fn every_list_map_and_text_of_the_spec_has_a_bound() {
         };
         assert!(bound, "{path} has no bound: {schema}");
     }
+}
+
+/// A status that the API server refuses hides what it would say, and data that it has no room for is not missed when it is gone.
+#[test]
+fn status_has_room_for_the_largest_spec() {
+    let all: BTreeMap<String, Value> = schemas().into_iter().collect();
+    let most = |path: &str| {
+        let schema = &all[path];
+        let sentence = schema["x-kubernetes-validations"][0]["rule"]
+            .as_str()
+            .unwrap_or_default();
+        let of_rule = sentence
+            .strip_prefix(sentences::LENGTH)
+            .and_then(|text| text.parse().ok());
+        of_rule.or_else(|| schema["maxItems"].as_u64()).unwrap()
+    };
+    let services = most(".spec.services");
+    // The cache is one more.
+    assert!(most(".status.services") > services);
+    let volumes = services * most(".spec.services[].volumes") + most(".spec.volumes");
+    // Two logins of an owner and of a user each, the server's volume or Cluster, and its administrator.
+    let databases = 4 * most(".spec.database.databases") + 2;
+    assert!(most(".status.data") >= volumes + most(".spec.secrets") + databases);
 }
 
 #[test]

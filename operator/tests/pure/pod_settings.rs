@@ -21,7 +21,8 @@ fn containers(service: &str) -> (Vec<Container>, Vec<Container>) {
 }
 
 fn problems_with(service: &str, platform: &PlatformConfig) -> String {
-    let drive = with_spec(&format!("services: [{{name: s, image: portal:1, {service}}}]"));
+    let name = if service.starts_with("name: ") { "" } else { "name: s, " };
+    let drive = with_spec(&format!("services: [{{{name}image: portal:1, {service}}}]"));
     match validate(&drive, &Fetched::default(), platform) {
         Ok(_) => String::new(),
         Err(problems) => format!("{problems:?}"),
@@ -125,6 +126,11 @@ fn containers_of_a_pod_have_different_names() {
         ));
         assert!(told.contains("initContainers[0].name"), "{container}: {told}");
     }
+    let filled = "volumes: [{name: data, path: /d, size: 1Gi, fromImage: true}]";
+    let told = problems(&format!("{filled}, sidecars: [{{name: fill-data, image: h:1}}]"));
+    assert!(told.contains("sidecars[0].name"), "{told}");
+    let told = problems(&format!("name: fill-data, {filled}"));
+    assert!(told.contains("volumes[0].name"), "{told}");
     let told = problems("initContainers: [{name: one}, {name: one}]");
     assert!(told.contains("initContainers[1].name"), "{told}");
 }

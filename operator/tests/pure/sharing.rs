@@ -144,6 +144,26 @@ fn an_empty_volume_is_filled_from_the_image_by_the_images_own_user() {
     assert!(told.contains("initContainers[0].name"), "{told}");
 }
 
+#[test]
+fn a_migration_fills_no_volume_from_an_image_of_its_own() {
+    let steps = |migrate: &str| {
+        let spec = format!(
+            "volumes: [{{name: html, size: 1Gi}}]\nservices: [{{name: web, image: wiki:1, migrate: {migrate}, volumes: [{{name: html, path: \
+             /var/www, shared: html, fromImage: true}}]}}]"
+        );
+        let job = built(&with_spec(&spec), &Fetched::default()).jobs.remove(0);
+        job.spec
+            .unwrap()
+            .template
+            .spec
+            .unwrap()
+            .init_containers
+            .map_or(0, |steps| steps.len())
+    };
+    assert_eq!(steps("{args: [go]}"), 1, "the image of the service has the files");
+    assert_eq!(steps("{image: schema:7}"), 0);
+}
+
 /// The step itself, on folders of this machine.
 #[test]
 fn the_step_fills_an_empty_volume_goes_on_where_it_was_cut_off_and_leaves_what_is_there() {

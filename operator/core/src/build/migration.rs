@@ -9,7 +9,7 @@ use crate::fetched::jobs::MIGRATE;
 use crate::names;
 use crate::plan::Plan;
 use crate::plan::migration::{Identity, shared_volumes};
-use crate::valid::{ValidDrive, ValidMigration, ValidService};
+use crate::valid::{ValidDrive, ValidMigration, ValidService, ValidVolume};
 
 /// Jobs to make now.
 pub fn jobs(plan: &Plan<'_>) -> Vec<Job> {
@@ -101,7 +101,14 @@ fn as_it_runs(service: &ValidService, migration: &ValidMigration, job: String) -
         metrics: None,
         // Its pod ends by itself. One that is stopped early should stop at once.
         pre_stop_sleep_seconds: Some(0),
-        volumes: shared_volumes(service).cloned().collect(),
+        volumes: shared_volumes(service)
+            .cloned()
+            .map(|volume| ValidVolume {
+                // Only the service's own image has the files that belong into the volume.
+                from_image: volume.from_image && migration.container.image == service.container.image,
+                ..volume
+            })
+            .collect(),
         databases: migration.databases.clone(),
         database_authority: migration.database_authority.clone(),
         bindings: migration.bindings.clone(),

@@ -25,7 +25,7 @@ use crate::kind::Kind;
 use crate::names;
 
 /// Most entries that status takes.
-const MOST: usize = 512;
+const MOST: usize = 1_200;
 
 /// An object with data that a drive uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! One container: its environment, ports and resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ras_crds::spec::{EnvFrom, EnvVar, Port, Protocol, Service, Sidecar, Uses};
 
@@ -44,36 +44,16 @@ pub(super) fn sidecars(
     sources: &Sources<'_>,
     found: &mut FieldErrors,
 ) -> Vec<ValidContainer> {
-    labels::twice(
-        &format!("{field}.sidecars"),
-        service.sidecars.iter().map(|sidecar| sidecar.name.as_str()),
-        found,
-    );
     service
         .sidecars
         .iter()
         .enumerate()
-        .map(|(index, sidecar)| helper(&format!("{field}.sidecars[{index}]"), service, sidecar, sources, found))
+        .map(|(index, sidecar)| helper(&format!("{field}.sidecars[{index}]"), sidecar, sources, found))
         .collect()
 }
 
-fn helper(
-    field: &str,
-    service: &Service,
-    sidecar: &Sidecar,
-    sources: &Sources<'_>,
-    found: &mut FieldErrors,
-) -> ValidContainer {
+fn helper(field: &str, sidecar: &Sidecar, sources: &Sources<'_>, found: &mut FieldErrors) -> ValidContainer {
     labels::label(&format!("{field}.name"), &sidecar.name, found);
-    if sidecar.name == service.name || sidecar.name == RENDER_CONTAINER {
-        found.invalid(
-            format!("{field}.name"),
-            format!(
-                "{:?} is the name of another container of this pod: give the sidecar another name",
-                sidecar.name
-            ),
-        );
-    }
     image(field, &sidecar.image, found);
     let ports = ports(field, &sidecar.ports, found);
     ValidContainer {
@@ -123,27 +103,30 @@ pub(super) fn init_containers(
         .collect()
 }
 
-/// Complains about names that two containers of the pod share. Sidecars are compared with one another where they are read.
+/// Complains about names that two containers of a pod share: those of the drive, and those that the operator adds.
 pub(super) fn names_differ(field: &str, service: &Service, found: &mut FieldErrors) {
-    let sidecars = service.sidecars.iter().map(|sidecar| sidecar.name.as_str());
-    let filled = service.volumes.iter().filter(|volume| volume.from_image == Some(true));
-    let mut names: Vec<String> = [service.name.as_str(), RENDER_CONTAINER]
-        .into_iter()
-        .chain(sidecars)
-        .map(str::to_owned)
-        .chain(filled.map(|volume| fill_container(&volume.name)))
-        .collect();
-    for (index, container) in service.init_containers.iter().enumerate() {
-        if names.contains(&container.name) {
-            found.invalid(
-                format!("{field}.initContainers[{index}].name"),
-                format!(
-                    "{:?} is the name of another container of this pod: give the init container another name",
-                    container.name
-                ),
-            );
+    let volumes = service.volumes.iter().enumerate();
+    let filled = volumes.filter(|(_, volume)| volume.from_image == Some(true));
+    let filled = filled.map(|(at, volume)| {
+        (
+            "volume",
+            format!("{field}.volumes[{at}].name"),
+            fill_container(&volume.name),
+        )
+    });
+    let sidecars = service.sidecars.iter().enumerate();
+    let sidecars = sidecars.map(|(at, one)| ("sidecar", format!("{field}.sidecars[{at}].name"), one.name.clone()));
+    let init_containers = service.init_containers.iter().enumerate();
+    let init_containers = init_containers.map(|(at, one)| {
+        let field = format!("{field}.initContainers[{at}].name");
+        ("init container", field, one.name.clone())
+    });
+    let mut names = BTreeSet::from([service.name.clone(), RENDER_CONTAINER.to_owned()]);
+    for (what, field, name) in filled.chain(sidecars).chain(init_containers) {
+        let told = format!("{name:?} is the name of another container of this pod: give the {what} another name");
+        if !names.insert(name) {
+            found.invalid(field, told);
         }
-        names.push(container.name.clone());
     }
 }
 
