@@ -26,7 +26,7 @@ pub(crate) const MOST_WORDS: usize = 64;
 /// Characters of one of them.
 pub(crate) const LONGEST_WORD: usize = 4_096;
 
-/// The name of a pod in its own eyes (a DNS label).
+/// `hostname` of a pod (a DNS label).
 pub(crate) const HOST_NAME: &str = r"^[a-z0-9]([-0-9a-z]*[a-z0-9])?$";
 /// A header of a probe's request.
 pub(crate) const HEADER_NAME: &str = r"^[-A-Za-z0-9]+$";

@@ -190,8 +190,8 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_security: Option<PodSecurity>,
 
-    /// Name that the pod has in its own eyes (`hostname`), for programs that identify themselves by it. The service then runs
-    /// as one replica. Absent: the pod's name.
+    /// Host name of the pod, for programs that identify themselves by it. The service then runs as one replica. Absent: the
+    /// pod's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = bounds::HOST_NAME))]
     pub hostname: Option<String>,

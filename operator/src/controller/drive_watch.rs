@@ -20,7 +20,7 @@ use ras_core::names;
 use ras_core::plan::data;
 
 /// The key of a drive.
-pub fn key(drive: &StoredDrive) -> DriveKey {
+pub fn key(drive: &impl Resource) -> DriveKey {
     DriveKey::new(&drive.namespace().unwrap_or_default(), &drive.name_any())
 }
 
@@ -33,7 +33,7 @@ pub fn take(event: Event<StoredDrive>, writer: &mut Writer<Packed>, sink: &Event
         }
         Event::InitDone => {
             writer.apply_watcher_event(&Event::InitDone);
-            sink.enqueue(context.drives.state().iter().map(|drive| drive.key()).collect());
+            sink.enqueue(context.drives.state().iter().map(|drive| key(&**drive)).collect());
             return;
         }
         Event::Apply(drive) => {

@@ -5,11 +5,10 @@ use std::borrow::Cow;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 use ras_crds::{RecruitmentDrive, RecruitmentDriveStatus};
 
 use crate::controller::stored_drive::{SpecError, StoredDrive, WithoutSpec};
-use crate::informer::store::DriveKey;
 
 /// A [`StoredDrive`], packed.
 #[derive(Clone, Debug)]
@@ -61,10 +60,6 @@ impl Packed {
             Ok((spec, status)) => Ok(RecruitmentDrive { metadata, spec, status }),
             Err(error) => Err(WithoutSpec { metadata, error }),
         })
-    }
-
-    pub fn key(&self) -> DriveKey {
-        DriveKey::new(&self.namespace().unwrap_or_default(), &self.name_any())
     }
 
     /// Whether it decoded.

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::apply::AppliedCredentials;
 use crate::controller::context::Context;
+use crate::controller::drive_watch;
 use crate::controller::packed::Packed;
 use crate::controller::reconcile_error::{Error, LIMIT};
 use crate::controller::scope::Scope;
@@ -36,7 +37,7 @@ const NEXT_TURN: Duration = Duration::from_millis(250);
 /// Reconciles a drive, within its time limit.
 pub async fn reconcile(drive: Arc<Packed>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
-    let key = drive.key();
+    let key = drive_watch::key(&*drive);
     let turn = (drive.size() > LARGE).then(|| LARGE_TURNS.try_acquire());
     if let Some(Err(_)) = turn {
         return Ok(Action::requeue(NEXT_TURN));
@@ -60,7 +61,7 @@ pub async fn reconcile(drive: Arc<Packed>, context: Arc<Context>) -> Result<Acti
 
 /// Requeues a failed drive with exponential back-off and jitter.
 pub fn on_error(drive: &Packed, error: &Error, context: &Context) -> Action {
-    let key = drive.key();
+    let key = drive_watch::key(drive);
     let wait = if error.is_unreached() {
         outage_requeue::wait(&key, context)
     } else {

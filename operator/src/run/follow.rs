@@ -70,7 +70,7 @@ fn is_served(kind: Kind, apis: Apis) -> bool {
 
 pub(super) fn all_drives(context: &Context) -> Requeue {
     let drives = context.drives.state();
-    drives.iter().map(|drive| drive.key()).collect()
+    drives.iter().map(|drive| drive_watch::key(&**drive)).collect()
 }
 
 /// Starts and stops the watches of optional kinds when their APIs are installed or removed, and then requeues every
@@ -203,7 +203,7 @@ pub(super) async fn follow_drives(
                 }
                 let part = parts.get(index).cloned().flatten();
                 for drive in context.drives.state() {
-                    let key = drive.key();
+                    let key = drive_watch::key(&*drive);
                     if part.as_deref().is_none_or(|namespace| namespace == &*key.namespace) && !listed.contains(&key) {
                         take(Event::Delete(drive.open()));
                     }

@@ -343,7 +343,7 @@ async fn a_port_is_public_where_the_platform_says_so_and_only_from_where_it_says
 async fn no_port_is_public_where_the_platform_says_nothing() -> Result<(), Error> {
     let test_env = TestEnv::start("private").await?;
     test_env.apply(PUBLIC).await?;
-    let words = ["needs the platform's word, which publishes no ports"];
+    let words = ["is not possible, because the platform publishes no ports"];
     because_with(&test_env, "spring", ConditionType::Ready, Reason::InvalidSpec, &words).await?;
     assert!(look::<Deployment>(&test_env, "spring-media").await?.is_none());
     Ok(())

@@ -101,8 +101,8 @@ pub(super) fn shared_mounts(service: &ValidService) -> Vec<VolumeMount> {
     mounts
 }
 
-/// The files that a container sees (the name of the program's is the service's, in a migration, too): one by one, because a mount of a folder would hide what the image has in it, the program
-/// itself included.
+/// The files that a container sees, one by one: a mount of a folder would hide what the image has in it, the program itself
+/// included. The program's container is meant by the service's name, in a migration, too.
 pub(super) fn file_mounts(service: &ValidService, container: &str) -> Vec<VolumeMount> {
     // Two paths that differ in slashes alone would be one mount.
     let files: BTreeMap<_, _> = service

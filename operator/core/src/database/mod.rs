@@ -2,3 +2,6 @@
 
 pub mod report;
 pub mod request;
+
+/// Name by which services mean the server of `spec.database`, as `cache` is that of the cache.
+pub const NAME: &str = "database";

@@ -135,69 +135,43 @@ pub enum Detail {
 
 impl Detail {
     pub fn deployment(self) -> Option<DeploymentState> {
-        match self {
-            Self::Deployment(state) => Some(state),
-            Self::None
-            | Self::Secret(_)
-            | Self::StatefulSet(_)
-            | Self::Job(_)
-            | Self::Claim(_)
-            | Self::Service(_)
-            | Self::Foreign(_) => None,
+        if let Self::Deployment(state) = self {
+            Some(state)
+        } else {
+            None
         }
     }
 
     pub fn stateful_set(self) -> Option<StatefulSetState> {
-        match self {
-            Self::StatefulSet(state) => Some(state),
-            Self::None
-            | Self::Secret(_)
-            | Self::Deployment(_)
-            | Self::Job(_)
-            | Self::Claim(_)
-            | Self::Service(_)
-            | Self::Foreign(_) => None,
+        if let Self::StatefulSet(state) = self {
+            Some(state)
+        } else {
+            None
         }
     }
 
     pub fn claim(self) -> Option<ClaimState> {
-        match self {
-            Self::Claim(state) => Some(state),
-            Self::None
-            | Self::Secret(_)
-            | Self::Deployment(_)
-            | Self::StatefulSet(_)
-            | Self::Job(_)
-            | Self::Service(_)
-            | Self::Foreign(_) => None,
+        if let Self::Claim(state) = self {
+            Some(state)
+        } else {
+            None
         }
     }
 
-    /// What is known of a Service.
     pub fn service(self) -> Option<ServiceState> {
-        match self {
-            Self::Service(state) => Some(state),
-            Self::None
-            | Self::Secret(_)
-            | Self::Deployment(_)
-            | Self::StatefulSet(_)
-            | Self::Job(_)
-            | Self::Claim(_)
-            | Self::Foreign(_) => None,
+        if let Self::Service(state) = self {
+            Some(state)
+        } else {
+            None
         }
     }
 
     /// The state of an object that another operator reconciles.
     pub fn foreign(self) -> Option<ForeignState> {
-        match self {
-            Self::Foreign(state) => Some(state),
-            Self::None
-            | Self::Secret(_)
-            | Self::Deployment(_)
-            | Self::StatefulSet(_)
-            | Self::Job(_)
-            | Self::Claim(_)
-            | Self::Service(_) => None,
+        if let Self::Foreign(state) = self {
+            Some(state)
+        } else {
+            None
         }
     }
 

@@ -3,10 +3,10 @@
 
 use ras_crds::{ConditionType, Reason};
 
+use crate::database;
 use crate::fetched::Fetched;
 use crate::plan::blocked_by::BlockedBy;
 use crate::valid::{DatabaseServer, ValidDrive, ValidService};
-use crate::validate::after::DATABASE;
 
 pub fn waiting(drive: &ValidDrive, fetched: &Fetched, service: &ValidService) -> Option<BlockedBy> {
     if fetched.deployments.contains_key(&service.child) {
@@ -22,7 +22,7 @@ pub fn waiting(drive: &ValidDrive, fetched: &Fetched, service: &ValidService) ->
         condition: ConditionType::ServicesReady,
         reason: Reason::WaitingFor,
         message: format!(
-            "it starts after {}, of which no pod is ready yet (after)",
+            "it starts after {}, which has no ready pod yet (services[].after)",
             missing.join(" and ")
         ),
     })
@@ -35,7 +35,7 @@ fn is_ready(drive: &ValidDrive, fetched: &Fetched, name: &str) -> bool {
             .get(&other.child)
             .is_some_and(|facts| facts.ready > 0);
     }
-    name != DATABASE
+    name != database::NAME
         || drive.database.as_ref().is_none_or(|database| match &database.server {
             DatabaseServer::Standalone(_) | DatabaseServer::CloudNativePG(_) => fetched.database.serves,
             // Whether it serves is seen by the Job that prepares its databases, for which those that use them wait.

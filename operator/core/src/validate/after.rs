@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ras_crds::RecruitmentDrive;
 
 use super::field_errors::FieldErrors;
-
-/// Name by which the server of `spec.database` is meant.
-pub(crate) const DATABASE: &str = "database";
+use crate::database;
 
 pub(super) fn check(drive: &RecruitmentDrive, found: &mut FieldErrors) {
     let services = &drive.spec.services;
     let mut known: BTreeSet<&str> = services.iter().map(|service| service.name.as_str()).collect();
     if drive.spec.database.is_some() {
-        known.insert(DATABASE);
+        known.insert(database::NAME);
     }
     for (index, service) in services.iter().enumerate() {
         for (at, name) in service.after.iter().enumerate() {

@@ -288,7 +288,8 @@ fn is_of_cluster(host: &str) -> bool {
         || last.strip_prefix("0x").is_some_and(is_hex)
 }
 
-fn is_host(host: &str) -> bool {
+/// Whether this is a host name: labels of DNS, the last of which is no number, for clients read that as an address.
+pub(super) fn is_host(host: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63

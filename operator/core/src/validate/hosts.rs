@@ -5,13 +5,12 @@ use std::net::IpAddr;
 use ras_crds::RecruitmentDrive;
 use ras_crds::spec::{DatabaseProvider, HostAlias};
 
+use super::exposure::is_host;
 use super::field_errors::FieldErrors;
 use super::labels;
+use crate::database;
 use crate::names;
 use crate::valid::{HostTarget, ValidHost};
-
-/// Name by which the server of `spec.database` is meant.
-const DATABASE: &str = "database";
 
 pub(super) fn read(drive: &RecruitmentDrive, found: &mut FieldErrors) -> Vec<ValidHost> {
     let hosts = &drive.spec.hosts;
@@ -30,15 +29,7 @@ pub(super) fn read(drive: &RecruitmentDrive, found: &mut FieldErrors) -> Vec<Val
 }
 
 fn name(field: &str, name: &str, found: &mut FieldErrors) {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-            && part
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    };
-    if name.len() > 253 || !name.split('.').all(is_part) || name.parse::<IpAddr>().is_ok() {
+    if !is_host(name) {
         found.invalid(
             format!("{field}.name"),
             format!(
@@ -102,8 +93,8 @@ fn service_of(field: &str, drive: &RecruitmentDrive, name: &str, found: &mut Fie
         .as_ref()
         .and_then(|database| database.managed.as_ref());
     match managed.map(|managed| managed.provider) {
-        Some(DatabaseProvider::Standalone) if name == DATABASE => Some(names::database(drive_name)),
-        Some(DatabaseProvider::CloudNativePG) if name == DATABASE => {
+        Some(DatabaseProvider::Standalone) if name == database::NAME => Some(names::database(drive_name)),
+        Some(DatabaseProvider::CloudNativePG) if name == database::NAME => {
             found.invalid(
                 field,
                 "database is a server that CloudNativePG keeps, which has names of its own: let the program use \

@@ -5,7 +5,7 @@
 //! again because objects stored before a rule was made are never checked against it, and because `build`
 //! relies on it.
 
-pub mod after;
+mod after;
 pub mod bindings;
 mod buckets;
 mod cache;

@@ -21,8 +21,8 @@ pub(super) fn check(
         if platform.ports.is_empty() {
             found.invalid(
                 &field,
-                "needs the platform's word, which publishes no ports: remove it, or ask the platform team to set publicPorts.ports and \
-                 publicPorts.sourceRanges",
+                "is not possible, because the platform publishes no ports: remove it, or ask the platform team to set \
+                 publicPorts.ports and publicPorts.sourceRanges",
             );
         } else if !platform.allows(number) {
             found.invalid(
